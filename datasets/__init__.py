@@ -1,0 +1,20 @@
+"""The datasets, one file each. Adding one: write the file, add its line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mil_bench.registry import Registry
+
+if TYPE_CHECKING:
+    from mil_bench.dataset import DatasetAdapter
+
+DATASETS: Registry[type[DatasetAdapter]] = Registry("dataset", "mil_bench.datasets")
+
+_HERE = "mil_bench.datasets"
+DATASETS.add("digit-bags", f"{_HERE}.digit_bags:DigitBags", "embedded: real digits, 3/7 classes")
+DATASETS.add("bracs", f"{_HERE}.bracs:Bracs", "breast carcinoma subtyping, 3/7 classes")
+DATASETS.add("panda", f"{_HERE}.panda:Panda", "prostate ISUP grades 0-5, four named trees")
+DATASETS.add(
+    "ccc", f"{_HERE}.ccc:Ccc", "cervical cytology, Bethesda 2/6 classes, your own manifest"
+)

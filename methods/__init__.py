@@ -1,0 +1,25 @@
+"""The methods, one file or folder each. Adding one: write the file, add its line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mil_bench.registry import Registry
+
+if TYPE_CHECKING:
+    from mil_bench.method import Method
+
+METHODS: Registry[type[Method]] = Registry("method", "mil_bench.methods")
+
+_HERE = "mil_bench.methods"
+METHODS.add("mean", f"{_HERE}.pooling:MeanPooling", "mean of instance logits")
+METHODS.add("max", f"{_HERE}.pooling:MaxPooling", "maximum of instance logits per class")
+METHODS.add("abmil", f"{_HERE}.abmil:ABMIL", "attention pooling, plain or gated (Ilse 2018)")
+METHODS.add(
+    "clam-sb", f"{_HERE}.clam:CLAMSB", "one attention branch + instance clustering (Lu 2021)"
+)
+METHODS.add(
+    "clam-mb", f"{_HERE}.clam:CLAMMB", "an attention branch per class + clustering (Lu 2021)"
+)
+METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with PPEG (Shao 2021)")
+METHODS.add("hmil", f"{_HERE}.hmil:HMIL", "hierarchical class-wise attention (Jin 2025)")

@@ -1,0 +1,1 @@
+"""Readers of every bag format in use, and the search for them in folders."""

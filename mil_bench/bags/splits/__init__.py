@@ -1,0 +1,5 @@
+"""Train, validation and test sets: made, imported, checked and saved."""
+
+from mil_bench.bags.splits.split import Fold, Split
+
+__all__ = ["Fold", "Split"]

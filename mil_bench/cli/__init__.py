@@ -1,0 +1,1 @@
+"""The `mil-bench` command line: parse, call one function, print."""

@@ -1,0 +1,79 @@
+"""Strict, typed configuration: unknown keys are errors, tunable fields carry their search range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from mil_bench.errors import ConfigError, UnknownNameError
+
+C = TypeVar("C", bound="StrictConfig")
+
+
+class StrictConfig(BaseModel):
+    """Base of every configuration: immutable, and no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+@dataclass(frozen=True)
+class SearchRange:
+    """Where a tuner may look for one field: ``[low, high]`` (``log`` scale) or ``choices``."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+def tunable(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: tuple[Any, ...] = (),
+    **constraints: Any,
+) -> Any:
+    """A field with a search range; ``constraints`` (``ge``, ``le``, ``description``...) go to pydantic."""
+    search: dict[str, Any] = {"low": low, "high": high, "log": log, "choices": list(choices)}
+    return Field(default, json_schema_extra={"search": search}, **constraints)
+
+
+def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
+    """The tunable fields of ``config`` with their ranges, in order of declaration."""
+    space = {}
+    for name, field in config.model_fields.items():
+        search = _search(field)
+        if search is not None:
+            space[name] = SearchRange(**{**search, "choices": tuple(search["choices"])})
+    return space
+
+
+def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
+    """Make a ``config`` from ``values`` (strings from a command line are converted).
+
+    ``owner`` names the thing being configured in messages, such as ``"method hmil"``.
+    Raises ``UnknownNameError`` for an undeclared key and ``ConfigError`` for a wrong value.
+    """
+    for key in values:
+        if key not in config.model_fields:
+            raise UnknownNameError(f"option of {owner}", key, config.model_fields)
+    try:
+        return config(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        expected = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."
+        ) from None
+
+
+def _search(field: FieldInfo) -> dict[str, Any] | None:
+    extra = field.json_schema_extra
+    return extra.get("search") if isinstance(extra, dict) else None  # type: ignore[return-value]

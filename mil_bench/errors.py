@@ -1,0 +1,67 @@
+"""Errors a user can cause. Each message is one sentence: found, expected, what to do.
+
+The command line prints the message and exits with ``exit_code``; a traceback appears only with
+``--debug``. Anything that is not a :class:`MilBenchError` is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MilBenchError(Exception):
+    """Base of every error that a user can cause and repair."""
+
+    exit_code = 1
+
+
+class UsageError(MilBenchError):
+    """The words of a command or the keys of a configuration are wrong."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing carries; the message lists the nearest three."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        known = sorted(known)
+        near = nearest(name, known)
+        what = f"did you mean {_join(near)}?" if near else f"known: {_join(known[:12]) or 'none'}."
+        super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r}; {what}", hint])))
+        self.name, self.nearest = name, near
+
+
+class ConfigError(UsageError):
+    """A configuration value has the wrong type or lies outside its range."""
+
+
+class TaxonomyError(MilBenchError):
+    """A label tree is not a tree, or a label is not in it."""
+
+
+class DataError(MilBenchError):
+    """A label file, manifest or data folder is not what it should be."""
+
+
+class FeatureError(DataError):
+    """A feature file is missing, truncated or not a bag of patch features."""
+
+
+class SplitError(DataError):
+    """A split is not disjoint, names unknown slides, or cannot be made."""
+
+
+class RunError(MilBenchError):
+    """A run cannot start, or runs of a grid have failed."""
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """The ``n`` entries of ``known`` most similar to ``name``, best first (case-insensitive)."""
+    by_lower = {k.lower(): k for k in known}
+    return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n, cutoff=0.5)]
+
+
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(repr(n) for n in names)

@@ -1,0 +1,1 @@
+"""Scores of stored predictions. numpy and scipy only; usable without the rest of the package."""

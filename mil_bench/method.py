@@ -1,0 +1,104 @@
+"""The contract of a method: a model, its loss, its configuration and its paper card.
+
+A method never contains a training loop. See ``docs/add-a-method.md``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.config import StrictConfig
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+
+class MethodConfig(StrictConfig):
+    """Base of every method's configuration."""
+
+
+@dataclass(frozen=True)
+class PaperCard:
+    """Where a method comes from and how this implementation differs from the official code."""
+
+    title: str
+    year: int
+    venue: str
+    link: str  # DOI or arXiv
+    code: str = ""  # repository @ commit that the golden vectors come from
+    differs: tuple[str, ...] = ()
+
+
+@dataclass
+class Output:
+    """What a forward pass returns.
+
+    ``logits``     level name -> ``(B, K_level)``. ``leaf`` is always there; further levels are the
+                   direct heads of hierarchical methods.
+    ``attention``  level name -> ``(sum N, K)``, each column summing to 1 within each bag (or raw
+                   relevance where a method has none; see its docstring). May be empty.
+    ``extras``     tensors that the method's own loss needs.
+    """
+
+    logits: dict[str, Tensor]
+    attention: dict[str, Tensor] = field(default_factory=dict)
+    extras: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module, ABC):
+    """Base class of all methods.
+
+    Built as ``MethodClass(config, dim, taxonomy)`` with ``dim`` the feature dimension. Class
+    attributes: ``Config``; ``paper``; ``recipe`` (training settings of the paper, keys of
+    ``TrainerConfig``); ``ablations`` (switch name -> configuration overrides); ``version`` (raised
+    when a change alters results, part of every run key); ``order_dependent`` (the order of
+    instances matters).
+    """
+
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    paper: ClassVar[PaperCard]
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    version: ClassVar[str] = "1"
+    order_dependent: ClassVar[bool] = False
+
+    def __init__(self, config: MethodConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__()
+        self.config, self.dim, self.taxonomy = config, dim, taxonomy
+        self._class_weights: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def forward(self, batch: BagBatch) -> Output:
+        """Score every bag. Must not read ``batch.labels``."""
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        """Named loss terms, already weighted; the harness adds them up.
+
+        ``progress`` in ``[0, 1]`` is ``epoch / epochs``, for curricula. The default is cross
+        entropy on the leaf logits.
+        """
+        return {"ce": self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)}
+
+    def set_class_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Weights ``(K_level,)`` per level for :meth:`cross_entropy`; set by the harness."""
+        self._class_weights = dict(weights)
+
+    def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
+        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any."""
+        weight = self._class_weights.get(level)
+        if weight is not None:
+            weight = weight.to(logits.device, torch.float32)
+        return F.cross_entropy(
+            logits.float() if logits.dtype.itemsize < 4 else logits, target, weight
+        )
+
+    @property
+    def n_leaves(self) -> int:
+        """Number of leaf classes."""
+        return len(self.taxonomy.leaves)

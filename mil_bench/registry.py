@@ -1,0 +1,93 @@
+"""One generic registry for everything a user names: methods, datasets and later kinds.
+
+Entries are lazy, so listing names imports nothing heavy. Duplicates are errors, unknown names get
+suggestions, and other packages add entries through an entry-point group.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from mil_bench.errors import MilBenchError, UnknownNameError
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name, the object behind it (or ``"module:attribute"``), and where it came from."""
+
+    name: str
+    summary: str
+    target: object
+    origin: str
+
+
+class Registry(Generic[T]):
+    """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``."""
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind, self.group = kind, group
+        self._entries: dict[str, Entry] = {}
+        self._plugins_loaded = False
+
+    def add(self, name: str, target: str, summary: str, origin: str = "mil-bench") -> None:
+        """Register ``"module:attribute"`` under ``name``; it is imported when first asked for."""
+        self._insert(Entry(name, summary, target, origin))
+
+    def register(self, name: str, summary: str = "") -> Callable[[D], D]:
+        """Class decorator for entries outside the package, such as ``--plugin`` files."""
+
+        def decorate(obj: D) -> D:
+            doc = (getattr(obj, "__doc__", None) or "").strip().split("\n")[0]
+            self._insert(Entry(name, summary or doc, obj, getattr(obj, "__module__", "?")))
+            return obj
+
+        return decorate
+
+    def get(self, name: str) -> T:
+        """The object registered under ``name``. Raises ``UnknownNameError`` with suggestions."""
+        self._load_plugins()
+        if name not in self._entries:
+            raise UnknownNameError(
+                self.kind, name, self._entries, f"`mil-bench list {self.kind}s` shows all."
+            )
+        target = self._entries[name].target
+        if isinstance(target, str):
+            module, _, attribute = target.partition(":")
+            target = getattr(importlib.import_module(module), attribute)
+        return cast(T, target)
+
+    def names(self) -> list[str]:
+        """Every registered name, in order of registration."""
+        return [entry.name for entry in self]
+
+    def __iter__(self) -> Iterator[Entry]:
+        self._load_plugins()
+        return iter(list(self._entries.values()))
+
+    def __contains__(self, name: object) -> bool:
+        self._load_plugins()
+        return name in self._entries
+
+    def _insert(self, entry: Entry) -> None:
+        known = self._entries.get(entry.name)
+        if known is not None and known != entry:
+            raise MilBenchError(
+                f"{self.kind} {entry.name!r} from {entry.origin} is already registered by "
+                f"{known.origin}; give one of them another name."
+            )
+        self._entries[entry.name] = entry
+
+    def _load_plugins(self) -> None:
+        if self._plugins_loaded:
+            return
+        self._plugins_loaded = True
+        for point in entry_points(group=self.group):
+            origin = point.dist.name if point.dist else point.value
+            self.add(point.name, point.value, f"from {origin}", origin)

@@ -1,0 +1,1 @@
+"""Run directories, grids of runs, and their execution."""

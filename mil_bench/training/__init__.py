@@ -1,0 +1,1 @@
+"""The shared training harness: one loop for every method."""
