@@ -22,4 +22,4 @@ METHODS.add(
     "clam-mb", f"{_HERE}.clam:CLAMMB", "an attention branch per class + clustering (Lu 2021)"
 )
 METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with PPEG (Shao 2021)")
-METHODS.add("hmil", f"{_HERE}.hmil:HMIL", "hierarchical class-wise attention (Jin 2025)")
+METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")

@@ -39,7 +39,7 @@ def tunable(
     choices: tuple[Any, ...] = (),
     **constraints: Any,
 ) -> Any:
-    """A field with a search range; ``constraints`` (``ge``, ``le``, ``description``...) go to pydantic."""
+    """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
     search: dict[str, Any] = {"low": low, "high": high, "log": log, "choices": list(choices)}
     return Field(default, json_schema_extra={"search": search}, **constraints)
 

@@ -67,6 +67,11 @@ class Taxonomy:
         cls, name: str, parents: Mapping[str, str], leaves: Sequence[str] = (), **kwargs: Any
     ) -> Taxonomy:
         """From a child-to-parent map. ``leaves`` fixes the order; without it, order of the map."""
+        for child, parent in parents.items():
+            if not isinstance(parent, str):
+                raise TaxonomyError(
+                    f"tree {name!r}: {child!r} has the parents {parent!r}; expected exactly one."
+                )
         inner = set(parents.values())
         found = [node for node in parents if node not in inner]
         order = list(leaves) or found
@@ -232,10 +237,6 @@ def _climb(name: str, leaf: str, parents: Mapping[str, str]) -> tuple[str, ...]:
     path = [leaf]
     while path[-1] in parents:
         parent = parents[path[-1]]
-        if not isinstance(parent, str):
-            raise TaxonomyError(
-                f"tree {name!r}: {path[-1]!r} has the parents {parent!r}; expected exactly one."
-            )
         if parent in path:
             cycle = " -> ".join([*path[path.index(parent) :], parent])
             raise TaxonomyError(f"tree {name!r} has a cycle ({cycle}); remove one of its edges.")

@@ -15,7 +15,7 @@ class BagBatch:
     """``B`` bags with ``sum N`` instances in all.
 
     ``features``  ``(sum N, D)`` floating point
-    ``offsets``   ``(B + 1,)`` int64 on the same device; bag ``b`` is rows ``offsets[b]:offsets[b+1]``
+    ``offsets``   ``(B + 1,)`` int64 on the same device; rows ``offsets[b]:offsets[b+1]``
     ``sizes``     the bag lengths as Python integers, so that no step waits for the device
     ``coords``    ``(sum N, 2)`` or ``None``
     ``labels``    level name -> ``(B,)`` int64; empty at inference

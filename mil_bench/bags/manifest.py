@@ -109,7 +109,7 @@ class Manifest:
 
 
 def check_id(slide_id: str) -> str:
-    """A slide id that is safe in a path. Raises ``DataError`` for ``../``, absolute paths, blanks."""
+    """A slide id that is safe in a path; ``DataError`` for ``../``, absolute paths, blanks."""
     if not slide_id or slide_id != slide_id.strip() or _UNSAFE.search(slide_id):
         raise DataError(
             f"slide id {slide_id!r} is empty or would leave its folder; expected a plain name "

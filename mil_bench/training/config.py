@@ -12,7 +12,7 @@ Monitor = Literal["loss", "accuracy", "balanced_accuracy", "macro_auc", "macro_f
 
 
 class TrainerConfig(StrictConfig):
-    """How any method is trained; a method's ``recipe`` and a dataset's overrides change defaults."""
+    """How a method is trained; its ``recipe`` and a dataset's overrides change defaults."""
 
     optimizer: Literal["adam", "adamw", "lookahead_radam"] = "adam"
     lr: float = tunable(1e-4, low=1e-5, high=1e-2, log=True, gt=0)

@@ -1,0 +1,1 @@
+"""Simulated cohorts in the on-disk form of the real ones."""
