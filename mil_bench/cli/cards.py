@@ -1,0 +1,65 @@
+"""Cards of one method or one dataset on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from mil_bench.config import search_space
+
+if TYPE_CHECKING:
+    from mil_bench.dataset import DatasetCard
+    from mil_bench.method import Method
+    from mil_bench.taxonomy import Taxonomy
+
+
+def print_method(name: str, method: type[Method], console: Console) -> None:
+    """Paper, differences, options with defaults and search ranges, recipe, ablations."""
+    paper = method.paper
+    console.print(f"[bold]{name}[/]  {escape(paper.title)} ({paper.venue}, {paper.year})")
+    console.print(f"  {paper.link}" + (f"   code: {paper.code}" if paper.code else ""))
+    for line in paper.differs:
+        console.print(f"  - {escape(line)}")
+    table = Table("option", "default", "search range", title="options (--set)")
+    space = search_space(method.Config)
+    for key, field in method.Config.model_fields.items():
+        search = space.get(key)
+        where = "" if search is None else _range(search.low, search.high, search.choices)
+        table.add_row(key, escape(str(field.default)), where)
+    console.print(table)
+    recipe = ", ".join(f"{k}={v}" for k, v in method.recipe.items()) or "trainer defaults"
+    console.print(f"recipe: {recipe}")
+    if method.ablations:
+        console.print(f"ablations: {', '.join(method.ablations)}")
+
+
+def print_dataset(card: DatasetCard, console: Console) -> None:
+    """Source, licence, files and every label tree."""
+    console.print(f"[bold]{card.name}[/]  {escape(card.title)}  ({card.kind} data)")
+    for label, text in (("source", card.source), ("licence", card.licence), ("files", card.files)):
+        console.print(f"{label}: {escape(text)}")
+    console.print(f"default split: {card.default_split}")
+    for name, taxonomy in card.trees.items():
+        mark = " (default)" if name == card.default_tree else ""
+        console.print(_drawn(f"{name}{mark}", taxonomy))
+
+
+def _range(low: float | None, high: float | None, choices: tuple[object, ...]) -> str:
+    return ", ".join(map(str, choices)) if choices else f"{low} .. {high}"
+
+
+def _drawn(title: str, taxonomy: Taxonomy) -> Tree:
+    root = Tree(escape(title))
+    nodes: dict[tuple[str, ...], Tree] = {(): root}
+    for path in taxonomy.paths:
+        for depth in range(1, len(path) + 1):
+            prefix = path[:depth]
+            if prefix not in nodes:
+                full = taxonomy.titles.get(path[depth - 1], "")
+                text = f"{path[depth - 1]}  [dim]{escape(full)}[/]" if full else path[depth - 1]
+                nodes[prefix] = nodes[prefix[:-1]].add(text)
+    return root

@@ -1,0 +1,35 @@
+"""``--plugin FILE.py``: run a file that registers methods or datasets."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from mil_bench.errors import UsageError
+
+
+def load_plugins(paths: Sequence[Path]) -> None:
+    """Import each file once. Raises ``UsageError`` when one is missing or fails to import."""
+    for path in paths:
+        resolved = path.resolve()
+        digest = sha256(str(resolved).encode()).hexdigest()[:8]
+        name = f"mil_bench_plugin_{resolved.stem}_{digest}"
+        if name in sys.modules:
+            continue
+        if not resolved.is_file():
+            raise UsageError(f"plugin {path} does not exist; expected a Python file.")
+        spec = importlib.util.spec_from_file_location(name, resolved)
+        if spec is None or spec.loader is None:
+            raise UsageError(f"plugin {path} is not a Python file; expected a name ending in .py.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise UsageError(
+                f"plugin {path} cannot be imported ({type(error).__name__}: {error}); correct it."
+            ) from error
