@@ -63,7 +63,9 @@ class Dataset:
     missing slides). ``official`` is the dataset's own split when it has one. ``not_for_training``
     holds slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists
     slides of the label file that have no features (only with ``allow_missing``).
-    ``instance_labels`` maps slide to per-patch class names where they are known.
+    ``instance_labels`` maps slide to per-patch class names where they are known. ``standardize``
+    asks the loader to shift and scale every feature by its mean and deviation over the training
+    bags of the fold.
     """
 
     card: DatasetCard
@@ -76,6 +78,7 @@ class Dataset:
     missing: tuple[str, ...] = ()
     not_for_training: frozenset[str] = frozenset()
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
+    standardize: bool = False
 
     @property
     def name(self) -> str:

@@ -90,13 +90,16 @@ class Method(nn.Module, ABC):
         self._class_weights = dict(weights)
 
     def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
-        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any."""
+        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any.
+
+        The weighted sum is divided by the number of bags, not by the sum of their weights: the
+        latter would cancel the weight of a batch of one bag.
+        """
         weight = self._class_weights.get(level)
         if weight is not None:
             weight = weight.to(logits.device, torch.float32)
-        return F.cross_entropy(
-            logits.float() if logits.dtype.itemsize < 4 else logits, target, weight
-        )
+        logits = logits.float() if logits.dtype.itemsize < 4 else logits
+        return F.cross_entropy(logits, target, weight, reduction="sum") / len(target)
 
     @property
     def n_leaves(self) -> int:

@@ -31,6 +31,7 @@ class RunSpec(StrictConfig):
     encoder: str
     dim: int
     features_digest: str
+    standardize: bool = False
     method: str
     method_version: str
     method_config: dict[str, Any]
