@@ -1,0 +1,87 @@
+"""Configuration of HMIL: the paper's equations, the choices it leaves open, the released code.
+
+A field whose comment says *open* is a choice that the paper does not settle; the paper card says
+why its default is what it is and what the alternatives scored.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import Field, model_validator
+
+from mil_bench.config import tunable
+from mil_bench.method import MethodConfig
+
+RELEASED: Final[dict[str, Any]] = {
+    "classifier": "shared",
+    "coarse_features": "embedded",
+    "contrast": "all_classes",
+    "contrast_loss": "released",
+    "bag_alignment": "double_softmax",
+    "ba_schedule": "constant",
+    "curriculum": "quadratic",
+    "ia_weight": 0.0,
+    "alignment_axis": "classes",
+}
+"""What ``variant="released"`` means: the model and total loss of the published code."""
+
+
+class HMILConfig(MethodConfig):
+    """Settings of HMIL. ``variant="released"`` presets the fields of :data:`RELEASED`."""
+
+    variant: Literal["paper", "released"] = "paper"
+
+    # Open: scorer of the class-wise bag vectors, one per class or one for all classes of a level.
+    classifier: Literal["per_class", "shared"] = tunable(
+        "per_class", choices=("per_class", "shared")
+    )
+    # Open: the top level reads the encoder's features, or the re-embedded ones.
+    coarse_features: Literal["offline", "embedded"] = "offline"
+    # Open: the contrastive views of a slide, its true class's bag vector or those of all classes.
+    contrast: Literal["true_class", "all_classes"] = tunable(
+        "true_class", choices=("true_class", "all_classes")
+    )
+    # Open: the cosine runs over the instances (per class) or over the classes (per instance).
+    alignment_axis: Literal["instances", "classes"] = tunable(
+        "instances", choices=("instances", "classes")
+    )
+
+    bag_alignment: Literal["nll", "double_softmax"] = "nll"
+    ba_schedule: Literal["curriculum", "constant"] = "curriculum"
+    contrast_loss: Literal["khosla", "released"] = "khosla"
+    curriculum: Literal["linear", "quadratic", "constant"] = "linear"
+    temperature: float = tunable(0.1, low=0.05, high=1.0, log=True, gt=0)
+    ia_weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)  # 0 drops the term
+    ba_weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
+    con_weight: float = tunable(1.0, low=0.1, high=10.0, log=True, ge=0)
+
+    online: bool = True  # False: identity instead of the learned re-embedding
+    branches: Literal["all", "coarse", "fine"] = "all"
+    tree: Literal["true", "shuffled"] = "true"  # tree of the losses; evaluation keeps the true one
+    tree_seed: int = Field(0, ge=0)
+
+    embed_dim: int = tunable(256, choices=(128, 256, 512), ge=1)  # hidden width, re-embedding
+    fine_dim: int = Field(256, ge=1)  # width of the re-embedded features
+    coarse_attention_dim: int = Field(256, ge=1)
+    fine_attention_dim: int = Field(64, ge=1)
+    dropout: float = tunable(0.0, choices=(0.0, 0.25), ge=0, lt=1)  # in the attention networks
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {**RELEASED, **values} if values.get("variant") == "released" else values
+
+
+ABLATIONS: Final[dict[str, dict[str, Any]]] = {
+    "no_ia": {"ia_weight": 0.0},
+    "no_ba": {"ba_weight": 0.0},
+    "no_con": {"con_weight": 0.0},
+    "no_curriculum": {"curriculum": "constant"},
+    "no_online": {"online": False},
+    "coarse_only": {"branches": "coarse"},
+    "fine_only": {"branches": "fine"},
+    "shuffled_tree": {"tree": "shuffled"},
+    "released": {"variant": "released", **RELEASED},
+}
+"""Component switches by name."""

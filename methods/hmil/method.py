@@ -1,0 +1,139 @@
+"""HMIL: hierarchical multi-instance learning (Jin et al., IEEE TMI 2025)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.errors import ConfigError
+from mil_bench.method import Method, Output
+from mil_bench.methods.hmil.alignment import bag_alignment_scores, instance_alignment
+from mil_bench.methods.hmil.card import CARD
+from mil_bench.methods.hmil.config import ABLATIONS, HMILConfig
+from mil_bench.methods.hmil.contrast import released_supcon, supcon
+from mil_bench.methods.hmil.curriculum import beta, level_weights, released_temperature
+from mil_bench.methods.hmil.hierarchy import Hierarchy
+from mil_bench.methods.hmil.model import HMILNet
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+
+class HMIL(Method):
+    """Class-wise attention at every level of the label tree, tied together by alignment.
+
+    Two levels are the paper: ``beta (CE_coarse + L_ia + L_ba) + (1 - beta) L_con + CE_leaf``.
+    A deeper tree has a branch per level, both alignments between neighbouring levels, and a
+    curriculum that fades the levels out from the root. A flat tree keeps ``CE_leaf`` and
+    ``(1 - beta) L_con``.
+
+    ``branches="fine"`` trains the leaf branch alone. ``branches="coarse"`` trains the levels above
+    the leaves, the deepest of them with weight 1; leaf logits then spread a class's probability
+    evenly over its leaves.
+
+    ``Output.attention`` holds the attention ``(sum N, K_level)`` of every trained level, each
+    column summing to 1 within each bag; ``extras["bags"]`` the leaf's bag vectors ``(B, K, D)``.
+    """
+
+    Config = HMILConfig
+    config: HMILConfig
+    paper = CARD
+    recipe: ClassVar = {
+        "optimizer": "adam",
+        "lr": 1e-4,
+        "weight_decay": 0.0,
+        "epochs": 200,
+        "batch_size": 64,
+        "schedule": "plateau",
+    }
+    ablations = ABLATIONS
+
+    def __init__(self, config: HMILConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        if config.branches == "coarse" and taxonomy.depth == 1:
+            raise ConfigError(
+                f"method hmil: branches='coarse' needs a tree of two or more levels, and tree "
+                f"{taxonomy.name!r} is flat; use branches='all' or a dataset with a tree."
+            )
+        self.hierarchy = Hierarchy(taxonomy, config.tree == "shuffled", config.tree_seed)
+        levels = taxonomy.levels
+        trained = {"all": levels, "coarse": levels[:-1], "fine": levels[-1:]}[config.branches]
+        self.net = HMILNet(
+            config,
+            dim,
+            {level: self.hierarchy.sizes[level] for level in trained},
+            top=levels[0] if taxonomy.depth > 1 else None,
+        )
+        self.levels = trained
+
+    def forward(self, batch: BagBatch) -> Output:
+        """Logits and attention of every trained level; leaf logits always."""
+        heads = self.net(batch)
+        logits = {level: head.logits for level, head in heads.items()}
+        attention = {level: head.attention for level, head in heads.items()}
+        if LEAF not in heads:
+            logits[LEAF] = self.hierarchy.spread(logits[self.levels[-1]])
+            return Output(logits, attention)
+        return Output(logits, attention, {"bags": heads[LEAF].bags})
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        """``ce_<level>``, ``ia``, ``ba`` and ``con``, weighted by the curriculum at ``progress``.
+
+        With more than one edge in the tree, ``ia`` and ``ba`` carry the name of the upper level.
+        """
+        config = self.config
+        targets = self.hierarchy.targets(batch.labels[LEAF])
+        weights = level_weights(config.curriculum, progress, len(self.levels))
+        terms = {}
+        with torch.autocast(batch.features.device.type, enabled=False):
+            for level, weight in zip(self.levels, weights, strict=True):
+                logits = output.logits[level]
+                terms[f"ce_{level}"] = weight * self.cross_entropy(logits, targets[level], level)
+            for edge, weight in zip(pairwise(self.levels), weights, strict=False):
+                suffix = f"_{edge[0]}" if len(self.levels) > 2 else ""
+                if config.ia_weight:
+                    ia = self._instance_alignment(output, batch, *edge)
+                    terms[f"ia{suffix}"] = config.ia_weight * weight * ia
+                if config.ba_weight:
+                    ba = self._bag_alignment(output, targets, *edge)
+                    constant = config.ba_schedule == "constant"
+                    terms[f"ba{suffix}"] = config.ba_weight * (1.0 if constant else weight) * ba
+            if config.con_weight and LEAF in self.levels:
+                weight = config.con_weight * (1.0 - beta(config.curriculum, progress))
+                terms["con"] = weight * self._contrast(output, targets[LEAF], progress)
+        return terms
+
+    def _instance_alignment(
+        self, output: Output, batch: BagBatch, upper: str, lower: str
+    ) -> Tensor:
+        attention = output.attention[lower]
+        membership = self.hierarchy.membership(lower, attention.dtype)
+        axis = self.config.alignment_axis
+        return instance_alignment(
+            output.attention[upper], attention, membership, batch.offsets, axis
+        )
+
+    def _bag_alignment(
+        self, output: Output, targets: dict[str, Tensor], upper: str, lower: str
+    ) -> Tensor:
+        logits = _full(output.logits[lower])
+        membership = self.hierarchy.membership(lower, logits.dtype)
+        scores = bag_alignment_scores(logits, membership, self.config.bag_alignment)
+        return self.cross_entropy(scores, targets[upper], upper)
+
+    def _contrast(self, output: Output, leaf: Tensor, progress: float) -> Tensor:
+        vectors = _full(output.extras["bags"])
+        if self.config.contrast == "true_class":
+            vectors = vectors[torch.arange(len(leaf), device=leaf.device), leaf].unsqueeze(1)
+        vectors = F.normalize(vectors, dim=-1)
+        if self.config.contrast_loss == "khosla":
+            return supcon(vectors, leaf, self.config.temperature)
+        return released_supcon(vectors, leaf, released_temperature(progress)) / len(leaf)
+
+
+def _full(x: Tensor) -> Tensor:
+    """``x`` in float32 or more."""
+    return x.float() if x.dtype.itemsize < 4 else x
