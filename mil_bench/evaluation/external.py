@@ -1,0 +1,130 @@
+"""Predictions made anywhere: our own form, or ``slide_id``, ``label`` and a column per class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mil_bench.errors import DataError
+from mil_bench.evaluation.prediction_table import PredictionTable
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+# How tools name the column of class X; one form is used throughout a file.
+FORMS = ("leaf:{}", "{}", "prob_{}", "p_{}")
+GROUPS = ("group_id", "patient_id", "case_id")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class External:
+    """What a file holds: predictions per set and computed remarks about them."""
+
+    sets: Mapping[str, Predictions]
+    notes: tuple[str, ...]
+
+
+def read_external(
+    path: Path,
+    taxonomy: Taxonomy,
+    labels: Mapping[str, str] | None = None,
+    groups: Mapping[str, str] | None = None,
+) -> External:
+    """Read predictions of any origin for scoring under ``taxonomy``.
+
+    ``labels`` and ``groups`` (slide -> leaf, slide -> patient) come from a dataset's manifest.
+    They fill in columns that the file lacks; where both exist they must agree. ``set`` is ``test``
+    without such a column. Raises ``DataError`` naming columns, lines and slides.
+    """
+    table = PredictionTable.read(path)
+    table.require(["slide_id"], "the slide of every row")
+    slides, notes = table.text("slide_id"), []
+    columns = {LEAF: _leaf_columns(table, taxonomy), **_upper_columns(table, taxonomy)}
+    known = {"slide_id", "label", "set", *GROUPS, *(c for cs in columns.values() for c in cs)}
+    ignored = [name for name in table.header if name not in known]
+    if ignored:
+        notes.append(f"columns not used: {', '.join(ignored)}")
+    if labels is not None:
+        left = len(labels.keys() - set(slides))
+        if left:
+            notes.append(f"{left} of the dataset's {len(labels)} slides are not in the file")
+    sets = table.build(
+        taxonomy,
+        sets=table.text("set") if "set" in table.header else ["test"] * len(slides),
+        labels=_labels(table, slides, labels),
+        groups=_groups(table, slides, groups, notes),
+        heads={level: table.numbers(names) for level, names in columns.items()},
+    )
+    return External(sets, tuple(notes))
+
+
+def _leaf_columns(table: PredictionTable, taxonomy: Taxonomy) -> list[str]:
+    forms = [[form.format(leaf) for leaf in taxonomy.leaves] for form in FORMS]
+    best = max(forms, key=lambda names: sum(name in table.header for name in names))
+    table.require(best, f"probabilities of the classes of tree {taxonomy.name!r}")
+    return best
+
+
+def _upper_columns(table: PredictionTable, taxonomy: Taxonomy) -> dict[str, list[str]]:
+    """Direct heads whose classes are those of the tree; others belong to another tree."""
+    found = {}
+    for level in taxonomy.levels[:-1]:
+        wanted = [f"{level}:{name}" for name in taxonomy.classes[level]]
+        have = [name for name in table.header if name.startswith(f"{level}:")]
+        if set(have) == set(wanted):
+            found[level] = wanted
+    return found
+
+
+def _labels(
+    table: PredictionTable, slides: list[str], known: Mapping[str, str] | None
+) -> list[str]:
+    if known is not None:
+        stray = [slide for slide in slides if slide not in known]
+        if stray:
+            raise DataError(
+                f"{table.path}: {len(stray)} slides are not in the dataset (first: "
+                f"{stray[:_SHOWN]}); expected its slide ids."
+            )
+    if "label" in table.header:
+        labels = table.text("label")
+        if known is not None:
+            _check_agreement(table.path, slides, labels, known)
+        return labels
+    if known is None:
+        raise DataError(
+            f"{table.path} has no column 'label'; add it, or give --dataset with --data-root."
+        )
+    return [known[slide] for slide in slides]
+
+
+def _check_agreement(
+    path: Path, slides: list[str], labels: list[str], known: Mapping[str, str]
+) -> None:
+    wrong = [
+        f"{slide} ({label}, dataset: {known[slide]})"
+        for slide, label in zip(slides, labels, strict=True)
+        if label != known[slide]
+    ]
+    if wrong:
+        raise DataError(
+            f"{path}: {len(wrong)} labels differ from the dataset's (first: "
+            f"{', '.join(wrong[:_SHOWN])}); remove the column to use the dataset's labels."
+        )
+
+
+def _groups(
+    table: PredictionTable,
+    slides: list[str],
+    known: Mapping[str, str] | None,
+    notes: list[str],
+) -> list[str]:
+    column = next((name for name in GROUPS if name in table.header), None)
+    if column is not None:
+        named = zip(slides, table.text(column), strict=True)
+        return [group or f"slide:{slide}" for slide, group in named]
+    if known is not None:
+        return [known[slide] for slide in slides]
+    notes.append("no patient or group is given, so every slide counts as a patient of its own")
+    return [f"slide:{slide}" for slide in slides]

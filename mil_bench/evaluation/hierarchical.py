@@ -1,0 +1,116 @@
+"""Scores that know the tree: levels, distances of mistakes, and consistency of heads.
+
+Three coarse decisions are told apart: ``direct`` (the level's own head), ``summed`` (the class with
+the largest sum of leaf probabilities, optimal for 0-1 loss) and ``path`` (the ancestor of the
+decided leaf). Set and distance measures use the path.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.evaluation.confusion import accuracy, balanced_accuracy, confusion_matrix
+from mil_bench.evaluation.overall import level_scores
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.undefined import mean_defined, ratio
+from mil_bench.taxonomy import LEAF
+
+LEVEL_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "macro_f1", "brier", "ece")
+GAINS = ("accuracy", "balanced_accuracy", "macro_auc")
+
+
+def hierarchical_scores(p: Predictions) -> dict[str, float]:
+    """All hierarchical scores by name; empty for a tree of one level.
+
+    Names of levels are prefixes: ``coarse_summed_accuracy``, ``level2_path_accuracy``. Scores of
+    direct heads (``coarse_direct_...``, ``coarse_gain_...``) are absent when the method has none.
+    """
+    if p.taxonomy.depth == 1:
+        return {}
+    leaf = level_scores(p, LEAF, "direct")
+    scores = {f"leaf_{name}": leaf[name] for name in LEVEL_METRICS}
+    for level in p.taxonomy.levels[:-1]:
+        scores |= _scores_of_level(p, level)
+    return scores | mistakes(p) | consistency(p) | hierarchical_f1(p)
+
+
+def decisions(p: Predictions) -> dict[str, NDArray[np.int64]]:
+    """Level -> ``(n,)`` decided class: the head's, or the path of the leaf decision without one."""
+    leaf = p.heads[LEAF].argmax(1)
+    return {
+        level: p.heads[level].argmax(1)
+        if level in p.heads
+        else p.taxonomy.ancestor_index(level)[leaf]
+        for level in p.taxonomy.levels
+    }
+
+
+def mistakes(p: Predictions) -> dict[str, float]:
+    """How far wrong leaf decisions are from the truth (Bertinetto et al., CVPR 2020).
+
+    ``mean_lca_distance``: mean height of the lowest common ancestor, 0 for a right slide.
+    ``severity``: the same over wrong slides only, ``nan`` without any. It falls when mild mistakes
+    are added (Karthik et al., ICLR 2021), so read it with ``fine_error``.
+    """
+    distance = p.taxonomy.lca_height[p.labels, p.heads[LEAF].argmax(1)]
+    wrong = p.heads[LEAF].argmax(1) != p.labels
+    return {
+        "fine_error": float(wrong.mean()),
+        "severity": mean_defined(distance[wrong]),
+        "mean_lca_distance": float(distance.mean()),
+    }
+
+
+def consistency(p: Predictions) -> dict[str, float]:
+    """Whether the levels' own decisions are right together and agree with each other.
+
+    ``full_path_accuracy``: share of slides with every level right (Park et al., ICLR 2025).
+    ``inconsistency``: share with a broken edge, parent(decision) != decision of the level above.
+    ``soft_inconsistency``: mean total variation ``1 - sum_c min(q_c, p_c)`` between each upper
+    head and the sum of leaves. Without upper heads the last two are 0 by construction.
+    """
+    decided, tree = decisions(p), p.taxonomy
+    right = np.all([decided[level] == p.truth(level) for level in tree.levels], axis=0)
+    broken = [
+        tree.parent_index(below)[decided[below]] != decided[above]
+        for above, below in itertools.pairwise(tree.levels)
+    ]
+    upper = [level for level in tree.levels[:-1] if level in p.heads]
+    apart = [1 - np.minimum(p.heads[v], p.summed(v)).sum(1).mean() for v in upper]
+    return {
+        "full_path_accuracy": float(right.mean()),
+        "inconsistency": float(np.any(broken, axis=0).mean()),
+        "soft_inconsistency": max(0.0, mean_defined(apart)) if apart else 0.0,
+    }
+
+
+def hierarchical_f1(p: Predictions) -> dict[str, float]:
+    """Micro ``hp``, ``hr``, ``hf`` over ancestor sets without the root (Kiritchenko et al. 2005).
+
+    A decision that shares only the root with the truth scores 0.
+    """
+    ancestors = p.taxonomy.ancestors
+    truth, decided = ancestors[p.labels], ancestors[p.heads[LEAF].argmax(1)]
+    shared = (truth & decided).sum()
+    return {
+        "hp": float(ratio(shared, decided.sum())),
+        "hr": float(ratio(shared, truth.sum())),
+        "hf": float(ratio(2 * shared, decided.sum() + truth.sum())),
+    }
+
+
+def _scores_of_level(p: Predictions, level: str) -> dict[str, float]:
+    summed = level_scores(p, level, "summed")
+    path = p.taxonomy.ancestor_index(level)[p.heads[LEAF].argmax(1)]
+    matrix = confusion_matrix(p.truth(level), path, len(p.taxonomy.classes[level]))
+    scores = {f"{level}_summed_{name}": summed[name] for name in LEVEL_METRICS}
+    scores[f"{level}_path_accuracy"] = accuracy(matrix)
+    scores[f"{level}_path_balanced_accuracy"] = balanced_accuracy(matrix)
+    if level in p.heads:
+        direct = level_scores(p, level, "direct")
+        scores |= {f"{level}_direct_{name}": direct[name] for name in LEVEL_METRICS}
+        scores |= {f"{level}_gain_{name}": direct[name] - summed[name] for name in GAINS}
+    return scores

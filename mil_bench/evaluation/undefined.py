@@ -1,0 +1,24 @@
+"""Arithmetic in which an undefined value is ``nan``, never 0 and never a guess."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
+    """Element-wise quotient; ``nan`` where the denominator is 0."""
+    top = np.asarray(numerator, dtype=np.float64)
+    below = np.asarray(denominator, dtype=np.float64)
+    out = np.full(np.broadcast_shapes(top.shape, below.shape), np.nan)
+    np.divide(top, below, out=out, where=below != 0)
+    return out
+
+
+def mean_defined(values: ArrayLike) -> float:
+    """Mean over the values that are defined; ``nan`` when none is."""
+    array: NDArray[Any] = np.asarray(values, dtype=np.float64)
+    defined = array[~np.isnan(array)]
+    return float(defined.mean()) if defined.size else float("nan")
