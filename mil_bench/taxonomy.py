@@ -186,7 +186,8 @@ class Taxonomy:
         """``(K_leaf, K_leaf)``: height of the lowest common ancestor, 0 on the diagonal.
 
         The height of a node is the longest way down to a leaf (Bertinetto et al., CVPR 2020); the
-        root counts, so siblings of a two-level tree are 1 apart and strangers 2.
+        root counts, so siblings of a two-level tree are 1 apart and strangers 2. Nodes with a
+        single child add nothing, so a level that only repeats classes changes no distance.
         """
         shared = (self.ancestors[:, None] & self.ancestors[None]).sum(-1)
         heights = np.empty(shared.shape)
@@ -212,8 +213,19 @@ class Taxonomy:
         return {leaf: i for i, leaf in enumerate(self.leaves)}
 
     def _height(self, prefix: tuple[str, ...]) -> int:
-        below = (len(p) - len(prefix) for p in self.paths if p[: len(prefix)] == prefix)
-        return max(below)
+        below = (p for p in self.paths if p[: len(prefix)] == prefix)
+        return max(
+            sum(len(self._children[path[:depth]]) > 1 for depth in range(len(prefix), len(path)))
+            for path in below
+        )
+
+    @cached_property
+    def _children(self) -> dict[tuple[str, ...], set[str]]:
+        children: dict[tuple[str, ...], set[str]] = {}
+        for path in self.paths:
+            for depth, node in enumerate(path):
+                children.setdefault(path[:depth], set()).add(node)
+        return children
 
 
 def _at(path: tuple[str, ...], depth: int) -> str:
