@@ -58,7 +58,8 @@ class Method(nn.Module, ABC):
     attributes: ``Config``; ``paper``; ``recipe`` (training settings of the paper, keys of
     ``TrainerConfig``); ``ablations`` (switch name -> configuration overrides); ``version`` (raised
     when a change alters results, part of every run key); ``order_dependent`` (the order of
-    instances matters).
+    instances matters); ``attention_is_distribution`` (false where ``Output.attention`` holds raw
+    relevance).
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -67,6 +68,7 @@ class Method(nn.Module, ABC):
     ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     version: ClassVar[str] = "1"
     order_dependent: ClassVar[bool] = False
+    attention_is_distribution: ClassVar[bool] = True
 
     def __init__(self, config: MethodConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__()

@@ -1,0 +1,136 @@
+"""Pooling baselines: every instance is classified alone, then the logits are pooled."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.config import tunable
+from mil_bench.errors import ConfigError
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.nn.init import xavier_linear
+from mil_bench.nn.segment import segment_max, segment_mean
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+_RECIPE: dict[str, Any] = {
+    "optimizer": "adam",
+    "lr": 2e-4,
+    "weight_decay": 1e-5,
+    "epochs": 200,
+    "batch_size": 1,
+    "patience": 20,
+    "min_epochs": 50,
+}
+
+
+class PoolingConfig(MethodConfig):
+    """Widths of the instance classifier ``D -> width -> classes``."""
+
+    width: int = tunable(512, choices=(128, 256, 512), ge=1)
+    dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
+
+
+class MaxPoolingConfig(PoolingConfig):
+    """``select`` says which instances speak for the bag.
+
+    ``per_class``          the largest logit of every class, from different instances
+    ``top_instance``       the instance with the largest probability of any class
+    ``positive_instance``  the instance with the largest probability of class 1 (two classes only)
+    """
+
+    select: Literal["per_class", "top_instance", "positive_instance"] = "per_class"
+
+
+class _Pooling(Method):
+    """Instance classifier ``D -> width`` (ReLU, dropout) ``-> classes``, Xavier-normal."""
+
+    attention_is_distribution: ClassVar[bool] = False
+    recipe: ClassVar[dict[str, Any]] = _RECIPE
+    config: PoolingConfig
+
+    def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        self.project = nn.Sequential(
+            nn.Linear(dim, config.width), nn.ReLU(), nn.Dropout(config.dropout)
+        )
+        self.classifier = nn.Linear(config.width, self.n_leaves)
+        xavier_linear(self)
+
+    def forward(self, batch: BagBatch) -> Output:
+        """Leaf logits; ``attention`` holds every instance's class probabilities ``(sum N, C)``."""
+        logits = self.classifier(self.project(batch.features))
+        probabilities = logits.softmax(1)
+        return Output(
+            logits={LEAF: self.pool(logits, probabilities, batch)},
+            attention={LEAF: probabilities.detach()},
+        )
+
+    def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
+        """``(sum N, C)`` instance logits and probabilities -> ``(B, C)`` bag logits."""
+        raise NotImplementedError
+
+
+class MeanPooling(_Pooling):
+    """Mean of the instance logits; without dropout the same as the mean of the features."""
+
+    Config = PoolingConfig
+    paper = PaperCard(
+        title="Feature Re-Embedding: Towards Foundation Model-Level Performance in "
+        "Computational Pathology (its mean-pooling baseline)",
+        year=2024,
+        venue="CVPR",
+        link="https://arxiv.org/abs/2402.17228",
+        code="DearCaat/RRT-MIL @ 7ecbdfb",
+        differs=("any feature dimension and width",),
+    )
+
+    def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
+        """Mean over the instances of each bag."""
+        return segment_mean(logits, batch.offsets)
+
+
+class MaxPooling(_Pooling):
+    """Maximum of the instance logits per class, or CLAM's single most certain instance."""
+
+    Config = MaxPoolingConfig
+    config: MaxPoolingConfig
+    paper = PaperCard(
+        title="Data-efficient and weakly supervised computational pathology on whole-slide "
+        "images (its max-pooling baselines)",
+        year=2021,
+        venue="Nature Biomedical Engineering",
+        link="https://doi.org/10.1038/s41551-020-00682-w",
+        code="DearCaat/RRT-MIL @ 7ecbdfb (per_class), mahmoodlab/CLAM @ 53e2409 (others)",
+        differs=(
+            "the default pools per class as RRT-MIL does; `select=top_instance` is CLAM's "
+            "MIL_fc_mc, `select=positive_instance` its MIL_fc",
+            "Xavier-normal weights in every form; CLAM's forms start from PyTorch's default",
+        ),
+    )
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"top_instance": {"select": "top_instance"}}
+
+    def __init__(self, config: MaxPoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        if config.select == "positive_instance" and self.n_leaves != 2:
+            raise ConfigError(
+                f"method max: select=positive_instance needs two classes, tree {taxonomy.name!r} "
+                f"has {self.n_leaves}; use select=top_instance."
+            )
+
+    def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
+        """Largest logit per class, or the logits of the selected instance."""
+        if self.config.select == "per_class":
+            return segment_max(logits, batch.offsets)
+        return logits[self.selected(probabilities, batch)]
+
+    def selected(self, probabilities: Tensor, batch: BagBatch) -> Tensor:
+        """``(B,)``: row of the instance that speaks for each bag."""
+        positive = self.config.select == "positive_instance"
+        certainty = probabilities[:, 1] if positive else probabilities.amax(1)
+        starts = accumulate(batch.sizes, initial=0)
+        bags = zip(starts, certainty.split(batch.sizes), strict=False)
+        return torch.stack([start + bag.argmax() for start, bag in bags])
