@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,6 +13,16 @@ import pandas as pd
 from mil_bench.errors import SplitError
 
 SETS = ("train", "val", "test")
+_SPELLINGS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def set_name(text: str) -> str | None:
+    """``train``, ``val`` or ``test`` for ``Training``, ``valid``...; ``None`` for other words."""
+    return _SPELLINGS.get(text.strip().lower())
 
 
 @dataclass(frozen=True)
@@ -51,31 +62,17 @@ class Split:
             )
         return self.folds[fold]
 
-    def check(self, groups: Mapping[str, str]) -> None:
+    def check(self, groups: Mapping[str, str], allow_leaks: bool = False) -> None:
         """Raise ``SplitError`` unless every fold is complete, known and disjoint in groups.
 
-        ``groups`` maps slide to group (patient); no group may stand in two sets of a fold.
+        ``groups`` maps slide to group (patient); no group may stand in two sets of a fold unless
+        ``allow_leaks``. A slide in two sets is refused in any case.
         """
         for k, fold in enumerate(self.folds):
-            home: dict[str, tuple[str, str]] = {}
-            for name, slides in fold.sets():
-                if not slides:
-                    raise SplitError(f"split {self.name!r} fold {k}: the {name} set is empty.")
-                for slide in slides:
-                    if slide not in groups:
-                        raise SplitError(
-                            f"split {self.name!r} fold {k}: {name} slide {slide!r} is not in the "
-                            "dataset; correct the id or remove it from the split."
-                        )
-                    group = groups[slide]
-                    other, first = home.setdefault(group, (name, slide))
-                    if other != name:
-                        raise SplitError(
-                            f"split {self.name!r} fold {k} leaks: group {group!r} stands in "
-                            f"{other} ({first}) and {name} ({slide}); groups must not cross sets. "
-                            "Use a grouped split, --drop-leaky-patients, or --allow-leaks to run "
-                            "it marked as leaky."
-                        )
+            where = f"split {self.name!r} fold {k}"
+            _check_slides(fold, groups, where)
+            if not allow_leaks:
+                _check_groups(fold, groups, where)
 
     def digest(self) -> str:
         """Content hash of the folds (order of slides within a set does not matter)."""
@@ -96,5 +93,41 @@ class Split:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}-{self.digest()}.csv"
         if not path.exists():
-            self.table().to_csv(path, index=False)
+            # Runs of a grid save the same split at the same time; a half-written file never shows.
+            partial = path.with_name(f".{path.name}.{os.getpid()}")
+            self.table().to_csv(partial, index=False)
+            partial.replace(path)
         return path
+
+
+def _check_slides(fold: Fold, groups: Mapping[str, str], where: str) -> None:
+    home: dict[str, str] = {}
+    for name, slides in fold.sets():
+        if not slides:
+            raise SplitError(f"{where}: the {name} set is empty; every fold needs all three sets.")
+        for slide in slides:
+            if slide not in groups:
+                raise SplitError(
+                    f"{where}: {name} slide {slide!r} is not in the dataset; correct the id or "
+                    "remove it from the split."
+                )
+            if slide in home:
+                raise SplitError(
+                    f"{where}: slide {slide!r} stands in {home[slide]} and again in {name}; "
+                    "list it once."
+                )
+            home[slide] = name
+
+
+def _check_groups(fold: Fold, groups: Mapping[str, str], where: str) -> None:
+    home: dict[str, tuple[str, str]] = {}
+    for name, slides in fold.sets():
+        for slide in slides:
+            group = groups[slide]
+            other, first = home.setdefault(group, (name, slide))
+            if other != name:
+                raise SplitError(
+                    f"{where} leaks: group {group!r} stands in {other} ({first}) and {name} "
+                    f"({slide}); groups must not cross sets. Use a grouped split, "
+                    "--drop-leaky-patients, or --allow-leaks to run it marked as leaky."
+                )

@@ -1,0 +1,99 @@
+"""A :class:`Split` of a dataset from a split file of any known form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mil_bench.bags.splits.importers import Listing, read_listing
+from mil_bench.bags.splits.matching import match
+from mil_bench.bags.splits.split import Fold, Split
+from mil_bench.dataset import Dataset
+from mil_bench.errors import SplitError
+
+
+def import_split(path: Path, dataset: Dataset) -> Split:
+    """Read ``path`` and match it with ``dataset``.
+
+    Slides in ``dataset.missing`` are left out; other unknown slides are a ``SplitError``, as is a
+    slide in two sets of a fold. Where the file has no train set (HMIL's CCC), the rest of the
+    dataset trains. A fold without validation slides is returned so.
+    """
+    listing = read_listing(path)
+    slides_of = _slides_of(listing, dataset, str(path))
+    missing = set(dataset.missing)
+    gone = missing & {slide for slides in slides_of.values() for slide in slides}
+    notes = [f"{len(gone)} listed slides have no features and are left out"] if gone else []
+    if any("train" not in fold for fold in listing.folds):
+        notes.append("the file has no train set, so the rest of the dataset trains")
+    folds = []
+    for k, fold in enumerate(listing.folds):
+        sets = {
+            name: [s for one in ids for s in slides_of[one] if s not in missing]
+            for name, ids in fold.items()
+        }
+        _check_once(sets, f"{path}, fold {k}")
+        folds.append(_fold(sets, dataset.manifest.slide_ids))
+    used = {slide for fold in folds for _, ids in fold.sets() for slide in ids}
+    unlisted = set(dataset.manifest.slide_ids) - used - missing
+    if unlisted:
+        notes.append(f"{len(unlisted)} slides of the dataset stand in no fold")
+    return Split(_name(listing.origin, path), "imported", tuple(folds), tuple(notes))
+
+
+def _slides_of(listing: Listing, dataset: Dataset, where: str) -> dict[str, list[str]]:
+    """Id as listed -> the dataset's slides, those without features included."""
+    listed = [name for fold in listing.folds for ids in fold.values() for name in ids]
+    if listing.patients:
+        return _slides_of_patients(listed, dataset, where)
+    known = [*dataset.manifest.slide_ids, *dataset.missing]
+    return {name: [slide] for name, slide in match(listed, known, where).items()}
+
+
+def _slides_of_patients(
+    patients: Iterable[str], dataset: Dataset, where: str
+) -> dict[str, list[str]]:
+    slides: dict[str, list[str]] = {}
+    table = dataset.manifest.table
+    for patient, slide in zip(table["patient_id"], table["slide_id"], strict=True):
+        slides.setdefault(patient, []).append(slide)
+    unknown = [p for p in dict.fromkeys(patients) if p not in slides]
+    if unknown:
+        raise SplitError(
+            f"{where} lists {len(unknown)} patients that are not in the dataset: "
+            f"{', '.join(unknown[:10])}; add a patient_id column with these ids to the labels."
+        )
+    return slides
+
+
+def _check_once(sets: Mapping[str, list[str]], where: str) -> None:
+    home: dict[str, str] = {}
+    for name, slides in sets.items():
+        for slide in slides:
+            if slide in home:
+                raise SplitError(
+                    f"{where}: slide {slide!r} stands in {home[slide]} and again in {name}; "
+                    "keep one of the two."
+                )
+            home[slide] = name
+
+
+def _fold(sets: Mapping[str, list[str]], slide_ids: list[str]) -> Fold:
+    val, test = tuple(sets.get("val", ())), tuple(sets.get("test", ()))
+    if "train" in sets:
+        return Fold(tuple(sets["train"]), val, test)
+    held = {*val, *test}
+    return Fold(tuple(s for s in slide_ids if s not in held), val, test)
+
+
+def _name(origin: str, path: Path) -> str:
+    """``clam-task_1``; for files that are always called alike the folder tells more."""
+    path = path.resolve()
+    generic = re.fullmatch(r"(splits?|k=all|.*splits_\d+|fold_?\d+)(_bool)?", _stem(path))
+    stem = f"{path.parent.name}-{_stem(path)}" if generic and path.is_file() else _stem(path)
+    return f"{origin}-{re.sub(r'[^A-Za-z0-9._=-]+', '_', stem)}"
+
+
+def _stem(path: Path) -> str:
+    return path.name if path.is_dir() else path.name.split(".")[0]
