@@ -151,26 +151,26 @@ def check_probabilities(
     finite = np.isfinite(probs).all(1)
     if not finite.all():
         raise DataError(
-            f"{what}: {_some(rows, ~finite)} hold NaN or infinite probabilities; "
+            f"{what}: {_some(rows, np.flatnonzero(~finite))} hold NaN or infinite probabilities; "
             "the model has diverged or the file is damaged."
         )
     inside = ((probs >= -TOLERANCE) & (probs <= 1 + TOLERANCE)).all(1)
     if not inside.all():
         raise DataError(
-            f"{what}: {_some(rows, ~inside)} hold values outside [0, 1]; expected probabilities, "
-            "so apply softmax to logits first."
+            f"{what}: {_some(rows, np.flatnonzero(~inside))} hold values outside [0, 1]; "
+            "expected probabilities, so apply softmax to logits first."
         )
     sums = probs.sum(1)
     whole = np.isclose(sums, 1, rtol=0, atol=TOLERANCE)
     if not whole.all():
         raise DataError(
-            f"{what}: probabilities of {_some(rows, ~whole)} do not sum to 1 (first: "
-            f"{sums[~whole][0]:.4g}); expected one probability per class of the tree."
+            f"{what}: probabilities of {_some(rows, np.flatnonzero(~whole))} do not sum to 1 "
+            f"(first: {sums[~whole][0]:.4g}); expected one probability per class of the tree."
         )
 
 
-def _some(rows: Sequence[str] | NDArray[np.str_], mask: NDArray[np.bool_]) -> str:
-    chosen = [str(row) for row in np.asarray(rows)[mask]]
+def _some(rows: Sequence[str] | NDArray[np.str_], index: NDArray[np.int64]) -> str:
+    chosen = [str(rows[i]) for i in index]
     shown = ", ".join(chosen[:_SHOWN])
     return shown if len(chosen) <= _SHOWN else f"{shown} and {len(chosen) - _SHOWN} more"
 
