@@ -9,6 +9,7 @@ import pytest
 
 from mil_bench.cli.main import main
 
+COMMAND = "run --plugin soft_top.py --method soft-top --dataset digit-bags"
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -18,10 +19,7 @@ def test_the_example_method_trains_on_digit_bags(tmp_path, monkeypatch):
     (tmp_path / "soft_top.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(
-            ["run", "--plugin", "soft_top.py", "--method", "soft-top", "--dataset", "digit-bags"]
-            + ["--fold", "0", "--set", "epochs=2"]
-        )
+        main([*COMMAND.split(), "--fold", "0", "--set", "epochs=2"])
     assert ended.value.code == 0
     assert list(tmp_path.glob("runs/digit-bags/soft-top/*/result.json"))
 
