@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mil_bench.bags.bag import Bag
+from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
+from mil_bench.errors import FeatureError
+
+DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -16,7 +24,7 @@ class BagStore:
     ``features``  ``(total, D)`` float16 or float32, possibly a memory map
     ``coords``    ``(total, 2)`` float64, or ``None`` when any bag lacks them
     ``rows``      slide id -> (first row, number of rows)
-    ``digest``    content hash of features and index; part of every run key
+    ``digest``    content hash of features, coordinates and slide ids; part of every run key
     """
 
     encoder: str
@@ -24,6 +32,37 @@ class BagStore:
     coords: NDArray[np.float64] | None
     rows: Mapping[str, tuple[int, int]]
     digest: str
+
+    @classmethod
+    def from_arrays(
+        cls,
+        encoder: str,
+        features: Mapping[str, NDArray[np.floating]],
+        coords: Mapping[str, NDArray[np.floating]] | None = None,
+    ) -> BagStore:
+        """A store in memory from ``(N, D)`` features and ``(N, 2)`` coordinates per slide.
+
+        float16 stays float16 if every bag has it, else all become float32. Raises
+        ``FeatureError`` for what the readers refuse in files: empty bags, NaN, mixed ``D``.
+        """
+        bags = {s: _checked(s, f, coords[s] if coords else None) for s, f in features.items()}
+        if not bags:
+            raise FeatureError("no bags at all; expected at least one slide with features.")
+        dims = {bag.dim: slide for slide, bag in bags.items()}
+        if len(dims) > 1:
+            found = ", ".join(f"D = {d} ({slide!r})" for d, slide in sorted(dims.items()))
+            raise FeatureError(f"bags of different width: {found}; expected one encoder for all.")
+        ends = np.cumsum([len(bag) for bag in bags.values()])
+        starts = [int(end) - len(bag) for end, bag in zip(ends, bags.values(), strict=True)]
+        rows = {s: (start, len(bag)) for start, (s, bag) in zip(starts, bags.items(), strict=True)}
+        xy = [bag.coords.astype(np.float64) for bag in bags.values() if bag.coords is not None]
+        return cls(
+            encoder,
+            np.concatenate([bag.features for bag in bags.values()]),
+            np.concatenate(xy) if coords else None,
+            rows,
+            store_digest({slide: bag_digests(bag) for slide, bag in bags.items()}),
+        )
 
     @property
     def dim(self) -> int:
@@ -41,3 +80,34 @@ class BagStore:
             return None
         start, length = self.rows[slide_id]
         return self.coords[start : start + length]
+
+
+def bag_digests(bag: Bag) -> tuple[str, str]:
+    """Hashes of a bag's features and of its coordinates (``""`` when it has none)."""
+    coords = "" if bag.coords is None else _array_digest(bag.coords.astype(np.float64))
+    return _array_digest(bag.features), coords
+
+
+def store_digest(bags: Mapping[str, tuple[str, str]]) -> str:
+    """Hash of a store from its bags' :func:`bag_digests`; the order of the slides is no matter.
+
+    Coordinates count only where every bag has them, as the store drops them otherwise.
+    """
+    spatial = all(coords for _, coords in bags.values())
+    content = sorted((s, f, c if spatial else "") for s, (f, c) in bags.items())
+    return sha256(repr(content).encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _array_digest(array: NDArray[np.floating]) -> str:
+    hashed = sha256(f"{array.dtype.newbyteorder('<').str}{array.shape}".encode())
+    hashed.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+    return hashed.hexdigest()[:32]
+
+
+def _checked(
+    slide: str, features: NDArray[np.floating], coords: NDArray[np.floating] | None
+) -> Bag:
+    name = Path(f"slide {slide}")
+    shape = bag_shape(name, features.shape, None if coords is None else coords.shape)
+    xy = None if coords is None else bag_coords(name, coords, shape[0])
+    return Bag(bag_features(name, features, shape), xy)

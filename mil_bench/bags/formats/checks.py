@@ -1,0 +1,144 @@
+"""What every reader verifies: an array is a bag of patch features, or the reason why it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.errors import FeatureError
+
+FEATURE_KEYS = ("features", "feats", "patch_embeddings", "embeddings", "feat")
+EXTRACT_AGAIN = "extract the features of this slide again"
+LEAVE_OUT = "remove the file and go on with --allow-missing, or extract the slide again"
+
+
+def refuse(path: Path, found: str, advice: str) -> FeatureError:
+    """The error of a file that is not a bag: what was found in it and what to do."""
+    return FeatureError(f"{path}: {found}; {advice}.")
+
+
+def check_file(path: Path) -> None:
+    """Raise ``FeatureError`` for what is not a non-empty regular file."""
+    if not path.exists():
+        raise refuse(path, "there is no such file", "check the path")
+    if is_zarr(path):
+        raise refuse(
+            path,
+            "this is a zarr folder (LazySlide, SpatialData), which mil-bench does not read",
+            "export its tile features, one .h5 or .npy file per slide",
+        )
+    if not path.is_file():
+        raise refuse(path, "this is a folder", "name one feature file")
+    if path.stat().st_size == 0:
+        raise refuse(path, "the file is empty (0 bytes)", EXTRACT_AGAIN)
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether ``folder`` is a zarr store, the directory format of LazySlide and SpatialData."""
+    return folder.is_dir() and (
+        folder.suffix == ".zarr" or any((folder / n).is_file() for n in (".zgroup", "zarr.json"))
+    )
+
+
+def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
+    """A file that its library cannot open: truncated, damaged or of another kind."""
+    lines = str(error).splitlines()
+    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    if isinstance(error, PermissionError):
+        return refuse(path, "the file cannot be read (permission denied)", "change its permissions")
+    return refuse(path, f"truncated, damaged or not a {kind} file ({reason})", EXTRACT_AGAIN)
+
+
+def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
+    """A container without features: a patch file, or one with keys nobody knows."""
+    if "imgs" in keys:
+        return refuse(
+            path,
+            "a legacy CLAM file of patch images ('imgs'), not of features",
+            "run the feature extraction on it and give its output",
+        )
+    if "coords" in keys:
+        return refuse(
+            path,
+            "a patch file: it holds coordinates but no features",
+            "run the feature extraction and give its output folder",
+        )
+    found = ", ".join(map(repr, keys[:12])) or "nothing"
+    return refuse(
+        path, f"no features in it, found {found}", f"expected one of {', '.join(FEATURE_KEYS)}"
+    )
+
+
+def bag_shape(
+    path: Path, shape: Sequence[int], coords: Sequence[int] | None = None
+) -> tuple[int, int]:
+    """``(N, D)`` of features stored with ``shape``, beside coordinates of shape ``coords``.
+
+    A leading dimension of one is dropped. Slide embeddings, empty bags and several bags in one
+    array raise ``FeatureError``.
+    """
+    size = tuple(shape)
+    if len(size) == 3 and size[0] == 1:
+        size = size[1:]
+    if len(size) in (1, 2) and size[0] == 0:
+        raise refuse(path, f"an empty bag (features of shape {tuple(shape)})", LEAVE_OUT)
+    if len(size) == 1:
+        raise refuse(
+            path,
+            f"a slide embedding (one vector of length {size[0]}), not patch features",
+            "give the folder of patch features",
+        )
+    if len(size) == 3:
+        raise refuse(
+            path, f"{size[0]} bags in one array of shape {size}", "save one file per slide, (N, D)"
+        )
+    if len(size) != 2 or size[1] == 0:
+        raise refuse(path, f"features of shape {tuple(shape)}", "expected (N, D)")
+    if coords is not None and coords_length(path, coords, size[0]) != size[0]:
+        raise refuse(
+            path,
+            f"{size[0]} feature rows but {coords_length(path, coords, size[0])} coordinates",
+            "expected as many; is this a slide embedding or an interrupted extraction?",
+        )
+    return size[0], size[1]
+
+
+def coords_length(path: Path, shape: Sequence[int], patches: int) -> int:
+    """Number of coordinates stored as ``(N, 2)``, ``(1, N, 2)`` or, for one patch, ``(2,)``."""
+    size = tuple(shape)
+    if len(size) == 3 and size[0] == 1:
+        size = size[1:]
+    if size == (2,) and patches == 1:
+        return 1
+    if len(size) != 2 or size[1] != 2:
+        raise refuse(path, f"coordinates of shape {tuple(shape)}", "expected (N, 2) as (x, y)")
+    return size[0]
+
+
+def bag_features(path: Path, array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.floating]:
+    """The features as ``(N, D)`` float16 or float32; NaN, Inf and non-numbers are refused."""
+    if array.dtype.kind not in "fiu":
+        raise refuse(path, f"features of type {array.dtype}", "expected floating-point numbers")
+    features = array.reshape(shape)
+    if features.dtype not in (np.float16, np.float32):
+        with np.errstate(over="ignore"):  # what overflows is reported as Inf below
+            features = features.astype(np.float32)
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise refuse(
+            path,
+            f"NaN or Inf in {int(bad.sum())} of {shape[0]} patches (first: {int(bad.argmax())})",
+            EXTRACT_AGAIN,
+        )
+    return np.ascontiguousarray(features)
+
+
+def bag_coords(path: Path, array: NDArray[Any], patches: int) -> NDArray[Any]:
+    """The coordinates as ``(N, 2)`` finite numbers."""
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise refuse(path, "coordinates that are not finite numbers", EXTRACT_AGAIN)
+    return np.ascontiguousarray(array.reshape(patches, 2))

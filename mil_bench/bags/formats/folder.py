@@ -1,0 +1,210 @@
+"""Find the feature files under a folder, whichever tool laid it out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mil_bench.bags.formats import checks
+from mil_bench.bags.formats.encoders import UNKNOWN, canonical_encoder, is_known_encoder
+from mil_bench.bags.formats.eva import is_eva, read_manifest
+from mil_bench.bags.formats.h5 import h5_encoder
+from mil_bench.bags.formats.pt import SLIDEFLOW_CONFIG, slideflow_encoder
+from mil_bench.bags.formats.reader import SLIDE_EMBEDDINGS, BagSource
+from mil_bench.bags.formats.slide_ids import FEATURE_SUFFIXES
+from mil_bench.errors import FeatureError, UnknownNameError
+
+_FEATURES = re.compile(r"(?:patch_)?features_(?P<encoder>.+)")  # TRIDENT, torchmil
+_STAMP = re.compile(r"(?P<encoder>.+)-[0-9a-f]{8}")
+_NO_BAGS = {
+    *("patches", "masks", "stitches", "visualization", "contours", "contours_geojson"),
+    *("thumbnails", "coords", "labels", "patch_labels", "inst_labels", "splits", "slides"),
+}
+_CLAM = ("h5_files", "pt_files")
+_SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The bags of one encoder under one folder.
+
+    ``encoder`` is canonical; two sets of one encoder (magnifications, tile sizes) are told apart
+    by ``@`` and their folder. ``sources`` maps names without suffix to files.
+    """
+
+    encoder: str
+    folder: Path
+    sources: Mapping[str, BagSource]
+
+    def __str__(self) -> str:
+        return f"{self.encoder} ({len(self.sources)} slides in {self.folder})"
+
+
+def discover(root: Path) -> list[FeatureSet]:
+    """Every set of bags under ``root``, sorted by encoder.
+
+    ``root`` may be what CLAM, TRIDENT, STAMP, eva, slideflow or torchmil wrote, a folder above it,
+    ``features/<encoder>/`` or a flat folder.
+    Raises ``FeatureError`` when there is none.
+    """
+    if not root.exists():
+        raise checks.refuse(root, "there is no such folder of features", "check the path")
+    root = root.absolute()
+    if root.is_file():
+        raise checks.refuse(root, "this is a file", "give the folder that holds the features")
+    try:
+        sets = _sets(root)
+    except OSError as error:
+        raise checks.refuse(
+            root, f"the folder cannot be listed ({error})", "change its permissions"
+        ) from None
+    if not sets:
+        raise _nothing(root)
+    return sorted(_told_apart(root, [_named(s) for s in sets]), key=lambda s: s.encoder)
+
+
+def choose(root: Path, encoder: str | None = None) -> FeatureSet:
+    """The set of bags to use; with several encoders under ``root``, the one named ``encoder``.
+
+    A folder whose encoder nobody recorded takes the name given. Raises ``FeatureError`` listing
+    the encoders when the choice is open, ``UnknownNameError`` when none has that name.
+    """
+    sets = discover(root)
+    if encoder is not None:
+        if len(sets) == 1 and sets[0].encoder == UNKNOWN:
+            return replace(sets[0], encoder=canonical_encoder(encoder))
+        fits = [s for s in sets if encoder == s.encoder] or [
+            s for s in sets if canonical_encoder(encoder) == s.encoder.partition("@")[0]
+        ]
+        if not fits:
+            raise UnknownNameError("encoder", encoder, [s.encoder for s in sets])
+        sets = fits
+    if len(sets) > 1:
+        listed = "; ".join(map(str, sets[:12]))
+        raise FeatureError(
+            f"{root} holds features of {len(sets)} encoders: {listed}; choose one with --encoder."
+        )
+    return sets[0]
+
+
+def encoder_of_folder(folder: Path) -> str | None:
+    """The encoder a folder's name declares, in any writer's way; ``None`` if it declares none."""
+    name = folder.name
+    declared = _FEATURES.fullmatch(name) or _stamp(folder)
+    if declared:
+        return canonical_encoder(declared["encoder"])
+    own = folder.parent.name == "features" and name not in {*_CLAM, *_SPLIT_NAMES}
+    return canonical_encoder(name) if own or is_known_encoder(name) else None
+
+
+def _sets(root: Path) -> list[FeatureSet]:
+    """What :func:`_walk` recognises, else all files below ``root`` as one set."""
+    if root.name.startswith(SLIDE_EMBEDDINGS):
+        return []
+    sets = [s for s in _walk(root, None) if s.sources]
+    loose = {} if sets else _files(root, deep=True)
+    return [FeatureSet(UNKNOWN, root, loose)] if loose else sets
+
+
+def _walk(folder: Path, encoder: str | None) -> Iterator[FeatureSet]:
+    """Recognised sets below ``folder``; ``encoder`` is what the folders above have declared."""
+    declared = encoder_of_folder(folder)
+    encoder = declared or encoder
+    name = encoder or UNKNOWN
+    if is_eva(folder):
+        yield FeatureSet(name, folder, read_manifest(folder))
+    elif (folder / SLIDEFLOW_CONFIG).is_file():
+        yield FeatureSet(slideflow_encoder(folder) or name, folder, _files(folder))
+    elif any((folder / part).is_dir() for part in _CLAM):
+        parts = [_files(folder / part, deep=True) for part in _CLAM if (folder / part).is_dir()]
+        yield FeatureSet(name, folder, {k: v for part in reversed(parts) for k, v in part.items()})
+    else:
+        # STAMP's sub-folders repeat those of the slides and declare nothing.
+        inside = [] if _stamp(folder) else _folders(folder)
+        below = [s for sub in inside for s in _walk(sub, encoder)]
+        if any(s.sources for s in below) or not declared:
+            yield from below
+        else:
+            yield FeatureSet(name, folder, _files(folder, deep=True))
+
+
+def _stamp(folder: Path) -> re.Match[str] | None:
+    """STAMP's ``<extractor>-<hash8>``; only for known extractors, as a date looks like a hash."""
+    match = _STAMP.fullmatch(folder.name)
+    return match if match and is_known_encoder(match["encoder"]) else None
+
+
+def _files(folder: Path, deep: bool = False) -> dict[str, BagSource]:
+    """Feature files by their name relative to ``folder`` without suffix, the best suffix each."""
+    found: dict[str, Path] = {}
+    for path in _feature_files(folder, deep):
+        name = path.relative_to(folder).with_name(path.stem).as_posix()
+        if name not in found or _rank(path) < _rank(found[name]):
+            found[name] = path
+    return {name: BagSource((path,)) for name, path in sorted(found.items())}
+
+
+def _feature_files(folder: Path, deep: bool) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        features = path.suffix.lower() in FEATURE_SUFFIXES and path.is_file()
+        if features and not path.name.endswith((".index.npy", "_patches.h5")):
+            yield path
+    if deep:
+        for sub in _folders(folder):
+            yield from _feature_files(sub, deep)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Sub-folders that may hold bags."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+        and path.name not in _NO_BAGS
+        and not path.name.startswith((".", SLIDE_EMBEDDINGS))
+        and not checks.is_zarr(path)
+    ]
+
+
+def _rank(path: Path) -> int:
+    return FEATURE_SUFFIXES.index(path.suffix.lower())
+
+
+def _named(found: FeatureSet) -> FeatureSet:
+    """The set with the encoder that its first file names, where no folder declares one."""
+    first = next(iter(found.sources.values())).paths[0]
+    if found.encoder != UNKNOWN or first.suffix.lower() not in (".h5", ".hdf5"):
+        return found
+    return replace(found, encoder=h5_encoder(first) or UNKNOWN)
+
+
+def _told_apart(root: Path, sets: list[FeatureSet]) -> list[FeatureSet]:
+    """Sets whose encoder occurs twice get ``@folder`` appended."""
+    counts = Counter(s.encoder for s in sets)
+    return [
+        replace(s, encoder=f"{s.encoder}@{_place(root, s.folder)}") if counts[s.encoder] > 1 else s
+        for s in sets
+    ]
+
+
+def _place(root: Path, folder: Path) -> str:
+    parts = folder.relative_to(root).parts
+    if len(parts) > 1 and _FEATURES.fullmatch(parts[-1]):
+        parts = parts[:-1]  # TRIDENT: magnification and tile size stand one above
+    return "_".join(parts) or folder.name
+
+
+def _nothing(root: Path) -> FeatureError:
+    """Why a folder has no bags: say what is there instead."""
+    if checks.is_zarr(root) or any(root.glob("*.zarr")):
+        advice = "these are zarr folders (LazySlide); export their tile features, one .h5 per slide"
+    elif any(root.rglob(f"{SLIDE_EMBEDDINGS}*")) or root.name.startswith(SLIDE_EMBEDDINGS):
+        advice = "there are only slide embeddings; give the folder of patch features"
+    elif root.name == "patches" or any(root.rglob("patches")):
+        advice = "there are only patch coordinates; run the feature extraction first"
+    else:
+        advice = "give the folder that the feature extraction wrote"
+    return checks.refuse(root, f"no feature files ({', '.join(FEATURE_SUFFIXES)}) in it", advice)

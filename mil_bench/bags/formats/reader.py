@@ -1,0 +1,74 @@
+"""From a path to a bag, whichever tool wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mil_bench.bags.bag import Bag
+from mil_bench.bags.formats import checks
+from mil_bench.bags.formats.h5 import read_h5
+from mil_bench.bags.formats.npy import read_npy, torchmil_coords
+from mil_bench.bags.formats.pt import read_eva, read_pt, slideflow_index
+from mil_bench.bags.formats.slide_ids import FEATURE_SUFFIXES
+
+SLIDE_EMBEDDINGS = "slide_features"
+
+
+def read_bag(path: Path) -> Bag:
+    """The bag of one feature file of any known format (formats.md, section 1).
+
+    Features come back as ``(N, D)`` float16 or float32 (other types are converted to float32),
+    coordinates as ``(N, 2)`` with unit, anchor and patch size as the writer means them.
+    Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
+    """
+    checks.check_file(path)
+    if path.parent.name.startswith(SLIDE_EMBEDDINGS):
+        raise checks.refuse(
+            path,
+            f"a slide embedding (TRIDENT folder {path.parent.name})",
+            "give the folder of patch features (features_<encoder>)",
+        )
+    match path.suffix.lower():
+        case ".h5" | ".hdf5":
+            return read_h5(path)
+        case ".pt" | ".pth":
+            return read_pt(path)
+        case ".npy":
+            return read_npy(path)
+    raise checks.refuse(
+        path,
+        f"no feature file has the ending {path.suffix!r}",
+        f"expected one of {', '.join(FEATURE_SUFFIXES)}",
+    )
+
+
+@dataclass(frozen=True)
+class BagSource:
+    """Where one bag lies on disk: a file, or one or several files of an eva manifest."""
+
+    paths: tuple[Path, ...]
+    layout: Literal["file", "eva"] = "file"
+
+    def read(self) -> Bag:
+        """The bag. Raises ``FeatureError`` as :func:`read_bag` does."""
+        return read_eva(self.paths) if self.layout == "eva" else read_bag(self.paths[0])
+
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """``(path, size, mtime_ns)`` of every file the bag depends on; changes when they do."""
+        files = [*self.paths, *self._companions()]
+        try:
+            stats = [(file, file.stat()) for file in files]
+        except OSError as error:
+            raise checks.unreadable(self.paths[0], "feature", error) from None
+        return tuple((str(file), s.st_size, s.st_mtime_ns) for file, s in stats)
+
+    def _companions(self) -> list[Path]:
+        path = self.paths[0]
+        if self.layout != "file":
+            return []
+        beside = torchmil_coords(path) if path.suffix == ".npy" else None
+        if path.suffix in (".pt", ".pth"):
+            beside = slideflow_index(path)
+        return [beside] if beside else []

@@ -1,0 +1,79 @@
+"""Which feature file belongs to which slide: exact names first, then normalised, never prefixes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mil_bench.errors import FeatureError
+
+# In the order of preference when a slide has several: h5 carries coordinates.
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".npy", ".pt", ".pth")
+SLIDE_SUFFIXES = (
+    *(".ome.tiff", ".ome.tif", ".svs", ".ndpi", ".mrxs", ".tiff", ".tif", ".sdpc", ".kfb"),
+    *(".vms", ".vmu", ".scn", ".bif", ".svslide", ".czi", ".dcm", ".isyntax", ".qptiff"),
+    *(".png", ".jpeg", ".jpg", ".bmp"),
+)
+FEATURE_TAILS = ("_features", "_feat")
+
+
+def normalise(name: str) -> str:
+    """A slide name without one slide suffix and one ``_feat`` or ``_features`` tail.
+
+    >>> normalise("CCC_0001.ome.tif"), normalise("CCC_0001_feat")
+    ('CCC_0001', 'CCC_0001')
+    """
+    lower = name.lower()
+    suffix = next((s for s in SLIDE_SUFFIXES if lower.endswith(s)), "")
+    name = name[: len(name) - len(suffix)]
+    tail = next((t for t in FEATURE_TAILS if name.endswith(t)), "")
+    return name[: len(name) - len(tail)]
+
+
+def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """Wanted slide id -> feature name, for those that have one.
+
+    ``names`` are file names without the feature suffix, possibly with folders (``site1/x``). An id
+    without a slash is compared with the last part. Equal names are taken first, then names equal
+    after :func:`normalise`. Raises ``FeatureError`` when two files fit one slide or one file fits
+    two slides.
+    """
+    names = list(names)
+    exact, loose = _by(names, lambda n: n), _by(names, normalise)
+    found: dict[str, str] = {}
+    for slide in dict.fromkeys(wanted):
+        fits = exact.get(slide) or loose.get(normalise(slide)) or []
+        if len(fits) > 1:
+            raise FeatureError(
+                f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); "
+                "expected one, remove or rename the others."
+            )
+        if fits:
+            found[slide] = fits[0]
+    _check_distinct(found)
+    return found
+
+
+def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[str]]:
+    """Names by their whole key and by its last part."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        for form in dict.fromkeys((key(name), key(name.rpartition("/")[2]))):
+            groups[form].append(name)
+    return groups
+
+
+def _check_distinct(found: Mapping[str, str]) -> None:
+    slides: dict[str, list[str]] = defaultdict(list)
+    for slide, name in found.items():
+        slides[name].append(slide)
+    for name, owners in slides.items():
+        if len(owners) > 1:
+            raise FeatureError(
+                f"the feature file {name!r} fits {len(owners)} slides ({_listed(owners)}); "
+                "expected a file for each, rename it to the exact id of its slide."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5]))

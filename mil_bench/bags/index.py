@@ -1,0 +1,105 @@
+"""The index of a packed cache: which rows are which slide, and the files they were read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from mil_bench.bags.bag import Bag
+from mil_bench.bags.formats import BagSource
+from mil_bench.bags.store import BagStore, store_digest
+from mil_bench.config import StrictConfig
+
+INDEX, FEATURES, COORDS = "index.json", "features.npy", "coords.npy"
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Record(StrictConfig):
+    """One bag: its rows, its source files as ``(path, size, mtime_ns)``, what the reader found.
+
+    ``dtype`` is that of the source; ``patch_size`` is in ``unit``. The digests are those of
+    :func:`mil_bench.bags.store.bag_digests`.
+    """
+
+    start: int
+    length: int
+    stamp: Stamp
+    dtype: Literal["float16", "float32"]
+    writer: str
+    unit: str
+    anchor: str
+    patch_size: float | None
+    encoder: str | None
+    digest: str
+    coords_digest: str
+
+    def unchanged(self) -> bool:
+        """Whether the source files are still those that were packed."""
+        try:
+            stats = [(Path(file).stat(), size, mtime) for file, size, mtime in self.stamp]
+        except OSError:
+            return False
+        return all((s.st_size, s.st_mtime_ns) == (size, mtime) for s, size, mtime in stats)
+
+
+class Index(StrictConfig):
+    """The content of ``index.json``."""
+
+    format: Literal[1]
+    encoder: str
+    dim: int
+    total: int
+    bags: dict[str, Record]
+
+
+class CacheError(Exception):
+    """There is no usable cache; the text says why, or is empty when there is none at all."""
+
+
+class Cache:
+    """An opened packed cache. ``CacheError`` when the folder holds none or a damaged one."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self.index = Index.model_validate_json((folder / INDEX).read_bytes())
+            self.features = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
+            self.coords = np.load(folder / COORDS, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise CacheError("" if not folder.exists() else f"incomplete, {error}") from None
+        except (OSError, EOFError, ValidationError, ValueError) as error:
+            raise CacheError(f"damaged ({str(error).splitlines()[0]})") from None
+        if self.features.shape != (self.index.total, self.index.dim):
+            raise CacheError(f"damaged (features of shape {self.features.shape})")
+
+    def stale(self, sources: Mapping[str, BagSource]) -> str:
+        """Why the cache cannot serve ``sources``: changed or further files; ``""`` if it can."""
+        known = self.index.bags
+        new = sum(slide not in known for slide in sources)
+        changed = sum(s in known and known[s].stamp != b.stamp() for s, b in sources.items())
+        reasons = {"changed": changed, "not in it": new}
+        return " and ".join(f"{n} feature files are {why}" for why, n in reasons.items() if n)
+
+    def bag(self, slide: str) -> Bag:
+        """One bag as it was read from its source, in the source's precision."""
+        record = self.index.bags[slide]
+        rows = slice(record.start, record.start + record.length)
+        return Bag(
+            self.features[rows].astype(record.dtype, copy=False),
+            self.coords[rows] if record.coords_digest else None,
+            **record.model_dump(include={"unit", "anchor", "patch_size", "encoder", "writer"}),
+        )
+
+    def store(self, slides: Mapping[str, BagSource]) -> BagStore:
+        """The bags of ``slides`` alone; the digest does not depend on what else is cached."""
+        bags = {slide: self.index.bags[slide] for slide in slides}
+        return BagStore(
+            self.index.encoder,
+            self.features,
+            self.coords if all(b.coords_digest for b in bags.values()) else None,
+            {slide: (b.start, b.length) for slide, b in bags.items()},
+            store_digest({s: (b.digest, b.coords_digest) for s, b in bags.items()}),
+        )
