@@ -1,0 +1,190 @@
+"""A run's folder: where its files are, what state it is in, and who may write there.
+
+``<runs>/<dataset>/<method>/<key>/`` holds ``spec.json``, ``env.json``, ``train.csv``,
+``checkpoint.pt``, ``predictions.csv`` and, last, ``result.json``: the commit point. A run that
+failed has ``failure.json`` and ``traceback.txt`` instead. Nothing is ever deleted; a run that is
+made anew moves to ``<runs>/.replaced/``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from mil_bench.atomic import write_json, write_text
+from mil_bench.errors import RunError
+from mil_bench.spec import RunSpec
+
+Status = Literal["done", "failed", "running", "interrupted", "absent"]
+
+
+class RunBusyError(RunError):
+    """Another process is making this run."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The folder of one run, which may not exist yet."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, runs: Path, spec: RunSpec) -> RunDirectory:
+        """Where ``spec`` lives under ``runs``."""
+        return cls(runs / spec.dataset / spec.method / spec.key)
+
+    @property
+    def spec_path(self) -> Path:
+        """The run's definition."""
+        return self.path / "spec.json"
+
+    @property
+    def env_path(self) -> Path:
+        """Versions and machine."""
+        return self.path / "env.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """State after the last epoch; the best model when the run is done."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def predictions(self) -> Path:
+        """Probabilities of validation and test slides."""
+        return self.path / "predictions.csv"
+
+    @property
+    def result(self) -> Path:
+        """The commit point."""
+        return self.path / "result.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the run failed."""
+        return self.path / "failure.json"
+
+    @property
+    def traceback(self) -> Path:
+        """Where it failed."""
+        return self.path / "traceback.txt"
+
+    def status(self) -> Status:
+        """``interrupted`` is a run that began, did not end, and that nobody is making now."""
+        if self.result.exists():
+            return "done"
+        if not self.path.exists():
+            return "absent"
+        if self._is_locked():
+            return "running"
+        return "failed" if self.failure.exists() else "interrupted"
+
+    def read_spec(self) -> RunSpec:
+        """The definition of the run that lives here. Raises ``RunError`` when it is unreadable."""
+        try:
+            return RunSpec(**json.loads(self.spec_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read {self.spec_path} ({error}); is it a run folder?") from None
+
+    def read_result(self) -> dict[str, Any]:
+        """The content of ``result.json``."""
+        return self._read(self.result)
+
+    def read_failure(self) -> dict[str, Any]:
+        """The content of ``failure.json``: ``key``, ``error``, ``when``."""
+        return self._read(self.failure)
+
+    def begin(self, spec: RunSpec) -> None:
+        """Write the definition; an earlier failure is kept as ``failure.previous.json``."""
+        for path in (self.failure, self.traceback):
+            if path.exists():
+                path.replace(path.with_name(f"{path.stem}.previous{path.suffix}"))
+        write_json(self.spec_path, spec.model_dump(mode="json"))
+
+    def commit(self, result: dict[str, Any]) -> None:
+        """Make the run done. Everything else must have been written before."""
+        write_json(self.result, {**result, "finished": now()})
+
+    def fail(self, key: str, error: str, trace: str) -> None:
+        """Make the run failed; the sentence and the traceback are kept."""
+        write_text(self.traceback, trace)
+        write_json(self.failure, {"key": key, "error": error, "when": now()})
+
+    def set_aside(self, runs: Path) -> Path:
+        """Move the folder to ``<runs>/.replaced/``; its new place."""
+        home = runs / ".replaced" / self.path.relative_to(runs).parent
+        home.mkdir(parents=True, exist_ok=True)
+        taken = {p.name for p in home.iterdir()}
+        n = next(i for i in range(1, len(taken) + 2) if f"{self.path.name}-{i}" not in taken)
+        return self.path.rename(home / f"{self.path.name}-{n}")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; the system frees it when the process ends or is killed.
+
+        Raises ``RunBusyError`` when another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock_path.open("a+") as file:
+            if not _claim(file):
+                file.seek(0)
+                raise RunBusyError(
+                    f"run {self.path.name} is being made by {file.read() or 'another process'}; "
+                    "wait for it, then run the same command again."
+                )
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / ".lock"
+
+    def _is_locked(self) -> bool:
+        try:
+            with self._lock_path.open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read {path} ({error}).") from None
+        return content
+
+
+def _claim(file: IO[str]) -> bool:
+    """Take the exclusive lock; a few tries, because ``status`` may be looking for a moment."""
+    for _ in range(5):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
+
+
+def run_directories(runs: Path) -> list[RunDirectory]:
+    """Every run under ``runs`` in order of path, whatever its status, without replaced ones."""
+    specs = runs.glob("[!.]*/*/*/spec.json")
+    return [RunDirectory(path.parent) for path in sorted(specs)]
+
+
+def now() -> str:
+    """The present as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

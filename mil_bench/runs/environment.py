@@ -1,0 +1,94 @@
+"""Where a run was made: versions, source commit, machine. It is recorded, never part of the key."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import mil_bench
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Content of ``env.json``."""
+    return {
+        "mil-bench": mil_bench.__version__,
+        "git": git_state(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "system": platform.platform(),
+        "machine": platform.node(),
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "device": device_name(device),
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "driver": driver() if device.type == "cuda" else None,
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """``NVIDIA H200`` or the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+
+
+@cache
+def git_state() -> dict[str, Any] | None:
+    """Commit of the source tree and whether it has changes; ``None`` outside a checkout."""
+    root = Path(mil_bench.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
+    changes = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+@cache
+def processor() -> str:
+    """Model name of the CPU."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+@cache
+def driver() -> str | None:
+    """Version of the NVIDIA driver."""
+    return _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start measuring the peak of this run (of the process, where Linux cannot reset it)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif platform.system() == "Linux":
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            return
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Peak device memory on CUDA, else peak resident memory of the process, in MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    if platform.system() == "Linux":
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip().partition("\n")[0]

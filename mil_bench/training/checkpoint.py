@@ -1,0 +1,81 @@
+"""The state of a run after an epoch: everything needed to continue as if nothing had happened."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mil_bench.atomic import write_bytes
+from mil_bench.bags.standardize import Standardization
+from mil_bench.errors import RunError
+
+State = dict[str, Any]
+
+
+@dataclass
+class Checkpoint:
+    """What ``checkpoint.pt`` holds; plain containers and tensors on the host only.
+
+    ``best_model`` is the state dict of the best epoch so far. ``history`` has a row per epoch. The
+    training state (``model``, ``optimizer``, ``schedule``, ``scaler``) is dropped when the run is
+    done. Generators need no state, see :mod:`mil_bench.training.seeding`. ``threads`` is the
+    number of threads the run began with, because the order of a sum depends on it.
+    """
+
+    key: str
+    threads: int
+    epoch: int = 0
+    finished: bool = False  # training is over: all epochs, or stopped early
+    best_epoch: int = 0
+    best_value: float = math.nan
+    seconds: float = 0.0  # spent in training, over all sessions
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_model: dict[str, Tensor] = field(default_factory=dict)
+    mean: Tensor | None = None  # (D,) of the feature standardisation
+    std: Tensor | None = None
+    model: dict[str, Tensor] | None = None
+    optimizer: State | None = None
+    schedule: State | None = None
+    scaler: State | None = None
+
+    @property
+    def standardization(self) -> Standardization | None:
+        """The feature statistics the model was trained with, if any."""
+        if self.mean is None or self.std is None:
+            return None
+        return Standardization(self.mean, self.std)
+
+    def save(self, path: Path) -> None:
+        """Write atomically. Raises ``OSError`` with the earlier checkpoint intact."""
+        buffer = io.BytesIO()
+        torch.save({f.name: getattr(self, f.name) for f in fields(self)}, buffer)
+        write_bytes(path, buffer.getbuffer())
+
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read without running any code. Raises ``RunError`` when the file is not a checkpoint."""
+        try:
+            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}.") from None
+        except Exception:
+            raise RunError(
+                f"{path} is not a readable checkpoint; start this run again with "
+                "--existing overwrite, which keeps the old folder."
+            ) from None
+
+    def slimmed(self) -> Checkpoint:
+        """Only what inference needs."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Checkpoint(**{**kept, **dict.fromkeys(("model", "optimizer", "schedule", "scaler"))})
+
+
+def host_copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict that later training steps do not change, on the host."""
+    return {name: value.detach().cpu().clone() for name, value in state.items()}

@@ -1,0 +1,177 @@
+"""The one training loop, for every method."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mil_bench.bags.loader import EvaluationLoader, TrainLoader
+from mil_bench.bags.manifest import Manifest
+from mil_bench.errors import RunError
+from mil_bench.evaluation.overall import overall_scores
+from mil_bench.method import Method
+from mil_bench.spec import RunSpec
+from mil_bench.training.checkpoint import Checkpoint, host_copy
+from mil_bench.training.evaluate import predict
+from mil_bench.training.optim import make_optimizer
+from mil_bench.training.precision import autocast, gradient_scaler
+from mil_bench.training.progress import Reporter
+from mil_bench.training.schedule import Schedule
+from mil_bench.training.seeding import seed_everything
+from mil_bench.training.stopping import Stopper
+from mil_bench.training.train_log import write_train_log
+
+
+@dataclass
+class TrainingData:
+    """What training may see: train and validation bags. There is no test set here."""
+
+    train: TrainLoader
+    val: EvaluationLoader
+    manifest: Manifest
+
+
+class Trainer:
+    """Trains ``method`` (already on its device) and keeps ``checkpoint`` on disk up to date.
+
+    ``checkpoint`` is a new one or one read from disk; training goes on after its epoch.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        data: TrainingData,
+        spec: RunSpec,
+        checkpoint: Checkpoint,
+        folder: Path,
+        reporter: Reporter,
+    ) -> None:
+        self.method, self.data, self.spec = method, data, spec
+        self.checkpoint, self.folder, self.reporter = checkpoint, folder, reporter
+        self.config = spec.trainer
+        self.device = data.train.bags.device
+        self.optimizer = make_optimizer(method, self.config)
+        self.scaler = gradient_scaler(spec.precision, self.device)
+        self.stopper = Stopper(self.config.monitor, self.config.patience, self.config.min_epochs)
+        per_epoch = math.ceil(len(data.train) / self.config.accumulate)
+        self.schedule = Schedule(
+            self.optimizer,
+            self.config.schedule,
+            steps=self.config.epochs * per_epoch,
+            warmup_steps=round(self.config.warmup_epochs * per_epoch),
+        )
+        self._restore()
+
+    def run(self) -> Checkpoint:
+        """Train to the last epoch or until stopped early; the finished checkpoint."""
+        self.reporter.begin(self.spec.title, self.config.epochs, self.checkpoint.epoch)
+        try:
+            while not self.checkpoint.finished:
+                self._one_epoch(self.checkpoint.epoch + 1)
+        finally:
+            self.reporter.end()
+        return self.checkpoint
+
+    def _one_epoch(self, epoch: int) -> None:
+        start = time.perf_counter()
+        seed_everything(self.spec.seed, epoch)
+        self.method.train()
+        losses, rate = self._train_epoch(epoch)
+        trained = time.perf_counter() - start
+        self.method.eval()
+        scores = overall_scores(
+            predict(self.method, self.data.val, self.data.manifest, self.spec.precision)
+        )
+        improved = self.stopper.update(epoch, scores)
+        self.schedule.after_epoch(epoch, self.stopper.best_epoch)
+        seconds = time.perf_counter() - start
+        row = {
+            "epoch": epoch,
+            **losses,
+            "lr": rate,
+            **{f"val_{name}": float(value) for name, value in scores.items()},
+            "seconds": seconds,
+            "bags_per_second": len(self.data.train.slide_ids) / trained,
+        }
+        self._keep(epoch, row, improved, seconds)
+        self.reporter.epoch(epoch, row)
+
+    def _train_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
+        """Mean of every loss term over bags, and the last learning rate.
+
+        Losses add up on the device; the only wait for it is at the end of the epoch.
+        """
+        progress = (epoch - 1) / self.config.epochs
+        bags, per_batch = len(self.data.train.slide_ids), self.config.batch_size
+        accumulate = self.config.accumulate
+        sums: dict[str, Tensor] = {}
+        rate = 0.0
+        for i, batch in enumerate(self.data.train.epoch(epoch)):
+            if i % accumulate == 0:
+                rate = self.schedule.before_step()
+                together = min(accumulate * per_batch, bags - i * per_batch)
+            with autocast(self.spec.precision, self.device):
+                terms = self.method.loss(self.method(batch), batch, progress)
+                total = torch.stack([term.float() for term in terms.values()]).sum()
+            # A group of small batches has the gradient of one batch of all its bags.
+            self.scaler.scale(total * (len(batch) / together)).backward()  # type: ignore[no-untyped-call]
+            for name, value in {"loss": total, **_named(terms)}.items():
+                term = value.detach().double() * len(batch)
+                sums[name] = sums[name] + term if name in sums else term
+            if (i + 1) % accumulate == 0 or i + 1 == len(self.data.train):
+                self._step()
+        means = {name: value.item() / bags for name, value in sums.items()}
+        if not math.isfinite(means["loss"]):
+            raise RunError(
+                f"the training loss became {means['loss']} in epoch {epoch}; lower lr, set "
+                "clip_norm, or use --precision 32."
+            )
+        return means, rate
+
+    def _step(self) -> None:
+        if self.config.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _keep(self, epoch: int, row: dict[str, float], improved: bool, seconds: float) -> None:
+        """Write the state after an epoch: first the checkpoint, then the log made from it."""
+        checkpoint = self.checkpoint
+        checkpoint.model = host_copy(self.method.state_dict())
+        if improved:
+            checkpoint.best_model = checkpoint.model
+            checkpoint.best_epoch = self.stopper.best_epoch
+            checkpoint.best_value = self.stopper.best_value
+        checkpoint.optimizer = self.optimizer.state_dict()
+        checkpoint.schedule = dict(self.schedule.state_dict())
+        checkpoint.scaler = self.scaler.state_dict()
+        checkpoint.history.append(row)
+        checkpoint.epoch, checkpoint.seconds = epoch, checkpoint.seconds + seconds
+        checkpoint.finished = epoch == self.config.epochs or self.stopper.should_stop(epoch)
+        checkpoint.save(self.folder / "checkpoint.pt")
+        write_train_log(self.folder / "train.csv", checkpoint.history)
+
+    def _restore(self) -> None:
+        checkpoint = self.checkpoint
+        if checkpoint.epoch == 0 or checkpoint.finished:
+            return
+        assert checkpoint.model is not None
+        assert checkpoint.optimizer is not None
+        self.method.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.schedule.load_state_dict(checkpoint.schedule)  # type: ignore[arg-type]
+        self.scaler.load_state_dict(checkpoint.scaler or {})
+        self.stopper.best_epoch = checkpoint.best_epoch
+        self.stopper.best_value = checkpoint.best_value
+        write_train_log(self.folder / "train.csv", checkpoint.history)
+
+
+def _named(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"loss_{name}": value for name, value in terms.items()}
