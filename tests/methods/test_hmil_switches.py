@@ -137,7 +137,12 @@ def test_the_released_variant_is_a_preset_that_single_options_override():
     assert set(terms_of("released")) == PAPER - {"ia"}
 
 
-CASES = [(name, None) for name in TREES] + [("two", switch) for switch in HMIL.ablations]
+CASES = [
+    (tree, switch)
+    for tree in TREES
+    for switch in (None, *HMIL.ablations)
+    if (tree, switch) != ("flat", "coarse_only")
+]
 
 
 @pytest.mark.parametrize(("tree", "switch"), CASES)
