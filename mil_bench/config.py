@@ -68,6 +68,8 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise ConfigError(f"{owner} does not say {where!r}; it is needed, add it.") from None
         expected = first["msg"].removeprefix("Value error, ")
         raise ConfigError(
             f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -45,11 +45,11 @@ class Manifest:
     @classmethod
     def build(
         cls,
-        slide_id: Sequence[object],
-        label: Sequence[object],
-        patient_id: Sequence[object] | None = None,
-        group_id: Sequence[object] | None = None,
-        **extra: Sequence[object],
+        slide_id: Iterable[object],
+        label: Iterable[object],
+        patient_id: Iterable[object] | None = None,
+        group_id: Iterable[object] | None = None,
+        **extra: Iterable[object],
     ) -> Manifest:
         """Make the table; a missing patient is ``""``, a missing group is the patient or slide."""
         slides = [_text(s) for s in slide_id]

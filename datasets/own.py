@@ -1,0 +1,203 @@
+"""Own data without code: a TOML file that names a label table, features and a tree.
+
+Minimal file::
+
+    name = "my-cohort"
+    labels = "labels.csv"       # slide_id, label and, if known, patient_id, split
+    features = "features"       # a folder, one HDF5 file with a group per bag, or a table
+
+Paths are relative to the TOML file. ``docs/add-a-dataset.md`` lists all keys.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from mil_bench.bags.cohort import Cohort, Features, LabelledAdapter, Labels, choose_tree, kind_of
+from mil_bench.bags.label_files import is_table, read_table
+from mil_bench.bags.official import official_split, patient_findings
+from mil_bench.bags.single_file import Bags, bags_of_table, read_grouped_h5
+from mil_bench.bags.slide_table import Columns, manifest_of, read_slide_table, tree_of
+from mil_bench.bags.store import BagStore
+from mil_bench.config import StrictConfig, build
+from mil_bench.dataset import Dataset, DatasetCard, DatasetOptions
+from mil_bench.datasets import DATASETS
+from mil_bench.errors import ConfigError, FeatureError, UnknownNameError
+from mil_bench.methods import METHODS
+from mil_bench.spec import Kind
+from mil_bench.taxonomy import Taxonomy
+from mil_bench.training.config import TrainerConfig
+
+
+class OwnConfig(StrictConfig):
+    """The keys of the TOML file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    features: str  # folder, .h5 with a group per bag, or table with a row per instance
+    labels: str | None = None  # table with a row per slide; None: the instance table has labels
+    columns: dict[str, Any] = Field({})
+    feature_columns: tuple[str, ...] = ()  # of an instance table; all others by default
+    tree: str | dict[str, Any] | None = None  # tree file, or the tree itself
+    classes: tuple[str, ...] = ()  # order of the leaves when there is no tree
+    titles: dict[str, str] = Field({})  # full names of classes
+    ordered: bool = False  # the order of classes is a scale (grades)
+    splits: str | None = None  # file or folder of a split to import
+    encoder: str | None = None
+    kind: Kind = "real"
+    standardize: bool = False  # by mean and deviation over the training bags
+    title: str = ""
+    source: str = "your own data"
+    licence: str = "not stated"
+    trainer: dict[str, Any] = Field({})  # recommended settings, below --set
+    methods: dict[str, dict[str, Any]] = Field({})
+
+
+@dataclass(frozen=True)
+class OwnData(LabelledAdapter):
+    """The adapter of one TOML file."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> OwnConfig:
+        """The checked content of the TOML file."""
+        try:
+            content = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot read dataset file {self.path}: {error.strerror}; check the path."
+            ) from None
+        except ValueError as error:
+            raise ConfigError(f"{self.path} is not valid TOML: {error}; correct it.") from None
+        config = build(OwnConfig, content, str(self.path))
+        self._check(config)
+        return config
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The checked ``[columns]`` of the TOML file."""
+        return build(Columns, self.config.columns, f"{self.path} [columns]")
+
+    def read(self, options: DatasetOptions) -> Cohort:
+        """Labels and tree; the card is made from the TOML file."""
+        config = self.config
+        source = self._at(config.labels or config.features)
+        table = read_slide_table(source, self.columns, row_per_slide=config.labels is not None)
+        manifest = manifest_of(table)
+        sets = (
+            dict(zip(manifest.slide_ids, table["split"], strict=True)) if "split" in table else {}
+        )
+        official = official_split(sets)
+        card = self._card(self._tree(table), has_official=official is not None)
+        features = options.features or self._at(config.features)
+        return Cohort(
+            card,
+            kind_of(config.kind, source, features),
+            choose_tree(card, options.tree),
+            Labels(manifest, official, tuple(patient_findings(manifest, official))),
+            features,
+        )
+
+    def open(self, cohort: Cohort, options: DatasetOptions) -> Features:
+        """Features from a folder, or from one file with all bags."""
+        source = cohort.features
+        options = replace(options, encoder=options.encoder or self.config.encoder)
+        if source.is_dir():
+            return super().open(cohort, options)
+        if not source.exists():
+            raise FeatureError(
+                f"features {source} do not exist; expected a folder, an .h5 file with a group per "
+                f"bag or a table, correct `features` in {self.path}."
+            )
+        bags = self._instances(source) if is_table(source) else read_grouped_h5(source)
+        return _in_memory(bags, cohort, options)
+
+    def load(self, options: DatasetOptions) -> Dataset:
+        """Labels and features together, and whether features are to be standardised."""
+        return replace(super().load(options), standardize=self.config.standardize)
+
+    def _check(self, config: OwnConfig) -> None:
+        if config.name in DATASETS:
+            raise ConfigError(
+                f"{self.path}: the name {config.name!r} belongs to a built-in dataset; choose "
+                "another, results of the two would mix."
+            )
+        if config.tree is not None and (config.classes or "coarse" in config.columns):
+            raise ConfigError(
+                f"{self.path} has `tree` and also `classes` or columns.coarse; a tree already "
+                "orders and groups the classes, keep one of them."
+            )
+        build(TrainerConfig, config.trainer, f"{self.path} [trainer]")
+        for method in config.methods:
+            if method not in METHODS:
+                raise UnknownNameError("method", method, METHODS.names(), f"See {self.path}.")
+
+    def _at(self, relative: str) -> Path:
+        return self.path.parent / relative
+
+    def _tree(self, table: pd.DataFrame) -> Taxonomy:
+        tree = self._bare_tree(table)
+        return replace(tree, titles={**tree.titles, **self.config.titles})
+
+    def _bare_tree(self, table: pd.DataFrame) -> Taxonomy:
+        config = self.config
+        if config.tree is None:
+            return tree_of(table, config.name, config.classes, config.ordered)
+        if isinstance(config.tree, str):
+            return Taxonomy.load(self._at(config.tree))
+        nested = not {"tree", "parents", "leaves"} & config.tree.keys()
+        content = {"tree": config.tree} if nested else config.tree
+        return Taxonomy.from_dict({"name": config.name, "ordered": config.ordered, **content})
+
+    def _card(self, tree: Taxonomy, has_official: bool) -> DatasetCard:
+        config = self.config
+        split = str(self._at(config.splits)) if config.splits else ""
+        return DatasetCard(
+            name=config.name,
+            title=config.title or config.name,
+            source=config.source,
+            licence=config.licence,
+            files=f"the files that {self.path} names",
+            trees={tree.name: tree},
+            default_tree=tree.name,
+            default_split=split or ("official" if has_official else "kfold-5"),
+            kind=config.kind,
+            overrides={"trainer": config.trainer, "methods": config.methods},
+        )
+
+    def _instances(self, path: Path) -> Bags:
+        table = read_table(path, header=self.columns.header)
+        slide = self.columns.find(self.columns.slide_id, table, path)
+        about_slide = {name.lower() for name in self.columns.names}
+        features = [c for c in map(str, table) if c.lower() not in about_slide]
+        return bags_of_table(table, slide, self.config.feature_columns or features, path)
+
+
+def _in_memory(bags: Bags, cohort: Cohort, options: DatasetOptions) -> Features:
+    """The wanted bags as a store; missing ones are refused unless allowed."""
+    wanted = cohort.labels.manifest.slide_ids
+    found = [slide for slide in wanted if slide in bags.features]
+    missing = tuple(slide for slide in wanted if slide not in bags.features)
+    if missing and not (options.allow_missing and found):
+        raise FeatureError(
+            f"{len(missing)} of {len(wanted)} labelled slides are not in {cohort.features} "
+            f"(first: {', '.join(missing[:5])}); add them, or go on with --allow-missing."
+        )
+    store = BagStore.from_arrays(
+        options.encoder or "features",
+        _only(found, bags.features),
+        _only(found, bags.coords) if bags.coords else None,
+    )
+    return Features(store, missing, _only(found, bags.instance_labels) or None)
+
+
+def _only(slides: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {slide: values[slide] for slide in slides if slide in values}

@@ -1,0 +1,201 @@
+"""From a label file to a :class:`Dataset`: the steps that all adapters share.
+
+An adapter only reads its label file into :class:`Labels`. Choosing the tree, checking labels,
+dropping leaky patients, opening features and tagging simulated cohorts happens here.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mil_bench.bags.features import open_store
+from mil_bench.bags.manifest import Manifest
+from mil_bench.bags.official import keep_slides, leaky_groups
+from mil_bench.bags.splits.split import Split
+from mil_bench.bags.store import BagStore
+from mil_bench.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
+from mil_bench.errors import DataError
+from mil_bench.spec import Kind
+from mil_bench.taxonomy import Taxonomy
+
+SIMULATED = "SIMULATED.json"  # marks the root of a simulated cohort
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What an adapter reads from label files; see :class:`Dataset` for the fields."""
+
+    manifest: Manifest
+    official: Split | None = None
+    findings: tuple[str, ...] = ()
+    not_for_training: frozenset[str] = frozenset()
+
+    def keep(self, slides: frozenset[str], *findings: str) -> Labels:
+        """Only the given slides everywhere, with further findings."""
+        official = keep_slides(self.official, slides) if self.official else None
+        noisy = self.not_for_training & slides
+        told = (*self.findings, *findings)
+        return Labels(self.manifest.keep(set(slides)), official, told, noisy)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A dataset before its features are opened. ``features`` is where to look for them."""
+
+    card: DatasetCard
+    kind: Kind
+    taxonomy: Taxonomy
+    labels: Labels
+    features: Path
+
+
+@dataclass(frozen=True)
+class Features:
+    """Opened features of a cohort: the store, slides without features, known patch labels."""
+
+    store: BagStore
+    missing: tuple[str, ...] = ()
+    instance_labels: Mapping[str, tuple[str, ...]] | None = None
+
+
+class LabelledAdapter(DatasetAdapter):
+    """An adapter whose labels can be read without its features."""
+
+    @abstractmethod
+    def read(self, options: DatasetOptions) -> Cohort:
+        """Labels, tree and place of the features. Raises ``DataError`` with one sentence."""
+
+    def open(self, cohort: Cohort, options: DatasetOptions) -> Features:
+        """Features of the cohort's slides. Raises ``FeatureError`` unless all are there."""
+        store, missing = open_store(
+            cohort.features,
+            cohort.labels.manifest.slide_ids,
+            encoder=options.encoder,
+            allow_missing=options.allow_missing,
+            cache=options.cache,
+        )
+        return Features(store, missing)
+
+    def cohort(self, options: DatasetOptions) -> Cohort:
+        """The cohort with its labels checked and, if asked for, leaky patients left out."""
+        cohort = self.read(options)
+        _check_labels(cohort)
+        if options.drop_leaky_patients:
+            cohort = replace(cohort, labels=drop_leaky(cohort.labels))
+        return cohort
+
+    def load(self, options: DatasetOptions) -> Dataset:
+        """Labels and features together."""
+        cohort = self.cohort(options)
+        return assemble(cohort, self.open(cohort, options))
+
+
+class FolderAdapter(LabelledAdapter):
+    """A built-in dataset whose files lie under ``--data-root``, directly or in ``<name>/``."""
+
+    @abstractmethod
+    def read_folder(self, root: Path) -> Labels | None:
+        """Labels found in ``root``, or ``None`` when no label file of this dataset is there."""
+
+    def read(self, options: DatasetOptions) -> Cohort:
+        """Try every place of the data root; the tree comes from the card or a file."""
+        card = self.card
+        if options.data_root is None:
+            raise DataError(f"dataset {card.name} needs its files; {_where(card)}")
+        if not options.data_root.is_dir():
+            raise DataError(f"--data-root {options.data_root} is not a folder; {_where(card)}")
+        for root in _roots(card.name, options.data_root):
+            labels = self.read_folder(root)
+            if labels is not None:
+                features = options.features or root
+                kind = kind_of(card.kind, root, features)
+                return Cohort(card, kind, choose_tree(card, options.tree), labels, features)
+        raise DataError(
+            f"no label file of {card.name} in {options.data_root} or its sub-folder "
+            f"{card.name}/; {_where(card)}"
+        )
+
+
+def assemble(cohort: Cohort, features: Features) -> Dataset:
+    """The dataset of the slides that have features; the others are named in ``missing``."""
+    labels = cohort.labels
+    if features.missing:
+        total, gone = len(labels.manifest), len(features.missing)
+        found = frozenset(labels.manifest.slide_ids) - frozenset(features.missing)
+        labels = labels.keep(found, f"{gone} of {total} labelled slides have no features")
+    return Dataset(
+        card=cohort.card,
+        kind=cohort.kind,
+        manifest=labels.manifest,
+        taxonomy=cohort.taxonomy,
+        store=features.store,
+        official=labels.official,
+        findings=labels.findings,
+        missing=features.missing,
+        not_for_training=labels.not_for_training,
+        instance_labels=features.instance_labels,
+    )
+
+
+def choose_tree(card: DatasetCard, tree: str | None) -> Taxonomy:
+    """A tree of the card by name, or a ``.toml``/``.json`` file over the same leaves."""
+    if tree is None or tree in card.trees or not tree.endswith((".toml", ".json")):
+        return card.tree(tree)
+    own, chosen = card.tree(None), Taxonomy.load(Path(tree))
+    if set(own.leaves) != set(chosen.leaves):
+        lacks = [leaf for leaf in own.leaves if leaf not in chosen.leaves]
+        adds = [leaf for leaf in chosen.leaves if leaf not in own.leaves]
+        raise DataError(
+            f"tree file {tree} does not have the leaves of dataset {card.name}: it lacks {lacks} "
+            f"and adds {adds}; expected exactly {list(own.leaves)}."
+        )
+    return replace(chosen, titles={**own.titles, **chosen.titles})
+
+
+def drop_leaky(labels: Labels) -> Labels:
+    """Leave out every patient (group) that stands in two official sets."""
+    groups = labels.manifest.groups()
+    leaky = leaky_groups(labels.official, groups) if labels.official else {}
+    if not leaky:
+        return labels
+    kept = frozenset(slide for slide, group in groups.items() if group not in leaky)
+    gone = len(groups) - len(kept)
+    return labels.keep(
+        kept, f"left out {gone} slides of the leaky patients {', '.join(sorted(leaky))}"
+    )
+
+
+def kind_of(kind: Kind, *places: Path) -> Kind:
+    """``simulated`` when a file of the cohort lies under a folder marked so, else ``kind``."""
+    for place in places:
+        here = place.resolve()
+        if any((folder / SIMULATED).is_file() for folder in (here, *here.parents)):
+            return "simulated"
+    return kind
+
+
+def _check_labels(cohort: Cohort) -> None:
+    table = cohort.labels.manifest.table
+    blank = table["slide_id"][table["label"] == ""].tolist()
+    if blank:
+        raise DataError(
+            f"{len(blank)} slides of {cohort.card.name} have no label (first: {blank[:5]}); "
+            "fill the label column or remove the rows."
+        )
+    cohort.labels.manifest.check_labels(cohort.taxonomy)
+
+
+def _roots(name: str, data_root: Path) -> Iterator[Path]:
+    """Sub-folders called like the dataset (in any case) first, then the folder itself."""
+    yield from sorted(p for p in data_root.iterdir() if p.name.lower() == name and p.is_dir())
+    yield data_root
+
+
+def _where(card: DatasetCard) -> str:
+    return (
+        f"give --data-root DIR (or set MIL_BENCH_DATA) with {card.files}, in DIR or DIR/"
+        f"{card.name}. Get them from {card.source}."
+    )

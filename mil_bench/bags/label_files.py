@@ -1,0 +1,110 @@
+"""Finding and reading label tables: CSV, TSV and XLSX, every cell a stripped string."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+import pandas as pd
+
+from mil_bench.errors import DataError, nearest
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+TABLE_SUFFIXES = (".xlsx", *TEXT_SUFFIXES)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name of ``path`` ends like a table this module reads."""
+    return path.name.lower().endswith(TABLE_SUFFIXES)
+
+
+def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
+    """Tables in ``folder`` and ``folder/labels`` whose names start with one of ``stems``.
+
+    Order of ``stems`` first, workbooks before text files, then by name; case is ignored.
+    """
+    files = [p for f in (folder, folder / "labels") if f.is_dir() for p in f.iterdir()]
+    files = [p for p in files if p.is_file() and is_table(p)]
+    for stem in stems:
+        fitting = [p for p in files if p.name.lower().startswith(stem.lower())]
+        yield from sorted(fitting, key=lambda p: (p.suffix.lower() != ".xlsx", p.name))
+        files = [p for p in files if p not in fitting]
+
+
+def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.DataFrame:
+    """Read a table with string cells; headers and cells are stripped, blank rows dropped.
+
+    ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
+    by position, ``0, 1, ...``. Raises ``DataError`` for a file that cannot be read as a table.
+    """
+    try:
+        table: pd.DataFrame = _read(path, sheet, 0 if header else None)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot read label file {path}: {reason}; check the path.") from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is not a readable {path.suffix.lstrip('.').upper()} table ({error}); "
+            "expected CSV, TSV or XLSX with one row per slide."
+        ) from None
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    table = table.apply(lambda column: column.str.strip())
+    return table[(table != "").any(axis=1)].reset_index(drop=True)
+
+
+def headers(path: Path) -> list[str]:
+    """Column names of a text table, without reading the rest."""
+    try:
+        with _open(path) as file:
+            line = file.readline()
+    except (OSError, UnicodeDecodeError, EOFError):
+        return []
+    return [name.strip().strip('"') for name in line.rstrip("\r\n").split(_separator(line))]
+
+
+def column(table: pd.DataFrame, names: Iterable[str]) -> str | None:
+    """The column called one of ``names``, ignoring case, blanks, ``_`` and ``-``; else ``None``."""
+    known = {_plain(name): name for name in reversed(list(table.columns))}
+    return next((known[_plain(name)] for name in names if _plain(name) in known), None)
+
+
+def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "") -> str:
+    """Like :func:`column`, but a missing column is a ``DataError`` that lists what is there."""
+    found = column(table, names)
+    if found is None:
+        near = nearest(names[0], table.columns)
+        guess = f"; the nearest is {near[0]!r}" if near else ""
+        wanted = " or ".join(repr(name) for name in names)
+        raise DataError(
+            f"{path} has the columns {list(table.columns)[:12]}; expected {wanted}{guess}. "
+            f"{hint or 'Rename the column.'}"
+        )
+    return found
+
+
+def _read(path: Path, sheet: str | int, header: int | None) -> pd.DataFrame:
+    if path.suffix.lower() == ".xlsx":
+        return pd.read_excel(path, sheet, header=header, dtype=str, na_filter=False)
+    with _open(path) as file:
+        separator = _separator(file.readline())
+    return pd.read_csv(
+        path, sep=separator, header=header, dtype=str, na_filter=False, encoding="utf-8-sig"
+    )
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8-sig"))
+    return path.open(encoding="utf-8-sig")
+
+
+def _separator(line: str) -> str:
+    return max(",\t;", key=line.count)
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[\s_-]+", "", str(name)).lower()

@@ -1,0 +1,85 @@
+"""A dataset's own split, and what patients say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mil_bench.bags.manifest import Manifest
+from mil_bench.bags.splits.split import SETS, Fold, Split
+from mil_bench.errors import DataError
+
+_SET_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def official_split(sets: Mapping[str, str]) -> Split | None:
+    """A one-fold split from slide -> set name (``Training``, ``valid``, ``test``...).
+
+    A blank leaves the slide out; all blank gives ``None``. Raises ``DataError`` for other names.
+    """
+    members: dict[str, list[str]] = {name: [] for name in SETS}
+    for slide, text in sets.items():
+        if not text:
+            continue
+        name = _SET_NAMES.get(text.lower())
+        if name is None:
+            raise DataError(
+                f"slide {slide} is in the set {text!r}; expected train, val or test (or a blank "
+                "to leave the slide out), correct the label file."
+            )
+        members[name].append(slide)
+    if not any(members.values()):
+        return None
+    return Split("official", "official", (Fold(**{k: tuple(v) for k, v in members.items()}),))
+
+
+def keep_slides(split: Split, slides: frozenset[str]) -> Split:
+    """The split without slides that are not in ``slides``."""
+    folds = (
+        Fold(**{name: tuple(s for s in ids if s in slides) for name, ids in fold.sets()})
+        for fold in split.folds
+    )
+    return Split(split.name, split.mode, tuple(folds), split.notes)
+
+
+def leaky_groups(split: Split, groups: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
+    """Groups that stand in more than one set of the first fold: group -> set -> slides."""
+    where: dict[str, dict[str, list[str]]] = {}
+    for name, slides in split[0].sets():
+        for slide in slides:
+            where.setdefault(groups[slide], {}).setdefault(name, []).append(slide)
+    return {group: homes for group, homes in where.items() if len(homes) > 1}
+
+
+def mixed_patients(manifest: Manifest) -> list[str]:
+    """Patients whose slides carry different labels."""
+    known = manifest.table[manifest.table["patient_id"] != ""]
+    labels = known.groupby("patient_id", sort=False)["label"].nunique()
+    return [str(patient) for patient in labels.index[labels > 1]]
+
+
+def patient_findings(manifest: Manifest, official: Split | None) -> list[str]:
+    """Sentences about patients: unknown ones, mixed classes, patients in two official sets."""
+    patients = set(manifest.table["patient_id"]) - {""}
+    findings = []
+    if not patients:
+        findings.append(
+            "patient ids are not known, so slides stand for patients: splits cannot keep a "
+            "patient together and intervals may be too narrow"
+        )
+    mixed = mixed_patients(manifest)
+    if mixed:
+        findings.append(
+            f"{len(mixed)} of {len(patients)} patients have slides of different classes; "
+            "splits keep every patient whole"
+        )
+    for group, homes in leaky_groups(official, manifest.groups()).items() if official else ():
+        places = "; ".join(f"{name}: {', '.join(sorted(ids))}" for name, ids in homes.items())
+        findings.append(
+            f"patient {group} stands in {len(homes)} official sets ({places}); "
+            "--drop-leaky-patients leaves such patients out"
+        )
+    return findings
