@@ -45,12 +45,12 @@ def is_zarr(folder: Path) -> bool:
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
-    """A file that its library cannot open: truncated, damaged or of another kind."""
-    lines = str(error).splitlines()
+    """A file that its library cannot open as ``kind`` ("an HDF5 file")."""
+    lines = [] if isinstance(error, KeyError) else str(error).splitlines()
     reason = lines[0].rstrip(".") if lines else type(error).__name__
     if isinstance(error, PermissionError):
         return refuse(path, "the file cannot be read (permission denied)", "change its permissions")
-    return refuse(path, f"truncated, damaged or not a {kind} file ({reason})", EXTRACT_AGAIN)
+    return refuse(path, f"truncated, damaged or not {kind} ({reason})", EXTRACT_AGAIN)
 
 
 def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:

@@ -26,7 +26,7 @@ def read_h5(path: Path) -> Bag:
     except FeatureError:
         raise
     except (OSError, RuntimeError, KeyError) as error:
-        raise checks.unreadable(path, "HDF5", error) from None
+        raise checks.unreadable(path, "an HDF5 file", error) from None
 
 
 def h5_encoder(path: Path) -> str | None:

@@ -48,6 +48,7 @@ def load_array(path: Path) -> NDArray[Any]:
                 "holds pickled Python objects that would have to run code",
                 "save it again as an array of numbers",
             ) from None
-        raise checks.unreadable(path, "NumPy", error) from None
+        reason = ValueError("no NumPy header") if "pickle" in str(error) else error
+        raise checks.unreadable(path, "a NumPy file", reason) from None
     except Exception as error:  # a damaged zip raises errors of several libraries
-        raise checks.unreadable(path, "NumPy", error) from None
+        raise checks.unreadable(path, "a NumPy file", error) from None

@@ -89,14 +89,16 @@ def _load(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         unsafe = _UNSAFE_GLOBAL.search(str(error))
-        what = f" ({unsafe[1]})" if unsafe else ""
+        if unsafe is None:
+            reason = ValueError("its pickle cannot be parsed")
+            raise checks.unreadable(path, "a torch.save file", reason) from None
         raise checks.refuse(
             path,
-            f"holds a pickled Python object{what} that would have to run code, or is damaged",
+            f"holds a pickled Python object ({unsafe[1]}) that would have to run code",
             "save the array again as .npy, or as a plain tensor with torch.save",
         ) from None
     except Exception as error:  # a damaged file makes the unpickler raise anything
-        raise checks.unreadable(path, "torch.save", error) from None
+        raise checks.unreadable(path, "a torch.save file", error) from None
 
 
 def _from_dict(path: Path, content: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -127,7 +129,9 @@ def _concatenate(path: Path, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def _array(path: Path, value: Any) -> NDArray[Any]:
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
         raise checks.refuse(
-            path, f"features of type {type(value).__name__}", "expected a dense tensor (N, D)"
+            path,
+            f"features of type {getattr(value, 'layout', type(value).__name__)}",
+            "expected a dense tensor (N, D)",
         )
     value = value.detach()
     array: NDArray[Any] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()

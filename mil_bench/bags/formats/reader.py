@@ -61,7 +61,7 @@ class BagSource:
         try:
             stats = [(file, file.stat()) for file in files]
         except OSError as error:
-            raise checks.unreadable(self.paths[0], "feature", error) from None
+            raise checks.unreadable(self.paths[0], "a feature file", error) from None
         return tuple((str(file), s.st_size, s.st_mtime_ns) for file, s in stats)
 
     def _companions(self) -> list[Path]:
