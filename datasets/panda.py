@@ -178,7 +178,9 @@ def _noisy_labels(root: Path, slides: frozenset[str]) -> tuple[frozenset[str], l
             table = table[table[column_name].isin(["0", "0.0"])]
         listed = slides.intersection(table["image_id"])
         noisy |= listed
-        findings.append(f"{len(listed)} slides of {path.name} are kept out of training only")
+        findings.append(
+            f"{len(listed)} slides of {path.name} leave training and stay in evaluation"
+        )
     return frozenset(noisy), findings
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,16 +11,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mil_bench.bags.cohort import Cohort, LabelledAdapter, Labels, assemble
+from mil_bench.bags.cohort import Features, LabelledAdapter, assemble
+from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.splits.split import Split
 from mil_bench.bags.store import BagStore
-from mil_bench.dataset import Dataset, DatasetOptions
+from mil_bench.dataset import Dataset, DatasetAdapter, DatasetOptions
 from mil_bench.errors import FeatureError, SplitError
 from mil_bench.loading import adapter_of, with_data_root
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 SHOWN_IDS = 20
+NO_FEATURES = BagStore("none", np.empty((0, 0), np.float32), None, {}, "")
 
 
 @dataclass(frozen=True)
@@ -76,34 +77,22 @@ def check_dataset(
     Missing features and leaking splits are reported; a label file that cannot be used raises
     ``DataError`` as in a run.
     """
-    adapter, options = adapter_of(name_or_toml), with_data_root(options)
     problems: list[str] = []
-    dataset: Dataset | None = None
-    if isinstance(adapter, LabelledAdapter):
-        cohort = adapter.cohort(options)
-        try:
-            dataset = assemble(cohort, adapter.open(cohort, options))
-        except FeatureError as error:
-            problems.append(str(error))
-    else:
-        dataset = adapter.load(options)
-        cohort = _cohort_of(dataset)
-    chosen = _split(cohort, dataset, split, problems)
-    findings = dataset.findings if dataset else cohort.labels.findings
-    manifest = cohort.labels.manifest
+    manifest, dataset = _open(adapter_of(name_or_toml), with_data_root(options), problems)
+    chosen = _split(dataset, split, problems)
     return DataReport(
-        name=cohort.card.name,
-        title=cohort.card.title,
-        kind=cohort.kind,
-        tree=cohort.taxonomy.name,
+        name=dataset.name,
+        title=dataset.card.title,
+        kind=dataset.kind,
+        tree=dataset.taxonomy.name,
         slides=len(manifest),
         patients=len(set(manifest.table["patient_id"]) - {""}),
         groups=manifest.table["group_id"].nunique(),
-        missing=dataset.missing if dataset else (),
-        features=facts_of(dataset.store) if dataset else None,
-        classes=class_table(manifest.table, cohort.taxonomy, chosen),
+        missing=dataset.missing,
+        features=facts_of(dataset.store) if dataset.store.rows else None,
+        classes=class_table(manifest.table, dataset.taxonomy, chosen),
         split=chosen.name if chosen else "",
-        findings=(*findings, *(chosen.notes if chosen else ())),
+        findings=tuple(dict.fromkeys((*dataset.findings, *(chosen.notes if chosen else ())))),
         problems=tuple(problems),
     )
 
@@ -156,23 +145,33 @@ def render(report: DataReport, console: Console) -> None:
     console.print("[green]ready to run[/]" if report.ok else "[red]not ready to run as it is[/]")
 
 
-def _cohort_of(dataset: Dataset) -> Cohort:
-    labels = Labels(dataset.manifest, dataset.official, dataset.findings, dataset.not_for_training)
-    return Cohort(dataset.card, dataset.kind, dataset.taxonomy, labels, Path())
-
-
-def _split(
-    cohort: Cohort, dataset: Dataset | None, asked: str | None, problems: list[str]
-) -> Split | None:
-    """The split to count by; without features only an official one can be shown."""
-    if dataset is None:
-        return cohort.labels.official
+def _open(
+    adapter: DatasetAdapter, options: DatasetOptions, problems: list[str]
+) -> tuple[Manifest, Dataset]:
+    """All labelled slides, and the dataset of those with features (of all when none has any)."""
+    if not isinstance(adapter, LabelledAdapter):
+        dataset = adapter.load(options)
+        return dataset.manifest, dataset
+    cohort = adapter.cohort(options)
     try:
-        split = make_split(asked or cohort.card.default_split, dataset)
-        split.check(dataset.manifest.groups())
+        features = adapter.open(cohort, options)
+    except FeatureError as error:
+        problems.append(str(error))
+        features = Features(NO_FEATURES)
+    return cohort.labels.manifest, assemble(cohort, features)
+
+
+def _split(dataset: Dataset, asked: str | None, problems: list[str]) -> Split | None:
+    """The split to count by. A leak is a problem; it does not hide the counts."""
+    try:
+        split = make_split(asked or dataset.card.default_split, dataset)
     except SplitError as error:
         problems.append(str(error))
         return None
+    try:
+        split.check(dataset.manifest.groups())
+    except SplitError as error:
+        problems.append(str(error))
     return split
 
 

@@ -53,7 +53,10 @@ def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.Data
         ) from None
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     table = table.apply(lambda column: column.str.strip())
-    return table[(table != "").any(axis=1)].reset_index(drop=True)
+    table = table[(table != "").any(axis=1)].reset_index(drop=True)
+    if table.empty:
+        raise DataError(f"{path} has no rows below its header; expected one row per slide.")
+    return table
 
 
 def headers(path: Path) -> list[str]:

@@ -70,9 +70,18 @@ def test_missing_features_are_listed_and_make_the_check_fail(tmp_path):
     assert "1 slides have no features: BRACS_6" in text_of(report)
 
 
+def test_a_split_is_checked_without_features_too(tmp_path):
+    root = write_bracs_workbook(tmp_path)
+    report = check_dataset("bracs", DatasetOptions(data_root=root), "official")
+    assert any("group '2' stands in train" in problem for problem in report.problems)
+    leaf = report.classes[report.classes["level"] == "leaf"]
+    assert leaf[["train", "val", "test"]].sum().tolist() == [2, 3, 1]
+
+
 def test_labels_are_checked_when_there_are_no_features_at_all(tmp_path):
     root = write_bracs_workbook(tmp_path)
-    report = check_dataset("bracs", DatasetOptions(data_root=root, allow_missing=True))
+    options = DatasetOptions(data_root=root, allow_missing=True)
+    report = check_dataset("bracs", options, "official")
     assert report.features is None
     assert report.classes.set_index("class").loc["IC", "test"] == 1  # official sets are known
     assert "only the labels were checked" in text_of(report)

@@ -130,6 +130,12 @@ def test_wrong_columns_name_what_is_there_and_what_is_expected(tmp_path):
         labels_of(tmp_path)
 
 
+def test_a_table_without_rows_is_refused(tmp_path):
+    (tmp_path / "train.csv").write_text("image_id,isup_grade\n\n")
+    with pytest.raises(DataError, match="no rows below its header"):
+        labels_of(tmp_path)
+
+
 def test_a_grade_that_does_not_exist_is_refused(tmp_path):
     write_train(tmp_path, [("a", "radboud", 6, "5+5"), ("b", "radboud", 0, "negative")])
     with pytest.raises(DataError, match=r"slide a: .*'ISUP6'"):
