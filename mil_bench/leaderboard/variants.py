@@ -1,0 +1,67 @@
+"""Names of the variants of one method: only what sets them apart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from mil_bench.spec import RunSpec
+
+Settings = Mapping[str, str]
+
+
+def settings(spec: RunSpec) -> dict[str, str]:
+    """Everything a user can vary between two runs of a method in one cell, as text.
+
+    Harness settings stand under their own name unless the method has one of the same name.
+    """
+    method = _flat(spec.method_config)
+    trainer = _flat(spec.trainer.model_dump(mode="json"))
+    harness = {(f"trainer.{k}" if k in method else k): v for k, v in trainer.items()}
+    other = {
+        "precision": spec.precision,
+        "standardize": _text(spec.standardize),
+        "version": spec.method_version,
+    }
+    return {**method, **harness, **other}
+
+
+def digest(chosen: Settings) -> str:
+    """Short hash of all settings; rows with the same hash were made alike."""
+    content = json.dumps(dict(chosen), sort_keys=True)
+    return sha256(content.encode()).hexdigest()[:8]
+
+
+def labels(variants: Sequence[Settings]) -> list[str]:
+    """What distinguishes each variant of one method: ``"gated=false"``, or ``""``.
+
+    A value that more than half of the variants share goes without saying; everything else is
+    named. Different variants therefore have different labels.
+    """
+    keys = dict.fromkeys(key for variant in variants for key in variant)
+    told: list[list[str]] = [[] for _ in variants]
+    for key in keys:
+        values = [variant.get(key, "unset") for variant in variants]
+        usual, count = Counter(values).most_common(1)[0]
+        for parts, value in zip(told, values, strict=True):
+            if value != usual or count * 2 <= len(values):
+                parts.append(f"{key}={value}")
+    return [", ".join(parts) for parts in told]
+
+
+def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        flat |= (
+            _flat(value, f"{above}{key}.")
+            if isinstance(value, dict)
+            else {above + key: _text(value)}
+        )
+    return flat
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
