@@ -1,0 +1,132 @@
+"""TransMIL: a Nystrom transformer over the patches of a slide (Shao et al., NeurIPS 2021)."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.config import tunable
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.nn.nystrom import NystromAttention
+from mil_bench.nn.ppeg import PPEG
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+
+class TransMILConfig(MethodConfig):
+    """``dim`` is the width of the tokens, split over ``heads``; ``landmarks`` defaults to half.
+
+    ``nystrom="0.0.9"`` reproduces the release pinned by the official requirements, which shifts
+    every attention output against its token; later releases are the model that was meant.
+    """
+
+    dim: int = tunable(512, choices=(64, 128, 256, 512), ge=8)
+    heads: int = Field(8, ge=1)
+    landmarks: int | None = Field(None, ge=1)
+    dropout: float = tunable(0.1, low=0.0, high=0.5, ge=0, lt=1)  # after each attention
+    nystrom: Literal["0.0.14", "0.0.9"] = "0.0.14"
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> TransMILConfig:
+        if self.dim % self.heads:
+            raise ValueError(f"dim {self.dim} must be a multiple of heads {self.heads}")
+        return self
+
+
+class AttentionLayer(nn.Module):
+    """``x + attention(norm(x))``; there is no feed-forward block."""
+
+    def __init__(self, config: TransMILConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.dim)
+        self.attention = NystromAttention(
+            config.dim,
+            config.heads,
+            config.landmarks or config.dim // 2,
+            dropout=config.dropout,
+            keep="last" if config.nystrom == "0.0.14" else "first",
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, dim)`` -> ``(n, dim)``."""
+        rows: Tensor = x + self.attention(self.norm(x))
+        return rows
+
+    def class_token(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """First output row ``(dim,)`` and its attention to all tokens ``(heads, n)``."""
+        row, attention = self.attention.first_row(self.norm(x))
+        return x[0] + row, attention
+
+
+class TransMIL(Method):
+    """Projection, class token, attention, PPEG, attention, classifier on the class token.
+
+    Bags pass one by one, so that the scale of the pseudo-inverse, a maximum over a batch in the
+    official code, never couples slides. ``Output.attention`` is the class token's row of
+    ``F1 Z F3`` in the last layer, mean over heads: relevance that may be negative and does not
+    sum to one.
+    """
+
+    Config = TransMILConfig
+    config: TransMILConfig
+    order_dependent: ClassVar[bool] = True
+    attention_is_distribution: ClassVar[bool] = False
+    paper = PaperCard(
+        title="TransMIL: Transformer based Correlated Multiple Instance Learning for Whole Slide "
+        "Image Classification",
+        year=2021,
+        venue="NeurIPS",
+        link="https://arxiv.org/abs/2106.00908",
+        code="szc19990412/TransMIL @ 9d6aee5 with nystrom-attention 0.0.14",
+        differs=(
+            "nystrom-attention 0.0.14 semantics by default; the official requirements pin 0.0.9, "
+            "which returns the wrong rows (nystrom=0.0.9)",
+            "any number of slides per step, each computed alone",
+            "any feature dimension; widths by `dim`",
+        ),
+    )
+    recipe: ClassVar[dict[str, Any]] = {
+        "optimizer": "lookahead_radam",
+        "lr": 2e-4,
+        "weight_decay": 1e-5,
+        "epochs": 200,
+        "batch_size": 1,
+        "accumulate": 2,
+        "patience": 10,
+    }
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"nystrom_009": {"nystrom": "0.0.9"}}
+
+    def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        self.project = nn.Sequential(nn.Linear(dim, config.dim), nn.ReLU())
+        self.token = nn.Parameter(torch.randn(1, 1, config.dim))
+        self.layer1, self.layer2 = AttentionLayer(config), AttentionLayer(config)
+        self.ppeg = PPEG(config.dim)
+        self.norm = nn.LayerNorm(config.dim)
+        self.classifier = nn.Linear(config.dim, self.n_leaves)
+
+    def forward(self, batch: BagBatch) -> Output:
+        """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``."""
+        h = self.project(batch.features)  # (sum N, dim)
+        bags = [self.encode(rows) for rows in h.split(batch.sizes)]
+        tokens = torch.stack([token for token, _ in bags])  # (B, dim)
+        relevance = torch.cat([attention for _, attention in bags])
+        return Output(
+            logits={LEAF: self.classifier(self.norm(tokens))},
+            attention={LEAF: relevance.detach().unsqueeze(1)},
+        )
+
+    def encode(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """``(N, dim)`` of one bag -> class token ``(dim,)`` and relevance ``(N,)``."""
+        x = self.ppeg(self.layer1(self.sequence(h)))
+        token, attention = self.layer2.class_token(x)
+        return token, attention.mean(0)[1 : len(h) + 1]
+
+    def sequence(self, h: Tensor) -> Tensor:
+        """``(N, dim)`` -> ``(1 + S^2, dim)``: class token, patches, first patches again."""
+        side = isqrt(len(h) - 1) + 1
+        return torch.cat([self.token[0].to(h.dtype), h, h[: side * side - len(h)]])
