@@ -61,9 +61,11 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Read without running any code. Raises ``RunError`` when the file is not a checkpoint."""
         try:
-            return cls(**torch.load(path, map_location="cpu", weights_only=True))
+            content = io.BytesIO(path.read_bytes())
         except OSError as error:
             raise RunError(f"cannot read {path}: {error.strerror}.") from None
+        try:
+            return cls(**torch.load(content, map_location="cpu", weights_only=True))
         except Exception:
             raise RunError(
                 f"{path} is not a readable checkpoint; start this run again with "
