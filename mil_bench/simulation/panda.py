@@ -45,10 +45,9 @@ def plan_panda(rng: Rng, slides: int | None = None) -> CohortPlan:
     order = rng.permutation(len(table))
     table, twin = table.iloc[order].reset_index(drop=True), twin[order]
     table.insert(0, "image_id", [rng.bytes(16).hex() for _ in range(len(table))])
-    paired = twin[(twin >= 0)]
-    duplicates = pd.DataFrame({"image_id": table["image_id"][twin >= 0], "group_id": paired})
-    duplicates = duplicates.sort_values("group_id", kind="stable")
-    duplicates["index_in_group"] = duplicates.groupby("group_id").cumcount()
+    tables = {"train.csv": {"": table}}
+    if twin.max() >= 0:
+        tables[DUPLICATES] = {"": _duplicate_list(table["image_id"], twin)}
     alone = 1 + twin.max() + np.arange(len(table))
     return CohortPlan(
         slides=pd.DataFrame(
@@ -61,7 +60,7 @@ def plan_panda(rng: Rng, slides: int | None = None) -> CohortPlan:
         ),
         taxonomy=Panda.card.tree(None),
         sizes=BagSizes(median=90, spread=0.6, low=20, high=300),
-        tables={"train.csv": {"": table}, DUPLICATES: {"": duplicates}},
+        tables=tables,
         tiles=Tiles(level0_magnification=20),
     )
 
@@ -83,3 +82,9 @@ def _pairs(table: pd.DataFrame) -> NDArray[np.int64]:
         twin[rows[: 2 * n]] = known + np.arange(2 * n) // 2
         known += n
     return twin
+
+
+def _duplicate_list(images: pd.Series, twin: NDArray[np.int64]) -> pd.DataFrame:
+    listed = pd.DataFrame({"image_id": images, "group_id": twin})[twin >= 0]
+    listed = listed.sort_values("group_id", kind="stable", ignore_index=True)
+    return listed.assign(index_in_group=listed.groupby("group_id").cumcount())
