@@ -25,7 +25,10 @@ class MethodConfig(StrictConfig):
 
 @dataclass(frozen=True)
 class PaperCard:
-    """Where a method comes from and how this implementation differs from the official code."""
+    """Where a method comes from and how this implementation differs from the official code.
+
+    ``measured`` are lines of a table behind the defaults of choices that the paper leaves open.
+    """
 
     title: str
     year: int
@@ -33,6 +36,7 @@ class PaperCard:
     link: str  # DOI or arXiv
     code: str = ""  # repository @ commit that the golden vectors come from
     differs: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
 
 
 @dataclass

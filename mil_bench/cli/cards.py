@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 
 def print_method(name: str, method: type[Method], console: Console) -> None:
-    """Paper, differences, options with defaults and search ranges, recipe, ablations."""
+    """Paper, differences, measured choices, options with search ranges, recipe, ablations."""
     paper = method.paper
     console.print(f"[bold]{name}[/]  {escape(paper.title)} ({paper.venue}, {paper.year})")
     console.print(f"  {paper.link}" + (f"   code: {paper.code}" if paper.code else ""))
     for line in paper.differs:
         console.print(f"  - {escape(line)}")
+    for line in paper.measured:
+        console.print(escape(line), highlight=False)
     table = Table("option", "default", "search range", title="options (--set)")
     space = search_space(method.Config)
     for key, field in method.Config.model_fields.items():
