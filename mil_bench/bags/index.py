@@ -80,8 +80,9 @@ class Cache:
         known = self.index.bags
         new = sum(slide not in known for slide in sources)
         changed = sum(s in known and known[s].stamp != b.stamp() for s, b in sources.items())
-        reasons = {"changed": changed, "not in it": new}
-        return " and ".join(f"{n} feature files are {why}" for why, n in reasons.items() if n)
+        reasons = {"feature files have changed": changed, "slides are not in it": new}
+        total = len(sources)
+        return " and ".join(f"{n} of {total} {why}" for why, n in reasons.items() if n)
 
     def bag(self, slide: str) -> Bag:
         """One bag as it was read from its source, in the source's precision."""

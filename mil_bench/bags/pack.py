@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from mil_bench.bags.bag import Bag
 from mil_bench.bags.formats import BagSource, FeatureSet
+from mil_bench.bags.formats.folder import PACKED
 from mil_bench.bags.index import Cache, CacheError, Stamp
 from mil_bench.bags.pack_progress import PackProgress, say
 from mil_bench.bags.pack_writer import PackWriter
@@ -59,7 +60,7 @@ def cache_folder(features: FeatureSet, cache: Path) -> Path:
     """The folder of one feature set's cache, named after it for people and by hash for machines."""
     identity = sha256(f"{features.folder}\n{features.encoder}".encode()).hexdigest()[:10]
     title = "".join(c if c.isalnum() or c in "._-@" else "-" for c in features.encoder)
-    return cache / f"{features.folder.name}-{title}-{identity}"
+    return cache / f"{features.folder.name}-{title}-{identity}{PACKED}"
 
 
 def _open(place: Path, sources: Mapping[str, BagSource]) -> tuple[Cache | None, str]:

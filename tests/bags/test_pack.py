@@ -1,4 +1,4 @@
-"""The cache follows its sources, survives crashes and crowds, and says what is wrong with a disk."""
+"""The cache follows its sources, survives crashes and crowds, and names what a disk lacks."""
 
 import errno
 import json
@@ -12,7 +12,7 @@ import pytest
 from feature_writers import random_bags, write_npy
 
 from mil_bench.bags.features import open_store
-from mil_bench.bags.formats import BagSource
+from mil_bench.bags.formats import BagSource, discover
 from mil_bench.bags.pack_progress import PackProgress
 from mil_bench.bags.pack_writer import GrowingArray
 from mil_bench.bags.store import BagStore
@@ -67,7 +67,7 @@ def test_a_changed_source_is_read_again_with_a_message(root, cache, monkeypatch,
     reads = counted_reads(monkeypatch)
     assert_whole(opened(root, cache), {**X, "s2": X["s2"][:7]})
     assert reads == ["s2"]
-    assert "is rebuilt: 1 feature files are changed." in capsys.readouterr().err
+    assert "is rebuilt: 1 of 3 feature files have changed." in capsys.readouterr().err
     np.testing.assert_array_equal(old.bag("s2"), X["s2"])  # an open store is not pulled away
 
 
@@ -84,7 +84,7 @@ def test_added_slides_are_packed_and_the_others_copied(root, cache, monkeypatch,
     assert "rebuilt" not in capsys.readouterr().err
     reads = counted_reads(monkeypatch)
     opened(root, cache, ["s2", "s3"])
-    assert "2 feature files are not in it." in capsys.readouterr().err
+    assert "2 of 2 slides are not in it." in capsys.readouterr().err
     assert_whole(opened(root, cache))
     assert reads == ["s2", "s3"]
 
@@ -109,6 +109,12 @@ def test_float16_is_kept_until_the_first_float32_bag_widens_it(root, cache):
     store = opened(root, cache)
     assert store.features.dtype == np.float32
     assert_whole(store, mixed)
+
+
+def test_a_cache_beside_the_features_is_not_taken_for_features(root):
+    assert_whole(opened(root, root / "cache"))
+    assert_whole(opened(root, root / "cache"))
+    assert [s.encoder for s in discover(root)] == ["unknown"]
 
 
 @pytest.mark.parametrize("name", ["index.json", "features.npy", "coords.npy"])

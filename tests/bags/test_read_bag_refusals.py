@@ -93,9 +93,11 @@ def test_features_without_a_width_or_with_four_dimensions_are_refused(tmp_path):
         assert "expected (N, D)" in refusal(write_npy(tmp_path / "s.npy", np.zeros(shape)))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_number_that_is_not_finite_is_located(tmp_path, value):
-    bad = X.copy()
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf])
+def test_a_number_that_is_not_finite_is_located(tmp_path, value, dtype):
+    bad = X.astype(dtype)
+    bad[0, :2] = np.finfo("float16").max, np.finfo("float16").min
     bad[7, 3] = value
     assert "NaN or Inf in 1 of 10 patches (first: 7)" in refusal(write_npy(tmp_path / "s.npy", bad))
 

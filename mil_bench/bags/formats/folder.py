@@ -23,6 +23,7 @@ _NO_BAGS = {
     *("patches", "masks", "stitches", "visualization", "contours", "contours_geojson"),
     *("thumbnails", "coords", "labels", "patch_labels", "inst_labels", "splits", "slides"),
 }
+PACKED = ".bags"  # in the names of packed caches, which may lie beside the features
 _CLAM = ("h5_files", "pt_files")
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
@@ -165,6 +166,7 @@ def _folders(folder: Path) -> list[Path]:
         if path.is_dir()
         and path.name not in _NO_BAGS
         and not path.name.startswith((".", SLIDE_EMBEDDINGS))
+        and PACKED not in path.name
         and not checks.is_zarr(path)
     ]
 
