@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from feature_writers import grid_coords, random_bags, write_clam, write_npy, write_pt, write_trident
+from feature_writers import (
+    grid_coords,
+    random_bags,
+    write_clam,
+    write_eva,
+    write_npy,
+    write_pt,
+    write_trident,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +150,13 @@ def test_all_unusable_files_are_named_at_once_and_the_others_are_packed(
     monkeypatch.setattr(BagSource, "read", lambda self: pytest.fail("a source was read"))
     store, _ = open_store(tmp_path / "f", ["s2"], cache=cache)
     np.testing.assert_array_equal(store.bag("s2"), X["s2"])
+
+
+def test_a_file_of_an_eva_manifest_that_is_gone_is_named(tmp_path, cache):
+    write_eva(tmp_path / "f", {"s1": [X["s1"]], "s2": [X["s2"]]})
+    (tmp_path / "f" / "train_images" / "s2_0.pt").unlink()
+    with pytest.raises(FeatureError, match=r"s2_0.pt: cannot be read \(No such file"):
+        open_store(tmp_path / "f", ["s1", "s2"], cache=cache)
 
 
 def test_the_encoders_of_a_folder_are_listed(tmp_path):

@@ -29,7 +29,7 @@ def read_manifest(folder: Path) -> dict[str, BagSource]:
     file. Raises ``FeatureError`` for a path that leaves the folder.
     """
     files: dict[str, list[Path]] = {}
-    with (folder / MANIFEST).open(newline="", encoding="utf-8") as file:
+    with (folder / MANIFEST).open(newline="", encoding="utf-8", errors="replace") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             name = row["embeddings"] or ""
             try:

@@ -61,7 +61,9 @@ class BagSource:
         try:
             stats = [(file, file.stat()) for file in files]
         except OSError as error:
-            raise checks.unreadable(self.paths[0], "a feature file", error) from None
+            raise checks.refuse(
+                Path(error.filename), f"cannot be read ({error.strerror})", "restore the file"
+            ) from None
         return tuple((str(file), s.st_size, s.st_mtime_ns) for file, s in stats)
 
     def _companions(self) -> list[Path]:
