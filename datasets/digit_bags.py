@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from mil_bench.bags.instances import BACKGROUND
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.split import Fold, Split
 from mil_bench.bags.store import BagStore
@@ -57,7 +58,7 @@ TREE = Taxonomy.from_tree(
     },
 )
 WITNESS = {"four": 4, "seven": 7, "one": 1, "eight": 8, "three": 3, "nine": 9}  # by rank
-BACKGROUND = (0, 2, 5, 6)
+BACKGROUND_DIGITS = (0, 2, 5, 6)
 # 350 bags in the proportions of BRACS (44, 147, 74, 41, 48, 61, 132 of 547), leaves in order.
 BAGS_PER_CLASS = (28, 94, 47, 26, 31, 39, 85)
 # Quantiles 2.5 %, 7.5 %, ... 97.5 % of a log-normal with median 70, cut to 30-200.
@@ -132,9 +133,9 @@ class DigitBag:
 
 
 def instance_labels(digits: NDArray[np.int64]) -> tuple[str, ...]:
-    """The class each digit is a witness of, or ``background``."""
+    """The class each digit is a witness of, or ``BACKGROUND``."""
     names = {digit: leaf for leaf, digit in WITNESS.items()}
-    return tuple(names.get(int(digit), "background") for digit in digits)
+    return tuple(names.get(int(digit), BACKGROUND) for digit in digits)
 
 
 def draw_bags(target: NDArray[np.int64]) -> Iterator[DigitBag]:
@@ -150,7 +151,7 @@ def draw_bags(target: NDArray[np.int64]) -> Iterator[DigitBag]:
         queue = queue[dice.order(len(queue))].tolist()
         while queue:
             patient += 1
-            taste = np.repeat(BACKGROUND, [dice.between(1, 5) for _ in BACKGROUND])
+            taste = np.repeat(BACKGROUND_DIGITS, [dice.between(1, 5) for _ in BACKGROUND_DIGITS])
             slides = dice.between(1, 5)
             for label in queue[:slides]:
                 slide += 1

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mil_bench.bags.features import open_store
+from mil_bench.bags.instances import read_instances
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.official import keep_slides, leaky_groups
 from mil_bench.bags.splits.split import Split
@@ -77,7 +78,8 @@ class LabelledAdapter(DatasetAdapter):
             allow_missing=options.allow_missing,
             cache=options.cache,
         )
-        return Features(store, missing)
+        sizes = {slide: size for slide, (_, size) in store.rows.items()}
+        return Features(store, missing, read_instances(cohort.features, sizes))
 
     def cohort(self, options: DatasetOptions) -> Cohort:
         """The cohort with its labels checked and, if asked for, leaky patients left out."""

@@ -31,24 +31,25 @@ def read_instances(root: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str,
     """Slide -> class name of each of its ``sizes[slide]`` patches; ``None`` without the file.
 
     Slides outside ``sizes`` are left out. Raises ``DataError`` for missing columns and for rows
-    beyond the bag.
+    that are no patch of the bag.
     """
     path = root / INSTANCES
     if not path.is_file():
         return None
-    table = pd.read_csv(path, dtype={"slide_id": str, "label": str})
+    table = pd.read_csv(path, dtype=str, na_filter=False)
     if not {"slide_id", "row", "label"} <= set(table.columns):
         raise DataError(
             f"{path} has the columns {list(table.columns)}; expected slide_id, row and label."
         )
     names = {slide: [BACKGROUND] * size for slide, size in sizes.items()}
     known = table[table["slide_id"].isin(list(names))]
-    columns = (known["slide_id"], known["row"], known["label"])
-    for slide, row, label in zip(*columns, strict=True):
-        if not 0 <= row < len(names[slide]):
+    numbers = pd.to_numeric(known["row"], errors="coerce")
+    columns = (known["slide_id"], known["row"], numbers, known["label"])
+    for slide, row, number, label in zip(*columns, strict=True):
+        if number not in range(len(names[slide])):
             raise DataError(
                 f"{path} labels patch {row} of slide {slide}, whose bag has {len(names[slide])} "
                 "patches (0 the first); expected rows of the same feature files."
             )
-        names[slide][row] = label
+        names[slide][int(number)] = label
     return {slide: tuple(labels) for slide, labels in names.items()}

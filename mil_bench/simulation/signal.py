@@ -23,7 +23,7 @@ COARSE_SCALE, LEAF_SCALE = 4.0, 2.5
 OWN_RATE = (0.02, 0.15)  # share of witness patches of the slide's class, log-uniform
 MILDER_RATE = (0.01, 0.08)
 MILDER_CHANCE = 0.4
-BACKGROUND = -1
+NO_WITNESS = -1
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Signal:
     def bag(
         self, rng: Rng, witnesses: NDArray[np.int64], patient: int, site: int
     ) -> NDArray[np.float64]:
-        """``(N, D)`` features of a slide; ``witnesses`` ``(N,)`` leaf index or ``BACKGROUND``.
+        """``(N, D)`` features of a slide; ``witnesses`` ``(N,)`` leaf index or ``NO_WITNESS``.
 
         Slides of one ``patient`` (and of one ``site``) share their shift and tissue mixture.
         """
@@ -59,20 +59,20 @@ class Signal:
         shift += SITE_SCALE * _directions(np.random.default_rng([self.seed, 2, site]), 1, dim)
         tissue = rng.choice(TISSUES, size=len(witnesses), p=mixture)
         features = self.tissues[tissue] + shift + rng.normal(size=(len(witnesses), dim))
-        marked = witnesses != BACKGROUND
+        marked = witnesses != NO_WITNESS
         features[marked] += self.classes[witnesses[marked]]
         return features
 
 
 def draw_witnesses(rng: Rng, label: int, coords: NDArray[np.int64], tile: int) -> NDArray[np.int64]:
-    """``(N,)`` leaf index of every patch, ``BACKGROUND`` outside lesions.
+    """``(N,)`` leaf index of every patch, ``NO_WITNESS`` outside lesions.
 
     ``label`` is the slide's leaf; leaf 0 is normal tissue and has no witnesses. Every class fills
     one compact lesion: the patches nearest to a random one, up to some noise. The slide's own
     class comes last, so milder lesions never hide it.
     """
     n = len(coords)
-    witnesses = np.full(n, BACKGROUND)
+    witnesses = np.full(n, NO_WITNESS)
     milder = [leaf for leaf in range(1, label) if rng.random() < MILDER_CHANCE]
     for leaf in [*milder, label] if label else []:
         low, high = OWN_RATE if leaf == label else MILDER_RATE

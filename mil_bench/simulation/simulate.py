@@ -22,7 +22,7 @@ from mil_bench.simulation.ccc import plan_ccc
 from mil_bench.simulation.layouts import LAYOUTS, feature_folder
 from mil_bench.simulation.panda import plan_panda
 from mil_bench.simulation.plan import FEWEST_PATCHES, CohortPlan
-from mil_bench.simulation.signal import BACKGROUND, Signal, draw_coords, draw_witnesses
+from mil_bench.simulation.signal import NO_WITNESS, Signal, draw_coords, draw_witnesses
 
 PLANS: dict[str, Callable[..., CohortPlan]] = {
     "bracs": plan_bracs,
@@ -79,7 +79,7 @@ def simulate(
         witnesses = draw_witnesses(own, plan.taxonomy.index(label), coords, tile)
         features = signal.bag(own, witnesses, patient, site)
         write(slide, features.astype(np.float16), coords)
-        marked = np.flatnonzero(witnesses != BACKGROUND)
+        marked = np.flatnonzero(witnesses != NO_WITNESS)
         lesions[slide] = {int(r): plan.taxonomy.leaves[witnesses[r]] for r in marked}
     write_instances(out, lesions)
 

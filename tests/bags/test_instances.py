@@ -32,9 +32,10 @@ def test_without_the_file_nothing_is_known(tmp_path: Path) -> None:
     assert read_instances(tmp_path, {"a": 1}) is None
 
 
-def test_a_row_beyond_the_bag_is_refused_with_its_slide(tmp_path: Path) -> None:
-    write_instances(tmp_path, {"a": {9: "IC"}})
-    with pytest.raises(DataError, match="patch 9 of slide a, whose bag has 3"):
+@pytest.mark.parametrize("row", ["9", "-1", "1.5", "x", ""])
+def test_a_row_that_is_no_patch_of_the_bag_is_refused(row: str, tmp_path: Path) -> None:
+    (tmp_path / "instances.csv").write_text(f"slide_id,row,label\na,{row},IC\n")
+    with pytest.raises(DataError, match=f"patch {row} of slide a, whose bag has 3"):
         read_instances(tmp_path, {"a": 3})
 
 

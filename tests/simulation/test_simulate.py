@@ -96,6 +96,11 @@ def test_the_adapter_reads_every_cohort_and_tags_it_simulated(
     assert data.store.dim == 8
     assert data.store.coords is not None
     assert set(data.manifest.table["label"]) == set(data.taxonomy.leaves)
+    assert data.instance_labels is not None
+    for slide, label in data.manifest.labels().items():
+        marks = data.instance_labels[slide]
+        assert len(marks) == len(data.store.bag(slide))
+        assert label in marks or label == data.taxonomy.leaves[0]
     if like != "panda":
         assert data.official is not None
         data.official.check(data.manifest.groups())
