@@ -135,8 +135,8 @@ class _CLAM(Method):
         target, share = batch.labels[LEAF], self.config.bag_weight
         ce = self.cross_entropy(output.logits[LEAF], target, LEAF)
         bags = zip(
-            output.extras["features"].split(batch.sizes),
-            output.extras["scores"].detach().split(batch.sizes),
+            torch.split(output.extras["features"], list(batch.sizes)),
+            torch.split(output.extras["scores"].detach(), list(batch.sizes)),
             F.one_hot(target, self.n_leaves),
             strict=True,
         )

@@ -132,5 +132,5 @@ class MaxPooling(_Pooling):
         positive = self.config.select == "positive_instance"
         certainty = probabilities[:, 1] if positive else probabilities.amax(1)
         starts = accumulate(batch.sizes, initial=0)
-        bags = zip(starts, certainty.split(batch.sizes), strict=False)
+        bags = zip(starts, torch.split(certainty, list(batch.sizes)), strict=False)
         return torch.stack([start + bag.argmax() for start, bag in bags])

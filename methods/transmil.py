@@ -13,6 +13,7 @@ from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.nystrom import NystromAttention
+from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.ppeg import PPEG
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -43,13 +44,9 @@ class AttentionLayer(nn.Module):
     def __init__(self, config: TransMILConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.dim)
-        self.attention = NystromAttention(
-            config.dim,
-            config.heads,
-            config.landmarks or config.dim // 2,
-            dropout=config.dropout,
-            keep="last" if config.nystrom == "0.0.14" else "first",
-        )
+        landmarks = config.landmarks or config.dim // 2
+        form = NystromAttention if config.nystrom == "0.0.14" else NystromAttention009
+        self.attention = form(config.dim, config.heads, landmarks, dropout=config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, dim)`` -> ``(n, dim)``."""
@@ -112,7 +109,7 @@ class TransMIL(Method):
     def forward(self, batch: BagBatch) -> Output:
         """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``."""
         h = self.project(batch.features)  # (sum N, dim)
-        bags = [self.encode(rows) for rows in h.split(batch.sizes)]
+        bags = [self.encode(rows) for rows in torch.split(h, list(batch.sizes))]
         tokens = torch.stack([token for token, _ in bags])  # (B, dim)
         relevance = torch.cat([attention for _, attention in bags])
         return Output(

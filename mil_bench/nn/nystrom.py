@@ -1,34 +1,47 @@
 """Nystrom self-attention (Xiong et al., AAAI 2021) as nystrom-attention 0.0.14 computes it.
 
 ``F1 Z F3 v`` with ``F1 = softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
-pseudo-inverse of ``softmax(Q K^T)``, where the landmarks ``Q, K`` are means over consecutive rows.
-The sequence is zero-padded at the front to a multiple of the landmarks; padding is not masked.
+pseudo-inverse of ``A = softmax(Q K^T)``; the ``m`` landmarks ``Q, K`` are means over consecutive
+rows. The sequence is zero-padded at the front to a multiple of ``m``, and padding is not masked.
+
+No padded row is ever built here. Where ``z`` landmarks are means of padding alone, all matrices are
+constant over those ``z`` rows and columns. They act on the subspace spanned by the unit vector
+``(1, ..., 1) / sqrt(z)`` and the other landmarks, so one row and one column of weight ``sqrt(z)``
+stand for the ``z``, and the iteration runs on ``(m - z + 1)^2`` numbers, exactly. Padded keys have
+score 0 and value 0: one more term of a softmax denominator.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Factors(NamedTuple):
-    """``F1 (h, n', m)``, ``Z (h, m, m)``, ``F3 (h, m, n')``, ``v (h, n', d)``, padded to ``n'``."""
+class Layout(NamedTuple):
+    """Padding of ``n`` rows: ``group`` rows per landmark, ``pad`` zero rows in front.
 
-    f1: Tensor
-    inverse: Tensor
-    f3: Tensor
-    v: Tensor
+    The first ``zeros`` landmarks hold padding only, the next one holds ``partial`` rows of it.
+    """
+
+    group: int
+    pad: int
+    zeros: int
+    partial: int
+
+    @classmethod
+    def of(cls, n: int, landmarks: int) -> Layout:
+        """The layout of a sequence of ``n`` rows."""
+        group = -(-n // landmarks)
+        pad = group * landmarks - n
+        return cls(group, pad, *divmod(pad, group))
 
 
 class NystromAttention(nn.Module):
-    """Attention over one sequence ``(n, dim)``, with a depthwise convolution of the values added.
-
-    ``heads`` of ``dim / heads`` each. ``keep="first"`` is the defect of release 0.0.9, which
-    returned the first ``n`` rows of the padded sequence instead of the last.
-    """
+    """Attention over one sequence, with a depthwise convolution of the values added."""
 
     def __init__(
         self,
@@ -38,11 +51,9 @@ class NystromAttention(nn.Module):
         iterations: int = 6,
         kernel: int = 33,
         dropout: float = 0.0,
-        keep: Literal["first", "last"] = "last",
     ) -> None:
         super().__init__()
         self.heads, self.landmarks, self.iterations = heads, landmarks, iterations
-        self.keep = keep
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.out = nn.Linear(dim, dim)
         self.residual = nn.Conv2d(
@@ -50,41 +61,40 @@ class NystromAttention(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
-        f1, inverse, f3, v = self.factors(x, mask)
-        rows = self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v))
-        return rows[-len(x) :] if self.keep == "last" else rows[: len(x)]
+    def forward(self, x: Tensor) -> Tensor:
+        """``(n, dim)`` -> ``(n, dim)``."""
+        q, k, v = self.split(x)
+        f1, inverse, f3 = self.factors(q, q, k)
+        return self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v))
 
     def first_row(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Output of the first token ``(dim,)`` and its row of ``F1 Z F3``, ``(heads, n)``."""
-        f1, inverse, f3, _ = self.factors(x)
-        token = f3.shape[-1] - len(x)
-        return self(x)[0], (f1[:, token : token + 1] @ inverse @ f3)[:, 0, token:]
+        q, k, v = self.split(x)
+        f1, inverse, f3 = self.factors(q[:, :1], q, k)
+        attention = f1 @ inverse @ f3  # (heads, 1, n)
+        reach = v[:, : self.residual.kernel_size[0]]
+        return self.merge(attention @ v + self.convolve(reach)[:, :1])[0], attention[:, 0]
 
-    def factors(self, x: Tensor, mask: Tensor | None = None) -> Factors:
-        """The three factors and the values of the padded sequence."""
-        group = -(-len(x) // self.landmarks)
-        pad = group * self.landmarks - len(x)
-        q, k, v = self.split(F.pad(x, (0, 0, pad, 0)))
-        keep = x.new_ones(len(q[0]), dtype=torch.bool)
-        count: Tensor | float = group
-        if mask is not None:
-            keep = F.pad(mask, (pad, 0))
-            q, k, v = (t * keep[:, None] for t in (q, k, v))
-            count = keep.view(-1, group).sum(1)[:, None].to(x.dtype) + 1e-8
-        q_marks, k_marks = (t.unflatten(1, (-1, group)).sum(2) / count for t in (q, k))
-        marks = keep.view(-1, group).any(1)
-        return Factors(
-            _masked_softmax(q @ k_marks.mT, keep, marks),
-            pseudo_inverse(_masked_softmax(q_marks @ k_marks.mT, marks, marks), self.iterations),
-            _masked_softmax(q_marks @ k.mT, marks, keep),
-            v,
-        )
+    def factors(self, rows: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``F1 (h, len(rows), r)`` of the query ``rows``, ``Z (h, r, r)`` and ``F3 (h, r, n)``.
+
+        ``r`` counts the landmarks with the all-zero ones as one.
+        """
+        layout = Layout.of(q.shape[1], self.landmarks)
+        q_marks, k_marks = landmark_means(q, layout), landmark_means(k, layout)
+        weight = q.new_ones(q_marks.shape[1])
+        if layout.zeros:
+            q_marks = F.pad(q_marks, (0, 0, 1, 0))
+            weight = F.pad(weight, (1, 0), value=math.sqrt(layout.zeros))
+        f1 = softmax_with_zeros(rows @ k_marks.mT, layout.zeros) / weight
+        kernel = softmax_with_zeros(q_marks @ k_marks.mT, layout.zeros) / weight
+        f3 = softmax_with_zeros(q_marks @ k.mT, layout.pad)[..., -k.shape[1] :]
+        inverse = pseudo_inverse(weight[:, None] * kernel, weight, self.iterations)
+        return f1, inverse, weight[:, None] * f3
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``(n, dim)`` -> scaled queries, keys and values, ``(heads, n, dim / heads)`` each."""
-        q, k, v = self.qkv(x).unflatten(1, (3, self.heads, -1)).permute(1, 2, 0, 3)
+        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).permute(1, 2, 0, 3)
         return q * q.shape[-1] ** -0.5, k, v
 
     def convolve(self, v: Tensor) -> Tensor:
@@ -103,22 +113,32 @@ class NystromAttention(nn.Module):
         return rows
 
 
-def pseudo_inverse(kernel: Tensor, iterations: int) -> Tensor:
-    """Iterated pseudo-inverse of ``(h, m, m)`` with the maxima at the start over all heads."""
-    scale = kernel.sum(-1).amax() * kernel.sum(-2).amax()
-    z = kernel.mT / scale
+def landmark_means(x: Tensor, layout: Layout) -> Tensor:
+    """``(h, n, d)`` -> ``(h, r, d)``: means over groups of rows, without the all-zero ones."""
+    heads, _, d = x.shape
+    return F.pad(x, (0, 0, layout.partial, 0)).reshape(heads, -1, layout.group, d).mean(2)
+
+
+def softmax_with_zeros(scores: Tensor, zeros: int) -> Tensor:
+    """Softmax over the last axis and ``zeros`` more entries of score 0.
+
+    If there are any, the sum of their weights is the first column of the result.
+    """
+    if zeros:
+        scores = F.pad(scores, (1, 0), value=math.log(zeros))
+    return scores.softmax(-1)
+
+
+def pseudo_inverse(kernel: Tensor, weight: Tensor, iterations: int) -> Tensor:
+    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, r, r)``, rows weighted ``(r,)``.
+
+    ``Z <- Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))`` from ``A^T / (largest row sum * largest
+    column sum)`` with both maxima over all heads; ``weight`` gives the sums of the full matrix.
+    """
+    row_sums, column_sums = kernel @ weight / weight, weight @ kernel / weight
+    z = kernel.mT / (row_sums.amax() * column_sums.amax())
+    one = torch.eye(len(weight), dtype=kernel.dtype, device=kernel.device)
     for _ in range(iterations):
-        z = newton_step(kernel, z)
+        az = kernel @ z
+        z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
     return z
-
-
-def newton_step(kernel: Tensor, z: Tensor) -> Tensor:
-    """``Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))`` for ``A = kernel``."""
-    one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-    az = kernel @ z
-    return z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
-
-
-def _masked_softmax(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    allowed = rows[:, None] & columns
-    return scores.masked_fill(~allowed, torch.finfo(scores.dtype).min).softmax(-1)

@@ -32,6 +32,7 @@ class PPEG(nn.Module):
             + F.pad(self.conv5.weight, [1] * 4)
             + F.pad(self.conv3.weight, [2] * 4)
         )
-        biases = [conv.bias for conv in (self.conv7, self.conv5, self.conv3)]
-        grid = F.conv2d(grid, weight, sum(biases), padding=3, groups=len(weight))
+        convs = (self.conv7, self.conv5, self.conv3)
+        bias = torch.stack([conv.get_parameter("bias") for conv in convs]).sum(0)
+        grid = F.conv2d(grid, weight, bias, padding=3, groups=len(weight))
         return torch.cat([token, patches + grid[0].flatten(1).T])

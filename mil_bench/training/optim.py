@@ -32,7 +32,8 @@ def decay_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
 ) -> list[dict[str, Any]]:
     """Two parameter groups: decayed, and not (one-dimensional tensors, names in ``.bias``)."""
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in named:
         group = spared if parameter.ndim == 1 or name.endswith(".bias") else decayed
         group.append(parameter)

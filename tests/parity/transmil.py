@@ -10,6 +10,7 @@ from torch import Tensor
 from mil_bench.bags.batch import BagBatch
 from mil_bench.methods.transmil import AttentionLayer, TransMIL, TransMILConfig
 from mil_bench.nn.nystrom import NystromAttention
+from mil_bench.nn.nystrom_padded import PaddedNystromAttention
 from mil_bench.taxonomy import LEAF, Taxonomy
 from mil_bench.training.config import TrainerConfig
 from mil_bench.training.optim import make_optimizer
@@ -88,9 +89,16 @@ def check_model(case: Case, dtype: torch.dtype) -> None:
 
 def class_attention(layer: AttentionLayer, x: Tensor) -> Tensor:
     """``(heads, padded length)``: the class token's row of ``F1 Z F3``."""
-    f1, inverse, f3, _ = layer.attention.factors(layer.norm(x))
-    token = f3.shape[-1] - len(x)
-    return (f1[:, token : token + 1] @ inverse @ f3)[:, 0]
+    f1, inverse, f3, _ = padded(layer.attention).padded_factors(layer.norm(x))
+    return (f1[:, [-len(x)]] @ inverse @ f3)[:, 0]
+
+
+def padded(module: NystromAttention) -> PaddedNystromAttention:
+    """The literal form on the same parameters."""
+    dim, (kernel, _) = module.out.out_features, module.residual.kernel_size
+    twin = PaddedNystromAttention(dim, module.heads, module.landmarks, module.iterations, kernel)
+    twin.qkv, twin.out, twin.residual = module.qkv, module.out, module.residual
+    return twin
 
 
 def check_attention(case: Case, dtype: torch.dtype) -> None:
@@ -101,11 +109,12 @@ def check_attention(case: Case, dtype: torch.dtype) -> None:
         made["dim"], made["heads"], made["num_landmarks"], made["pinv_iterations"], made["k"]
     )
     parameters = compare.load(module, case, NYSTROM_RULES, dtype)
+    literal = padded(module)
 
     def evaluate(inputs: dict[str, Tensor], bag: compare.Bag) -> dict[str, Tensor]:
         x, mask = inputs["x"], inputs.get("mask")
-        out = module(x, mask)
-        factors = module.factors(x, mask)
+        out = module(x) if mask is None else literal(x, mask)
+        factors = literal.padded_factors(x, mask)
         return {
             "out": out,
             "attn1": factors.f1,

@@ -1,0 +1,76 @@
+"""Nystrom attention on the padded sequence: masks, and the defect of release 0.0.9.
+
+The literal form of :mod:`mil_bench.nn.nystrom`, which is its oracle in the tests.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mil_bench.nn.nystrom import Layout, NystromAttention, pseudo_inverse
+
+
+class Factors(NamedTuple):
+    """``F1 (h, n', m)``, ``Z (h, m, m)``, ``F3 (h, m, n')``, ``v (h, n', d)``, padded to ``n'``."""
+
+    f1: Tensor
+    inverse: Tensor
+    f3: Tensor
+    v: Tensor
+
+
+class PaddedNystromAttention(NystromAttention):
+    """The same parameters and function, with an optional mask."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
+        f1, inverse, f3, v = self.padded_factors(x, mask)
+        rows = self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v))
+        return self.kept(rows, len(x))
+
+    def kept(self, rows: Tensor, n: int) -> Tensor:
+        """The ``n`` tokens' rows of the padded output."""
+        return rows[-n:]
+
+    def first_row(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """First row of the output ``(dim,)``; the first token's row of ``F1 Z F3`` ``(h, n)``."""
+        f1, inverse, f3, _ = self.padded_factors(x)
+        return self(x)[0], (f1[:, [-len(x)]] @ inverse @ f3)[:, 0, -len(x) :]
+
+    def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> Factors:
+        """The three factors and the values of the padded sequence."""
+        group, pad, _, _ = Layout.of(len(x), self.landmarks)
+        q, k, v = self.split(F.pad(x, (0, 0, pad, 0)))
+        keep = x.new_ones(q.shape[1], dtype=torch.bool)
+        count = x.new_full((self.landmarks, 1), group)
+        if mask is not None:
+            keep = F.pad(mask, (pad, 0))
+            q, k, v = (t * keep[:, None] for t in (q, k, v))
+            count = keep.view(-1, group).sum(1, keepdim=True).to(x.dtype) + 1e-8
+        grouped = (self.heads, self.landmarks, group, -1)
+        q_marks, k_marks = (t.reshape(grouped).sum(2) / count for t in (q, k))
+        marks = keep.view(-1, group).any(1)
+        kernel = _masked_softmax(q_marks @ k_marks.mT, marks, marks)
+        return Factors(
+            _masked_softmax(q @ k_marks.mT, keep, marks),
+            pseudo_inverse(kernel, x.new_ones(self.landmarks), self.iterations),
+            _masked_softmax(q_marks @ k.mT, marks, keep),
+            v,
+        )
+
+
+class NystromAttention009(PaddedNystromAttention):
+    """Release 0.0.9, which kept the first rows: every output is shifted against its token."""
+
+    def kept(self, rows: Tensor, n: int) -> Tensor:
+        """The first ``n`` rows, most of them outputs of padding in short sequences."""
+        return rows[:n]
+
+
+def _masked_softmax(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    allowed = rows[:, None] & columns
+    return scores.masked_fill(~allowed, torch.finfo(scores.dtype).min).softmax(-1)
