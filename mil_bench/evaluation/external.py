@@ -12,7 +12,7 @@ from mil_bench.evaluation.predictions import Predictions
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 # How tools name the column of class X; one form is used throughout a file.
-FORMS = ("leaf:{}", "{}", "prob_{}", "p_{}")
+FORMS = ("{}", "leaf:{}", "prob_{}", "p_{}")
 GROUPS = ("group_id", "patient_id", "case_id")
 _SHOWN = 5
 

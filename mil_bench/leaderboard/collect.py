@@ -33,6 +33,7 @@ class RunResult(BaseModel):
     test_seconds: float = float("nan")
     peak_memory_mb: float = float("nan")
     device: str = ""
+    n_test: int | None = None
     missing: tuple[str, ...] = ()
     split_notes: tuple[str, ...] = ()
 
@@ -110,6 +111,11 @@ def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
     sets = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))
     if "test" not in sets:
         raise DataError(f"{directory.predictions} holds no test set.")
+    found = len(sets["test"])
+    if result.n_test not in (None, found):
+        raise DataError(
+            f"{directory.predictions} holds {found} test slides, result.json says {result.n_test}."
+        )
     version = str(env.get("mil-bench", ""))
     return RunRecord(directory.path, "done", "", spec, result, version, Scores.of(sets["test"]))
 

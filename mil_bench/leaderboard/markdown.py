@@ -21,7 +21,10 @@ def board_page(board: Board) -> str:
     if board.scores:
         parts.append(f"![Methods, levels and classes]({FIGURE})")
         for sheet in sheets(board):
-            parts += [f"## {escape(sheet.title.capitalize())}", sheet_markdown(sheet)]
+            parts += [
+                f"## {escape(sheet.title[:1].upper() + sheet.title[1:])}",
+                sheet_markdown(sheet),
+            ]
         parts.append(escape(caption(board)))
     bullets = [*board.notes, *problems(board)]
     if bullets:

@@ -20,7 +20,7 @@ from mil_bench.leaderboard.render import sheet_table
 from mil_bench.leaderboard.screen import Sheet, shown
 from mil_bench.leaderboard.tables import CLASS_METRICS, COUNTS
 from mil_bench.loading import adapter_of, with_data_root
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 def score_file(
@@ -53,11 +53,11 @@ def score_file(
 
 def score_sheets(scores: Scores) -> list[Sheet]:
     """Overall, hierarchical (unless flat) and class-wise tables; fractions times 100."""
-    named = {"overall": scores.overall, "hierarchy": scores.hierarchical}
+    tree = {n: v for n, v in scores.hierarchical.items() if not n.startswith(f"{LEAF}_")}
+    named = {"overall": scores.overall, "hierarchy": tree}
     found = [_list(title, values) for title, values in named.items() if values]
-    columns = tuple(facts(name).title for name in (*COUNTS, *CLASS_METRICS))
-    lines = tuple(_class_line(c) for c in scores.classes)
-    return [*found, Sheet("classes", ("class", "level", *columns), lines)]
+    levels = dict.fromkeys((c.level, c.source) for c in scores.classes)
+    return [*found, *(_classes(scores, *level) for level in levels)]
 
 
 def _list(title: str, values: Mapping[str, float]) -> Sheet:
@@ -66,10 +66,17 @@ def _list(title: str, values: Mapping[str, float]) -> Sheet:
     return Sheet(title, ("score", "value", "meaning"), rows)
 
 
+def _classes(scores: Scores, level: str, source: str) -> Sheet:
+    title = f"classes: {level}" if level == LEAF else f"classes: {level}, {source}"
+    columns = tuple(facts(name).title for name in (*COUNTS, *CLASS_METRICS))
+    chosen = [c for c in scores.classes if (c.level, c.source) == (level, source)]
+    return Sheet(title, ("class", *columns), tuple(map(_class_line, chosen)))
+
+
 def _class_line(c: ClassScores) -> tuple[str, ...]:
+    values = c.metrics()
     counts = (str(c.support), str(c.patients))
-    level = c.level if c.level == "leaf" else f"{c.level} {c.source}"
-    return (c.name, level, *counts, *(shown(c.metrics()[m], m) for m in CLASS_METRICS))
+    return (c.name, *counts, *(shown(values[m], m) for m in CLASS_METRICS))
 
 
 def _reference(
