@@ -48,7 +48,7 @@ def read_grouped_h5(path: Path) -> Bags:
                 )
             classes = [_text(name) for name in file.attrs.get("classes", ())]
             return _read_groups(groups, classes, path)
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # all of h5py's
         raise unreadable(path, "HDF5", error) from None
 
 
