@@ -11,7 +11,8 @@ from mil_bench.bags.splits.partition import Assignment, Cohort, deal, imbalance
 from mil_bench.bags.splits.split import Fold
 from mil_bench.errors import SplitError
 
-TRIES = 24
+TRIES = 32
+EVEN_TRIES = 8
 GOOD_SPREAD = 0.05  # relative deviation of class shares at which no further deal is tried
 TENTHS = 10  # Monte-Carlo: one tenth test, one tenth validation
 EIGHTHS = 8  # a validation set drawn from train takes one eighth: a tenth of an 80 % train set
@@ -93,8 +94,10 @@ def _best_deal(
 ) -> Assignment:
     """The deal with the fewest absent classes (most important count first), then the most even."""
     best: tuple[tuple[float, ...], Assignment] | None = None
-    for _ in range(TRIES):
-        parts = deal(cohort, n, rng)
+    for attempt in range(TRIES):
+        # Later tries weigh classes at random, because the even weights may lead to a dead end.
+        emphasis = rng.exponential(size=len(cohort.classes)) if attempt >= EVEN_TRIES else 1.0
+        parts = deal(cohort, n, rng, emphasis)
         missing = absent(cohort.present(parts, n))
         spread = imbalance(cohort, parts, n)
         if best is None or (*missing, spread) < best[0]:

@@ -40,8 +40,8 @@ def _leaks(split: Split, manifest: Manifest) -> list[str]:
         shares = [leak_share(fold, groups, of, to) for fold in split.folds]
         if any(shares):
             notes.append(
-                f"leak: {_percent(shares)} of the {of} slides share a {word} with {to}; "
-                f"{consequence}"
+                f"leak: {_span(shares)} % of the {of} slides share a {word} with {to}"
+                f"{_by_fold(shares)}; {consequence}"
             )
     return notes
 
@@ -72,13 +72,16 @@ def _absent(split: Split, manifest: Manifest) -> list[str]:
     ]
 
 
-def _percent(shares: list[float]) -> str:
-    """``72-87 % (mean 82 %; by fold .80 .85)``, or one number for one fold."""
-    low, high, mean = (f"{100 * f(shares):.0f}" for f in (min, max, fmean))
+def _span(shares: list[float]) -> str:
+    low, high = (f"{100 * end(shares):.0f}" for end in (min, max))
+    return low if low == high else f"{low}-{high}"
+
+
+def _by_fold(shares: list[float]) -> str:
     if len(shares) == 1:
-        return f"{low} %"
+        return ""
     each = " ".join(f"{share:.2f}".removeprefix("0") for share in shares)
-    return f"{low if low == high else f'{low}-{high}'} % (mean {mean} %; by fold {each})"
+    return f" (mean {100 * fmean(shares):.0f} %; by fold {each})"
 
 
 def _group_word(manifest: Manifest) -> str:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from mil_bench.bags.formats.slide_ids import FEATURE_SUFFIXES, normalise
 from mil_bench.errors import SplitError, nearest
 
-_FEATURE = re.compile(r"\.(pt|pth|h5|hdf5|npy)$", re.IGNORECASE)
-_SLIDE = re.compile(r"(\.ome)?\.(svs|tiff?|ndpi|mrxs|sdpc|kfb|scn|bif|vms|svslide)$", re.IGNORECASE)
-_TAIL = re.compile(r"_feat(ures)?$")
 
-
-def normalise(slide_id: str) -> str:
-    """The bare slide name: no folder, no feature or slide suffix, no ``_feat``, no ``.0``."""
+def bare_name(slide_id: str) -> str:
+    """The slide name without folder, feature suffix, slide suffix, ``_feat`` and ``.0``."""
     name = re.split(r"[\\/]", slide_id)[-1]
-    for ending in (_FEATURE, _SLIDE, _TAIL):
-        name = ending.sub("", name)
+    suffix = next((s for s in FEATURE_SUFFIXES if name.lower().endswith(s)), "")
+    name = normalise(name[: len(name) - len(suffix)])
     # pandas writes a ragged column of whole numbers as floats.
     return name[:-2] if re.fullmatch(r"\d+\.0", name) else name
 
@@ -30,11 +27,11 @@ def match(listed: Iterable[str], known: Iterable[str], where: str) -> dict[str, 
     exact = set(known)
     by_name: dict[str, list[str]] = {}
     for slide in exact:
-        by_name.setdefault(normalise(slide), []).append(slide)
+        by_name.setdefault(bare_name(slide), []).append(slide)
     found: dict[str, str] = {}
     unknown: list[str] = []
     for name in dict.fromkeys(listed):
-        homes = [name] if name in exact else by_name.get(normalise(name), [])
+        homes = [name] if name in exact else by_name.get(bare_name(name), [])
         if len(homes) == 1:
             found[name] = homes[0]
         else:
@@ -46,7 +43,7 @@ def match(listed: Iterable[str], known: Iterable[str], where: str) -> dict[str, 
 
 def _message(unknown: list[str], known: set[str], where: str) -> str:
     shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
-    near = nearest(unknown[0], known, 5)
+    near = nearest(unknown[0], sorted(known), 5)
     hint = f" (nearest to the first: {', '.join(near)})" if near else ""
     return (
         f"{where} lists {len(unknown)} slides that are not in the dataset or fit several of its "

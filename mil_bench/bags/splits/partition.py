@@ -63,15 +63,19 @@ class Cohort:
         return held
 
 
-def deal(cohort: Cohort, n: int, rng: np.random.Generator) -> Assignment:
+def deal(
+    cohort: Cohort, n: int, rng: np.random.Generator, emphasis: NDArray[np.float64] | float = 1.0
+) -> Assignment:
     """``(G,)``: the part, ``0`` to ``n - 1``, of every group; random under ``rng``.
 
     A group goes to the part with the smallest sum over its classes of ``v h / t``: ``v`` slides of
     the class in the group, ``h`` already in the part, ``t`` in all. Up to a constant it is the
     increase of the parts' chi-squared distance from equal shares. All slides are one class more.
+    ``emphasis`` ``(C,)`` multiplies the terms of the classes.
     """
     counts = np.column_stack([cohort.counts, cohort.counts.sum(axis=1)])
     weights = counts / counts.sum(axis=0)
+    weights[:, :-1] *= emphasis
     shuffled = rng.permutation(len(cohort))
     order = shuffled[np.argsort(-weights.sum(axis=1)[shuffled], kind="stable")]
     held = np.zeros((n, counts.shape[1]))
