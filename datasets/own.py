@@ -21,7 +21,14 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from mil_bench.bags.cohort import Cohort, Features, LabelledAdapter, Labels, choose_tree, kind_of
+from mil_bench.bags.cohort import (
+    Features,
+    LabelledAdapter,
+    LabelledCohort,
+    Labels,
+    choose_tree,
+    kind_of,
+)
 from mil_bench.bags.label_files import is_table, read_table
 from mil_bench.bags.official import official_split, patient_findings
 from mil_bench.bags.single_file import Bags, bags_of_table, read_grouped_h5
@@ -86,7 +93,7 @@ class OwnData(LabelledAdapter):
         """The checked ``[columns]`` of the TOML file."""
         return build(Columns, self.config.columns, f"{self.path} [columns]")
 
-    def read(self, options: DatasetOptions) -> Cohort:
+    def read(self, options: DatasetOptions) -> LabelledCohort:
         """Labels and tree; the card is made from the TOML file."""
         config = self.config
         source = self._at(config.labels or config.features)
@@ -98,7 +105,7 @@ class OwnData(LabelledAdapter):
         official = official_split(sets)
         card = self._card(self._tree(table), has_official=official is not None)
         features = options.features or self._at(config.features)
-        return Cohort(
+        return LabelledCohort(
             card,
             kind_of(config.kind, source, features),
             choose_tree(card, options.tree),
@@ -106,7 +113,7 @@ class OwnData(LabelledAdapter):
             features,
         )
 
-    def open(self, cohort: Cohort, options: DatasetOptions) -> Features:
+    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> Features:
         """Features from a folder, or from one file with all bags."""
         source = cohort.features
         options = replace(options, encoder=options.encoder or self.config.encoder)
@@ -181,7 +188,7 @@ class OwnData(LabelledAdapter):
         return bags_of_table(table, slide, self.config.feature_columns or features, path)
 
 
-def _in_memory(bags: Bags, cohort: Cohort, options: DatasetOptions) -> Features:
+def _in_memory(bags: Bags, cohort: LabelledCohort, options: DatasetOptions) -> Features:
     """The wanted bags as a store; missing ones are refused unless allowed."""
     wanted = cohort.labels.manifest.slide_ids
     found = [slide for slide in wanted if slide in bags.features]

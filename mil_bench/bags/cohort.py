@@ -43,7 +43,7 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class LabelledCohort:
     """A dataset before its features are opened. ``features`` is where to look for them."""
 
     card: DatasetCard
@@ -66,10 +66,10 @@ class LabelledAdapter(DatasetAdapter):
     """An adapter whose labels can be read without its features."""
 
     @abstractmethod
-    def read(self, options: DatasetOptions) -> Cohort:
+    def read(self, options: DatasetOptions) -> LabelledCohort:
         """Labels, tree and place of the features. Raises ``DataError`` with one sentence."""
 
-    def open(self, cohort: Cohort, options: DatasetOptions) -> Features:
+    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> Features:
         """Features of the cohort's slides. Raises ``FeatureError`` unless all are there."""
         store, missing = open_store(
             cohort.features,
@@ -81,7 +81,7 @@ class LabelledAdapter(DatasetAdapter):
         sizes = {slide: size for slide, (_, size) in store.rows.items()}
         return Features(store, missing, read_instances(cohort.features, sizes))
 
-    def cohort(self, options: DatasetOptions) -> Cohort:
+    def cohort(self, options: DatasetOptions) -> LabelledCohort:
         """The cohort with its labels checked and, if asked for, leaky patients left out."""
         cohort = self.read(options)
         _check_labels(cohort)
@@ -102,7 +102,7 @@ class FolderAdapter(LabelledAdapter):
     def read_folder(self, root: Path) -> Labels | None:
         """Labels found in ``root``, or ``None`` when no label file of this dataset is there."""
 
-    def read(self, options: DatasetOptions) -> Cohort:
+    def read(self, options: DatasetOptions) -> LabelledCohort:
         """Try every place of the data root; the tree comes from the card or a file."""
         card = self.card
         if options.data_root is None:
@@ -114,14 +114,14 @@ class FolderAdapter(LabelledAdapter):
             if labels is not None:
                 features = options.features or root
                 kind = kind_of(card.kind, root, features)
-                return Cohort(card, kind, choose_tree(card, options.tree), labels, features)
+                return LabelledCohort(card, kind, choose_tree(card, options.tree), labels, features)
         raise DataError(
             f"no label file of {card.name} in {options.data_root} or its sub-folder "
             f"{card.name}/; {_where(card)}"
         )
 
 
-def assemble(cohort: Cohort, features: Features) -> Dataset:
+def assemble(cohort: LabelledCohort, features: Features) -> Dataset:
     """The dataset of the slides that have features; the others are named in ``missing``."""
     labels = cohort.labels
     if features.missing:
@@ -179,7 +179,7 @@ def kind_of(kind: Kind, *places: Path) -> Kind:
     return kind
 
 
-def _check_labels(cohort: Cohort) -> None:
+def _check_labels(cohort: LabelledCohort) -> None:
     table = cohort.labels.manifest.table
     blank = table["slide_id"][table["label"] == ""].tolist()
     if blank:

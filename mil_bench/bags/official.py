@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits.split import SETS, Fold, Split
+from mil_bench.bags.splits.split import SETS, Fold, Split, set_name
 from mil_bench.errors import DataError
-
-_SET_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 def official_split(sets: Mapping[str, str]) -> Split | None:
@@ -24,7 +18,7 @@ def official_split(sets: Mapping[str, str]) -> Split | None:
     for slide, text in sets.items():
         if not text:
             continue
-        name = _SET_NAMES.get(text.lower())
+        name = set_name(text)
         if name is None:
             raise DataError(
                 f"slide {slide} is in the set {text!r}; expected train, val or test (or a blank "

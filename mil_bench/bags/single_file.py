@@ -49,7 +49,7 @@ def read_grouped_h5(path: Path) -> Bags:
             classes = [_text(name) for name in file.attrs.get("classes", ())]
             return _read_groups(groups, classes, path)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # all of h5py's
-        raise unreadable(path, "HDF5", error) from None
+        raise unreadable(path, "an HDF5 file", error) from None
 
 
 def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path: Path) -> Bags:
