@@ -25,7 +25,7 @@ def leaderboard(
 
     console = Console()
     boards = build_boards(collect(runs))
-    written = write_boards(boards, out)
+    written = write_boards(boards, out, figures)
     if figures:
         written += write_figures(boards, out)
     show(boards, console)

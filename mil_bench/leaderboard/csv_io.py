@@ -27,10 +27,11 @@ TABLES = {
 _DECIMALS = 6
 
 
-def write_boards(boards: Sequence[Board], out: Path) -> list[Path]:
+def write_boards(boards: Sequence[Board], out: Path, figures: bool = False) -> list[Path]:
     """Write every board's CSV files and its ``README.md``; the paths, in order.
 
-    The same boards give the same bytes. A flat tree has no hierarchical files. Raises
+    ``figures`` puts the picture of :func:`~mil_bench.leaderboard.figure.write_figures` on the
+    page. The same boards give the same bytes. A flat tree has no hierarchical files. Raises
     ``DataError`` when ``out`` cannot be written.
     """
     written = []
@@ -43,7 +44,7 @@ def write_boards(boards: Sequence[Board], out: Path) -> list[Path]:
                     written.append(folder / f"{name}.csv")
                     write_text(written[-1], to_csv(table))
             written.append(folder / "README.md")
-            write_text(written[-1], board_page(board))
+            write_text(written[-1], board_page(board, figures))
         except OSError as error:
             raise DataError(
                 f"cannot write {folder} ({error.strerror}); choose another --out folder."

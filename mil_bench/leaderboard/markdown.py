@@ -13,13 +13,14 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 FIGURE = "overview.png"
 
 
-def board_page(board: Board) -> str:
-    """The ``README.md`` of a board's folder."""
+def board_page(board: Board, figure: bool) -> str:
+    """The ``README.md`` of a board's folder; ``figure`` says that a picture lies beside it."""
     parts = [f"# {escape(board.title)}"]
     if board.leaky:
         parts.append("**This split leaks: its numbers must not be compared with clean ones.**")
-    if board.scores:
+    if figure and board.scores:
         parts.append(f"![Methods, levels and classes]({FIGURE})")
+    if board.scores:
         for sheet in sheets(board):
             parts += [
                 f"## {escape(sheet.title[:1].upper() + sheet.title[1:])}",

@@ -314,7 +314,9 @@ def test_every_board_with_results_gets_a_figure(grid):
     fail(grid / "runs", make_spec("mean", kind="real"))
     finish(grid / "runs", make_spec("mean", tree=FLAT, dataset="musk"))
     (first, second) = write_figures(boards_of(grid / "runs"), grid / "out")
+    write_boards(boards_of(grid / "runs"), grid / "out", figures=True)
     for path in (first, second):
+        assert f"]({path.name})" in (path.parent / "README.md").read_text()
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 10_000
 
