@@ -62,7 +62,8 @@ class Dataset:
     ``findings`` are computed sentences about defects of the data (leaky patients, wrong rows,
     missing slides). ``official`` is the dataset's own split when it has one. ``not_for_training``
     holds slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists
-    slides of the label file that have no features (only with ``allow_missing``).
+    slides of the label file that have no features (only with ``allow_missing``), ``dropped`` those
+    left out on request (leaky patients).
     ``instance_labels`` maps slide to per-patch class names where they are known. ``standardize``
     asks the loader to shift and scale every feature by its mean and deviation over the training
     bags of the fold.
@@ -76,6 +77,7 @@ class Dataset:
     official: Split | None = None
     findings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     not_for_training: frozenset[str] = frozenset()
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
     standardize: bool = False
@@ -84,6 +86,11 @@ class Dataset:
     def name(self) -> str:
         """Name on boards."""
         return self.card.name
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Slides that split files may list although the manifest does not hold them."""
+        return frozenset((*self.missing, *self.dropped))
 
 
 class DatasetAdapter(ABC):

@@ -33,13 +33,14 @@ class Labels:
     official: Split | None = None
     findings: tuple[str, ...] = ()
     not_for_training: frozenset[str] = frozenset()
+    dropped: tuple[str, ...] = ()
 
     def keep(self, slides: frozenset[str], *findings: str) -> Labels:
         """Only the given slides everywhere, with further findings."""
         official = keep_slides(self.official, slides) if self.official else None
         noisy = self.not_for_training & slides
         told = (*self.findings, *findings)
-        return Labels(self.manifest.keep(set(slides)), official, told, noisy)
+        return Labels(self.manifest.keep(set(slides)), official, told, noisy, self.dropped)
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def assemble(cohort: LabelledCohort, features: Features) -> Dataset:
         official=labels.official,
         findings=labels.findings,
         missing=features.missing,
+        dropped=labels.dropped,
         not_for_training=labels.not_for_training,
         instance_labels=features.instance_labels,
     )
@@ -164,10 +166,9 @@ def drop_leaky(labels: Labels) -> Labels:
     if not leaky:
         return labels
     kept = frozenset(slide for slide, group in groups.items() if group not in leaky)
-    gone = len(groups) - len(kept)
-    return labels.keep(
-        kept, f"left out {gone} slides of the leaky patients {', '.join(sorted(leaky))}"
-    )
+    gone = tuple(slide for slide in groups if slide not in kept)
+    told = f"left out {len(gone)} slides of the leaky patients {', '.join(sorted(leaky))}"
+    return replace(labels.keep(kept, told), dropped=gone)
 
 
 def kind_of(kind: Kind, *places: Path) -> Kind:

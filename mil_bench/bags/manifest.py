@@ -86,6 +86,16 @@ class Manifest:
         """Slide id -> group id."""
         return dict(zip(self.table["slide_id"], self.table["group_id"], strict=True))
 
+    def clusters(self) -> dict[str, str]:
+        """Slide id -> unit of inference: the patient where known, else the group.
+
+        They differ where groups are wider than patients, as the image pools of digit-bags.
+        """
+        chosen = self.table["patient_id"].where(
+            self.table["patient_id"] != "", self.table["group_id"]
+        )
+        return dict(zip(self.table["slide_id"], chosen, strict=True))
+
     def keep(self, slide_ids: Sequence[str] | set[str]) -> Manifest:
         """Only the given slides, in table order."""
         chosen = self.table[self.table["slide_id"].isin(list(slide_ids))]

@@ -44,11 +44,11 @@ def predict(
                 f"the {level} scores of {len(bad)} slides are not finite (first: {bad[:3]}); "
                 "lower lr, or use --precision 32."
             )
-    labels, groups = manifest.labels(), manifest.groups()
+    labels, clusters = manifest.labels(), manifest.clusters()
     return Predictions(
         taxonomy=method.taxonomy,
         slide_ids=np.array(slides),
-        groups=np.array([groups[s] for s in slides]),
+        groups=np.array([clusters[s] for s in slides]),
         labels=np.array([method.taxonomy.index(labels[s]) for s in slides], dtype=np.int64),
         heads={level: scores.softmax(1).numpy() for level, scores in stacked.items()},
     )

@@ -1,7 +1,11 @@
+import numpy as np
 import pandas as pd
 import pytest
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
+from mil_bench.bags.cohort import Features, assemble
+from mil_bench.bags.splits.make import make_split
+from mil_bench.bags.store import BagStore
 from mil_bench.dataset import DatasetOptions
 from mil_bench.datasets.bracs import LEAVES, Bracs
 from mil_bench.errors import DataError, FeatureError
@@ -166,3 +170,15 @@ def test_a_tree_file_over_the_same_leaves_replaces_the_tree_and_others_are_refus
     own.write_text('[tree]\nrest = ["N","PB","UDH","FEA","ADH"]\ncancer = ["DCIS","LCIS"]\n')
     with pytest.raises(DataError, match=r"lacks \['IC'\] and adds \['LCIS'\]"):
         Bracs().cohort(DatasetOptions(data_root=root, tree=str(own)))
+
+
+def test_an_imported_split_may_list_the_patients_that_were_dropped(shared):
+    options = DatasetOptions(data_root=shared / "data/labels/bracs", drop_leaky_patients=True)
+    cohort = Bracs().cohort(options)
+    assert len(cohort.labels.dropped) == 5
+    no_features = BagStore("none", np.zeros((0, 1)), None, {}, "")
+    dataset = assemble(cohort, Features(no_features))
+    split = make_split(str(shared / "data/labels/hmil/BRACS_10folds.csv.gz"), dataset)
+    listed = {slide for fold in split.folds for _, ids in fold.sets() for slide in ids}
+    assert not listed & set(cohort.labels.dropped)
+    assert any("listed slides are left out" in note for note in split.notes)

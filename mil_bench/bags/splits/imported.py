@@ -16,38 +16,42 @@ from mil_bench.errors import SplitError
 def import_split(path: Path, dataset: Dataset) -> Split:
     """Read ``path`` and match it with ``dataset``.
 
-    Slides in ``dataset.missing`` are left out; other unknown slides are a ``SplitError``, as is a
+    Slides in ``dataset.left_out`` are skipped; other unknown slides are a ``SplitError``, as is a
     slide in two sets of a fold. Where the file has no train set (HMIL's CCC), the rest of the
     dataset trains. A fold without validation slides is returned so.
     """
     listing = read_listing(path)
     slides_of = _slides_of(listing, dataset, str(path))
-    missing = set(dataset.missing)
-    gone = missing & {slide for slides in slides_of.values() for slide in slides}
-    notes = [f"{len(gone)} listed slides have no features and are left out"] if gone else []
+    absent = dataset.left_out
+    gone = absent & {slide for slides in slides_of.values() for slide in slides}
+    notes = (
+        [f"{len(gone)} listed slides are left out of the dataset (no features, or dropped)"]
+        if gone
+        else []
+    )
     if any("train" not in fold for fold in listing.folds):
         notes.append("the file has no train set, so the rest of the dataset trains")
     folds = []
     for k, fold in enumerate(listing.folds):
         sets = {
-            name: [s for one in ids for s in slides_of[one] if s not in missing]
+            name: [s for one in ids for s in slides_of[one] if s not in absent]
             for name, ids in fold.items()
         }
         _check_once(sets, f"{path}, fold {k}")
         folds.append(_fold(sets, dataset.manifest.slide_ids))
     used = {slide for fold in folds for _, ids in fold.sets() for slide in ids}
-    unlisted = set(dataset.manifest.slide_ids) - used - missing
+    unlisted = set(dataset.manifest.slide_ids) - used
     if unlisted:
         notes.append(f"{len(unlisted)} slides of the dataset stand in no fold")
     return Split(_name(listing.origin, path), "imported", tuple(folds), tuple(notes))
 
 
 def _slides_of(listing: Listing, dataset: Dataset, where: str) -> dict[str, list[str]]:
-    """Id as listed -> the dataset's slides, those without features included."""
+    """Id as listed -> the dataset's slides, those left out included."""
     listed = [name for fold in listing.folds for ids in fold.values() for name in ids]
     if listing.patients:
         return _slides_of_patients(listed, dataset, where)
-    known = [*dataset.manifest.slide_ids, *dataset.missing]
+    known = [*dataset.manifest.slide_ids, *sorted(dataset.left_out)]
     return {name: [slide] for name, slide in match(listed, known, where).items()}
 
 

@@ -40,7 +40,7 @@ def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
         split = _make(kind, number, int(made["seed"] or seed), dataset)
     else:
         given = _official(dataset) if text == "official" else import_split(_existing(text), dataset)
-        split = _with_val(_without_missing(given, dataset), dataset, seed)
+        split = _with_val(_without_absent(given, dataset), dataset, seed)
     split = _without_noisy(split, dataset)
     split.check(dataset.manifest.groups(), allow_leaks=True)
     return replace(split, notes=(*split.notes, *notes_on(split, dataset.manifest)))
@@ -56,7 +56,7 @@ def _official(dataset: Dataset) -> Split:
 
 
 def _make(kind: str, number: int, seed: int, dataset: Dataset) -> Split:
-    cohort = Cohort.of(dataset.manifest, set(dataset.manifest.slide_ids) - set(dataset.missing))
+    cohort = Cohort.of(dataset.manifest, set(dataset.manifest.slide_ids) - dataset.left_out)
     # Splits of different seeds are different tests and must not share a row of a board.
     name = f"{kind}-{number}" + (f"-seed{seed}" if seed else "")
     if kind == "kfold":
@@ -73,10 +73,10 @@ def _existing(text: str) -> Path:
     raise UnknownNameError("split", text, NAMES, "The path of a split file or folder also works.")
 
 
-def _without_missing(split: Split, dataset: Dataset) -> Split:
-    missing = set(dataset.missing)
+def _without_absent(split: Split, dataset: Dataset) -> Split:
+    absent = dataset.left_out
     folds = (
-        Fold(*(tuple(s for s in ids if s not in missing) for _, ids in fold.sets()))
+        Fold(*(tuple(s for s in ids if s not in absent) for _, ids in fold.sets()))
         for fold in split.folds
     )
     return replace(split, folds=tuple(folds))
