@@ -46,7 +46,7 @@ class MaxPoolingConfig(PoolingConfig):
 
 
 class _Pooling(Method):
-    """Instance classifier ``D -> width`` (ReLU, dropout) ``-> classes``, Xavier-normal."""
+    """Instance classifier ``D -> width`` (ReLU, dropout) ``-> classes``."""
 
     attention_is_distribution: ClassVar[bool] = False
     recipe: ClassVar[dict[str, Any]] = _RECIPE
@@ -58,7 +58,6 @@ class _Pooling(Method):
             nn.Linear(dim, config.width), nn.ReLU(), nn.Dropout(config.dropout)
         )
         self.classifier = nn.Linear(config.width, self.n_leaves)
-        xavier_linear(self)
 
     def forward(self, batch: BagBatch) -> Output:
         """Leaf logits; ``attention`` holds every instance's class probabilities ``(sum N, C)``."""
@@ -88,6 +87,10 @@ class MeanPooling(_Pooling):
         differs=("any feature dimension and width",),
     )
 
+    def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        xavier_linear(self)
+
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
         """Mean over the instances of each bag."""
         return segment_mean(logits, batch.offsets)
@@ -108,7 +111,7 @@ class MaxPooling(_Pooling):
         differs=(
             "the default pools per class as RRT-MIL does; `select=top_instance` is CLAM's "
             "MIL_fc_mc, `select=positive_instance` its MIL_fc",
-            "Xavier-normal weights in every form; CLAM's forms start from PyTorch's default",
+            "any feature dimension; RRT-MIL's MaxMIL is wired to 1024",
         ),
     )
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"top_instance": {"select": "top_instance"}}
@@ -120,6 +123,8 @@ class MaxPooling(_Pooling):
                 f"method max: select=positive_instance needs two classes, tree {taxonomy.name!r} "
                 f"has {self.n_leaves}; use select=top_instance."
             )
+        if config.select == "per_class":
+            xavier_linear(self)
 
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
         """Largest logit per class, or the logits of the selected instance."""

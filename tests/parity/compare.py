@@ -18,6 +18,7 @@ from torch import Tensor, nn
 TIGHT = 1e-9  # relative, float64 against float64
 STORED32 = 1e-6  # relative, float64 against an array stored in float32
 LOOSE_GRADIENT = 1e-3  # relative to the largest norm of a loss, float32
+SPREAD = 0.15  # relative, standard deviation of initial weights; five sigma for 512 of them
 
 Bag = dict[str, Any]
 Rules = Sequence[tuple[str, str]]
@@ -27,11 +28,13 @@ def load(module: nn.Module, case: Case, rules: Rules, dtype: torch.dtype) -> dic
     """Copy the case's weights into ``module``; official name -> our parameter.
 
     ``rules`` are ``(pattern, replacement)`` pairs for ``re.sub``, applied in order to every
-    official name. Every parameter must be named once and have the official shape.
+    official name. Every parameter must be named once and have the official shape, and its initial
+    values the official spread.
     """
     module.to(dtype).eval()
     ours = dict(module.named_parameters())
     official = {}
+    initial = {p["name"]: p.get("official_init") for p in case.meta["params"]}
     for name, value in case.params().items():
         renamed = name
         for pattern, replacement in rules:
@@ -39,9 +42,17 @@ def load(module: nn.Module, case: Case, rules: Rules, dtype: torch.dtype) -> dic
         assert renamed in ours, f"{name} became {renamed}, which is none of {sorted(ours)}"
         official[name] = ours.pop(renamed)
         assert tuple(official[name].shape) == value.shape, (name, renamed)
+        check_spread(name, official[name], initial[name])
         official[name].data.copy_(torch.from_numpy(value))
     assert not ours, f"parameters without an official counterpart: {sorted(ours)}"
     return official
+
+
+def check_spread(name: str, start: Tensor, official: Mapping[str, float] | None) -> None:
+    """The initial values of a large or constant parameter against the official constructor's."""
+    if official and (start.numel() >= 512 or official["std"] == 0):
+        spread = start.detach().std(correction=0).item()
+        close(spread, official["std"], SPREAD, 0, f"start of {name}")
 
 
 def check_bags(
