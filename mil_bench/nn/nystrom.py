@@ -82,15 +82,17 @@ class NystromAttention(nn.Module):
         """
         layout = Layout.of(q.shape[1], self.landmarks)
         q_marks, k_marks = landmark_means(q, layout), landmark_means(k, layout)
-        weight = q.new_ones(q_marks.shape[1])
         if layout.zeros:
             q_marks = F.pad(q_marks, (0, 0, 1, 0))
-            weight = F.pad(weight, (1, 0), value=math.sqrt(layout.zeros))
-        f1 = softmax_with_zeros(rows @ k_marks.mT, layout.zeros) / weight
-        kernel = softmax_with_zeros(q_marks @ k_marks.mT, layout.zeros) / weight
+        f1 = softmax_with_zeros(rows @ k_marks.mT, layout.zeros)
+        kernel = softmax_with_zeros(q_marks @ k_marks.mT, layout.zeros)
         f3 = softmax_with_zeros(q_marks @ k.mT, layout.pad)[..., -k.shape[1] :]
-        inverse = pseudo_inverse(weight[:, None] * kernel, weight, self.iterations)
-        return f1, inverse, weight[:, None] * f3
+        weight = kernel.new_ones(kernel.shape[-1])
+        if layout.zeros:
+            weight[0] = math.sqrt(layout.zeros)
+        kernel = weight[:, None] * kernel / weight
+        inverse = pseudo_inverse(kernel, weight, self.iterations)
+        return f1 / weight, inverse, weight[:, None] * f3
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``(n, dim)`` -> scaled queries, keys and values, ``(heads, n, dim / heads)`` each."""
@@ -134,11 +136,13 @@ def pseudo_inverse(kernel: Tensor, weight: Tensor, iterations: int) -> Tensor:
 
     ``Z <- Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))`` from ``A^T / (largest row sum * largest
     column sum)`` with both maxima over all heads; ``weight`` gives the sums of the full matrix.
+    Never in half precision, where a badly conditioned ``A`` overflows.
     """
-    row_sums, column_sums = kernel @ weight / weight, weight @ kernel / weight
-    z = kernel.mT / (row_sums.amax() * column_sums.amax())
-    one = torch.eye(len(weight), dtype=kernel.dtype, device=kernel.device)
-    for _ in range(iterations):
-        az = kernel @ z
-        z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
-    return z
+    with torch.autocast(kernel.device.type, enabled=False):
+        row_sums, column_sums = kernel @ weight / weight, weight @ kernel / weight
+        z = kernel.mT / (row_sums.amax() * column_sums.amax())
+        one = torch.eye(len(weight), dtype=kernel.dtype, device=kernel.device)
+        for _ in range(iterations):
+            az = kernel @ z
+            z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
+        return z
