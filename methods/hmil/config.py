@@ -32,15 +32,17 @@ class HMILConfig(MethodConfig):
 
     variant: Literal["paper", "released"] = "paper"
 
-    # Open: scorer of the class-wise bag vectors, one per class or one for all classes of a level.
+    # Open: scorer of the class-wise bag vectors, one per class (CLAM-MB's) or one for all classes.
     classifier: Literal["per_class", "shared"] = tunable(
         "per_class", choices=("per_class", "shared")
     )
-    # Open: the top level reads the encoder's features, or the re-embedded ones.
-    coarse_features: Literal["offline", "embedded"] = "offline"
+    # Open: the top level reads the encoder's features, or re-embedded ones of the same width.
+    coarse_features: Literal["offline", "embedded"] = tunable(
+        "embedded", choices=("offline", "embedded")
+    )
     # Open: the contrastive views of a slide, its true class's bag vector or those of all classes.
     contrast: Literal["true_class", "all_classes"] = tunable(
-        "true_class", choices=("true_class", "all_classes")
+        "all_classes", choices=("true_class", "all_classes")
     )
     # Open: the cosine runs over the instances (per class) or over the classes (per instance).
     alignment_axis: Literal["instances", "classes"] = tunable(

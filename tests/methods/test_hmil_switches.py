@@ -181,8 +181,11 @@ def test_one_bag_of_one_patch_trains(switch):
     terms = model.loss(model(batch), batch, 0.5)
     sum(terms.values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-    if switch in (None, "no_ia"):
-        assert terms["con"].item() == 0
+
+
+def test_a_class_with_one_bag_in_the_batch_has_no_contrast_of_its_own_vector():
+    model, batch = make(contrast="true_class"), batch_of(labels=(0, 1, 2, 3), sizes=(2, 1, 3, 1))
+    assert model.loss(model(batch), batch, 0.5)["con"].item() == 0
 
 
 @pytest.mark.parametrize("switch", [None, "released"])
