@@ -38,8 +38,8 @@ _DIFFERS = (
 # Official split, folds 0 and 1, seeds 0 and 1, the dataset's trainer at 30 epochs; every run at its
 # epoch of lowest validation log loss. Rows are means of 4 runs, effects compare 16 with 16.
 _MEASURED = (
-    "Open choices on validation bags of digit-bags (2 folds x 2 seeds, 30 epochs; b. acc. and coarse "
-    "are balanced accuracies of the leaf and the coarse head; * is the default):",
+    "Open choices on validation bags of digit-bags (2 folds x 2 seeds, 30 epochs; b. acc. and "
+    "coarse are balanced accuracies of the leaf and the coarse head; * is the default):",
     "  classifier  contrast     coarse    axis       log loss  b. acc.  AUC   coarse",
     "* per_class   all_classes  embedded  instances  .421      .801     .974  .970",
     "  per_class   all_classes  offline   classes    .427      .815     .975  .772",
