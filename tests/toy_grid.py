@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -144,6 +145,16 @@ class Dying(Plain):
     def loss(self, output, batch, progress):
         """Die."""
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@METHODS.register("sleepy")
+class Sleepy(Plain):
+    """Plain, but takes its time, so that it can be interrupted."""
+
+    def loss(self, output, batch, progress):
+        """Wait."""
+        time.sleep(0.1)
+        return super().loss(output, batch, progress)
 
 
 def replace_store(dataset: Dataset, store: BagStore) -> Dataset:

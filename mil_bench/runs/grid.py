@@ -59,14 +59,13 @@ def run_grid(request: GridRequest, console: Console) -> GridOutcome:
             todo.append(spec)
         else:
             outcome.add(known)
-    for i, made in enumerate(_make(request, dataset, split, todo, places, console), 1):
-        outcome.add(made)
-        console.print(
-            f"[{i:>{len(str(len(todo)))}}/{len(todo)}] [{STYLE[made.status]}]{made.status:<7}[/] "
-            f"{escape(made.spec.title)} · {escape(made.sentence)}",
-            highlight=False,
-            soft_wrap=True,
-        )
+    try:
+        for i, made in enumerate(_make(request, dataset, split, todo, places, console), 1):
+            outcome.add(made)
+            _tell(made, i, len(todo), console)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on where it stopped.", soft_wrap=True)
+        raise
     _summarise(request, outcome, console)
     return outcome
 
@@ -145,6 +144,16 @@ def _announce(
     for note in (*dataset.findings, *split.notes):
         console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
     console.print(f"[dim]split saved as {escape(str(saved))}[/]", highlight=False, soft_wrap=True)
+
+
+def _tell(made: Outcome, number: int, total: int, console: Console) -> None:
+    """A line for a run that has just ended."""
+    console.print(
+        f"[{number:>{len(str(total))}}/{total}] [{STYLE[made.status]}]{made.status:<7}[/] "
+        f"{escape(made.spec.title)} · {escape(made.sentence)}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _summarise(request: GridRequest, outcome: GridOutcome, console: Console) -> None:

@@ -160,6 +160,8 @@ class Trainer:
 
     def _restore(self) -> None:
         checkpoint = self.checkpoint
+        if checkpoint.epoch > 0:  # the log may be one epoch behind
+            write_train_log(self.folder / "train.csv", checkpoint.history)
         if checkpoint.epoch == 0 or checkpoint.finished:
             return
         assert checkpoint.model is not None
@@ -170,7 +172,6 @@ class Trainer:
         self.scaler.load_state_dict(checkpoint.scaler or {})
         self.stopper.best_epoch = checkpoint.best_epoch
         self.stopper.best_value = checkpoint.best_value
-        write_train_log(self.folder / "train.csv", checkpoint.history)
 
 
 def _named(terms: dict[str, Tensor]) -> dict[str, Tensor]:

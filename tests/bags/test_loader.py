@@ -141,7 +141,7 @@ def test_standardisation_equals_scikit_learn_on_the_training_instances(sizes, sh
 
 
 def test_batches_prepared_ahead_keep_their_order_and_their_errors():
-    batches = list(DeviceBags(make_store([1] * 5), CPU).batch([f"s{i}"]) for i in range(5))
+    batches = [DeviceBags(make_store([1] * 5), CPU).batch([f"s{i}"]) for i in range(5)]
     assert list(_one_ahead(iter(batches))) == batches
 
     def failing():

@@ -29,7 +29,7 @@ def run(ask):
 
 
 def files(runs, name):
-    return [p for p in sorted(runs.glob(f"[!.]*/*/*/{name}"))]
+    return sorted(runs.glob(f"[!.]*/*/*/{name}"))
 
 
 def counts(outcome):
@@ -217,7 +217,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_can_be_continued(tmp_path, monk
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write in .*; choose another folder with --runs"):
+    with pytest.raises(RunError, match=r"cannot write in .*; choose another folder with --runs"):
         run(request(tmp_path / "file"))
 
 
@@ -252,7 +252,7 @@ def test_a_wrong_request_is_one_sentence_and_makes_nothing(tmp_path, change, err
 
 def leaky_split(folder) -> Path:
     """Patient p0 (slides s00, s01) stands in train and test."""
-    names = {s: "train" for s in toy_grid.toy_dataset().manifest.slide_ids}
+    names = dict.fromkeys(toy_grid.toy_dataset().manifest.slide_ids, "train")
     names |= {f"s{i:02d}": "val" for i in range(16, 32)}
     names |= {f"s{i:02d}": "test" for i in range(32, 48)} | {"s01": "test"}
     path = folder / "leaky.csv"

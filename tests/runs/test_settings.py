@@ -58,7 +58,7 @@ def test_an_unknown_setting_lists_the_nearest_of_method_and_trainer(key, near):
 
 
 def test_an_unknown_prefix_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match="prefix of --set 'trainr'.*'trainer'"):
+    with pytest.raises(UnknownNameError, match=r"prefix of --set 'trainr'.*'trainer'"):
         resolve(BOTH, ToyData.card, {"trainr.lr": "1"})
 
 

@@ -42,5 +42,5 @@ def test_a_higher_score_is_better(monitor):
 
 
 def test_an_undefined_monitor_is_an_error_that_names_the_way_out():
-    with pytest.raises(RunError, match="macro_auc is undefined.*monitor=loss"):
+    with pytest.raises(RunError, match=r"macro_auc is undefined.*monitor=loss"):
         follow([math.nan], monitor="macro_auc")
