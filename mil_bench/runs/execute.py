@@ -65,7 +65,7 @@ class Workshop:
         except RunBusyError as error:
             return Outcome(spec, "failed", str(error))
         except OSError as error:
-            return Outcome(spec, "failed", _sentence(error))
+            return Outcome(spec, "failed", sentence_about(error))
         finally:
             torch.set_num_threads(self.threads)
 
@@ -76,8 +76,8 @@ class Workshop:
             directory.begin(spec)
             value = self._make(spec, directory, reporter)
         except Exception as error:
-            directory.fail(spec.key, _sentence(error), traceback.format_exc())
-            return Outcome(spec, "failed", _sentence(error))
+            directory.fail(spec.key, sentence_about(error), traceback.format_exc())
+            return Outcome(spec, "failed", sentence_about(error))
         return Outcome(spec, "done", f"validation {spec.trainer.monitor} {value:.4f}")
 
     def _make(self, spec: RunSpec, directory: RunDirectory, reporter: Reporter) -> float:
@@ -169,7 +169,7 @@ class Workshop:
         }
 
 
-def _sentence(error: BaseException) -> str:
+def sentence_about(error: BaseException) -> str:
     """One sentence about any error; the traceback file has the rest."""
     match error:
         case MilBenchError():

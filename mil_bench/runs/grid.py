@@ -15,8 +15,8 @@ from mil_bench.bags.splits.split import Split
 from mil_bench.dataset import Dataset
 from mil_bench.errors import RunError
 from mil_bench.runs.devices import devices
-from mil_bench.runs.directory import RunBusyError, RunDirectory
-from mil_bench.runs.execute import Outcome, Workshop
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.execute import Outcome, Workshop, sentence_about
 from mil_bench.runs.local import run_in_processes
 from mil_bench.runs.plan import GridRequest, plan, prepare
 from mil_bench.spec import RunSpec
@@ -51,7 +51,9 @@ def run_grid(request: GridRequest, console: Console) -> GridOutcome:
     precision = resolve_precision(request.precision, places[0])
     dataset, split = prepare(request)
     specs = plan(request, dataset, split, precision)
-    _announce(request, dataset, split, specs, console)
+    _announce(request, dataset, split, console)
+    used = ", ".join(dict.fromkeys(map(str, places)))
+    console.print(f"{len(specs)} runs on {used}, precision {precision}", highlight=False)
     outcome, todo = GridOutcome(), []
     for spec in specs:
         known = _known(request, spec)
@@ -107,14 +109,17 @@ def _with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Iter
 
 def _known(request: GridRequest, spec: RunSpec) -> Outcome | None:
     """What an existing run says, or ``None`` when the run is to be made."""
-    directory = RunDirectory.of(request.runs, spec)
+    try:
+        return _look(request, spec, RunDirectory.of(request.runs, spec))
+    except (RunError, OSError) as error:
+        return Outcome(spec, "failed", sentence_about(error))
+
+
+def _look(request: GridRequest, spec: RunSpec, directory: RunDirectory) -> Outcome | None:
     status = directory.status()
     if request.existing == "overwrite" and status != "absent":
-        try:
-            with directory.locked():
-                directory.set_aside(request.runs)
-        except RunBusyError as error:
-            return Outcome(spec, "failed", str(error))
+        with directory.locked():
+            directory.set_aside(request.runs)
         return None
     if status == "done":
         return Outcome(spec, "skipped", "done before")
@@ -124,9 +129,7 @@ def _known(request: GridRequest, spec: RunSpec) -> Outcome | None:
     return None
 
 
-def _announce(
-    request: GridRequest, dataset: Dataset, split: Split, specs: list[RunSpec], console: Console
-) -> None:
+def _announce(request: GridRequest, dataset: Dataset, split: Split, console: Console) -> None:
     """Say what will be run and what is known to be wrong with the data; save the split."""
     try:
         saved = split.save(request.runs / dataset.name / "splits")
@@ -137,7 +140,7 @@ def _announce(
     console.print(
         f"{escape(dataset.name)} ({dataset.kind}): {len(dataset.manifest)} slides, "
         f"{len(dataset.taxonomy.leaves)} classes, {escape(dataset.store.encoder)} features of "
-        f"{dataset.store.dim}, split {escape(split.name)} ({split.mode}), {len(specs)} runs",
+        f"{dataset.store.dim}, split {escape(split.name)} ({split.mode})",
         highlight=False,
         soft_wrap=True,
     )

@@ -221,6 +221,19 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
         run(request(tmp_path / "file"))
 
 
+def test_a_damaged_run_is_reported_and_the_others_go_on(tmp_path):
+    run(request(tmp_path, folds=[0, 1], methods=["plain", "broken"]))
+    broken, other = files(tmp_path, "failure.json")
+    broken.write_text("{")
+    other.unlink()
+    (other.parent / "checkpoint.pt").write_bytes(b"half a checkpoint")
+    outcome, _ = run(request(tmp_path, folds=[0, 1, 2], methods=["plain", "broken"]))
+    assert counts(outcome) == (1, 2, 3)
+    sentences = " ".join(o.sentence for o in outcome.failed)
+    assert f"cannot read {broken}" in sentences
+    assert "is not a readable checkpoint; start this run again with --existing" in sentences
+
+
 def test_running_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
     def too_much(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
