@@ -84,13 +84,19 @@ class DigitBags(DatasetAdapter):
         default_split="official",
         kind="embedded",
         overrides={
+            # One recipe for all methods: those of whole slides are far too slow to learn here.
             "trainer": {
                 "optimizer": "adam",
-                "lr": 1e-3,
+                "lr": 2e-3,
                 "weight_decay": 1e-4,
-                "epochs": 60,
+                "epochs": 80,
                 "batch_size": 16,
+                "accumulate": 1,
+                "schedule": "constant",
                 "class_weighting": "balanced",
+                "sampling": "shuffle",
+                "patience": 20,
+                "min_epochs": 40,
             },
             "methods": {},
         },
