@@ -77,6 +77,14 @@ def run(
     jobs: Annotated[
         int, typer.Option(min=1, help="Runs at the same time.", rich_help_panel=MACHINE)
     ] = 1,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="CPU threads of each run; more help large bags, and change the last bits.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = 1,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=MACHINE)
     ] = "auto",
@@ -112,6 +120,7 @@ def run(
         runs=runs,
         existing=existing.value,
         jobs=jobs,
+        threads=threads,
         device=device,
         precision=precision.value,
         allow_leaks=allow_leaks,

@@ -50,11 +50,17 @@ class Workshop:
     """One process's place of work: the dataset on its device, used for one run after another."""
 
     def __init__(
-        self, dataset: Dataset, split: Split, device: torch.device, processes: int = 1
+        self,
+        dataset: Dataset,
+        split: Split,
+        device: torch.device,
+        threads: int = 1,
+        processes: int = 1,
     ) -> None:
         make_deterministic(device)
+        torch.set_num_threads(threads)
         self.dataset, self.split, self.device = dataset, split, device
-        self.threads = torch.get_num_threads()
+        self.threads = threads
         self.bags = DeviceBags(dataset.store, device, processes=processes)
 
     def execute(self, spec: RunSpec, directory: RunDirectory, reporter: Reporter) -> Outcome:

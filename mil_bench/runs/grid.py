@@ -53,7 +53,12 @@ def run_grid(request: GridRequest, console: Console) -> GridOutcome:
     specs = plan(request, dataset, split, precision)
     _announce(request, dataset, split, console)
     used = ", ".join(dict.fromkeys(map(str, places)))
-    console.print(f"{len(specs)} runs on {used}, precision {precision}", highlight=False)
+    console.print(
+        f"{len(specs)} runs, {request.jobs} at a time on {used}, {request.threads} CPU thread(s) "
+        f"each, precision {precision}",
+        highlight=False,
+        soft_wrap=True,
+    )
     outcome, todo = GridOutcome(), []
     for spec in specs:
         known = _known(request, spec)
@@ -85,7 +90,7 @@ def _make(
     if len(places) > 1:
         yield from _with_bar(run_in_processes(request, todo, places), len(todo), console)
     elif todo:
-        workshop = Workshop(dataset, split, places[0])
+        workshop = Workshop(dataset, split, places[0], request.threads)
         reporter = reporter_for(console)
         for spec in todo:
             yield workshop.execute(spec, RunDirectory.of(request.runs, spec), reporter)

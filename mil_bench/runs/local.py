@@ -34,15 +34,14 @@ def run_in_processes(
 ) -> Iterator[Outcome]:
     """Make ``specs`` with one worker per entry of ``places``; outcomes in order of completion.
 
-    Threads are divided among the workers. A worker that is killed leaves a failed run and is
-    replaced. When the caller stops (Ctrl-C), the workers are ended; their runs can be continued.
+    A worker that is killed leaves a failed run and is replaced. When the caller stops (Ctrl-C), the
+    workers are ended; their runs can be continued.
     """
     waiting = list(reversed(specs))
-    threads = max(1, torch.get_num_threads() // len(places))
     workers: list[_Worker] = []
     try:
         for device in places[: len(specs)]:
-            workers.append(_start(request, device, places, threads, waiting.pop()))
+            workers.append(_start(request, device, places, waiting.pop()))
         while workers:
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -53,7 +52,7 @@ def run_in_processes(
                     outcome = _killed(request, worker)
                     if waiting:
                         spec = waiting.pop()
-                        workers.append(_start(request, worker.device, places, threads, spec))
+                        workers.append(_start(request, worker.device, places, spec))
                 else:
                     if not _give(worker, waiting.pop() if waiting else None):
                         workers.remove(worker)
@@ -69,14 +68,13 @@ def _start(
     request: GridRequest,
     device: torch.device,
     places: Sequence[torch.device],
-    threads: int,
     spec: RunSpec,
 ) -> _Worker:
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
     here, there = context.Pipe()
     share = list(places).count(device)
     process = context.Process(
-        target=_work, args=(request, device, threads, share, there), name=f"mil-bench {device}"
+        target=_work, args=(request, device, share, there), name=f"mil-bench {device}"
     )
     process.start()
     there.close()  # so that the worker's death is the end of the pipe
@@ -93,15 +91,12 @@ def _give(worker: _Worker, spec: RunSpec | None) -> bool:
     return spec is not None
 
 
-def _work(
-    request: GridRequest, device: torch.device, threads: int, share: int, pipe: Connection
-) -> None:
+def _work(request: GridRequest, device: torch.device, share: int, pipe: Connection) -> None:
     """The life of a worker: load the dataset once, then make runs until told to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
     dataset, split = prepare(request)
-    workshop = Workshop(dataset, split, device, share)
+    workshop = Workshop(dataset, split, device, request.threads, share)
     while (spec := pipe.recv()) is not None:
         directory = RunDirectory.of(request.runs, spec)
         pipe.send(workshop.execute(spec, directory, Reporter()))

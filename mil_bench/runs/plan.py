@@ -27,7 +27,8 @@ class GridRequest:
     ``split`` ``None`` is the dataset's default. ``settings`` are the pairs of ``--set``.
     ``existing`` says what to do with runs that are there: ``skip`` keeps done and failed ones,
     ``retry-failed`` continues failed ones, ``overwrite`` moves all aside and starts again. An
-    interrupted run is always continued.
+    interrupted run is always continued. ``jobs`` runs are made at a time with ``threads`` CPU
+    threads each: the last bits of a sum depend on that number, so it does not follow ``jobs``.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class GridRequest:
     runs: Path
     existing: Existing = "skip"
     jobs: int = 1
+    threads: int = 1
     device: str = "auto"
     precision: str = "auto"
     allow_leaks: bool = False

@@ -85,6 +85,20 @@ def test_the_same_definition_twice_gives_identical_predictions(tmp_path):
     assert one == two
 
 
+def test_every_run_has_the_asked_number_of_threads_and_a_continued_one_its_first(
+    tmp_path, monkeypatch
+):
+    def threads_of_the_run():
+        return json.loads(files(tmp_path, "env.json")[0].read_text())["threads"]
+
+    run(request(tmp_path, methods=["broken"], threads=2))
+    assert threads_of_the_run() == 2
+    monkeypatch.setattr(toy_grid.Broken, "loss", toy_grid.Plain.loss)
+    run(request(tmp_path, methods=["broken"], threads=1, existing="retry-failed"))
+    assert threads_of_the_run() == 2
+    assert torch.get_num_threads() == 1
+
+
 def test_seeds_give_different_predictions(tmp_path):
     run(request(tmp_path, seeds=[0, 1]))
     one, two = (p.read_text() for p in files(tmp_path, "predictions.csv"))
