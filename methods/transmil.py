@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isqrt
 from typing import Any, ClassVar, Literal
 
@@ -48,22 +49,22 @@ class AttentionLayer(nn.Module):
         form = NystromAttention if config.nystrom == "0.0.14" else NystromAttention009
         self.attention = form(config.dim, config.heads, landmarks, dropout=config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, dim)`` -> ``(n, dim)``."""
-        rows: Tensor = x + self.attention(self.norm(x))
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
+        rows: Tensor = x + self.attention(self.norm(x), sizes)
         return rows
 
-    def class_token(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """First output row ``(dim,)`` and its attention to all tokens ``(heads, n)``."""
-        row, attention = self.attention.first_row(self.norm(x))
-        return x[0] + row, attention
+    def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """First output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)`` each."""
+        rows, attention = self.attention.first_rows(self.norm(x), sizes)
+        return torch.stack([one[0] for one in x.split_with_sizes(list(sizes))]) + rows, attention
 
 
 class TransMIL(Method):
     """Projection, class token, attention, PPEG, attention, classifier on the class token.
 
-    Bags pass one by one, so that the scale of the pseudo-inverse, a maximum over a batch in the
-    official code, never couples slides. ``Output.attention`` is the class token's row of
+    The scale of the pseudo-inverse, a maximum over a batch in the official code, is one of each
+    slide, so that slides are never coupled. ``Output.attention`` is the class token's row of
     ``F1 Z F3`` in the last layer, mean over heads: relevance that may be negative and does not
     sum to one.
     """
@@ -108,22 +109,25 @@ class TransMIL(Method):
 
     def forward(self, batch: BagBatch) -> Output:
         """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``."""
-        h = self.project(batch.features)  # (sum N, dim)
-        bags = [self.encode(rows) for rows in torch.split(h, list(batch.sizes))]
-        tokens = torch.stack([token for token, _ in bags])  # (B, dim)
-        relevance = torch.cat([attention for _, attention in bags])
+        x, sizes = self.sequences(self.project(batch.features), batch.sizes)
+        x = self.ppeg(self.layer1(x, sizes), sizes)
+        tokens, attention = self.layer2.class_tokens(x, sizes)  # (B, dim)
+        relevance = torch.cat(
+            [one.mean(0)[1 : n + 1] for one, n in zip(attention, batch.sizes, strict=True)]
+        )
         return Output(
             logits={LEAF: self.classifier(self.norm(tokens))},
             attention={LEAF: relevance.detach().unsqueeze(1)},
         )
 
-    def encode(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, dim)`` of one bag -> class token ``(dim,)`` and relevance ``(N,)``."""
-        x = self.ppeg(self.layer1(self.sequence(h)))
-        token, attention = self.layer2.class_token(x)
-        return token, attention.mean(0)[1 : len(h) + 1]
+    def sequences(self, h: Tensor, bags: Sequence[int]) -> tuple[Tensor, list[int]]:
+        """Packed bags ``(sum N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
 
-    def sequence(self, h: Tensor) -> Tensor:
-        """``(N, dim)`` -> ``(1 + S^2, dim)``: class token, patches, first patches again."""
-        side = isqrt(len(h) - 1) + 1
-        return torch.cat([self.token[0].to(h.dtype), h, h[: side * side - len(h)]])
+        A sequence is the class token, the patches, and the first patches again to fill the square.
+        """
+        token = self.token[0].to(h.dtype)
+        sides = [isqrt(n - 1) + 1 for n in bags]
+        rows = []
+        for one, side in zip(h.split_with_sizes(list(bags)), sides, strict=True):
+            rows += [token, one, one[: side * side - len(one)]]
+        return torch.cat(rows), [1 + side * side for side in sides]

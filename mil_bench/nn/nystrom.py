@@ -14,6 +14,7 @@ score 0 and value 0: one more term of a softmax denominator.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -40,8 +41,20 @@ class Layout(NamedTuple):
         return cls(group, pad, *divmod(pad, group))
 
 
+class Factors(NamedTuple):
+    """``F1 (h, rows, r)``, ``A (h, r, r)``, ``F3 (h, r, n)`` and the landmarks' ``weight (r,)``.
+
+    ``r`` counts the landmarks with the all-zero ones as one; ``F1 A^+ F3`` is the attention.
+    """
+
+    f1: Tensor
+    kernel: Tensor
+    f3: Tensor
+    weight: Tensor
+
+
 class NystromAttention(nn.Module):
-    """Attention over one sequence, with a depthwise convolution of the values added."""
+    """Attention within packed sequences, with a depthwise convolution of the values added."""
 
     def __init__(
         self,
@@ -61,25 +74,59 @@ class NystromAttention(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(n, dim)`` -> ``(n, dim)``."""
-        q, k, v = self.split(x)
-        f1, inverse, f3 = self.factors(q, q, k)
-        return self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v))
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
+        packed = self.split(x)
+        values = packed[2].split_with_sizes(list(sizes), 1)
+        factors = [self.factors(q, q, k) for q, k in self.queries(packed, sizes)]
+        mixed = [
+            one.f1 @ (inverse @ (one.f3 @ v))
+            for one, inverse, v in zip(factors, self.inverses(factors), values, strict=True)
+        ]
+        return self.merge(torch.cat(mixed, 1) + self.convolve(packed[2], sizes))
 
-    def first_row(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Output of the first token ``(dim,)`` and its row of ``F1 Z F3``, ``(heads, n)``."""
-        q, k, v = self.split(x)
-        f1, inverse, f3 = self.factors(q[:, :1], q, k)
-        attention = f1 @ inverse @ f3  # (heads, 1, n)
-        reach = v[:, : self.residual.kernel_size[0]]
-        return self.merge(attention @ v + self.convolve(reach)[:, :1])[0], attention[:, 0]
+    def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """Outputs of the first tokens ``(B, dim)``; their rows of ``F1 Z F3``, ``(heads, n)`` each.
 
-    def factors(self, rows: Tensor, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``F1 (h, len(rows), r)`` of the query ``rows``, ``Z (h, r, r)`` and ``F3 (h, r, n)``.
-
-        ``r`` counts the landmarks with the all-zero ones as one.
+        Nothing else of the output is computed.
         """
+        packed = self.split(x)
+        values = packed[2].split_with_sizes(list(sizes), 1)
+        factors = [self.factors(q[:, :1], q, k) for q, k in self.queries(packed, sizes)]
+        attention = [
+            one.f1 @ inverse @ one.f3
+            for one, inverse in zip(factors, self.inverses(factors), strict=True)
+        ]
+        kernel = self.residual.weight[:, 0, self.residual.kernel_size[0] // 2 :]  # (h, reach, 1)
+        near = [kernel[:, : v.shape[1]].mT @ v[:, : kernel.shape[1]] for v in values]
+        mixed = [a @ v + c for a, v, c in zip(attention, values, near, strict=True)]
+        return self.merge(torch.cat(mixed, 1)), [a[:, 0] for a in attention]
+
+    def queries(
+        self, packed: tuple[Tensor, Tensor, Tensor], sizes: Sequence[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Queries and keys of every sequence."""
+        q, k = (part.split_with_sizes(list(sizes), 1) for part in packed[:2])
+        return list(zip(q, k, strict=True))
+
+    def inverses(self, factors: Sequence[Factors]) -> list[Tensor]:
+        """``Z (h, r, r)`` of every sequence, iterated together.
+
+        Smaller matrices are filled up with zeros, which the iteration keeps.
+        """
+        ranks = [len(one.weight) for one in factors]
+        short = [max(ranks) - rank for rank in ranks]
+        kernel = torch.stack(
+            [F.pad(o.kernel, (0, s, 0, s)) for o, s in zip(factors, short, strict=True)]
+        )
+        weight = torch.stack(
+            [F.pad(o.weight, (0, s), value=1.0) for o, s in zip(factors, short, strict=True)]
+        )
+        z = pseudo_inverse(kernel, weight, self.iterations)
+        return [one[:, :rank, :rank] for one, rank in zip(z, ranks, strict=True)]
+
+    def factors(self, rows: Tensor, q: Tensor, k: Tensor) -> Factors:
+        """The factors of one sequence for the query ``rows``."""
         layout = Layout.of(q.shape[1], self.landmarks)
         q_marks, k_marks = landmark_means(q, layout), landmark_means(k, layout)
         if layout.zeros:
@@ -91,23 +138,29 @@ class NystromAttention(nn.Module):
         if layout.zeros:
             weight[0] = math.sqrt(layout.zeros)
         kernel = weight[:, None] * kernel / weight
-        inverse = pseudo_inverse(kernel, weight, self.iterations)
-        return f1 / weight, inverse, weight[:, None] * f3
+        return Factors(f1 / weight, kernel, weight[:, None] * f3, weight)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``(n, dim)`` -> scaled queries, keys and values, ``(heads, n, dim / heads)`` each."""
         q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).permute(1, 2, 0, 3)
         return q * q.shape[-1] ** -0.5, k, v
 
-    def convolve(self, v: Tensor) -> Tensor:
-        """Depthwise convolution of the values along the sequence, ``(heads, n, d)`` unchanged.
+    def convolve(self, v: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Depthwise convolution of the values along each sequence, ``(heads, sum n, d)`` unchanged.
 
+        One convolution for all, with as many zeros between sequences as the kernel reaches.
         Channels last, because in the other layout oneDNN's float32 weight gradient is wrong by
         some per cent at every length 15 i + 1 from 46 on (torch 2.15 on CPU).
         """
-        image = v[None].contiguous(memory_format=torch.channels_last)
+        gap = self.residual.kernel_size[0] // 2
+        spaced = torch.cat(
+            [F.pad(one, (0, 0, 0, gap)) for one in v.split_with_sizes(list(sizes), 1)], 1
+        )
+        image = spaced[None].contiguous(memory_format=torch.channels_last)
         rows: Tensor = self.residual(image)[0]
-        return rows
+        return torch.cat(
+            [one[:, :-gap] for one in rows.split_with_sizes([n + gap for n in sizes], 1)], 1
+        )
 
     def merge(self, heads: Tensor) -> Tensor:
         """``(heads, n, d)`` -> ``(n, dim)``: output projection of the joined heads."""
@@ -132,16 +185,19 @@ def softmax_with_zeros(scores: Tensor, zeros: int) -> Tensor:
 
 
 def pseudo_inverse(kernel: Tensor, weight: Tensor, iterations: int) -> Tensor:
-    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, r, r)``, rows weighted ``(r,)``.
+    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (B, h, r, r)``, weights ``(B, r)``.
 
     ``Z <- Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))`` from ``A^T / (largest row sum * largest
-    column sum)`` with both maxima over all heads; ``weight`` gives the sums of the full matrix.
+    column sum)`` with both maxima over the heads of each item; ``weight`` gives the sums of the
+    full matrix.
     Never in half precision, where a badly conditioned ``A`` overflows.
     """
     with torch.autocast(kernel.device.type, enabled=False):
-        row_sums, column_sums = kernel @ weight / weight, weight @ kernel / weight
-        z = kernel.mT / (row_sums.amax() * column_sums.amax())
-        one = torch.eye(len(weight), dtype=kernel.dtype, device=kernel.device)
+        weight = weight[:, None, :, None]  # (B, 1, r, 1)
+        row_sums, column_sums = kernel @ weight / weight, kernel.mT @ weight / weight
+        largest = row_sums.amax((1, 2, 3)) * column_sums.amax((1, 2, 3))
+        z = kernel.mT / largest[:, None, None, None]
+        one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
         for _ in range(iterations):
             az = kernel @ z
             z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4

@@ -5,6 +5,7 @@ The literal form of :mod:`mil_bench.nn.nystrom`, which is its oracle in the test
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 from mil_bench.nn.nystrom import Layout, NystromAttention, pseudo_inverse
 
 
-class Factors(NamedTuple):
+class PaddedFactors(NamedTuple):
     """``F1 (h, n', m)``, ``Z (h, m, m)``, ``F3 (h, m, n')``, ``v (h, n', d)``, padded to ``n'``."""
 
     f1: Tensor
@@ -24,24 +25,32 @@ class Factors(NamedTuple):
 
 
 class PaddedNystromAttention(NystromAttention):
-    """The same parameters and function, with an optional mask."""
+    """The same parameters and function, one sequence after the other, with an optional mask."""
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """``(sum n, dim)`` -> ``(sum n, dim)``."""
+        return torch.cat([self.sequence(one) for one in x.split_with_sizes(list(sizes))])
+
+    def sequence(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
         f1, inverse, f3, v = self.padded_factors(x, mask)
-        rows = self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v))
+        rows = self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v, [v.shape[1]]))
         return self.kept(rows, len(x))
 
     def kept(self, rows: Tensor, n: int) -> Tensor:
         """The ``n`` tokens' rows of the padded output."""
         return rows[-n:]
 
-    def first_row(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """First row of the output ``(dim,)``; the first token's row of ``F1 Z F3`` ``(h, n)``."""
-        f1, inverse, f3, _ = self.padded_factors(x)
-        return self(x)[0], (f1[:, [-len(x)]] @ inverse @ f3)[:, 0, -len(x) :]
+    def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """First rows of the outputs ``(B, dim)``; the first tokens' rows of ``F1 Z F3``."""
+        sequences = x.split_with_sizes(list(sizes))
+        attention = []
+        for one in sequences:
+            f1, inverse, f3, _ = self.padded_factors(one)
+            attention.append((f1[:, [-len(one)]] @ inverse @ f3)[:, 0, -len(one) :])
+        return torch.stack([self.sequence(one)[0] for one in sequences]), attention
 
-    def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> Factors:
+    def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> PaddedFactors:
         """The three factors and the values of the padded sequence."""
         group, pad, _, _ = Layout.of(len(x), self.landmarks)
         q, k, v = self.split(F.pad(x, (0, 0, pad, 0)))
@@ -55,9 +64,9 @@ class PaddedNystromAttention(NystromAttention):
         q_marks, k_marks = (t.reshape(grouped).sum(2) / count for t in (q, k))
         marks = keep.view(-1, group).any(1)
         kernel = _masked_softmax(q_marks @ k_marks.mT, marks, marks)
-        return Factors(
+        return PaddedFactors(
             _masked_softmax(q @ k_marks.mT, keep, marks),
-            pseudo_inverse(kernel, x.new_ones(self.landmarks), self.iterations),
+            pseudo_inverse(kernel[None], x.new_ones(1, self.landmarks), self.iterations)[0],
             _masked_softmax(q_marks @ k.mT, marks, keep),
             v,
         )

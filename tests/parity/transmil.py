@@ -61,9 +61,9 @@ def check_model(case: Case, dtype: torch.dtype) -> None:
         batch = BagBatch.pack([x], labels={LEAF: torch.tensor([bag["meta"]["label"]])})
         output = model(batch)
         logits = output.logits[LEAF]
-        sequence = model.sequence(model.project(x))
-        h1 = model.layer1(sequence)
-        ppeg = model.ppeg(h1)
+        sequence, sizes = model.sequences(model.project(x), batch.sizes)
+        h1 = model.layer1(sequence, sizes)
+        ppeg = model.ppeg(h1, sizes)
         n, m = len(sequence), made["landmarks"]
         group = -(-n // m)
         return {
@@ -76,7 +76,7 @@ def check_model(case: Case, dtype: torch.dtype) -> None:
             "ppeg_cls": ppeg[0],
             "ppeg_mean": ppeg.mean(0),
             "ppeg_last": ppeg[-1],
-            "h2_cls": model.layer2.class_token(ppeg)[0],
+            "h2_cls": model.layer2.class_tokens(ppeg, sizes)[0][0],
             "cls_attn_l1": class_attention(model.layer1, sequence),
             "cls_attn_l2": class_attention(model.layer2, ppeg),
             "cls_attn_patch_l2": output.attention[LEAF],
@@ -113,7 +113,7 @@ def check_attention(case: Case, dtype: torch.dtype) -> None:
 
     def evaluate(inputs: dict[str, Tensor], bag: compare.Bag) -> dict[str, Tensor]:
         x, mask = inputs["x"], inputs.get("mask")
-        out = module(x) if mask is None else literal(x, mask)
+        out = module(x, [len(x)]) if mask is None else literal.sequence(x, mask)
         factors = literal.padded_factors(x, mask)
         return {
             "out": out,
