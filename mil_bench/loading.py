@@ -21,6 +21,16 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
     return adapter_of(name_or_toml).load(with_data_root(options or DatasetOptions()))
 
 
+def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
+    """As :func:`load_dataset` but without features where labels can be read alone."""
+    from mil_bench.bags.cohort import NO_FEATURES, LabelledAdapter, assemble
+
+    adapter = adapter_of(name_or_toml)
+    if isinstance(adapter, LabelledAdapter):
+        return assemble(adapter.cohort(with_data_root(options)), NO_FEATURES)
+    return adapter.load(options)
+
+
 def adapter_of(name_or_toml: str) -> DatasetAdapter:
     """The adapter behind a name or a ``.toml`` file."""
     if name_or_toml.endswith(".toml"):

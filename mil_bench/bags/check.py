@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mil_bench.bags.cohort import Features, LabelledAdapter, assemble
+from mil_bench.bags.cohort import NO_FEATURES, LabelledAdapter, assemble
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.splits.split import Split
@@ -22,7 +22,6 @@ from mil_bench.loading import adapter_of, with_data_root
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 SHOWN_IDS = 20
-NO_FEATURES = BagStore("none", np.empty((0, 0), np.float32), None, {}, "")
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _open(
         features = adapter.open(cohort, options)
     except FeatureError as error:
         problems.append(str(error))
-        features = Features(NO_FEATURES)
+        features = NO_FEATURES
     return cohort.labels.manifest, assemble(cohort, features)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from mil_bench.bags.features import open_store
 from mil_bench.bags.instances import read_instances
 from mil_bench.bags.manifest import Manifest
@@ -61,6 +63,9 @@ class Features:
     store: BagStore
     missing: tuple[str, ...] = ()
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
+
+
+NO_FEATURES = Features(BagStore("none", np.empty((0, 0), np.float32), None, {}, ""))
 
 
 class LabelledAdapter(DatasetAdapter):

@@ -90,29 +90,20 @@ def save_split(
     split: Annotated[str, typer.Option(help="official, kfold-5, mccv-10, or a file to import.")],
     out: Annotated[Path, typer.Option(help="Folder of the CSV.")] = Path("splits"),
     data_root: opt.DataRoot = None,
-    features: opt.Features = None,
-    encoder: opt.Encoder = None,
-    allow_missing: opt.AllowMissing = False,
     drop_leaky_patients: opt.DropLeaky = False,
-    cache: opt.Cache = None,
     plugin: opt.Plugin = None,
 ) -> None:
-    """Make or import a split, say what is wrong with it, save it as CSV."""
+    """Make or import a split of all labelled slides, say what is wrong with it, save it."""
     _known(dataset, plugin)
     from rich.console import Console
     from rich.markup import escape
 
     from mil_bench.bags.splits.make import make_split
     from mil_bench.dataset import DatasetOptions
-    from mil_bench.loading import load_dataset
+    from mil_bench.loading import load_labels
 
-    loaded = load_dataset(
-        dataset,
-        DatasetOptions(
-            data_root, features, encoder, None, drop_leaky_patients, allow_missing, cache
-        ),
-    )
-    made = make_split(split, loaded)
+    options = DatasetOptions(data_root, drop_leaky_patients=drop_leaky_patients)
+    made = make_split(split, load_labels(dataset, options))
     console = Console()
     for note in made.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
