@@ -85,7 +85,9 @@ class DigitBags(DatasetAdapter):
         default_split="official",
         kind="embedded",
         overrides={
-            # One recipe for all methods: those of whole slides are far too slow to learn here.
+            # One recipe for all: those of whole slides are far too slow to learn here. The
+            # exception: at 2e-3 the transformer learns its training bags by heart (loss .01,
+            # validation at chance; fold 0), at 5e-4 its validation loss falls to 1.0.
             "trainer": {
                 "optimizer": "adam",
                 "lr": 2e-3,
@@ -106,7 +108,7 @@ class DigitBags(DatasetAdapter):
                 "abmil": {"width": 128, "hidden": 64},
                 "clam-sb": {"width": 128},
                 "clam-mb": {"width": 128},
-                "transmil": {"dim": 64},
+                "transmil": {"dim": 64, "heads": 4, "landmarks": 8, "trainer": {"lr": 5e-4}},
                 "hmil": {"embed_dim": 128, "fine_dim": 128, "coarse_attention_dim": 128},
             },
         },

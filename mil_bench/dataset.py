@@ -31,7 +31,8 @@ class DatasetCard:
     default_tree: str
     default_split: str = "kfold-5"
     kind: Kind = "real"
-    # Recommended settings below --set: {"trainer": {...}, "methods": {"transmil": {...}}}
+    # Recommended settings below --set: {"trainer": {...}, "methods": {"transmil": {"dim": 64,
+    # "trainer": {"lr": 5e-4}}}}; settings of one method win over those of all
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def tree(self, name: str | None) -> Taxonomy:

@@ -36,8 +36,9 @@ def resolve(
 ) -> dict[str, Resolved]:
     """The configurations of every method of a grid.
 
-    Trainer: defaults < the method's ``recipe`` < the card's ``overrides["trainer"]`` < ``--set``.
-    Method: defaults < the card's ``overrides["methods"][name]`` < ``--set``.
+    Trainer: defaults < the method's ``recipe`` < the card's ``overrides["trainer"]`` < its
+    ``overrides["methods"][name]["trainer"]`` < ``--set``.
+    Method: defaults < the rest of the card's ``overrides["methods"][name]`` < ``--set``.
 
     A key of ``settings`` is a field name, or ``trainer.x`` / ``method.x`` when both have ``x``, or
     ``hmil.x`` for one method of the grid. Raises ``UnknownNameError`` for a key that no method of
@@ -46,18 +47,25 @@ def resolve(
     assigned = {name: _Assigned() for name in methods}
     for key, text in settings.items():
         _assign(key, text, methods, assigned)
-    advice = card.overrides.get("methods", {})
     return {
         name: Resolved(
-            build(cls.Config, {**advice.get(name, {}), **assigned[name].method}, f"method {name}"),
+            build(cls.Config, {**advice.method, **assigned[name].method}, f"method {name}"),
             build(
                 TrainerConfig,
-                {**cls.recipe, **card.overrides.get("trainer", {}), **assigned[name].trainer},
+                {**cls.recipe, **advice.trainer, **assigned[name].trainer},
                 f"trainer of {name}",
             ),
         )
         for name, cls in methods.items()
+        for advice in [_advice(card, name)]
     }
+
+
+def _advice(card: DatasetCard, name: str) -> _Assigned:
+    """What the dataset recommends for one method."""
+    method = dict(card.overrides.get("methods", {}).get(name, {}))
+    trainer = {**card.overrides.get("trainer", {}), **method.pop(TRAINER, {})}
+    return _Assigned(trainer, method)
 
 
 def _assign(
