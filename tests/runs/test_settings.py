@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from toy_grid import Plain, Tiny, ToyData
 
@@ -21,6 +23,17 @@ def test_defaults_give_way_to_the_recipe_the_dataset_and_the_user_in_this_order(
     assert settle(BOTH)["tiny"].method.width == 6  # the dataset's advice to one method
     assert settle(BOTH)["plain"].method.width == 5
     assert settle(BOTH, width="7")["tiny"].method.width == 7
+
+
+def test_the_dataset_may_advise_the_training_of_one_method():
+    own = {"width": 6, "trainer": {"lr": 0.25}}
+    advice = {"trainer": {"lr": 0.5, "epochs": 4}, "methods": {"tiny": own}}
+    card = replace(ToyData.card, overrides=advice)
+    resolved = resolve(BOTH, card, {})
+    assert (resolved["tiny"].trainer.lr, resolved["plain"].trainer.lr) == (0.25, 0.5)
+    assert resolved["tiny"].trainer.epochs == 4
+    assert resolved["tiny"].method.width == 6
+    assert resolve(BOTH, card, {"lr": "0.1"})["tiny"].trainer.lr == 0.1
 
 
 def test_a_setting_reaches_every_method_that_has_it():
