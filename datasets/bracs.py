@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.cohort import FolderAdapter, Labels, kind_of
-from mil_bench.bags.label_files import column, read_table, require, tables_in
+from mil_bench.bags.labels.cohort import FolderAdapter, Labels, kind_of
+from mil_bench.bags.labels.files import column, read_table, require, tables_in
+from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.official import official_split, patient_findings
 from mil_bench.bags.splits.split import Split
 from mil_bench.dataset import DatasetCard
 from mil_bench.errors import DataError

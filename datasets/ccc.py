@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mil_bench.bags.cohort import FolderAdapter, Labels
-from mil_bench.bags.label_files import column, read_table, require, tables_in
+from mil_bench.bags.labels.cohort import FolderAdapter, Labels
+from mil_bench.bags.labels.files import column, read_table, require, tables_in
+from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.official import official_split, patient_findings
 from mil_bench.dataset import DatasetCard
 from mil_bench.taxonomy import Taxonomy
 

@@ -33,8 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from mil_bench.bags.cohort import choose_tree
-from mil_bench.bags.instances import BACKGROUND
+from mil_bench.bags.labels.cohort import choose_tree
+from mil_bench.bags.labels.instances import BACKGROUND
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.split import Fold, Split
 from mil_bench.bags.store import BagStore

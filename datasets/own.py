@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from mil_bench.bags.cohort import (
+from mil_bench.bags.labels.cohort import (
     Features,
     LabelledAdapter,
     LabelledCohort,
@@ -29,10 +29,10 @@ from mil_bench.bags.cohort import (
     choose_tree,
     kind_of,
 )
-from mil_bench.bags.label_files import is_table, read_table
-from mil_bench.bags.official import official_split, patient_findings
-from mil_bench.bags.single_file import Bags, bags_of_table, read_grouped_h5
-from mil_bench.bags.slide_table import Columns, manifest_of, read_slide_table, tree_of
+from mil_bench.bags.labels.files import is_table, read_table
+from mil_bench.bags.labels.official import official_split, patient_findings
+from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
+from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
 from mil_bench.bags.store import BagStore
 from mil_bench.config import StrictConfig, build
 from mil_bench.dataset import Dataset, DatasetCard, DatasetOptions

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.cohort import FolderAdapter, Labels
-from mil_bench.bags.label_files import column, headers, read_table, require, tables_in
+from mil_bench.bags.labels.cohort import FolderAdapter, Labels
+from mil_bench.bags.labels.files import column, headers, read_table, require, tables_in
 from mil_bench.bags.manifest import Manifest
 from mil_bench.dataset import DatasetCard
 from mil_bench.taxonomy import Taxonomy

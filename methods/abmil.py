@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,18 @@ from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 _CLAMP = 1e-5
+
+
+SLIDE_RECIPE: Final[dict[str, Any]] = {
+    "optimizer": "adam",
+    "lr": 2e-4,
+    "weight_decay": 1e-5,
+    "epochs": 200,
+    "batch_size": 1,
+    "patience": 20,
+    "min_epochs": 50,
+}
+"""Training as in use on whole slides (CLAM's README, without class-balanced sampling)."""
 
 
 class ABMILConfig(MethodConfig):
@@ -54,15 +66,7 @@ class ABMIL(Method):
             "the attention layers have biases, as in the repository and unlike the paper",
         ),
     )
-    recipe: ClassVar[dict[str, Any]] = {
-        "optimizer": "adam",
-        "lr": 2e-4,
-        "weight_decay": 1e-5,
-        "epochs": 200,
-        "batch_size": 1,
-        "patience": 20,
-        "min_epochs": 50,
-    }
+    recipe = SLIDE_RECIPE
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "plain_attention": {"gated": False},
         "no_dropout": {"dropout": 0.0, "attention_dropout": 0.0},

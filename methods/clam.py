@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -106,17 +107,17 @@ class _CLAM(Method):
             xavier_linear(self)
 
     @property
+    @abstractmethod
     def branches(self) -> int:
         """Number of attention branches ``K``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build_classifier(self, width: int) -> None:
         """Add the bag classifier."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classify(self, pooled: Tensor) -> Tensor:
         """``(B, K, width)`` bag features -> ``(B, C)`` logits."""
-        raise NotImplementedError
 
     def forward(self, batch: BagBatch) -> Output:
         """Leaf logits ``(B, C)`` and attention ``(sum N, K)``."""

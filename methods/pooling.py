@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from itertools import accumulate
 from typing import Any, ClassVar, Literal
 
@@ -12,19 +13,10 @@ from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.nn.init import xavier_linear
 from mil_bench.nn.segment import segment_max, segment_mean
 from mil_bench.taxonomy import LEAF, Taxonomy
-
-_RECIPE: dict[str, Any] = {
-    "optimizer": "adam",
-    "lr": 2e-4,
-    "weight_decay": 1e-5,
-    "epochs": 200,
-    "batch_size": 1,
-    "patience": 20,
-    "min_epochs": 50,
-}
 
 
 class PoolingConfig(MethodConfig):
@@ -49,7 +41,7 @@ class _Pooling(Method):
     """Instance classifier ``D -> width`` (ReLU, dropout) ``-> classes``."""
 
     attention_is_distribution: ClassVar[bool] = False
-    recipe: ClassVar[dict[str, Any]] = _RECIPE
+    recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     config: PoolingConfig
 
     def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -68,9 +60,9 @@ class _Pooling(Method):
             attention={LEAF: probabilities.detach()},
         )
 
+    @abstractmethod
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
         """``(sum N, C)`` instance logits and probabilities -> ``(B, C)`` bag logits."""
-        raise NotImplementedError
 
 
 class MeanPooling(_Pooling):

@@ -23,7 +23,7 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
 
 def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
     """As :func:`load_dataset` but without features where labels can be read alone."""
-    from mil_bench.bags.cohort import NO_FEATURES, LabelledAdapter, assemble
+    from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 
     adapter = adapter_of(name_or_toml)
     if isinstance(adapter, LabelledAdapter):

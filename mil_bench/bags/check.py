@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mil_bench.bags.cohort import NO_FEATURES, LabelledAdapter, assemble
+from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.splits.split import Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mil_bench.bags.cache.pack import packed
 from mil_bench.bags.formats import FeatureSet, choose, discover, match_ids
-from mil_bench.bags.pack import packed
 from mil_bench.bags.store import BagStore
 from mil_bench.errors import FeatureError, nearest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from mil_bench.bags.cohort import FolderAdapter, LabelledAdapter, choose_tree
+from mil_bench.bags.labels.cohort import FolderAdapter, LabelledAdapter, choose_tree
 from mil_bench.bags.manifest import Manifest
 from mil_bench.dataset import DatasetOptions
 from mil_bench.errors import UsageError

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from mil_bench.bags.cohort import SIMULATED
-from mil_bench.bags.instances import INSTANCES, write_instances
+from mil_bench.bags.labels.cohort import SIMULATED
+from mil_bench.bags.labels.instances import INSTANCES, write_instances
 from mil_bench.bags.manifest import check_id
 from mil_bench.errors import ConfigError, DataError, UnknownNameError
 from mil_bench.simulation.bracs import plan_bracs

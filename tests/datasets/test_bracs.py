@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
-from mil_bench.bags.cohort import Features, assemble
+from mil_bench.bags.labels.cohort import Features, assemble
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.store import BagStore
 from mil_bench.dataset import DatasetOptions

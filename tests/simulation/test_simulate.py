@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from mil_bench.bags.instances import read_instances
+from mil_bench.bags.labels.instances import read_instances
 from mil_bench.dataset import DatasetOptions
 from mil_bench.errors import DataError, UnknownNameError
 from mil_bench.loading import load_dataset

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.label_files import read_table
+from mil_bench.bags.labels.files import read_table
 from mil_bench.bags.splits.importers import hmil, set_columns, slide_rows, stamp
 from mil_bench.bags.splits.importers.listing import Listing
 from mil_bench.errors import SplitError

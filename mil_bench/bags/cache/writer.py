@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
 from mil_bench.bags.bag import Bag
-from mil_bench.bags.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
+from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
 from mil_bench.bags.store import bag_digests
 
 ROWS_AT_ONCE = 65_536

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.cohort import Labels, drop_leaky
+from mil_bench.bags.labels.cohort import Labels, drop_leaky
+from mil_bench.bags.labels.official import leaky_groups, mixed_patients, official_split
 from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.official import leaky_groups, mixed_patients, official_split
 from mil_bench.errors import DataError, SplitError
 
 COHORTS = st.lists(

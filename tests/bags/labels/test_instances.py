@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mil_bench.bags.instances import read_instances, write_instances
+from mil_bench.bags.labels.instances import read_instances, write_instances
 from mil_bench.errors import DataError
 
 

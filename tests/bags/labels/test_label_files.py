@@ -3,7 +3,7 @@ import gzip
 import pandas as pd
 import pytest
 
-from mil_bench.bags.label_files import column, headers, read_table, require, tables_in
+from mil_bench.bags.labels.files import column, headers, read_table, require, tables_in
 from mil_bench.errors import DataError
 
 ROWS = "slide_id, label ,note\n007,N,NA\n8, IC ,\n,,\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.label_files import read_table, require
+from mil_bench.bags.labels.files import read_table, require
 from mil_bench.bags.manifest import REQUIRED, Manifest
 from mil_bench.config import StrictConfig
 from mil_bench.errors import DataError

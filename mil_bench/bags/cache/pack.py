@@ -18,11 +18,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mil_bench.bags.bag import Bag
+from mil_bench.bags.cache.index import Cache, CacheError, Stamp
+from mil_bench.bags.cache.progress import PackProgress, say
+from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats import BagSource, FeatureSet
 from mil_bench.bags.formats.folder import PACKED
-from mil_bench.bags.index import Cache, CacheError, Stamp
-from mil_bench.bags.pack_progress import PackProgress, say
-from mil_bench.bags.pack_writer import PackWriter
 from mil_bench.bags.store import BagStore, bag_digests
 from mil_bench.errors import FeatureError
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.single_file import read_grouped_h5
+from mil_bench.bags.labels.single_file import read_grouped_h5
 from mil_bench.errors import FeatureError
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from mil_bench.bags.features import open_store
-from mil_bench.bags.instances import read_instances
+from mil_bench.bags.labels.instances import read_instances
+from mil_bench.bags.labels.official import keep_slides, leaky_groups
 from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.official import keep_slides, leaky_groups
 from mil_bench.bags.splits.split import Split
 from mil_bench.bags.store import BagStore
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions

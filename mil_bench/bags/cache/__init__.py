@@ -1,0 +1,1 @@
+"""The packed cache: features of a dataset in one memory-mapped array, made once."""

@@ -1,0 +1,1 @@
+"""From label files of any form to the table of slides: the steps that adapters share."""
