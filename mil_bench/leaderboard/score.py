@@ -37,7 +37,7 @@ def score_file(
     """
     taxonomy, manifest = _reference(dataset, tree, data_root)
     labels = manifest.labels() if manifest else None
-    groups = manifest.groups() if manifest else None
+    groups = manifest.clusters() if manifest else None
     external = read_external(predictions, taxonomy, labels, groups)
     scores = {name: Scores.of(p) for name, p in external.sets.items()}
     for name, found in scores.items():
