@@ -81,7 +81,7 @@ class Trainer:
         start = time.perf_counter()
         seed_everything(self.spec.seed, epoch)
         self.method.train()
-        losses, rate = self._train_epoch(epoch)
+        losses, rate = self.train_epoch(epoch)
         trained = time.perf_counter() - start
         self.method.eval()
         scores = overall_scores(
@@ -101,7 +101,7 @@ class Trainer:
         self._keep(epoch, row, improved, seconds)
         self.reporter.epoch(epoch, row)
 
-    def _train_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
+    def train_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
         """Mean of every loss term over bags, and the last learning rate.
 
         Losses add up on the device; the only wait for it is at the end of the epoch.

@@ -76,7 +76,7 @@ def gradients_of_first_step(trainer, monkeypatch):
 
     monkeypatch.setattr(trainer.optimizer, "step", step)
     trainer.method.train()
-    trainer._train_epoch(1)
+    trainer.train_epoch(1)
     return seen
 
 
@@ -135,7 +135,7 @@ def test_the_logged_loss_is_the_mean_over_bags_also_with_an_uneven_last_batch(
 ):
     trainer = trainer_in(tmp_path, spec=spec_of(batch_size=5))  # 24 bags: 5 5 5 5 4
     monkeypatch.setattr(trainer.optimizer, "step", lambda *_, **__: None)
-    losses, _ = trainer._train_epoch(1)
+    losses, _ = trainer.train_epoch(1)
     whole = next(iter(trainer_in(tmp_path, spec=spec_of(batch_size=24)).data.train.epoch(1)))
     terms = trainer.method.loss(trainer.method(whole), whole, 0.0)
     assert losses["loss_leaf"] == pytest.approx(terms["leaf"].item(), rel=1e-5)
