@@ -16,7 +16,7 @@ RESIDENT_SHARE = 0.4  # of the free device memory; the rest is for models and ac
 
 
 class DeviceBags:
-    """Packs bags of a store into float32 batches on ``device``.
+    """Packs bags of a store into batches on ``device`` with features of type ``dtype``.
 
     On CUDA the whole store is kept on the device when it fits into ``RESIDENT_SHARE`` of the free
     memory divided by ``processes`` (worker processes on the same device); ``resident`` overrides
@@ -29,10 +29,11 @@ class DeviceBags:
         store: BagStore,
         device: torch.device,
         *,
+        dtype: torch.dtype = torch.float32,
         processes: int = 1,
         resident: bool | None = None,
     ) -> None:
-        self.device, self.rows, self.dim = device, store.rows, store.dim
+        self.device, self.dtype, self.rows, self.dim = device, dtype, store.rows, store.dim
         on_cuda = device.type == "cuda"
         if resident is None:
             resident = on_cuda and _fits(store, device, processes)
@@ -50,7 +51,7 @@ class DeviceBags:
         subsets: Sequence[Tensor | None] | None = None,
         standardization: Standardization | None = None,
     ) -> BagBatch:
-        """Pack bags into ``(sum N, D)`` float32.
+        """Pack bags into ``(sum N, D)`` features of :attr:`dtype`; coordinates are float32.
 
         ``labels`` are ``(B,)`` int64 per level on the host. ``subsets`` gives the instances to take
         of each bag (``None``: all of them). ``standardization`` must be on the device.
@@ -61,6 +62,7 @@ class DeviceBags:
         features = self._gather(self.features, spans, sum(sizes))
         if standardization is not None:
             features = standardization(features)
+        features = features.to(self.dtype)
         coords = self._gather(self.coords, spans, sum(sizes)) if self.coords is not None else None
         ends = torch.tensor([0, *sizes]).cumsum(0)
         return BagBatch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -60,8 +61,7 @@ class Workshop:
         make_deterministic(device)
         torch.set_num_threads(threads)
         self.dataset, self.split, self.device = dataset, split, device
-        self.threads = threads
-        self.bags = DeviceBags(dataset.store, device, processes=processes)
+        self.threads, self.processes = threads, processes
 
     def execute(self, spec: RunSpec, directory: RunDirectory, reporter: Reporter) -> Outcome:
         """Make the run, continuing from its checkpoint. A failure becomes a file, not an error."""
@@ -92,16 +92,18 @@ class Workshop:
         torch.set_num_threads(checkpoint.threads)
         write_json(directory.env_path, environment(self.device))
         method = self._method(spec)
+        dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+        bags = self._bags(dtype)
         standardization = checkpoint.standardization
         if standardization is not None:
             standardization = standardization.to(self.device)
         fold = self.split[spec.fold]
-        train_loader = self._train_loader(spec, fold.train, standardization)
+        train_loader = self._train_loader(spec, bags, fold.train, standardization)
         if spec.trainer.class_weighting == "balanced":
             method.set_class_weights(
                 balanced_class_weights(self.dataset.taxonomy, train_loader.leaf, self.device)
             )
-        val_loader = EvaluationLoader(self.bags, fold.val, standardization)
+        val_loader = EvaluationLoader(bags, fold.val, standardization)
         data = TrainingData(train_loader, val_loader, self.dataset.manifest)
         frozen = Trainer(method, data, spec, checkpoint, directory.path, reporter).run()
 
@@ -111,7 +113,7 @@ class Workshop:
         val = predict(method, val_loader, self.dataset.manifest, spec.precision)
         # Test bags are read here for the first time, after the model is chosen.
         start = time.perf_counter()
-        test_loader = EvaluationLoader(self.bags, fold.test, standardization)
+        test_loader = EvaluationLoader(bags, fold.test, standardization)
         test = predict(method, test_loader, self.dataset.manifest, spec.precision)
         test_seconds = time.perf_counter() - start
         write_predictions(directory.predictions, {"val": val, "test": test})
@@ -128,6 +130,10 @@ class Workshop:
             checkpoint.mean, checkpoint.std = fitted.mean, fitted.std
         return checkpoint
 
+    @cache  # noqa: B019  the workshop lives as long as the process
+    def _bags(self, dtype: torch.dtype) -> DeviceBags:
+        return DeviceBags(self.dataset.store, self.device, dtype=dtype, processes=self.processes)
+
     def _method(self, spec: RunSpec) -> Method:
         cls = METHODS.get(spec.method)
         config = build(cls.Config, spec.method_config, f"method {spec.method}")
@@ -135,11 +141,15 @@ class Workshop:
         return cls(config, spec.dim, self.dataset.taxonomy).to(self.device)
 
     def _train_loader(
-        self, spec: RunSpec, slides: tuple[str, ...], standardization: Standardization | None
+        self,
+        spec: RunSpec,
+        bags: DeviceBags,
+        slides: tuple[str, ...],
+        standardization: Standardization | None,
     ) -> TrainLoader:
         labels = self.dataset.manifest.labels()
         return TrainLoader(
-            self.bags,
+            bags,
             slides,
             np.array([self.dataset.taxonomy.index(labels[s]) for s in slides], dtype=np.int64),
             self.dataset.taxonomy,

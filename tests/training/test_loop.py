@@ -50,7 +50,8 @@ def trainer_in(folder, method=None, spec=None, checkpoint=None, train_slides=24,
         seed_everything(0, 0)
         method = Plain(Plain.Config(dropout=0), DIM, TREE)
     dataset = toy_dataset()
-    bags = DeviceBags(dataset.store, device)
+    dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+    bags = DeviceBags(dataset.store, device, dtype=dtype)
     slides = dataset.manifest.slide_ids
     labels = dataset.manifest.labels()
     train = slides[:train_slides]
