@@ -41,6 +41,14 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
     return torch.autocast(device.type, dtype)
 
 
+def feature_type(precision: Precision) -> torch.dtype:
+    """The type in which a model is given its features.
+
+    float16 would overflow on what some encoders put out; only autocast narrows features to it.
+    """
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
 def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
     """Loss scaling, needed by float16 only; for the other precisions it does nothing."""
     return torch.amp.GradScaler(device.type, enabled=precision == "16")
