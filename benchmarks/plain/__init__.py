@@ -1,27 +1,45 @@
 """The opponents: each method in plain PyTorch, one bag per step, as papers write it.
 
-``benchmarks.plain.<module>`` has ``build(dim, taxonomy) -> PlainModel`` with the parameter names of
-our method, so that one state dict fits both, and ``optimizer(model)`` as the papers use it.
+A module has ``build(dim, taxonomy) -> PlainModel``, whose parameters carry the names of our method
+so that one state dict fits both, and ``optimizer(model)`` as the papers use it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-MODULES: Final = {
-    "mean": "pooling",
-    "max": "pooling",
-    "abmil": "abmil",
-    "clam-sb": "clam",
-    "clam-mb": "clam",
-    "transmil": "transmil",
-    "hmil": "hmil",
+from mil_bench.errors import UnknownNameError
+from mil_bench.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from benchmarks.plain.model import PlainModel
+
+BUILDERS: Final = {
+    "mean": "pooling:build_mean",
+    "max": "pooling:build_max",
+    "abmil": "abmil:build",
+    "clam-mb": "clam:build",
+    "transmil": "transmil:build",
+    "hmil": "hmil:build",
 }
-"""Method -> module of this package that holds it."""
+"""Method -> module and function that build its plain form."""
 
 
-def module_of(method: str) -> ModuleType:
-    """The module with ``build`` and ``optimizer`` of ``method``."""
-    return import_module(f"{__name__}.{MODULES[method]}")
+class Plain(NamedTuple):
+    """How to make the plain form of a method and its optimiser."""
+
+    build: Callable[[int, Taxonomy], PlainModel]
+    optimizer: Callable[[PlainModel], Optimizer]
+
+
+def plain(method: str) -> Plain:
+    """The plain form of ``method``. Raises ``UnknownNameError`` when there is none."""
+    if method not in BUILDERS:
+        raise UnknownNameError("method with a plain form", method, BUILDERS)
+    name, _, builder = BUILDERS[method].partition(":")
+    module = import_module(f"{__name__}.{name}")
+    return Plain(getattr(module, builder), module.optimizer)

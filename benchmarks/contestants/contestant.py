@@ -1,0 +1,37 @@
+"""What every contestant can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks.contestants import Entry
+from benchmarks.workloads import Cohort
+from mil_bench.evaluation.predictions import Predictions
+
+
+class Contestant(ABC):
+    """A model with its optimiser on a cohort in host memory."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, entry: Entry, cohort: Cohort) -> None:
+        self.entry, self.cohort = entry, cohort
+
+    @classmethod
+    def require(cls) -> None:  # noqa: B027  not all need it
+        """Raise ``SkippedError`` when something needed is not installed."""
+
+    @classmethod
+    def prepare(cls) -> None:  # noqa: B027  not all need it
+        """Set the switches of the process; called once, before any data exist."""
+
+    @abstractmethod
+    def train(self, epoch: int) -> None:
+        """One epoch over the training bags."""
+
+    @abstractmethod
+    def predict(self, slides: Sequence[str]) -> Predictions:
+        """Class probabilities of ``slides``."""

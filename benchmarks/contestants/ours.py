@@ -1,0 +1,104 @@
+"""mil-bench itself: the pieces that ``mil-bench run`` trains and predicts with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.contestants import Entry
+from benchmarks.contestants.contestant import Contestant
+from benchmarks.workloads import TREE, Cohort
+from mil_bench.bags.device import DeviceBags
+from mil_bench.bags.loader import EvaluationLoader, TrainLoader
+from mil_bench.config import build
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.method import Method
+from mil_bench.methods import METHODS
+from mil_bench.spec import RunSpec
+from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.config import TrainerConfig
+from mil_bench.training.evaluate import predict
+from mil_bench.training.loop import Trainer, TrainingData
+from mil_bench.training.precision import feature_type
+from mil_bench.training.progress import Reporter
+from mil_bench.training.seeding import SETUP, make_deterministic, seed_everything
+
+LONG = 1_000_000  # epochs of a schedule that stays at its start
+SETTINGS: dict[str, dict[str, Any]] = {"hmil": {"curriculum": "constant"}}
+"""Away from the default: every term of HMIL's loss has weight in every epoch."""
+
+
+class Ours(Contestant):
+    """``TrainLoader``, ``Trainer.train_epoch`` and ``predict`` on packed batches."""
+
+    def __init__(self, entry: Entry, cohort: Cohort) -> None:
+        super().__init__(entry, cohort)
+        self.bags = DeviceBags(cohort.store, self.device, dtype=feature_type(entry.precision))
+        seed_everything(entry.seed, SETUP)
+        self.method = make_method(entry, cohort.store.dim).to(self.device)
+        self.trainer = make_trainer(entry, cohort, self.bags, self.method)
+
+    @classmethod
+    def prepare(cls) -> None:
+        """As the harness begins a process."""
+        make_deterministic(cls.device)
+
+    def train(self, epoch: int) -> None:
+        """One epoch of the harness, without validation and checkpoint."""
+        seed_everything(self.entry.seed, epoch)
+        self.method.train()
+        self.trainer.train_epoch(epoch)
+
+    def predict(self, slides: Sequence[str]) -> Predictions:
+        """Predictions as the harness makes them."""
+        self.method.eval()
+        loader = EvaluationLoader(self.bags, slides)
+        return predict(self.method, loader, self.cohort.manifest, self.entry.precision)
+
+
+def make_method(entry: Entry, dim: int) -> Method:
+    """The method with its default configuration, without dropout if the entry says so."""
+    cls = METHODS.get(entry.method)
+    values = dict(SETTINGS.get(entry.method, {}))
+    if not entry.dropout:
+        values |= {name: 0.0 for name in cls.Config.model_fields if name.endswith("dropout")}
+    return cls(build(cls.Config, values, f"method {entry.method}"), dim, TREE)
+
+
+def make_trainer(entry: Entry, cohort: Cohort, bags: DeviceBags, method: Method) -> Trainer:
+    """A trainer with the method's recipe that sees every bag once an epoch."""
+    recipe: dict[str, Any] = {
+        **method.recipe,
+        "batch_size": entry.batch,
+        "epochs": LONG,
+        "sampling": "shuffle",
+        "accumulate": 1,
+    }
+    recipe["lr"] *= entry.batch**0.5  # Adam's rate grows with the root of the batch
+    spec = RunSpec(
+        dataset=entry.workload.name,
+        kind="simulated",
+        labels_digest="",
+        tree=TREE.to_dict(),
+        split="",
+        split_digest="",
+        fold=0,
+        encoder=cohort.store.encoder,
+        dim=cohort.store.dim,
+        features_digest=cohort.store.digest,
+        method=entry.method,
+        method_version=method.version,
+        method_config=method.config.model_dump(),
+        trainer=TrainerConfig(**recipe),
+        seed=entry.seed,
+        precision=entry.precision,
+    )
+    loader = TrainLoader(
+        bags, cohort.train, cohort.leaf(cohort.train), TREE, batch_size=entry.batch, seed=entry.seed
+    )
+    data = TrainingData(loader, EvaluationLoader(bags, cohort.held_out), cohort.manifest)
+    checkpoint = Checkpoint(key=spec.key, threads=torch.get_num_threads())
+    return Trainer(method, data, spec, checkpoint, Path(), Reporter())

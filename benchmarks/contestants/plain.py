@@ -1,0 +1,35 @@
+"""The plain loop: PyTorch's defaults around a model of :mod:`benchmarks.plain`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from benchmarks.contestants import Entry
+from benchmarks.contestants.one_bag import OneBagLoop
+from benchmarks.plain import plain
+from benchmarks.plain.model import PlainModel, without_dropout
+from benchmarks.workloads import TREE, Cohort
+
+
+class PlainLoop(OneBagLoop):
+    """One bag per step, float32, no switch touched."""
+
+    model: PlainModel
+
+    def __init__(self, entry: Entry, cohort: Cohort) -> None:
+        super().__init__(entry, cohort)
+        torch.manual_seed(entry.seed)
+        form = plain(entry.method)
+        self.model = form.build(cohort.store.dim, TREE)
+        if not entry.dropout:
+            without_dropout(self.model)
+        self.optimizer = form.optimizer(self.model)
+
+    def loss(self, x: Tensor, label: int) -> Tensor:
+        """Loss of one bag."""
+        return self.model.loss(self.model(x), label)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Leaf logits of one bag."""
+        return self.model.logits(self.model(x))

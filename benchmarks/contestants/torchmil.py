@@ -1,0 +1,81 @@
+"""torchmil's ABMIL (PyPI), one bag per step and padded batches.
+
+Its gated attention pool with CLAM's widths around it and a layer for several classes, which its own
+binary classifier is replaced by. It has no dropout inside the attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
+
+from benchmarks.contestants import Entry, SkippedError
+from benchmarks.contestants.one_bag import OneBagLoop
+from benchmarks.workloads import TREE, Cohort
+
+
+class OneBag(OneBagLoop):
+    """Batches of one bag without padding."""
+
+    def __init__(self, entry: Entry, cohort: Cohort) -> None:
+        super().__init__(entry, cohort)
+        torch.manual_seed(entry.seed)
+        self.model = torchmil_abmil(cohort.store.dim, dropout=0.25 if entry.dropout else 0.0)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-4, weight_decay=1e-5)
+
+    @classmethod
+    def require(cls) -> None:
+        """Its package."""
+        try:
+            import_module("torchmil.models")
+        except ImportError as error:
+            raise SkippedError(f"{error}; pip install -e '.[bench]'") from None
+
+    def loss(self, x: Tensor, label: int) -> Tensor:
+        """Cross entropy of one bag."""
+        return F.cross_entropy(self.logits(x), torch.tensor([label]))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """``(1, C)`` logits of one bag."""
+        logits: Tensor = self.model(x[None])
+        return logits
+
+
+class Padded(OneBag):
+    """Batches of several bags, padded to the longest and masked, as its collate function does."""
+
+    def train(self, epoch: int) -> None:
+        """One epoch in random order."""
+        torch.manual_seed(self.entry.seed + epoch)
+        self.model.train()
+        order = torch.randperm(len(self.cohort.train)).split(self.entry.batch)
+        total = 0.0
+        for chunk in order:
+            slides = [self.cohort.train[i] for i in chunk.tolist()]
+            target = torch.tensor([self.labels[slide] for slide in slides])
+            loss = F.cross_entropy(self.padded_logits(slides), target)
+            total += loss.item()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    def padded_logits(self, slides: Sequence[str]) -> Tensor:
+        """``(B, C)`` logits of several bags."""
+        bags = [self.bag(slide) for slide in slides]
+        mask = pad_sequence([torch.ones(len(bag)) for bag in bags], batch_first=True)
+        logits: Tensor = self.model(pad_sequence(bags, batch_first=True), mask)
+        return logits
+
+
+def torchmil_abmil(dim: int, dropout: float) -> nn.Module:
+    """Its ABMIL with widths ``D -> 512 -> 2 x 256``."""
+    project = nn.Sequential(nn.Linear(dim, 512), nn.ReLU(), nn.Dropout(dropout))
+    abmil = import_module("torchmil.models").ABMIL
+    model: nn.Module = abmil((dim,), att_dim=256, gated=True, feat_ext=project)
+    model.classifier = nn.Linear(512, len(TREE.leaves))
+    return model

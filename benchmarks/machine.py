@@ -1,0 +1,64 @@
+"""How fast this machine multiplies and reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from mil_bench.spec import Precision
+from mil_bench.training.precision import feature_type
+
+GEMM = (3000, 1024, 512)  # a bag of 3,000 patches through the first layer
+STREAM_BYTES = 2**28  # larger than any cache
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Rates:
+    """FLOP/s of matrix products at each precision; bytes/s of reading."""
+
+    flops: Mapping[Precision, float]
+    bytes: float
+
+
+class Machine:
+    """Measures the rates in a process of its own; one of the crowd in every round."""
+
+    def __init__(self, precisions: Sequence[Precision], threads: int, device: str = "cpu") -> None:
+        torch.set_num_threads(threads)
+        self.device, self.precisions = torch.device(device), precisions
+        self.stream = torch.ones(STREAM_BYTES // 4, device=self.device)
+
+    def rates(self) -> Rates:
+        """Rates now."""
+        seconds = self._fastest(self.stream.sum)
+        return Rates({p: self.flop_rate(p) for p in self.precisions}, STREAM_BYTES / seconds)
+
+    def flop_rate(self, precision: Precision) -> float:
+        """FLOP/s of a large matrix product with the better of PyTorch's and oneDNN's kernels."""
+        rows, inner, columns = GEMM
+        dtype = feature_type(precision)
+        x = torch.randn(rows, inner, device=self.device, dtype=dtype)
+        w = torch.randn(columns, inner, device=self.device, dtype=dtype)
+        kernels: list[Callable[[], Any]] = [lambda: F.linear(x, w)]
+        if self.device.type == "cpu" and torch.backends.mkldnn.is_available():
+            product = torch.ops.mkldnn._linear_pointwise
+            kernels.append(lambda: product(x, w, None, "none", [], ""))
+        seconds = min(self._fastest(kernel) for kernel in kernels)
+        return 2 * rows * inner * columns / seconds
+
+    def _fastest(self, work: Callable[[], Any]) -> float:
+        """Seconds of the fastest of several repeats after one that does not count."""
+        times = []
+        for _ in range(REPEATS + 1):
+            start = time.perf_counter()
+            work()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            times.append(time.perf_counter() - start)
+        return min(times[1:])
