@@ -16,6 +16,7 @@ from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.ppeg import PPEG
+from mil_bench.nn.projection import Projection
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
@@ -100,7 +101,7 @@ class TransMIL(Method):
 
     def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        self.project = nn.Sequential(nn.Linear(dim, config.dim), nn.ReLU())
+        self.project = Projection(dim, config.dim)
         self.token = nn.Parameter(torch.randn(1, 1, config.dim))
         self.layer1, self.layer2 = AttentionLayer(config), AttentionLayer(config)
         self.ppeg = PPEG(config.dim)
@@ -108,26 +109,31 @@ class TransMIL(Method):
         self.classifier = nn.Linear(config.dim, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``."""
-        x, sizes = self.sequences(self.project(batch.features), batch.sizes)
+        """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``.
+
+        Bags are computed in the order of their sizes, so that equal ones are neighbours.
+        """
+        order = sorted(range(len(batch)), key=batch.sizes.__getitem__)
+        bags = self.project(batch.features).split_with_sizes(list(batch.sizes))
+        x, sizes = self.sequences([bags[b] for b in order])
         x = self.ppeg(self.layer1(x, sizes), sizes)
         tokens, attention = self.layer2.class_tokens(x, sizes)  # (B, dim)
-        relevance = torch.cat(
-            [one.mean(0)[1 : n + 1] for one, n in zip(attention, batch.sizes, strict=True)]
-        )
+        logits = self.classifier(self.norm(tokens))
+        place = sorted(range(len(batch)), key=order.__getitem__)
+        relevance = [attention[place[b]].mean(0)[1 : n + 1] for b, n in enumerate(batch.sizes)]
         return Output(
-            logits={LEAF: self.classifier(self.norm(tokens))},
-            attention={LEAF: relevance.detach().unsqueeze(1)},
+            logits={LEAF: torch.stack([logits[p] for p in place])},
+            attention={LEAF: torch.cat(relevance).detach().unsqueeze(1)},
         )
 
-    def sequences(self, h: Tensor, bags: Sequence[int]) -> tuple[Tensor, list[int]]:
-        """Packed bags ``(sum N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
+    def sequences(self, bags: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
+        """Bags ``(N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
 
         A sequence is the class token, the patches, and the first patches again to fill the square.
         """
-        token = self.token[0].to(h.dtype)
-        sides = [isqrt(n - 1) + 1 for n in bags]
+        token = self.token[0].to(bags[0].dtype)
+        sides = [isqrt(len(one) - 1) + 1 for one in bags]
         rows = []
-        for one, side in zip(h.split_with_sizes(list(bags)), sides, strict=True):
+        for one, side in zip(bags, sides, strict=True):
             rows += [token, one, one[: side * side - len(one)]]
         return torch.cat(rows), [1 + side * side for side in sides]

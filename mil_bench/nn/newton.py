@@ -56,9 +56,7 @@ class _Iteration(Function):
         s = torch.bmm(w, t)
         ctx.save_for_backward(k, w, x, t, s, *matrices, *blocks)
         ctx.steps, ctx.project = iterations - 1, project
-        return torch.baddbmm(
-            x * 0.84375 - t * 0.6875 + s * 0.875, w, s, alpha=-0.25
-        )
+        return torch.baddbmm(x * 0.84375 - t * 0.6875 + s * 0.875, w, s, alpha=-0.25)
 
     @staticmethod
     @once_differentiable

@@ -2,18 +2,17 @@
 
 ``F1 Z F3 v`` with ``F1 = softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
 pseudo-inverse of ``A = softmax(Q K^T)``; the ``m`` landmarks ``Q, K`` are means over consecutive
-rows. The sequence is zero-padded at the front to a multiple of ``m``, and padding is not masked.
+rows of the sequence, which is zero-padded at the front to a multiple of ``m`` and not masked.
 
-No padded row is ever built here. Where ``z`` landmarks are means of padding alone, all matrices are
-constant over those ``z`` rows and columns. They act on the subspace spanned by the unit vector
+Padding is one row with a count (:mod:`mil_bench.nn.landmarks`). Over the ``z`` landmarks of
+padding alone all matrices are constant. They act on the subspace spanned by the unit vector
 ``(1, ..., 1) / sqrt(z)`` and the other landmarks, so one row and one column of weight ``sqrt(z)``
-stand for the ``z``, and the iteration runs on ``(m - z + 1)^2`` numbers, exactly. Padded keys have
-score 0 and value 0: one more term of a softmax denominator.
+stand for the ``z``, and the iteration runs on ``(m - z + 1)^2`` numbers, exactly. A sequence of at
+most ``m`` rows is its own landmarks: then ``F1`` and ``F3`` are rows and columns of ``A``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,35 +20,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.landmarks import Layout, log_counts
+from mil_bench.nn.newton import inverse_times, projection_times
+from mil_bench.nn.sequences import equal_runs, pack, unpack
 
-class Layout(NamedTuple):
-    """Padding of ``n`` rows: ``group`` rows per landmark, ``pad`` zero rows in front.
 
-    The first ``zeros`` landmarks hold padding only, the next one holds ``partial`` rows of it.
+class Kernel(NamedTuple):
+    """``matrix = sqrt(c) A (b, r, r)`` in the weighted basis, with ``root = sqrt(c) (b, 1, 1)``.
+
+    ``c`` is the initial scale of the iteration, one of each sequence; ``weight (r, 1)`` the root
+    of every landmark's count; ``b`` counts the heads of all sequences.
     """
 
-    group: int
-    pad: int
-    zeros: int
-    partial: int
-
-    @classmethod
-    def of(cls, n: int, landmarks: int) -> Layout:
-        """The layout of a sequence of ``n`` rows."""
-        group = -(-n // landmarks)
-        pad = group * landmarks - n
-        return cls(group, pad, *divmod(pad, group))
-
-
-class Factors(NamedTuple):
-    """``F1 (h, rows, r)``, ``A (h, r, r)``, ``F3 (h, r, n)`` and the landmarks' ``weight (r,)``.
-
-    ``r`` counts the landmarks with the all-zero ones as one; ``F1 A^+ F3`` is the attention.
-    """
-
-    f1: Tensor
-    kernel: Tensor
-    f3: Tensor
+    matrix: Tensor
+    root: Tensor
     weight: Tensor
 
 
@@ -72,133 +58,125 @@ class NystromAttention(nn.Module):
         self.residual = nn.Conv2d(
             heads, heads, (kernel, 1), padding=(kernel // 2, 0), groups=heads, bias=False
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
-        packed = self.split(x)
-        values = packed[2].split_with_sizes(list(sizes), 1)
-        factors = [self.factors(q, q, k) for q, k in self.queries(packed, sizes)]
-        mixed = [
-            one.f1 @ (inverse @ (one.f3 @ v))
-            for one, inverse, v in zip(factors, self.inverses(factors), values, strict=True)
-        ]
-        return self.merge(torch.cat(mixed, 1) + self.convolve(packed[2], sizes))
+        layouts, runs = self.lay_out(x, sizes)
+        mixed = []
+        for layout, rows in zip(layouts, unpack(self.qkv(pack(runs)), runs), strict=True):
+            with as_written(x):
+                q, k, v = full_precision(rows).chunk(3, -1)
+                mixed.append(self.attend(q, k, v, layout) + self.convolve(v[:, layout.lead :]))
+        return self.merge(pack(mixed))
 
     def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """Outputs of the first tokens ``(B, dim)``; their rows of ``F1 Z F3``, ``(heads, n)`` each.
 
-        Nothing else of the output is computed.
+        Nothing else of the output is computed: no value is projected before it is averaged, and
+        queries are those of the landmarks and the first tokens.
         """
-        packed = self.split(x)
-        values = packed[2].split_with_sizes(list(sizes), 1)
-        factors = [self.factors(q[:, :1], q, k) for q, k in self.queries(packed, sizes)]
-        attention = [
-            one.f1 @ inverse @ one.f3
-            for one, inverse in zip(factors, self.inverses(factors), strict=True)
-        ]
-        kernel = self.residual.weight[:, 0, self.residual.kernel_size[0] // 2 :]  # (h, reach, 1)
-        near = [kernel[:, : v.shape[1]].mT @ v[:, : kernel.shape[1]] for v in values]
-        mixed = [a @ v + c for a, v, c in zip(attention, values, near, strict=True)]
-        return self.merge(torch.cat(mixed, 1)), [a[:, 0] for a in attention]
+        layouts, runs = self.lay_out(x, sizes)
+        q_weight, k_weight, v_weight = self.qkv.weight.chunk(3)
+        marks = [layout.means(one) for layout, one in zip(layouts, runs, strict=True)]
+        firsts = [one[:, layout.lead] for layout, one in zip(layouts, runs, strict=True)]
+        keys = unpack(F.linear(pack(runs), k_weight), runs)
+        mark_queries = unpack(F.linear(pack(marks), q_weight), marks)
+        queries = F.linear(torch.cat(firsts), q_weight).split([len(one) for one in firsts])
+        attention, sums = [], []
+        with as_written(x):
+            for layout, one, q, q_marks, k in zip(
+                layouts, runs, queries, mark_queries, keys, strict=True
+            ):
+                weights = self.attend_first(
+                    *(full_precision(t) for t in (q, q_marks, k)), layout
+                ).view(len(one), self.heads, -1)[..., layout.lead :]
+                attention += weights.unbind()
+                rows = full_precision(one[:, layout.lead :])
+                sums.append((weights + self.nearest(weights.shape[-1])) @ rows)
+        values = torch.cat(sums).transpose(0, 1)  # (heads, B, dim)
+        mixed = values @ v_weight.view(self.heads, -1, v_weight.shape[-1]).mT
+        return self.merge(mixed.transpose(0, 1).flatten(1)), attention
 
-    def queries(
-        self, packed: tuple[Tensor, Tensor, Tensor], sizes: Sequence[int]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Queries and keys of every sequence."""
-        q, k = (part.split_with_sizes(list(sizes), 1) for part in packed[:2])
-        return list(zip(q, k, strict=True))
+    def lay_out(self, x: Tensor, sizes: Sequence[int]) -> tuple[list[Layout], list[Tensor]]:
+        """Runs of equal sequences, each with one zero row in front if it is padded."""
+        runs = equal_runs(x, sizes)
+        layouts = [Layout.of(one.shape[1], self.landmarks) for one in runs]
+        led = [F.pad(one, (0, 0, lay.lead, 0)) for lay, one in zip(layouts, runs, strict=True)]
+        return layouts, led
 
-    def inverses(self, factors: Sequence[Factors]) -> list[Tensor]:
-        """``Z (h, r, r)`` of every sequence, iterated together.
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+        """``F1 Z F3 v``: ``(g, lead + n, dim)`` each -> ``(g, n, dim)``."""
+        kernel = self.kernel(layout.means(q), layout.means(k), layout)
+        queries, keys, values = self.split(q), self.split(k), self.split(v)
+        if layout.group == 1:
+            mixed = torch.bmm(kernel.matrix, values)
+            mixed = projection_times(kernel.matrix, mixed, self.iterations) / kernel.root
+            return self.join(mixed[:, layout.lead :], len(q))
+        marks = self.split(layout.means(q))
+        mixed = kernel.weight * self.softmax(marks, keys, layout.pad) @ values
+        transposed = kernel.matrix.mT
+        mixed = inverse_times(transposed, torch.bmm(transposed, mixed), self.iterations)
+        mixed = mixed * kernel.root / kernel.weight
+        k_marks = self.split(layout.means(k))
+        mixed = self.softmax(queries[:, layout.lead :], k_marks, layout.zeros) @ mixed
+        return self.join(mixed, len(q))
 
-        Smaller matrices are filled up with zeros, which the iteration keeps.
+    def attend_first(self, q: Tensor, q_marks: Tensor, k: Tensor, layout: Layout) -> Tensor:
+        """``(b, 1, lead + n)``: the rows of ``F1 Z F3`` of the queries ``q (g, dim)``."""
+        k_marks = layout.means(k)
+        kernel = self.kernel(q_marks, k_marks, layout)
+        if layout.group == 1:
+            row = torch.zeros_like(kernel.matrix[:, :, :1])
+            row[:, layout.lead] = 1
+            row = projection_times(kernel.matrix, row, self.iterations)
+            return torch.bmm(row.mT, kernel.matrix) / kernel.root
+        row = self.softmax(self.split(q.unsqueeze(1)), self.split(k_marks), layout.zeros)
+        row = torch.bmm(kernel.matrix, (row / kernel.weight.T).mT)
+        row = inverse_times(kernel.matrix, row, self.iterations) * kernel.root * kernel.weight
+        return torch.bmm(row.mT, self.softmax(self.split(q_marks), self.split(k), layout.pad))
+
+    def kernel(self, q_marks: Tensor, k_marks: Tensor, layout: Layout) -> Kernel:
+        """Of landmarks ``(g, r, dim)``.
+
+        Rows of ``A`` sum to one, so ``1 / c`` is the largest column sum over all heads.
         """
-        ranks = [len(one.weight) for one in factors]
-        short = [max(ranks) - rank for rank in ranks]
-        kernel = torch.stack(
-            [F.pad(o.kernel, (0, s, 0, s)) for o, s in zip(factors, short, strict=True)]
-        )
-        weight = torch.stack(
-            [F.pad(o.weight, (0, s), value=1.0) for o, s in zip(factors, short, strict=True)]
-        )
-        z = pseudo_inverse(kernel, weight, self.iterations)
-        return [one[:, :rank, :rank] for one, rank in zip(z, ranks, strict=True)]
+        a = self.softmax(self.split(q_marks), self.split(k_marks), layout.zeros)
+        counts = log_counts(layout.zeros, k_marks).exp()
+        column_sums = counts @ a / counts  # of the full matrix
+        root = column_sums.view(len(q_marks), -1).amax(1).rsqrt().repeat_interleave(self.heads)
+        weight = counts.sqrt().unsqueeze(1)
+        return Kernel(a * (weight / weight.T) * root[:, None, None], root[:, None, None], weight)
 
-    def factors(self, rows: Tensor, q: Tensor, k: Tensor) -> Factors:
-        """The factors of one sequence for the query ``rows``."""
-        layout = Layout.of(q.shape[1], self.landmarks)
-        q_marks, k_marks = landmark_means(q, layout), landmark_means(k, layout)
-        if layout.zeros:
-            q_marks = F.pad(q_marks, (0, 0, 1, 0))
-        f1 = softmax_with_zeros(rows @ k_marks.mT, layout.zeros)
-        kernel = softmax_with_zeros(q_marks @ k_marks.mT, layout.zeros)
-        f3 = softmax_with_zeros(q_marks @ k.mT, layout.pad)[..., -k.shape[1] :]
-        weight = kernel.new_ones(kernel.shape[-1])
-        if layout.zeros:
-            weight[0] = math.sqrt(layout.zeros)
-        kernel = weight[:, None] * kernel / weight
-        return Factors(f1 / weight, kernel, weight[:, None] * f3, weight)
+    def softmax(self, q: Tensor, k: Tensor, count: int) -> Tensor:
+        """``(b, l, d)`` and ``(b, s, d)`` -> weights ``(b, l, s)``; ``count`` of the first key."""
+        scores = torch.baddbmm(log_counts(count, k), q, k.mT, alpha=q.shape[-1] ** -0.5)
+        return scores.softmax(-1)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(n, dim)`` -> scaled queries, keys and values, ``(heads, n, dim / heads)`` each."""
-        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).permute(1, 2, 0, 3)
-        return q * q.shape[-1] ** -0.5, k, v
+    def split(self, x: Tensor) -> Tensor:
+        """``(g, n, dim)`` -> ``(g * heads, n, dim / heads)``."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
 
-    def convolve(self, v: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Depthwise convolution of the values along each sequence, ``(heads, sum n, d)`` unchanged.
+    def join(self, x: Tensor, g: int) -> Tensor:
+        """``(g * heads, n, d)`` -> ``(g, n, dim)``."""
+        return x.unflatten(0, (g, self.heads)).transpose(1, 2).flatten(2)
 
-        One convolution for all, with as many zeros between sequences as the kernel reaches.
-        Channels last, because in the other layout oneDNN's float32 weight gradient is wrong by
-        some per cent at every length 15 i + 1 from 46 on (torch 2.15 on CPU).
+    def convolve(self, v: Tensor) -> Tensor:
+        """Depthwise convolution of the values along every sequence, ``(g, n, dim)`` unchanged.
+
+        One channel per column, in the layout of the tokens.
         """
-        gap = self.residual.kernel_size[0] // 2
-        spaced = torch.cat(
-            [F.pad(one, (0, 0, 0, gap)) for one in v.split_with_sizes(list(sizes), 1)], 1
-        )
-        image = spaced[None].contiguous(memory_format=torch.channels_last)
-        rows: Tensor = self.residual(image)[0]
-        return torch.cat(
-            [one[:, :-gap] for one in rows.split_with_sizes([n + gap for n in sizes], 1)], 1
-        )
+        taps = self.residual.weight.repeat_interleave(v.shape[-1] // self.heads, 0)
+        image = v.mT.unsqueeze(3).contiguous(memory_format=torch.channels_last)
+        rows = F.conv2d(image, taps, padding=self.residual.padding, groups=len(taps))
+        return rows.squeeze(3).mT
+
+    def nearest(self, n: int) -> Tensor:
+        """``(heads, n)``: the weights of the values in the first token's convolution."""
+        taps = self.residual.weight[:, 0, self.residual.kernel_size[0] // 2 :, 0]
+        return F.pad(taps, (0, n - taps.shape[1]))
 
     def merge(self, heads: Tensor) -> Tensor:
-        """``(heads, n, d)`` -> ``(n, dim)``: output projection of the joined heads."""
-        rows: Tensor = self.dropout(self.out(heads.transpose(0, 1).flatten(1)))
+        """``(n, dim)`` -> ``(n, dim)``: output projection of the joined heads."""
+        rows: Tensor = self.dropout(self.out(heads))
         return rows
-
-
-def landmark_means(x: Tensor, layout: Layout) -> Tensor:
-    """``(h, n, d)`` -> ``(h, r, d)``: means over groups of rows, without the all-zero ones."""
-    heads, _, d = x.shape
-    return F.pad(x, (0, 0, layout.partial, 0)).reshape(heads, -1, layout.group, d).mean(2)
-
-
-def softmax_with_zeros(scores: Tensor, zeros: int) -> Tensor:
-    """Softmax over the last axis and ``zeros`` more entries of score 0.
-
-    If there are any, the sum of their weights is the first column of the result.
-    """
-    if zeros:
-        scores = F.pad(scores, (1, 0), value=math.log(zeros))
-    return scores.softmax(-1)
-
-
-def pseudo_inverse(kernel: Tensor, weight: Tensor, iterations: int) -> Tensor:
-    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (B, h, r, r)``, weights ``(B, r)``.
-
-    ``Z <- Z/4 (13 I - A Z (15 I - A Z (7 I - A Z)))`` from ``A^T / (largest row sum * largest
-    column sum)`` with both maxima over the heads of each item; ``weight`` gives the sums of the
-    full matrix.
-    Never in half precision, where a badly conditioned ``A`` overflows.
-    """
-    with torch.autocast(kernel.device.type, enabled=False):
-        weight = weight[:, None, :, None]  # (B, 1, r, 1)
-        row_sums, column_sums = kernel @ weight / weight, kernel.mT @ weight / weight
-        largest = row_sums.amax((1, 2, 3)) * column_sums.amax((1, 2, 3))
-        z = kernel.mT / largest[:, None, None, None]
-        one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
-        for _ in range(iterations):
-            az = kernel @ z
-            z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
-        return z

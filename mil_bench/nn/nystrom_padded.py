@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mil_bench.nn.nystrom import Layout, NystromAttention, pseudo_inverse
+from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.nn.nystrom import NystromAttention
 
 
 class PaddedFactors(NamedTuple):
@@ -34,8 +35,9 @@ class PaddedNystromAttention(NystromAttention):
     def sequence(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
         f1, inverse, f3, v = self.padded_factors(x, mask)
-        rows = self.merge(f1 @ (inverse @ (f3 @ v)) + self.convolve(v, [v.shape[1]]))
-        return self.kept(rows, len(x))
+        with as_written(x):
+            mixed = self.join(f1 @ (inverse @ (f3 @ v)), 1) + self.convolve(self.join(v, 1))
+        return self.kept(self.merge(mixed[0]), len(x))
 
     def kept(self, rows: Tensor, n: int) -> Tensor:
         """The ``n`` tokens' rows of the padded output."""
@@ -51,25 +53,29 @@ class PaddedNystromAttention(NystromAttention):
         return torch.stack([self.sequence(one)[0] for one in sequences]), attention
 
     def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> PaddedFactors:
-        """The three factors and the values of the padded sequence."""
-        group, pad, _, _ = Layout.of(len(x), self.landmarks)
-        q, k, v = self.split(F.pad(x, (0, 0, pad, 0)))
-        keep = x.new_ones(q.shape[1], dtype=torch.bool)
-        count = x.new_full((self.landmarks, 1), group)
-        if mask is not None:
-            keep = F.pad(mask, (pad, 0))
-            q, k, v = (t * keep[:, None] for t in (q, k, v))
-            count = keep.view(-1, group).sum(1, keepdim=True).to(x.dtype) + 1e-8
-        grouped = (self.heads, self.landmarks, group, -1)
-        q_marks, k_marks = (t.reshape(grouped).sum(2) / count for t in (q, k))
-        marks = keep.view(-1, group).any(1)
-        kernel = _masked_softmax(q_marks @ k_marks.mT, marks, marks)
-        return PaddedFactors(
-            _masked_softmax(q @ k_marks.mT, keep, marks),
-            pseudo_inverse(kernel[None], x.new_ones(1, self.landmarks), self.iterations)[0],
-            _masked_softmax(q_marks @ k.mT, marks, keep),
-            v,
-        )
+        """The three factors and the values of the padded sequence, in float32 or more."""
+        group = -(-len(x) // self.landmarks)
+        pad = group * self.landmarks - len(x)
+        qkv = full_precision(self.qkv(F.pad(x, (0, 0, pad, 0))))
+        with as_written(x):
+            q, k, v = (self.split(part[None]) for part in qkv.chunk(3, -1))
+            q = q * q.shape[-1] ** -0.5
+            keep = x.new_ones(q.shape[1], dtype=torch.bool)
+            count = q.new_full((self.landmarks, 1), group)
+            if mask is not None:
+                keep = F.pad(mask, (pad, 0))
+                q, k, v = (t * keep[:, None] for t in (q, k, v))
+                count = keep.view(-1, group).sum(1, keepdim=True).to(q.dtype) + 1e-8
+            grouped = (self.heads, self.landmarks, group, -1)
+            q_marks, k_marks = (t.reshape(grouped).sum(2) / count for t in (q, k))
+            marks = keep.view(-1, group).any(1)
+            kernel = _masked_softmax(q_marks @ k_marks.mT, marks, marks)
+            return PaddedFactors(
+                _masked_softmax(q @ k_marks.mT, keep, marks),
+                pseudo_inverse(kernel, self.iterations),
+                _masked_softmax(q_marks @ k.mT, marks, keep),
+                v,
+            )
 
 
 class NystromAttention009(PaddedNystromAttention):
@@ -78,6 +84,16 @@ class NystromAttention009(PaddedNystromAttention):
     def kept(self, rows: Tensor, n: int) -> Tensor:
         """The first ``n`` rows, most of them outputs of padding in short sequences."""
         return rows[:n]
+
+
+def pseudo_inverse(kernel: Tensor, iterations: int) -> Tensor:
+    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, m, m)``, one scale for all heads."""
+    z = kernel.mT / (kernel.sum(-1).amax() * kernel.sum(-2).amax())
+    one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+    for _ in range(iterations):
+        az = kernel @ z
+        z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
+    return z
 
 
 def _masked_softmax(scores: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mil_bench.nn.sequences import equal_runs, pack
+
 
 class PPEG(nn.Module):
     """``x + conv7(x) + conv5(x) + conv3(x)``, depthwise, on each sequence folded row by row.
 
-    The three kernels are summed into one 7 x 7 kernel before the convolution, which is the same
-    function at a third of the work. The class token in front of a sequence passes unchanged.
+    The three kernels and the identity are summed into one 7 x 7 kernel before the convolution,
+    which is the same function at a third of the work. The class token in front of a sequence
+    passes unchanged.
     """
 
     def __init__(self, dim: int) -> None:
@@ -25,18 +28,23 @@ class PPEG(nn.Module):
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Packed sequences of ``1 + S^2`` rows each, ``(sum n, dim)`` -> the same shape."""
+        weight, bias = self.kernel()
+        runs = []
+        for one in equal_runs(x, sizes):
+            token, patches = one.split_with_sizes([1, one.shape[1] - 1], 1)
+            side = isqrt(patches.shape[1])
+            grid = patches.mT.unflatten(2, (side, side))
+            grid = F.conv2d(grid, weight, bias, padding=3, groups=len(weight))
+            runs.append(torch.cat([token, grid.flatten(2).mT], 1))
+        return pack(runs)
+
+    def kernel(self) -> tuple[Tensor, Tensor]:
+        """The sum of the four kernels, ``(dim, 1, 7, 7)``, and of the biases, ``(dim,)``."""
         weight = (
             self.conv7.weight
             + F.pad(self.conv5.weight, [1] * 4)
             + F.pad(self.conv3.weight, [2] * 4)
+            + F.pad(self.conv7.weight.new_ones(1, 1, 1, 1), [3] * 4)
         )
         convs = (self.conv7, self.conv5, self.conv3)
-        bias = torch.stack([conv.get_parameter("bias") for conv in convs]).sum(0)
-        rows = []
-        for one in x.split_with_sizes(list(sizes)):
-            token, patches = one[:1], one[1:]
-            side = isqrt(len(patches))
-            grid = patches.T.reshape(1, -1, side, side)
-            grid = F.conv2d(grid, weight, bias, padding=3, groups=len(weight))
-            rows += [token, patches + grid[0].flatten(1).T]
-        return torch.cat(rows)
+        return weight, torch.stack([conv.get_parameter("bias") for conv in convs]).sum(0)

@@ -39,12 +39,13 @@ def test_packing_and_leaving_out_the_padding_change_neither_output_nor_gradient(
 
 @pytest.mark.parametrize("n", [46, 226, 256, 901])
 def test_the_convolution_has_the_right_gradient_where_onednn_has_not(n):
+    """In another memory layout its float32 weight gradient is wrong at lengths 15 i + 1."""
     module = attention(4)
-    v, direction = (torch.randn(3, n, 4, dtype=torch.float64) for _ in range(2))
-    loss = (module.convolve(v, [n]) * direction).sum()
+    v, direction = (torch.randn(2, n, 12, dtype=torch.float64) for _ in range(2))
+    loss = (module.convolve(v) * direction).sum()
     (exact,) = torch.autograd.grad(loss, [module.residual.weight])
     module.float()
-    loss = (module.convolve(v.float(), [n]) * direction.float()).sum()
+    loss = (module.convolve(v.float()) * direction.float()).sum()
     (single,) = torch.autograd.grad(loss, [module.residual.weight])
     torch.testing.assert_close(single.double(), exact, rtol=1e-4, atol=1e-3)
 

@@ -61,7 +61,7 @@ def check_model(case: Case, dtype: torch.dtype) -> None:
         batch = BagBatch.pack([x], labels={LEAF: torch.tensor([bag["meta"]["label"]])})
         output = model(batch)
         logits = output.logits[LEAF]
-        sequence, sizes = model.sequences(model.project(x), batch.sizes)
+        sequence, sizes = model.sequences([model.project(x)])
         h1 = model.layer1(sequence, sizes)
         ppeg = model.ppeg(h1, sizes)
         n, m = len(sequence), made["landmarks"]
