@@ -1,4 +1,4 @@
-"""Where bags live while a model trains: the memory map on the host, or a copy on the device."""
+"""Packed batches of a store's bags on the device of the model."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import torch
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
+from mil_bench.bags.convert import Conversion
+from mil_bench.bags.placement import Home
+from mil_bench.bags.resident import ResidentFeatures
 from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
 
-RESIDENT_SHARE = 0.4  # of the free device memory; the rest is for models and activations
+Span = tuple[int, int, Tensor | None]  # first row, number of rows, which of them (None: all)
+HOST = torch.device("cpu")
 
 
 class DeviceBags:
     """Packs bags of a store into batches on ``device`` with features of type ``dtype``.
 
-    On CUDA the whole store is kept on the device when it fits into ``RESIDENT_SHARE`` of the free
-    memory divided by ``processes`` (worker processes on the same device); ``resident`` overrides
-    that. Otherwise bags travel in the stored type (half the bytes for float16) through pinned
-    memory without blocking the host, and are cast on the device.
+    ``home`` says where features are between two uses (see :mod:`mil_bench.bags.placement`):
+    ``none`` reads the store's memory map every time, ``ram`` and ``gpu`` keep what the model is
+    given. On the host a batch of one whole bag is a view of its home wherever nothing has to be
+    converted, without a copy: features of a batch are read-only. To a GPU, bags travel through
+    pinned memory without blocking the host, in the narrower of the two types; they are converted
+    there. No step waits for the device.
     """
 
     def __init__(
@@ -30,18 +36,31 @@ class DeviceBags:
         device: torch.device,
         *,
         dtype: torch.dtype = torch.float32,
-        processes: int = 1,
-        resident: bool | None = None,
+        standardization: Standardization | None = None,
+        home: Home = "none",
     ) -> None:
-        self.device, self.dtype, self.rows, self.dim = device, dtype, store.rows, store.dim
-        on_cuda = device.type == "cuda"
-        if resident is None:
-            resident = on_cuda and _fits(store, device, processes)
-        self.resident = resident
-        home = device if resident else torch.device("cpu")
-        self.pinned = on_cuda and not resident
-        self.features = _shared(store.features).to(home)
-        self.coords = _shared(store.coords).to(home) if store.coords is not None else None
+        self.device, self.dtype, self.dim = device, dtype, store.dim
+        self.rows = store.rows
+        self.on_cuda = device.type == "cuda"
+        self._features = _shared(store.features)
+        conversion = Conversion(dtype, standardization)
+        self._resident: ResidentFeatures | None = None
+        if home != "none":
+            where, pinned = (device, False) if home == "gpu" else (HOST, self.on_cuda)
+            self._resident = ResidentFeatures(
+                self._features, store.rows, conversion, where, pinned=pinned
+            )
+        self._conversion = conversion.to(device)
+        self._converts = conversion.changes(self._features.dtype)
+        coords = _shared(store.coords) if store.coords is not None else None
+        self._coords = coords.to(device) if coords is not None and home == "gpu" else coords
+
+    def at_hand(self, slide_ids: Sequence[str]) -> bool:
+        """Whether any one of these bags is a batch without reading, converting or sending."""
+        if self._resident is None:
+            return not self.on_cuda and not self._converts
+        there = self._resident.tensor.device.type == self.device.type
+        return there and self._resident.holds(slide_ids)
 
     def batch(
         self,
@@ -49,59 +68,84 @@ class DeviceBags:
         *,
         labels: Mapping[str, Tensor] | None = None,
         subsets: Sequence[Tensor | None] | None = None,
-        standardization: Standardization | None = None,
     ) -> BagBatch:
         """Pack bags into ``(sum N, D)`` features of :attr:`dtype`; coordinates are float32.
 
         ``labels`` are ``(B,)`` int64 per level on the host. ``subsets`` gives the instances to take
-        of each bag (``None``: all of them). ``standardization`` must be on the device.
+        of each bag (``None``: all of them).
         """
         subsets = subsets or [None] * len(slide_ids)
-        spans = list(zip((self.rows[s] for s in slide_ids), subsets, strict=True))
-        sizes = tuple(n if subset is None else len(subset) for (_, n), subset in spans)
-        features = self._gather(self.features, spans, sum(sizes))
-        if standardization is not None:
-            features = standardization(features)
-        features = features.to(self.dtype)
-        coords = self._gather(self.coords, spans, sum(sizes)) if self.coords is not None else None
-        ends = torch.tensor([0, *sizes]).cumsum(0)
+        spans = _spans(self.rows, slide_ids, subsets)
+        sizes = tuple(n if subset is None else len(subset) for _, n, subset in spans)
+        if self._resident is not None:
+            self._resident.fill(slide_ids)
+            features = self._pack(
+                self._resident.tensor, _spans(self._resident.spans, slide_ids, subsets)
+            )
+        elif self.on_cuda:
+            features = self._travelled(spans, sizes)
+        elif self._converts:
+            features = self._converted(spans, sizes)
+        else:
+            features = self._pack(self._features, spans)
         return BagBatch(
             features=features,
-            offsets=self._send(ends),
+            offsets=self._send(torch.tensor([0, *sizes]).cumsum(0)),
             sizes=sizes,
-            coords=coords,
+            coords=self._pack(self._coords, spans).float() if self._coords is not None else None,
             labels={level: self._send(y) for level, y in (labels or {}).items()},
             slide_ids=tuple(slide_ids),
         )
 
-    def _gather(
-        self, source: Tensor, spans: Sequence[tuple[tuple[int, int], Tensor | None]], total: int
-    ) -> Tensor:
-        """Copy the chosen rows one after another; casting to float32 happens on the device."""
-        dtype = source.dtype if self.pinned else torch.float32
-        out = torch.empty(
-            (total, source.shape[1]), dtype=dtype, device=source.device, pin_memory=self.pinned
-        )
-        end = 0
-        for (start, length), subset in spans:
-            rows = source[start : start + length]
-            if subset is not None:
-                rows = rows[self._send(subset) if self.resident else subset]
-            begin, end = end, end + len(rows)
-            out[begin:end] = rows
-        return out.to(self.device, non_blocking=True).float()
+    def _pack(self, source: Tensor, spans: Sequence[Span]) -> Tensor:
+        """Chosen rows of ``source`` on the device, as few copies and kernels as there can be."""
+        if any(subset is not None for _, _, subset in spans):
+            index = [
+                torch.arange(start, start + n) if subset is None else subset + start
+                for start, n, subset in spans
+            ]
+            rows = source[torch.cat(index) if not source.is_cuda else self._send(torch.cat(index))]
+        else:
+            parts = [source[start : start + n] for start, n, _ in spans]
+            rows = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return self._send(rows)
+
+    def _converted(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
+        """Chosen rows of the memory map, converted on the way into one tensor on the host."""
+        out = torch.empty((sum(sizes), self.dim), dtype=self.dtype)
+        for span, part in zip(spans, out.split_with_sizes(sizes), strict=True):
+            self._conversion.into(self._stored_rows(span), part)
+        return out
+
+    def _travelled(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
+        """Chosen rows of the memory map, through pinned memory to the GPU and converted there."""
+        stored = self._features.dtype
+        plain = self._conversion.standardization is None
+        dtype = self.dtype if plain and self.dtype.itemsize < stored.itemsize else stored
+        pinned = torch.empty((sum(sizes), self.dim), dtype=dtype, pin_memory=True)
+        for span, part in zip(spans, pinned.split_with_sizes(sizes), strict=True):
+            part.copy_(self._stored_rows(span))
+        there = self._send(pinned)
+        return self._conversion(there) if self._conversion.changes(dtype) else there
+
+    def _stored_rows(self, span: Span) -> Tensor:
+        start, n, subset = span
+        rows = self._features[start : start + n]
+        return rows if subset is None else rows[subset]
 
     def _send(self, tensor: Tensor) -> Tensor:
-        """A small host tensor to the device without waiting for it."""
-        if self.device.type == "cuda":
+        """A tensor to the device without waiting for it."""
+        if self.on_cuda and not tensor.is_cuda:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
 
-def _fits(store: BagStore, device: torch.device, processes: int) -> bool:
-    free, _ = torch.cuda.mem_get_info(device)
-    need = store.features.nbytes + (store.coords.nbytes if store.coords is not None else 0)
-    return need <= RESIDENT_SHARE * free / processes
+def _spans(
+    rows: Mapping[str, tuple[int, int]],
+    slide_ids: Sequence[str],
+    subsets: Sequence[Tensor | None],
+) -> list[Span]:
+    return [(*rows[slide], subset) for slide, subset in zip(slide_ids, subsets, strict=True)]
 
 
 def _shared(array: object) -> Tensor:

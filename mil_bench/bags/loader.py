@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mil_bench.bags.ahead import one_ahead, spare_core
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.standardize import Standardization
 from mil_bench.taxonomy import Taxonomy
 
 EVALUATION_INSTANCES = 8192  # packed per evaluation step; a larger bag goes alone
@@ -43,13 +42,11 @@ class TrainLoader:
         seed: int,
         sampling: str = "shuffle",
         max_instances: int | None = None,
-        standardization: Standardization | None = None,
     ) -> None:
         self.bags, self.slide_ids, self.leaf = bags, tuple(slide_ids), leaf
         self.labels = {k: torch.from_numpy(v) for k, v in level_labels(taxonomy, leaf).items()}
         self.batch_size, self.seed = batch_size, seed
         self.sampling, self.max_instances = sampling, max_instances
-        self.standardization = standardization
 
     def __len__(self) -> int:
         """Packed batches per epoch."""
@@ -68,7 +65,8 @@ class TrainLoader:
         order = list(enumerate(self.order(epoch).tolist()))
         starts = range(0, len(order), self.batch_size)
         made = (self._batch(epoch, order[start : start + self.batch_size]) for start in starts)
-        return _one_ahead(made) if self.bags.pinned else made
+        single = self.batch_size == 1 and self.max_instances is None
+        return _prepared(made, self.bags, self.slide_ids, single=single)
 
     def _batch(self, epoch: int, chunk: Sequence[tuple[int, int]]) -> BagBatch:
         chosen = [bag for _, bag in chunk]
@@ -76,7 +74,6 @@ class TrainLoader:
             [self.slide_ids[bag] for bag in chosen],
             labels={level: y[chosen] for level, y in self.labels.items()},
             subsets=[self._subset(epoch, place, bag) for place, bag in chunk],
-            standardization=self.standardization,
         )
 
     def _subset(self, epoch: int, place: int, bag: int) -> Tensor | None:
@@ -91,19 +88,14 @@ class TrainLoader:
 class EvaluationLoader:
     """Batches of whole bags in the given order, without labels."""
 
-    def __init__(
-        self,
-        bags: DeviceBags,
-        slide_ids: Sequence[str],
-        standardization: Standardization | None = None,
-    ) -> None:
-        self.bags, self.slide_ids, self.standardization = bags, tuple(slide_ids), standardization
+    def __init__(self, bags: DeviceBags, slide_ids: Sequence[str]) -> None:
+        self.bags, self.slide_ids = bags, tuple(slide_ids)
 
     def __iter__(self) -> Iterator[BagBatch]:
-        made = (
-            self.bags.batch(chunk, standardization=self.standardization) for chunk in self._chunks()
-        )
-        return _one_ahead(made) if self.bags.pinned else made
+        chunks = list(self._chunks())
+        made = (self.bags.batch(chunk) for chunk in chunks)
+        single = len(chunks) == len(self.slide_ids)
+        return _prepared(made, self.bags, self.slide_ids, single=single)
 
     def _chunks(self) -> Iterator[list[str]]:
         chunk: list[str] = []
@@ -127,10 +119,14 @@ def sampling_weights(leaf: NDArray[np.int64]) -> NDArray[np.float64]:
     return weights
 
 
-def _one_ahead(batches: Iterator[BagBatch]) -> Iterator[BagBatch]:
-    """Prepare the next batch in a thread while the device works on the present one."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch
+def _prepared(
+    batches: Iterator[BagBatch], bags: DeviceBags, slide_ids: Sequence[str], *, single: bool
+) -> Iterator[BagBatch]:
+    """The batches, prepared in a thread where there is work that can overlap with the model's.
+
+    There is none in views of bags at hand (``single``: batches are single whole bags) and in copies
+    within a GPU, which the host only launches.
+    """
+    if bags.at_hand(slide_ids) and (single or bags.on_cuda):
+        return batches
+    return one_ahead(batches) if bags.on_cuda or spare_core() else batches

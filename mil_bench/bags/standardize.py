@@ -42,5 +42,8 @@ class Standardization:
         return Standardization(self.mean.to(device), self.std.to(device))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """``(N, D)`` -> ``(N, D)`` in place: zero mean and unit deviation on training bags."""
-        return features.sub_(self.mean).div_(self.std)
+        """``(N, D)`` float32 -> new ``(N, D)``: zero mean and unit deviation on training bags.
+
+        Subtracted first, so that a mean far from zero costs no digits; features are not written to.
+        """
+        return torch.sub(features, self.mean).mul_(self.std.reciprocal())

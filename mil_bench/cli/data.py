@@ -39,7 +39,7 @@ def check(
         str | None, typer.Option(help="Also check this split (default: the dataset's).")
     ] = None,
     drop_leaky_patients: opt.DropLeaky = False,
-    cache: opt.Cache = None,
+    cache_dir: opt.CacheDir = None,
     plugin: opt.Plugin = None,
 ) -> int:
     """Report what is found and missing, sizes, classes by set, and leaks."""
@@ -49,7 +49,9 @@ def check(
     from mil_bench.bags.check import check_dataset, render
     from mil_bench.dataset import DatasetOptions
 
-    options = DatasetOptions(data_root, features, encoder, tree, drop_leaky_patients, True, cache)
+    options = DatasetOptions(
+        data_root, features, encoder, tree, drop_leaky_patients, True, cache_dir
+    )
     report = check_dataset(dataset, options, split)
     render(report, Console())
     return 0 if report.ok else 1
@@ -62,7 +64,7 @@ def cache_features(
     features: opt.Features = None,
     encoder: opt.Encoder = None,
     allow_missing: opt.AllowMissing = False,
-    cache: opt.Cache = None,
+    cache_dir: opt.CacheDir = None,
     plugin: opt.Plugin = None,
 ) -> None:
     """Pack the features now instead of at the first run."""
@@ -74,7 +76,7 @@ def cache_features(
 
     loaded = load_dataset(
         dataset,
-        DatasetOptions(data_root, features, encoder, None, False, allow_missing, cache),
+        DatasetOptions(data_root, features, encoder, None, False, allow_missing, cache_dir),
     )
     store = loaded.store
     Console().print(

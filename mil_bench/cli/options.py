@@ -48,7 +48,7 @@ DropLeaky = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-Cache = Annotated[
+CacheDir = Annotated[
     Path | None,
     typer.Option(
         envvar="MIL_BENCH_CACHE",

@@ -31,6 +31,15 @@ class PrecisionChoice(StrEnum):
     HALF = "16"
 
 
+class CacheChoice(StrEnum):
+    """Where features are kept between two epochs."""
+
+    AUTO = "auto"
+    RAM = "ram"
+    GPU = "gpu"
+    NONE = "none"
+
+
 def run(
     method: Annotated[str, typer.Option("--method", "-m", help="One or more, comma separated.")],
     dataset: opt.DatasetName,
@@ -69,7 +78,7 @@ def run(
     tree: opt.Tree = None,
     allow_missing: opt.AllowMissing = False,
     drop_leaky_patients: opt.DropLeaky = False,
-    cache: opt.Cache = None,
+    cache_dir: opt.CacheDir = None,
     runs: opt.Runs = Path("runs"),
     existing: Annotated[
         Existing, typer.Option(help="What to do with runs that exist.")
@@ -91,6 +100,10 @@ def run(
     precision: Annotated[
         PrecisionChoice, typer.Option(help="Arithmetic.", rich_help_panel=MACHINE)
     ] = PrecisionChoice.AUTO,
+    cache: Annotated[
+        CacheChoice,
+        typer.Option(help="Keep features on the GPU, in RAM, or nowhere.", rich_help_panel=MACHINE),
+    ] = CacheChoice.AUTO,
     plugin: opt.Plugin = None,
 ) -> int:
     """Train and test methods on a dataset; what is done already is skipped."""
@@ -110,7 +123,7 @@ def run(
     request = GridRequest(
         dataset=dataset,
         options=DatasetOptions(
-            data_root, features, encoder, tree, drop_leaky_patients, allow_missing, cache
+            data_root, features, encoder, tree, drop_leaky_patients, allow_missing, cache_dir
         ),
         methods=chosen,
         split=split,
@@ -123,6 +136,7 @@ def run(
         threads=threads,
         device=device,
         precision=precision.value,
+        cache=cache.value,
         allow_leaks=allow_leaks,
         plugins=tuple(plugin or ()),
     )

@@ -66,7 +66,7 @@ def driver() -> str | None:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start measuring the peak of this run (of the process, where Linux cannot reset it)."""
+    """Start measuring the peak of this run (of the process, where the system cannot reset it)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif platform.system() == "Linux":
@@ -77,7 +77,13 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak device memory on CUDA, else peak resident memory of the process, in MiB."""
+    """Peak since :func:`reset_peak_memory` in MiB.
+
+    On CUDA the memory of this process's tensors on the device, with features kept there. Else the
+    resident memory of the process: libraries, what earlier runs left, a copy of the features in
+    RAM, and those pages of the packed file that have been read (all processes share them and the
+    system can drop them).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if platform.system() == "Linux":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from mil_bench.atomic import write_json
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
+from mil_bench.bags.placement import Home
 from mil_bench.bags.splits.split import Split
 from mil_bench.bags.standardize import Standardization
 from mil_bench.config import build
@@ -33,6 +33,7 @@ from mil_bench.spec import RunSpec
 from mil_bench.training.checkpoint import Checkpoint
 from mil_bench.training.evaluate import predict
 from mil_bench.training.loop import Trainer, TrainingData
+from mil_bench.training.precision import feature_type
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import SETUP, make_deterministic, seed_everything
 from mil_bench.training.weights import balanced_class_weights
@@ -56,12 +57,13 @@ class Workshop:
         split: Split,
         device: torch.device,
         threads: int = 1,
-        processes: int = 1,
+        home: Home = "none",
     ) -> None:
         make_deterministic(device)
         torch.set_num_threads(threads)
         self.dataset, self.split, self.device = dataset, split, device
-        self.threads, self.processes = threads, processes
+        self.threads, self.home = threads, home
+        self._kept: dict[object, DeviceBags] = {}
 
     def execute(self, spec: RunSpec, directory: RunDirectory, reporter: Reporter) -> Outcome:
         """Make the run, continuing from its checkpoint. A failure becomes a file, not an error."""
@@ -92,18 +94,14 @@ class Workshop:
         torch.set_num_threads(checkpoint.threads)
         write_json(directory.env_path, environment(self.device))
         method = self._method(spec)
-        dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
-        bags = self._bags(dtype)
-        standardization = checkpoint.standardization
-        if standardization is not None:
-            standardization = standardization.to(self.device)
+        bags = self._bags(spec, checkpoint.standardization)
         fold = self.split[spec.fold]
-        train_loader = self._train_loader(spec, bags, fold.train, standardization)
+        train_loader = self._train_loader(spec, bags, fold.train)
         if spec.trainer.class_weighting == "balanced":
             method.set_class_weights(
                 balanced_class_weights(self.dataset.taxonomy, train_loader.leaf, self.device)
             )
-        val_loader = EvaluationLoader(bags, fold.val, standardization)
+        val_loader = EvaluationLoader(bags, fold.val)
         data = TrainingData(train_loader, val_loader, self.dataset.manifest)
         frozen = Trainer(method, data, spec, checkpoint, directory.path, reporter).run()
 
@@ -113,7 +111,7 @@ class Workshop:
         val = predict(method, val_loader, self.dataset.manifest, spec.precision)
         # Test bags are read here for the first time, after the model is chosen.
         start = time.perf_counter()
-        test_loader = EvaluationLoader(bags, fold.test, standardization)
+        test_loader = EvaluationLoader(bags, fold.test)
         test = predict(method, test_loader, self.dataset.manifest, spec.precision)
         test_seconds = time.perf_counter() - start
         write_predictions(directory.predictions, {"val": val, "test": test})
@@ -130,9 +128,20 @@ class Workshop:
             checkpoint.mean, checkpoint.std = fitted.mean, fitted.std
         return checkpoint
 
-    @cache  # noqa: B019  the workshop lives as long as the process
-    def _bags(self, dtype: torch.dtype) -> DeviceBags:
-        return DeviceBags(self.dataset.store, self.device, dtype=dtype, processes=self.processes)
+    def _bags(self, spec: RunSpec, standardization: Standardization | None) -> DeviceBags:
+        """The bags as ``spec`` wants them; kept for the next run that wants the same."""
+        dtype = feature_type(spec.precision)
+        wanted = (dtype, spec.fold if standardization is not None else None)
+        if wanted not in self._kept:
+            self._kept.clear()  # room for the next
+            self._kept[wanted] = DeviceBags(
+                self.dataset.store,
+                self.device,
+                dtype=dtype,
+                standardization=standardization,
+                home=self.home,
+            )
+        return self._kept[wanted]
 
     def _method(self, spec: RunSpec) -> Method:
         cls = METHODS.get(spec.method)
@@ -141,11 +150,7 @@ class Workshop:
         return cls(config, spec.dim, self.dataset.taxonomy).to(self.device)
 
     def _train_loader(
-        self,
-        spec: RunSpec,
-        bags: DeviceBags,
-        slides: tuple[str, ...],
-        standardization: Standardization | None,
+        self, spec: RunSpec, bags: DeviceBags, slides: tuple[str, ...]
     ) -> TrainLoader:
         labels = self.dataset.manifest.labels()
         return TrainLoader(
@@ -157,7 +162,6 @@ class Workshop:
             seed=spec.seed,
             sampling=spec.trainer.sampling,
             max_instances=spec.trainer.max_instances,
-            standardization=standardization,
         )
 
     def _result(
@@ -172,7 +176,9 @@ class Workshop:
             "monitor": spec.trainer.monitor,
             "best_value": frozen.best_value,
             "train_seconds": frozen.seconds,
+            "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in frozen.history),
             "test_seconds": test_seconds,
+            "cache": self.home,
             "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
             "peak_memory_mb": peak_memory_mb(self.device),
             "device": device_name(self.device),

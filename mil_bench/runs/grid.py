@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mil_bench.bags.placement import choose_home
 from mil_bench.bags.splits.split import Split
 from mil_bench.dataset import Dataset
 from mil_bench.errors import RunError
@@ -20,7 +21,7 @@ from mil_bench.runs.execute import Outcome, Workshop, sentence_about
 from mil_bench.runs.local import run_in_processes
 from mil_bench.runs.plan import GridRequest, plan, prepare
 from mil_bench.spec import RunSpec
-from mil_bench.training.precision import resolve_precision
+from mil_bench.training.precision import feature_type, resolve_precision
 from mil_bench.training.progress import reporter_for
 
 __all__ = ["GridOutcome", "GridRequest", "run_grid"]
@@ -86,11 +87,20 @@ def _make(
     console: Console,
 ) -> Iterator[Outcome]:
     """Outcomes as they come: in this process for one job, in worker processes for more."""
+    if not todo:
+        return
     places = places[: len(todo)]
+    home = choose_home(
+        request.cache,
+        dataset.store,
+        feature_type(todo[0].precision),
+        places,
+        standardize=dataset.standardize,
+    )
     if len(places) > 1:
-        yield from _with_bar(run_in_processes(request, todo, places), len(todo), console)
-    elif todo:
-        workshop = Workshop(dataset, split, places[0], request.threads)
+        yield from _with_bar(run_in_processes(request, todo, places, home), len(todo), console)
+    else:
+        workshop = Workshop(dataset, split, places[0], request.threads, home)
         reporter = reporter_for(console)
         for spec in todo:
             yield workshop.execute(spec, RunDirectory.of(request.runs, spec), reporter)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mil_bench.bags.placement import CacheChoice
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.splits.split import Split
 from mil_bench.dataset import Dataset, DatasetOptions
@@ -29,6 +30,7 @@ class GridRequest:
     ``retry-failed`` continues failed ones, ``overwrite`` moves all aside and starts again. An
     interrupted run is always continued. ``jobs`` runs are made at a time with ``threads`` CPU
     threads each: the last bits of a sum depend on that number, so it does not follow ``jobs``.
+    ``cache`` says where features are kept (:mod:`mil_bench.bags.placement`).
     """
 
     dataset: str
@@ -44,6 +46,7 @@ class GridRequest:
     threads: int = 1
     device: str = "auto"
     precision: str = "auto"
+    cache: CacheChoice = "auto"
     allow_leaks: bool = False
     plugins: tuple[Path, ...] = ()
 

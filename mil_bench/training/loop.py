@@ -25,6 +25,7 @@ from mil_bench.training.schedule import Schedule
 from mil_bench.training.seeding import seed_everything
 from mil_bench.training.stopping import Stopper
 from mil_bench.training.train_log import write_train_log
+from mil_bench.training.waiting import Waiting
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Trainer:
             steps=self.config.epochs * per_epoch,
             warmup_steps=round(self.config.warmup_epochs * per_epoch),
         )
+        self.wait_seconds = 0.0
         self._restore()
 
     def run(self) -> Checkpoint:
@@ -96,22 +98,25 @@ class Trainer:
             "lr": rate,
             **{f"val_{name}": float(value) for name, value in scores.items()},
             "seconds": seconds,
+            "wait_seconds": self.wait_seconds,
             "bags_per_second": len(self.data.train.slide_ids) / trained,
         }
         self._keep(epoch, row, improved, seconds)
         self.reporter.epoch(epoch, row)
 
     def train_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
-        """Mean of every loss term over bags, and the last learning rate.
+        """Train on every bag once: mean of every loss term over bags, and the last learning rate.
 
-        Losses add up on the device; the only wait for it is at the end of the epoch.
+        :attr:`wait_seconds` is then how long this epoch has waited for batches. Losses add up on
+        the device; the only wait for it is at the end of the epoch.
         """
         progress = (epoch - 1) / self.config.epochs
         bags, per_batch = len(self.data.train.slide_ids), self.config.batch_size
         accumulate = self.config.accumulate
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        for i, batch in enumerate(self.data.train.epoch(epoch)):
+        batches = Waiting(self.data.train.epoch(epoch))
+        for i, batch in enumerate(batches):
             if i % accumulate == 0:
                 rate = self.schedule.before_step()
                 together = min(accumulate * per_batch, bags - i * per_batch)
@@ -125,6 +130,7 @@ class Trainer:
                 sums[name] = sums[name] + term if name in sums else term
             if (i + 1) % accumulate == 0 or i + 1 == len(self.data.train):
                 self._step()
+        self.wait_seconds = batches.seconds
         means = {name: value.item() / bags for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
             raise RunError(

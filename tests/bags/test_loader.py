@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.loader import EvaluationLoader, TrainLoader, _one_ahead, sampling_weights
+from mil_bench.bags.loader import EvaluationLoader, TrainLoader, sampling_weights
 from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
 from mil_bench.taxonomy import Taxonomy
@@ -111,8 +111,9 @@ def test_a_read_only_memory_map_is_read_without_a_warning(tmp_path, recwarn):
     store = make_store([3, 2])
     np.save(tmp_path / "f.npy", store.features)
     mapped = np.load(tmp_path / "f.npy", mmap_mode="r")
-    bags = DeviceBags(BagStore("e", mapped, None, store.rows, ""), CPU)
-    batch = bags.batch(["s1"], standardization=Standardization(torch.ones(3), torch.ones(3)))
+    ones = Standardization(torch.ones(3), torch.ones(3))
+    bags = DeviceBags(BagStore("e", mapped, None, store.rows, ""), CPU, standardization=ones)
+    batch = bags.batch(["s1"])
     np.testing.assert_allclose(batch.features.numpy(), store.bag("s1") - 1)
     np.testing.assert_array_equal(mapped, store.features)
     assert not recwarn.list
@@ -140,27 +141,16 @@ def test_standardisation_equals_scikit_learn_on_the_training_instances(sizes, sh
     np.testing.assert_allclose(fitted.std.numpy(), oracle.scale_, rtol=1e-4)
 
 
-def test_batches_prepared_ahead_keep_their_order_and_their_errors():
-    batches = [DeviceBags(make_store([1] * 5), CPU).batch([f"s{i}"]) for i in range(5)]
-    assert list(_one_ahead(iter(batches))) == batches
-
-    def failing():
-        yield batches[0]
-        raise OSError("gone")
-
-    ahead = _one_ahead(failing())
-    assert next(ahead) is batches[0]
-    with pytest.raises(OSError, match="gone"):
-        next(ahead)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("resident", [True, False])
-def test_batches_on_the_device_equal_batches_on_the_host(resident):
+@pytest.mark.parametrize("home", ["none", "ram", "gpu"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_batches_on_the_device_equal_batches_on_the_host(home, dtype):
     store = make_store([5, 3, 8], np.float16, coords=True)
     device = torch.device("cuda", 0)
-    here, there = DeviceBags(store, CPU), DeviceBags(store, device, resident=resident)
+    ones = Standardization(torch.ones(3), torch.full((3,), 2.0))
+    here = DeviceBags(store, CPU, dtype=dtype, standardization=ones)
+    there = DeviceBags(store, device, dtype=dtype, standardization=ones, home=home)
     subsets = [torch.tensor([0, 3]), None]
     labels = {"leaf": torch.tensor([1, 2])}
     one = here.batch(["s2", "s0"], subsets=subsets, labels=labels)

@@ -24,7 +24,7 @@ def cohort(tmp_path_factory):
 
 
 def test_a_simulated_cohort_passes_the_check_and_is_called_simulated(cohort, tmp_path, capsys):
-    words = ["--dataset", "bracs", "--data-root", cohort, "--cache", tmp_path]
+    words = ["--dataset", "bracs", "--data-root", cohort, "--cache-dir", tmp_path]
     assert run("check", *words, "--split", "official") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "(simulated data, tree bracs-3)" in printed
@@ -33,7 +33,7 @@ def test_a_simulated_cohort_passes_the_check_and_is_called_simulated(cohort, tmp
 
 
 def test_packing_reports_bags_patches_and_dimension(cohort, tmp_path, capsys):
-    words = ["--dataset", "bracs", "--data-root", cohort, "--cache", tmp_path]
+    words = ["--dataset", "bracs", "--data-root", cohort, "--cache-dir", tmp_path]
     assert run("cache", *words) == 0
     assert "bracs: 60 bags" in capsys.readouterr().out
     (packed,) = tmp_path.rglob("features.npy")

@@ -43,7 +43,7 @@ def test_a_run_killed_at_any_moment_and_restarted_predicts_the_same_to_the_last_
 
 def test_a_restarted_run_logs_every_epoch_once_with_the_same_values(killed):
     folder, report = killed
-    clock = ["seconds", "bags_per_second"]
+    clock = ["seconds", "wait_seconds", "bags_per_second"]
     logs = {n: pd.read_csv(only_run(folder / n).path / "train.csv") for n in report}
     for name, log in logs.items():
         pd.testing.assert_frame_equal(log.drop(columns=clock), logs["never"].drop(columns=clock))
@@ -52,7 +52,7 @@ def test_a_restarted_run_logs_every_epoch_once_with_the_same_values(killed):
 
 def test_the_result_of_a_killed_run_differs_only_in_clock_and_memory(killed):
     folder, report = killed
-    clock = {"train_seconds", "test_seconds", "peak_memory_mb", "finished"}
+    clock = {"train_seconds", "wait_seconds", "test_seconds", "peak_memory_mb", "finished"}
     results = {n: only_run(folder / n).read_result() for n in report}
     for result in results.values():
         kept = {k: v for k, v in result.items() if k not in clock}
@@ -113,11 +113,14 @@ def test_a_parallel_grid_survives_ctrl_c_and_kill_and_leaves_no_orphans(killed, 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_a_failed_run_and_another_worker_takes_its_place(tmp_path):
-    process = start(tmp_path, "--method", "dying,plain,tiny", "--fold", "0", "--jobs", "2")
+    grid = ("--method", "dying,plain,tiny", "--fold", "0", "--jobs", "2", "--cache", "ram")
+    process = start(tmp_path, *grid)
     said, _ = process.communicate()
     assert process.returncode == 1
     status = [(d.path.parent.name, d.status()) for d in run_directories(tmp_path)]
     assert status == [("dying", "failed"), ("plain", "done"), ("tiny", "done")]
+    kept = [d.read_result()["cache"] for d in run_directories(tmp_path) if d.status() == "done"]
+    assert kept == ["ram", "ram"]
     assert "killed by SIGKILL" in said
     assert "2 done, 0 done before, 1 failed" in said
     assert "Traceback" not in said

@@ -198,7 +198,7 @@ def test_a_run_stopped_after_any_epoch_and_continued_equals_an_undisturbed_one(
         checkpoint = Checkpoint.load(parts / "checkpoint.pt")
     torch.testing.assert_close(checkpoint.model, whole.model, rtol=0, atol=0)
     torch.testing.assert_close(checkpoint.best_model, whole.best_model, rtol=0, atol=0)
-    clock = ("seconds", "bags_per_second")
+    clock = ("seconds", "wait_seconds", "bags_per_second")
     rows = [
         [{k: v for k, v in row.items() if k not in clock} for row in c.history]
         for c in (whole, checkpoint)

@@ -194,7 +194,7 @@ def _lock(place: Path) -> Iterator[None]:
 @contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
     """Turn what the operating system says about the cache's disk into a sentence."""
-    elsewhere = f"choose another folder with --cache or {CACHE_VARIABLE}"
+    elsewhere = f"choose another folder with --cache-dir or {CACHE_VARIABLE}"
     try:
         yield
     except OSError as error:

@@ -215,7 +215,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_cache(root, cache, monkey
 
 def test_a_cache_folder_that_cannot_be_written_is_one_sentence(root, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(FeatureError, match=r"the cache folder .* cannot be written .*--cache"):
+    with pytest.raises(FeatureError, match=r"the cache folder .* cannot be written .*--cache-dir"):
         opened(root, tmp_path / "file" / "cache")
 
 

@@ -1,0 +1,74 @@
+"""Where features are between two uses: ``mil-bench run --cache``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from mil_bench.bags.memory import available_memory
+from mil_bench.bags.store import BagStore
+from mil_bench.errors import RunError, UsageError
+
+CacheChoice = Literal["auto", "ram", "gpu", "none"]
+Home = Literal["ram", "gpu", "none"]
+
+GPU_SHARE = 0.4  # of the free device memory; the rest is for models and activations
+RAM_SHARE = 0.5  # of the available memory; the rest keeps the packed files in the page cache
+GIGABYTE = 1e9
+
+
+def choose_home(
+    choice: CacheChoice,
+    store: BagStore,
+    dtype: torch.dtype,
+    places: Sequence[torch.device],
+    *,
+    standardize: bool = False,
+) -> Home:
+    """Where every process of a grid keeps its features; ``places`` is the device of each of them.
+
+    ``none``: nowhere but in the packed file, which all processes share and the system keeps in
+    memory as long as there is room. ``ram``: a copy per process of the bags used, in the type
+    ``dtype`` of training and standardised. ``gpu``: such a copy on the process's device. ``auto``:
+    ``gpu`` where it takes at most ``GPU_SHARE`` of the free device memory, else ``ram`` where it
+    saves converting every bag in every epoch and takes at most ``RAM_SHARE`` of the available
+    memory, else ``none``. Results do not depend on it.
+
+    Raises ``UsageError`` for ``gpu`` without a GPU, ``RunError`` for what does not fit.
+    """
+    need = sum(length for _, length in store.rows.values()) * store.dim * dtype.itemsize
+    on_cuda = all(device.type == "cuda" for device in places)
+    if choice == "auto":
+        converts = standardize or str(store.features.dtype) != str(dtype).removeprefix("torch.")
+        if on_cuda and need <= GPU_SHARE * _free_on_gpu(places):
+            return "gpu"
+        return (
+            "ram" if converts and need * len(places) <= RAM_SHARE * available_memory() else "none"
+        )
+    if choice == "gpu":
+        if not on_cuda:
+            raise UsageError(
+                "--cache gpu needs a CUDA device, but these runs are made on the CPU; use --cache "
+                "auto, ram or none."
+            )
+        _refuse_beyond(need, _free_on_gpu(places), "gpu", "the GPU")
+    if choice == "ram":
+        _refuse_beyond(need, available_memory() // len(places), "ram", "memory")
+    return choice
+
+
+def _free_on_gpu(places: Sequence[torch.device]) -> int:
+    """Bytes free on the fullest device for each of the processes that use it."""
+    return min(torch.cuda.mem_get_info(gpu)[0] // n for gpu, n in Counter(places).items())
+
+
+def _refuse_beyond(need: int, free: int, choice: str, where: str) -> None:
+    if need > free:
+        raise RunError(
+            f"--cache {choice} needs {need / GIGABYTE:.1f} GB for the features of each process, "
+            f"but {free / GIGABYTE:.1f} GB of {where} are free for it; use --cache none or auto, "
+            "or fewer --jobs."
+        )

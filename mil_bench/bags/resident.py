@@ -1,0 +1,59 @@
+"""Converted bags kept in memory, on the host or on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from mil_bench.bags.convert import Conversion
+
+
+class ResidentFeatures:
+    """``tensor`` ``(sum N, D)``: every bag of ``spans`` as the model is given it.
+
+    ``stored`` ``(total, D)`` are the rows on the host and ``spans`` says which of them are whose.
+    Memory for all bags is set aside at once; a bag is read and converted when it is first asked
+    for, so test bags stay unread until the model is frozen. ``pinned`` is for copies to a GPU.
+    """
+
+    def __init__(
+        self,
+        stored: Tensor,
+        spans: Mapping[str, tuple[int, int]],
+        conversion: Conversion,
+        device: torch.device,
+        *,
+        pinned: bool = False,
+    ) -> None:
+        self._stored, self._from = stored, spans
+        self._conversion = conversion.to(device)
+        self.spans: dict[str, tuple[int, int]] = {}
+        end = 0
+        for bag, (_, length) in spans.items():
+            self.spans[bag] = (end, length)
+            end += length
+        shape = (end, stored.shape[1])
+        self.tensor = torch.empty(shape, dtype=conversion.dtype, device=device, pin_memory=pinned)
+        self._filled: set[str] = set()
+
+    def holds(self, bags: Iterable[str]) -> bool:
+        """Whether all of ``bags`` have been read."""
+        return self._filled.issuperset(bags)
+
+    def fill(self, bags: Iterable[str]) -> None:
+        """Read those of ``bags`` that are not here yet."""
+        for bag in bags:
+            if bag not in self._filled:
+                self._read(bag)
+                self._filled.add(bag)
+
+    def _read(self, bag: str) -> None:
+        start, length = self._from[bag]
+        place, _ = self.spans[bag]
+        rows, out = self._stored[start : start + length], self.tensor[place : place + length]
+        if out.is_cuda:
+            out.copy_(self._conversion(rows.to(out.device)))
+        else:
+            self._conversion.into(rows, out)
