@@ -15,18 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from benchmarks.plain.model import PlainModel
+from mil_bench.taxonomy import Taxonomy
+
 WIDTH, HEADS, LANDMARKS, PINV_ITERATIONS, KERNEL, DROPOUT = 512, 8, 256, 6, 33, 0.1
 LR, WEIGHT_DECAY = 2e-4, 1e-5
 
 
-def build(dim: int, n_classes: int) -> PlainTransMIL:
+def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
     """The official widths."""
-    return PlainTransMIL(dim, n_classes)
-
-
-def loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Cross entropy of ``logits (1, C)`` and ``label (1,)``."""
-    return F.cross_entropy(logits, label)
+    return PlainTransMIL(dim, len(taxonomy.leaves))
 
 
 def optimizer(model: nn.Module) -> Optimizer:
@@ -43,7 +41,7 @@ def optimizer(model: nn.Module) -> Optimizer:
     )
 
 
-class PlainTransMIL(nn.Module):
+class PlainTransMIL(PlainModel):
     """Projection, class token, attention, PPEG, attention, classifier on the class token."""
 
     def __init__(self, dim: int, n_classes: int) -> None:
