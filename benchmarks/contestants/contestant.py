@@ -20,12 +20,12 @@ class Contestant(ABC):
     def __init__(self, entry: Entry, cohort: Cohort) -> None:
         self.entry, self.cohort = entry, cohort
 
-    @classmethod
-    def require(cls) -> None:  # noqa: B027  not all need it
+    @classmethod  # noqa: B027  not all need it
+    def require(cls) -> None:
         """Raise ``SkippedError`` when something needed is not installed."""
 
-    @classmethod
-    def prepare(cls) -> None:  # noqa: B027  not all need it
+    @classmethod  # noqa: B027  not all need it
+    def prepare(cls) -> None:
         """Set the switches of the process; called once, before any data exist."""
 
     @abstractmethod
