@@ -12,6 +12,7 @@ from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -79,9 +80,7 @@ class ABMIL(Method):
                 f"method abmil: head=sigmoid needs two classes, tree {taxonomy.name!r} has "
                 f"{self.n_leaves}; use head=softmax."
             )
-        self.project = nn.Sequential(
-            nn.Linear(dim, config.width), nn.ReLU(), nn.Dropout(config.dropout)
-        )
+        self.project = Projection(dim, config.width, config.dropout)
         self.attention = AttentionNet(
             config.width, config.hidden, 1, config.gated, config.attention_dropout
         )
@@ -92,7 +91,7 @@ class ABMIL(Method):
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, 1)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        z = segment_matmul(attention, h, batch.sizes).squeeze(1)  # (B, width)
+        z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)  # (B, width)
         logits: Tensor = self.classifier(z)
         if self.config.head == "sigmoid":
             logits = torch.cat([torch.zeros_like(logits), logits], 1)  # softmax of it is sigmoid

@@ -14,9 +14,12 @@ from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
+from mil_bench.nn.casting import as_written, full_precision
 from mil_bench.nn.init import xavier_linear
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.nn.svm import smooth_top1_svm
+from mil_bench.nn.topk import segment_topk, within
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
@@ -93,7 +96,7 @@ class _CLAM(Method):
     def __init__(self, config: CLAMConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         width = config.width
-        self.project = nn.Sequential(nn.Linear(dim, width), nn.ReLU(), nn.Dropout(config.dropout))
+        self.project = Projection(dim, width, config.dropout)
         self.attention = AttentionNet(
             width,
             config.hidden_width,
@@ -124,7 +127,7 @@ class _CLAM(Method):
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, K)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        pooled = segment_matmul(attention, h, batch.sizes)  # (B, K, width)
+        pooled = segment_matmul(attention, h, batch.segment, batch.sizes)  # (B, K, width)
         return Output(
             logits={LEAF: self.classify(pooled)},
             attention={LEAF: attention},
@@ -133,52 +136,54 @@ class _CLAM(Method):
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
         """``bag_weight * ce`` and ``(1 - bag_weight) * instance``."""
-        target, share = batch.labels[LEAF], self.config.bag_weight
-        ce = self.cross_entropy(output.logits[LEAF], target, LEAF)
-        bags = zip(
-            torch.split(output.extras["features"], list(batch.sizes)),
-            torch.split(output.extras["scores"].detach(), list(batch.sizes)),
-            F.one_hot(target, self.n_leaves),
-            strict=True,
+        share = self.config.bag_weight
+        ce = self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)
+        instance = self.instance_loss(
+            output.extras["features"], output.extras["scores"].detach(), batch
         )
-        instance = torch.stack([self.instance_loss(h, s, truth) for h, s, truth in bags]).mean()
         return {"ce": share * ce, "instance": (1 - share) * instance}
 
-    def select(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, K)`` scores of one bag -> rows of the k largest and k smallest, ``(k, C)`` each.
+    def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
+        """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, C)`` each.
 
         Largest and smallest first; one branch serves all classes.
         """
-        k = min(self.config.k_sample, len(scores))
-        scores = scores.expand(-1, self.n_leaves)
-        top = scores.topk(k, 0).indices
-        return top, scores.topk(k, 0, largest=False).indices
+        k, columns = self.config.k_sample, (-1, -1, self.n_leaves)
+        top = segment_topk(scores, k, batch.segment, batch.sizes)
+        bottom = segment_topk(-scores, k, batch.segment, batch.sizes)
+        return top.expand(columns), bottom.expand(columns)
 
-    def instance_loss(self, h: Tensor, scores: Tensor, truth: Tensor) -> Tensor:
-        """Clustering loss of one bag: ``(N, width)``, ``(N, K)`` and the one-hot label ``(C,)``.
+    def instance_loss(self, h: Tensor, scores: Tensor, batch: BagBatch) -> Tensor:
+        """Clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)`` scores.
 
         The label selects by multiplication, so that no step waits for the device.
         """
-        top, bottom = self.select(scores)
-        k = len(top)
-        positive = self.instance_rows(h[top], truth.expand(k, -1)).sum(0)  # (C,)
-        negative = self.instance_rows(h[bottom], torch.zeros_like(bottom)).sum(0)
-        inside = (truth * (positive + negative)).sum() / (2 * k)
+        truth = F.one_hot(batch.labels[LEAF], self.n_leaves)  # (B, C)
+        top, bottom = self.select(scores, batch)
+        k = batch.offsets.diff().clamp(max=self.config.k_sample)
+        counted = (within(top.shape[1], batch.offsets) / k.unsqueeze(1)).unsqueeze(2)
+        positive = self.instance_rows(h, top, truth.unsqueeze(1).expand_as(top))
+        negative = self.instance_rows(h, bottom, torch.zeros_like(bottom))
+        positive, negative = (positive * counted).sum(1), (negative * counted).sum(1)  # (B, C)
+        inside = (truth * (positive + negative)).sum(1) / 2
         if not self.config.subtyping:
-            return inside
-        outside = ((1 - truth) * positive).sum() / k
-        return (inside + outside) / self.n_leaves
+            return inside.mean()
+        outside = ((1 - truth) * positive).sum(1)
+        return (inside + outside).mean() / self.n_leaves
 
-    def instance_rows(self, h: Tensor, target: Tensor) -> Tensor:
-        """``(k, C, width)``, each column for its own classifier, and 0/1 targets -> ``(k, C)``."""
-        pairs = zip(h.unbind(1), self.instance_classifiers, strict=True)
-        logits = torch.stack([classifier(rows) for rows, classifier in pairs], 1).flatten(0, 1)
-        logits = logits.float() if logits.dtype.itemsize < 4 else logits
-        if self.config.instance_loss == "svm":
-            losses = smooth_top1_svm(logits, target.flatten())
-        else:
-            losses = F.cross_entropy(logits, target.flatten(), reduction="none")
-        return losses.view_as(target)
+    def instance_rows(self, h: Tensor, rows: Tensor, target: Tensor) -> Tensor:
+        """Losses of rows ``(B, k, C)`` of ``h``, column c by classifier c, with 0/1 targets."""
+        classifiers = self.instance_classifiers
+        weight = torch.stack([one.get_parameter("weight") for one in classifiers])  # (C, 2, width)
+        bias = torch.stack([one.get_parameter("bias") for one in classifiers])  # (C, 2)
+        with as_written(h):
+            logits = torch.einsum("bkcd,cjd->bkcj", full_precision(h[rows]), weight) + bias
+            logits, target = logits.flatten(0, 2), target.flatten()
+            if self.config.instance_loss == "svm":
+                losses = smooth_top1_svm(logits, target)
+            else:
+                losses = F.cross_entropy(logits, target, reduction="none")
+        return losses.view(rows.shape)
 
 
 class CLAMSB(_CLAM):

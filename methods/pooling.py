@@ -15,6 +15,7 @@ from mil_bench.errors import ConfigError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.nn.init import xavier_linear
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_max, segment_mean
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -46,9 +47,7 @@ class _Pooling(Method):
 
     def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        self.project = nn.Sequential(
-            nn.Linear(dim, config.width), nn.ReLU(), nn.Dropout(config.dropout)
-        )
+        self.project = Projection(dim, config.width, config.dropout)
         self.classifier = nn.Linear(config.width, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:

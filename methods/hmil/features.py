@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mil_bench.methods.hmil.config import HMILConfig
+from mil_bench.nn.projection import Projection
 
 
 class FeatureChain(nn.Module):
@@ -51,4 +52,4 @@ class FeatureChain(nn.Module):
 
 
 def _reembedding(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(in_dim, hidden_dim), nn.ReLU(), nn.Linear(hidden_dim, out_dim))
+    return nn.Sequential(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))

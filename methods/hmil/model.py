@@ -50,7 +50,7 @@ class Branch(nn.Module):
     def forward(self, h: Tensor, batch: BagBatch) -> BranchOutput:
         """``h`` ``(sum N, D)``: features of the level for the instances of ``batch``."""
         attention = segment_softmax(self.attention(h), batch.segment, batch.offsets)
-        bags = segment_matmul(attention, h, batch.sizes)
+        bags = segment_matmul(attention, h, batch.segment, batch.sizes)
         return BranchOutput(self.classifier(bags), attention, bags)
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from mil_bench.nn.casting import as_written, compute_dtype, full_precision
+from mil_bench.nn.dropout import KeepMask
 
 
 class AttentionNet(nn.Module):
@@ -26,12 +33,80 @@ class AttentionNet(nn.Module):
         self.value = nn.Linear(in_dim, hidden_dim)
         self.gate = nn.Linear(in_dim, hidden_dim) if gated else None
         self.score = nn.Linear(hidden_dim, branches)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, h: Tensor) -> Tensor:
-        """``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores."""
-        hidden: Tensor = self.dropout(torch.tanh(self.value(h)))
-        if self.gate is not None:
-            hidden = hidden * self.dropout(torch.sigmoid(self.gate(h)))
-        scores: Tensor = self.score(hidden)
+        """``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
+        layers = [self.value] if self.gate is None else [self.value, self.gate]
+        dtype = compute_dtype(h)
+        with as_written(h):
+            scores: Tensor = _Scores.apply(
+                h,
+                torch.cat([layer.weight for layer in layers]),
+                torch.cat([layer.bias for layer in layers]),
+                self.score.weight,
+                self.score.bias,
+                (1 - self.dropout) ** len(layers) if self.training else 1.0,
+                dtype,
+            )
         return scores
+
+
+class _Scores(torch.autograd.Function):
+    """``w (tanh(V h) * sigmoid(U h) * mask) + b`` with V above U in one matrix, or V alone.
+
+    One multiplication serves both gates, and two independent dropouts of a product are one. Kept
+    for the backward pass are ``h``, the tanh, the sigmoid and the mask's bytes.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        w: Tensor,
+        b: Tensor,
+        keep: float,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        h = h.to(dtype)
+        hidden = F.linear(h, weight.to(dtype), bias.to(dtype))
+        value, *gate = hidden.split(w.shape[1], 1)
+        value.tanh_()
+        for gate_ in gate:
+            gate_.sigmoid_()
+        kept = KeepMask(tuple(value.shape), keep, h.device) if keep < 1 else None
+        ctx.kept = kept
+        ctx.save_for_backward(h, weight, hidden, w)
+        scale = kept.scale if kept else 1.0
+        return F.linear(_gated(hidden, w.shape[1], kept), w * scale, b)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        h, weight, hidden, w = ctx.saved_tensors
+        width, scale = w.shape[1], ctx.kept.scale if ctx.kept else 1.0
+        to_w = (grad.T @ _gated(hidden, width, ctx.kept)).mul_(scale)
+        inner = (grad @ (w * scale)).to(hidden.dtype)
+        if ctx.kept:
+            inner.mul_(ctx.kept.mask)
+        to_hidden = torch.empty_like(hidden)
+        value, *gate = hidden.split(width, 1)
+        to_value, *to_gate = to_hidden.split(width, 1)
+        for one, to_one in zip(gate, to_gate, strict=True):
+            torch.ops.aten.sigmoid_backward(inner * value, one, grad_input=to_one)
+            inner.mul_(one)
+        torch.ops.aten.tanh_backward(inner, value, grad_input=to_value)
+        to_h = to_hidden @ weight.to(hidden.dtype) if ctx.needs_input_grad[0] else None
+        to_weight = (to_hidden.T @ h).to(weight.dtype)
+        return to_h, to_weight, to_hidden.sum(0, dtype=weight.dtype), to_w, grad.sum(0), None, None
+
+
+def _gated(hidden: Tensor, width: int, kept: KeepMask | None) -> Tensor:
+    """``tanh * sigmoid * mask`` ``(N, width)`` in float32 or more, without the mask's scale."""
+    value, *gate = hidden.split(width, 1)
+    product = value * gate[0] if gate else value.clone()
+    if kept:
+        product.mul_(kept.mask)
+    return full_precision(product)

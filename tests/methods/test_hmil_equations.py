@@ -44,7 +44,7 @@ class Reference:
         return x @ self.w[f"{name}.weight"].T + self.w[f"{name}.bias"]
 
     def step(self, name, x):
-        return self.linear(f"{name}.2", np.maximum(self.linear(f"{name}.0", x), 0))
+        return self.linear(f"{name}.1", np.maximum(self.linear(f"{name}.0.0", x), 0))
 
     def features(self, x):
         h = x if self.config.coarse_features == "offline" else self.step("net.features.stem", x)

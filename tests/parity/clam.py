@@ -71,7 +71,7 @@ def outputs_of(model: Model, x: Tensor, label: int) -> dict[str, Tensor]:
     batch = BagBatch.pack([x])
     output = model(batch)
     logits = output.logits[LEAF]
-    top, bottom = model.select(output.extras["scores"].detach())
+    top, bottom = (one[0] for one in model.select(output.extras["scores"].detach(), batch))
     branches = output.extras["scores"].shape[1]
     outputs = {
         "logits": logits,
@@ -114,7 +114,8 @@ def pseudo_labels(
 ) -> tuple[Tensor, Tensor]:
     """Targets and predictions in the official order: per class, positives before negatives."""
     h = output.extras["features"]
-    top, bottom = model.select(output.extras["scores"].detach())
+    batch = BagBatch.pack([h])
+    top, bottom = (one[0] for one in model.select(output.extras["scores"].detach(), batch))
     k = len(top)
     targets, predictions = [], []
     for c, classifier in enumerate(model.instance_classifiers):

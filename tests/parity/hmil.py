@@ -29,7 +29,8 @@ from mil_bench.methods.hmil.method import HMIL
 from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
 
 RULES = (
-    (r"^feature_extractor\.", "net.features.stem."),
+    (r"^feature_extractor\.0\.", "net.features.stem.0.0."),
+    (r"^feature_extractor\.2\.", "net.features.stem.1."),
     (r"^feature_reducer\.0\.", f"net.features.steps.{LEAF}."),
     (r"^coarse_", f"net.branches.{COARSE}."),
     (r"^fine_", f"net.branches.{LEAF}."),

@@ -1,0 +1,48 @@
+"""How this process multiplies matrices and keeps memory on a CPU.
+
+Both settings belong to the process, so the harness makes them and no method does. They depend on
+the machine alone: the same machine computes the same bits every time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+import torch
+
+from mil_bench.nn.processor import is_amd
+
+_ROUNDING = 1e-5  # relative error that float32 stays below and bfloat16 misses a hundredfold
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_LARGEST_KEPT = 32 << 20  # bytes; glibc accepts no more
+_NEVER = 2**31 - 1
+
+
+@cache
+def prepare_cpu() -> None:
+    """Choose the faster float32 products and keep freed memory for the next step.
+
+    PyTorch's default library runs AMD processors below their speed; oneDNN, which ``"medium"``
+    selects, does not. Where ``"medium"`` would round to bfloat16, float32 stays as it was.
+
+    Freed blocks below 32 MiB stay in the process (glibc), so that the activations of a step do not
+    cost a page fault for every 4 KiB.
+    """
+    if is_amd():
+        torch.set_float32_matmul_precision("medium")
+        if not _products_are_float32():
+            torch.set_float32_matmul_precision("highest")
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+            mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def _products_are_float32() -> bool:
+    numbers = torch.linspace(-1, 1, 512 * 512, dtype=torch.float64).view(512, 512).sin()
+    exact = numbers @ numbers.T
+    product = numbers.float() @ numbers.float().T
+    return bool((product - exact).norm() < _ROUNDING * exact.norm())
