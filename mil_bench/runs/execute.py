@@ -22,6 +22,7 @@ from mil_bench.errors import MilBenchError
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
+from mil_bench.nn.backend import prepare_cpu
 from mil_bench.runs.directory import RunBusyError, RunDirectory
 from mil_bench.runs.environment import (
     device_name,
@@ -60,6 +61,7 @@ class Workshop:
         home: Home = "none",
     ) -> None:
         make_deterministic(device)
+        prepare_cpu()
         torch.set_num_threads(threads)
         self.dataset, self.split, self.device = dataset, split, device
         self.threads, self.home = threads, home
