@@ -16,6 +16,8 @@ from mil_bench.training.config import TrainerConfig
 Kind = Literal["real", "embedded", "simulated"]
 Precision = Literal["32", "bf16", "16"]
 KEY_LENGTH = 16
+HARNESS = "2"
+"""Raised when a change of layers, loop or optimisers alters the results of every method."""
 
 
 class RunSpec(StrictConfig):
@@ -35,6 +37,7 @@ class RunSpec(StrictConfig):
     method: str
     method_version: str
     method_config: dict[str, Any]
+    harness: str = HARNESS
     trainer: TrainerConfig
     seed: int
     precision: Precision = "32"

@@ -100,7 +100,8 @@ class _Scores(torch.autograd.Function):
         torch.ops.aten.tanh_backward(inner, value, grad_input=to_value)
         to_h = to_hidden @ weight.to(hidden.dtype) if ctx.needs_input_grad[0] else None
         to_weight = (to_hidden.T @ h).to(weight.dtype)
-        return to_h, to_weight, to_hidden.sum(0, dtype=weight.dtype), to_w, grad.sum(0), None, None
+        to_bias = to_hidden.sum(0).to(weight.dtype)
+        return to_h, to_weight, to_bias, to_w, grad.sum(0), None, None
 
 
 def _gated(hidden: Tensor, width: int, kept: KeepMask | None) -> Tensor:

@@ -57,5 +57,5 @@ class _Projection(torch.autograd.Function):
         grad = torch.ops.aten.threshold_backward(grad, y, 0)
         to_x = (grad @ weight.to(grad.dtype)).mul_(ctx.scale) if ctx.needs_input_grad[0] else None
         to_weight = (grad.T @ x).to(weight.dtype).mul_(ctx.scale)
-        to_bias = grad.sum(0, dtype=weight.dtype).mul_(ctx.scale)
+        to_bias = grad.sum(0).to(weight.dtype).mul_(ctx.scale)
         return to_x, to_weight, to_bias, None, None

@@ -21,10 +21,11 @@ def make_optimizer(module: nn.Module, config: TrainerConfig) -> Optimizer:
     """
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     if config.optimizer == "adam":
-        return Adam([p for _, p in named], lr=config.lr, weight_decay=config.weight_decay)
+        parameters = [p for _, p in named]
+        return Adam(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     groups = decay_groups(named, config.weight_decay)
     if config.optimizer == "adamw":
-        return AdamW(groups, lr=config.lr)
+        return AdamW(groups, lr=config.lr, fused=True)
     return LookaheadRAdam(groups, lr=config.lr)
 
 
