@@ -16,6 +16,7 @@ from mil_bench.evaluation.overall import overall_scores
 from mil_bench.runs.environment import peak_memory_mb
 
 Mode = Literal["train", "inference"]
+CPU = torch.device("cpu")
 SCORES = ("balanced_accuracy", "macro_auc")
 
 
@@ -37,8 +38,9 @@ class Station:
         self.entry = entry
         warm_up(entry)
         self.cohort = make_cohort(entry.workload, entry.seed)
-        self.data_mb = used_mb(cls.device)
-        self.contestant = make(entry, self.cohort)
+        self.contestant = cls(entry, self.cohort)
+        self.data_mb = used_mb(CPU)
+        self.contestant.build()
 
     def sizes(self) -> list[int]:
         """Instances of every training bag."""
@@ -46,14 +48,14 @@ class Station:
 
     def lap(self, mode: Mode, number: int) -> Lap:
         """Train epoch ``number + 1``, or predict the training bags."""
-        used_mb(self.contestant.device)
+        used_mb(CPU)
         start = time.perf_counter()
         if mode == "train":
             self.contestant.train(number + 1)
         else:
             self.contestant.predict(self.cohort.train)
         seconds = time.perf_counter() - start
-        return Lap(seconds, peak_memory_mb(self.contestant.device) - self.data_mb)
+        return Lap(seconds, peak_memory_mb(CPU) - self.data_mb)
 
     def quality(self, epochs: int) -> dict[str, float]:
         """Scores on held-out bags of a fresh model after ``epochs`` epochs."""

@@ -33,7 +33,7 @@ def training(
     batch: Annotated[int | None, typer.Option(min=1, help="Bags per step of ours.")] = None,
     dropout: Annotated[bool, typer.Option(help="As published, or none.")] = True,
     inference: Annotated[bool, typer.Option("--inference", help="Predict only.")] = False,
-    epochs: Annotated[int, typer.Option(min=0, help="Before quality is scored (W2).")] = 20,
+    epochs: Annotated[int, typer.Option(min=0, help="Before quality is scored (W2).")] = 10,
     contestant: Annotated[str, typer.Option(help="Besides plain.")] = ",".join(RIVALS),
     quick: Annotated[bool, typer.Option("--quick", help="A fraction; nothing is kept.")] = False,
 ) -> None:

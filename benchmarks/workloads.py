@@ -23,7 +23,7 @@ TREE: Final = Taxonomy.from_tree(
     {"benign": ["N", "PB", "UDH"], "atypical": ["FEA", "ADH"], "malignant": ["DCIS", "IC"]},
 )
 SIGNAL_SHARE: Final = 0.1  # of the instances of a bag
-SIGNAL_NORM: Final = 2.0  # of their shift, in standard deviations of one feature
+SIGNAL_NORM: Final = 4.5  # of their shift, in standard deviations of one feature
 
 
 @dataclass(frozen=True)

@@ -48,5 +48,7 @@ def contestant_class(name: str) -> type[Contestant]:
 
 
 def make(entry: Entry, cohort: Cohort) -> Contestant:
-    """The contestant of ``entry`` on ``cohort``."""
-    return contestant_class(entry.contestant)(entry, cohort)
+    """The contestant of ``entry`` on ``cohort``, ready to train."""
+    contestant = contestant_class(entry.contestant)(entry, cohort)
+    contestant.build()
+    return contestant

@@ -5,17 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import torch
-
 from benchmarks.contestants import Entry
 from benchmarks.workloads import Cohort
 from mil_bench.evaluation.predictions import Predictions
 
 
 class Contestant(ABC):
-    """A model with its optimiser on a cohort in host memory."""
-
-    device = torch.device("cpu")
+    """Data at hand after construction; model and optimiser after :meth:`build`."""
 
     def __init__(self, entry: Entry, cohort: Cohort) -> None:
         self.entry, self.cohort = entry, cohort
@@ -27,6 +23,10 @@ class Contestant(ABC):
     @classmethod  # noqa: B027  not all need it
     def prepare(cls) -> None:
         """Set the switches of the process; called once, before any data exist."""
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make model and optimiser."""
 
     @abstractmethod
     def train(self, epoch: int) -> None:

@@ -13,10 +13,12 @@ from benchmarks.contestants.contestant import Contestant
 from benchmarks.workloads import TREE, Cohort
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
+from mil_bench.bags.placement import choose_home
 from mil_bench.config import build
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
+from mil_bench.nn.backend import prepare_cpu
 from mil_bench.spec import RunSpec
 from mil_bench.training.checkpoint import Checkpoint
 from mil_bench.training.config import TrainerConfig
@@ -26,6 +28,7 @@ from mil_bench.training.precision import feature_type
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import SETUP, make_deterministic, seed_everything
 
+CPU = torch.device("cpu")
 LONG = 1_000_000  # epochs of a schedule that stays at its start
 SETTINGS: dict[str, dict[str, Any]] = {"hmil": {"curriculum": "constant"}}
 """Away from the default: every term of HMIL's loss has weight in every epoch."""
@@ -34,17 +37,26 @@ SETTINGS: dict[str, dict[str, Any]] = {"hmil": {"curriculum": "constant"}}
 class Ours(Contestant):
     """``TrainLoader``, ``Trainer.train_epoch`` and ``predict`` on packed batches."""
 
-    def __init__(self, entry: Entry, cohort: Cohort) -> None:
+    def __init__(self, entry: Entry, cohort: Cohort, device: torch.device = CPU) -> None:
         super().__init__(entry, cohort)
-        self.bags = DeviceBags(cohort.store, self.device, dtype=feature_type(entry.precision))
-        seed_everything(entry.seed, SETUP)
-        self.method = make_method(entry, cohort.store.dim).to(self.device)
-        self.trainer = make_trainer(entry, cohort, self.bags, self.method)
+        self.device = device
+        dtype = feature_type(entry.precision)
+        home = choose_home("auto", cohort.store, dtype, [device])
+        self.bags = DeviceBags(cohort.store, device, dtype=dtype, home=home)
+        for slide in cohort.train + cohort.held_out:
+            self.bags.batch([slide])  # a home is filled by the first use
 
     @classmethod
     def prepare(cls) -> None:
         """As the harness begins a process."""
-        make_deterministic(cls.device)
+        make_deterministic(CPU)
+        prepare_cpu()
+
+    def build(self) -> None:
+        """The method and the harness's trainer."""
+        seed_everything(self.entry.seed, SETUP)
+        self.method = make_method(self.entry, self.cohort.store.dim).to(self.device)
+        self.trainer = make_trainer(self.entry, self.cohort, self.bags, self.method)
 
     def train(self, epoch: int) -> None:
         """One epoch of the harness, without validation and checkpoint."""

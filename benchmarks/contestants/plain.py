@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmarks.contestants import Entry
 from benchmarks.contestants.one_bag import OneBagLoop
 from benchmarks.plain import plain
 from benchmarks.plain.model import PlainModel, without_dropout
-from benchmarks.workloads import TREE, Cohort
+from benchmarks.workloads import TREE
 
 
 class PlainLoop(OneBagLoop):
@@ -17,12 +16,12 @@ class PlainLoop(OneBagLoop):
 
     model: PlainModel
 
-    def __init__(self, entry: Entry, cohort: Cohort) -> None:
-        super().__init__(entry, cohort)
-        torch.manual_seed(entry.seed)
-        form = plain(entry.method)
-        self.model = form.build(cohort.store.dim, TREE)
-        if not entry.dropout:
+    def build(self) -> None:
+        """The plain form and the optimiser of its paper."""
+        torch.manual_seed(self.entry.seed)
+        form = plain(self.entry.method)
+        self.model = form.build(self.cohort.store.dim, TREE)
+        if not self.entry.dropout:
             without_dropout(self.model)
         self.optimizer = form.optimizer(self.model)
 

@@ -14,18 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from benchmarks.contestants import Entry, SkippedError
+from benchmarks.contestants import SkippedError
 from benchmarks.contestants.one_bag import OneBagLoop
-from benchmarks.workloads import TREE, Cohort
+from benchmarks.workloads import TREE
 
 
 class OneBag(OneBagLoop):
     """Batches of one bag without padding."""
 
-    def __init__(self, entry: Entry, cohort: Cohort) -> None:
-        super().__init__(entry, cohort)
-        torch.manual_seed(entry.seed)
-        self.model = torchmil_abmil(cohort.store.dim, dropout=0.25 if entry.dropout else 0.0)
+    def build(self) -> None:
+        """Its ABMIL and the optimiser of the plain loop."""
+        torch.manual_seed(self.entry.seed)
+        dropout = 0.25 if self.entry.dropout else 0.0
+        self.model = torchmil_abmil(self.cohort.store.dim, dropout)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=2e-4, weight_decay=1e-5)
 
     @classmethod
