@@ -46,7 +46,8 @@ class Net(nn.Module):
 
     def __init__(self, dim: int, n_coarse: int, n_leaves: int) -> None:
         super().__init__()
-        stem = nn.Sequential(nn.Linear(dim, 256), nn.ReLU(), nn.Linear(256, dim))
+        embed = nn.Sequential(nn.Linear(dim, 256), nn.ReLU())
+        stem = nn.Sequential(embed, nn.Linear(256, dim))
         steps = nn.ModuleDict({LEAF: nn.Linear(dim, 256)})
         self.features = nn.ModuleDict({"stem": stem, "steps": steps})
         self.branches = nn.ModuleDict(
