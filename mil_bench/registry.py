@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Generic, TypeVar, cast
 
 from mil_bench.errors import MilBenchError, UnknownNameError
@@ -88,6 +87,8 @@ class Registry(Generic[T]):
         if self._plugins_loaded:
             return
         self._plugins_loaded = True
+        from importlib.metadata import entry_points  # slow to import; help needs no registry
+
         for point in entry_points(group=self.group):
             origin = point.dist.name if point.dist else point.value
             self.add(point.name, point.value, f"from {origin}", origin)

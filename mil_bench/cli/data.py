@@ -2,101 +2,104 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from mil_bench.cli.options import add_shared
+from mil_bench.cli.parser import Command, Parser, at_least, dispatch
 
-from mil_bench.cli import options as opt
-
-data_app = typer.Typer(help="Check, pack, split and simulate data.", no_args_is_help=True)
-
-
-class Cohort(StrEnum):
-    """Cohorts whose on-disk form can be simulated."""
-
-    BRACS = "bracs"
-    PANDA = "panda"
-    CCC = "ccc"
-
-
-class Layout(StrEnum):
-    """Layouts of feature files."""
-
-    TRIDENT = "trident"
-    CLAM = "clam"
+COMMANDS = {
+    "check": Command(
+        "Report what is found and missing, sizes, classes by set, and leaks.",
+        f"{__name__}:check",
+    ),
+    "cache": Command("Pack the features now instead of at the first run.", f"{__name__}:cache"),
+    "split": Command(
+        "Make or import a split of all labelled slides, say what is wrong with it, save it.",
+        f"{__name__}:save_split",
+    ),
+    "simulate": Command(
+        "Write a simulated cohort in the on-disk form of the real one.", f"{__name__}:simulate"
+    ),
+}
 
 
-@data_app.command("check")
-def check(
-    dataset: opt.DatasetName,
-    data_root: opt.DataRoot = None,
-    features: opt.Features = None,
-    encoder: opt.Encoder = None,
-    tree: opt.Tree = None,
-    split: Annotated[
-        str | None, typer.Option(help="Also check this split (default: the dataset's).")
-    ] = None,
-    drop_leaky_patients: opt.DropLeaky = False,
-    cache_dir: opt.CacheDir = None,
-    plugin: opt.Plugin = None,
-) -> int:
-    """Report what is found and missing, sizes, classes by set, and leaks."""
-    _known(dataset, plugin)
+def data(parser: Parser, words: Sequence[str]) -> int:
+    """One of :data:`COMMANDS`."""
+    parser.usage = f"{parser.prog} COMMAND ..."
+    return dispatch(parser, COMMANDS, words)
+
+
+def check(parser: Parser, words: Sequence[str]) -> int:
+    """Exit code 1 when a run could not start."""
+    add_shared(parser, "dataset", required=True)
+    parser.add_argument(
+        "--split", metavar="NAME", help="Also check this split (default: the dataset's)."
+    )
+    add_shared(parser, "data_root", "features", "encoder", "tree")
+    add_shared(parser, "drop_leaky_patients", "cache_dir", "plugin")
+    given = _parsed(parser, words)
     from rich.console import Console
 
     from mil_bench.bags.check import check_dataset, render
     from mil_bench.dataset import DatasetOptions
 
     options = DatasetOptions(
-        data_root, features, encoder, tree, drop_leaky_patients, True, cache_dir
+        given.data_root,
+        given.features,
+        given.encoder,
+        given.tree,
+        given.drop_leaky_patients,
+        True,
+        given.cache_dir,
     )
-    report = check_dataset(dataset, options, split)
+    report = check_dataset(given.dataset, options, given.split)
     render(report, Console())
     return 0 if report.ok else 1
 
 
-@data_app.command("cache")
-def cache_features(
-    dataset: opt.DatasetName,
-    data_root: opt.DataRoot = None,
-    features: opt.Features = None,
-    encoder: opt.Encoder = None,
-    allow_missing: opt.AllowMissing = False,
-    cache_dir: opt.CacheDir = None,
-    plugin: opt.Plugin = None,
-) -> None:
-    """Pack the features now instead of at the first run."""
-    _known(dataset, plugin)
+def cache(parser: Parser, words: Sequence[str]) -> int:
+    """Load the dataset once, which packs its features."""
+    add_shared(parser, "dataset", required=True)
+    add_shared(parser, "data_root", "features", "encoder", "allow_missing", "cache_dir", "plugin")
+    given = _parsed(parser, words)
     from rich.console import Console
 
     from mil_bench.dataset import DatasetOptions
     from mil_bench.loading import load_dataset
 
-    loaded = load_dataset(
-        dataset,
-        DatasetOptions(data_root, features, encoder, None, False, allow_missing, cache_dir),
+    options = DatasetOptions(
+        given.data_root,
+        given.features,
+        given.encoder,
+        allow_missing=given.allow_missing,
+        cache=given.cache_dir,
     )
+    loaded = load_dataset(given.dataset, options)
     store = loaded.store
     Console().print(
         f"{loaded.name}: {len(store.rows)} bags, {len(store.features):,} patches of "
         f"{store.dim} features ({store.features.dtype}), encoder {store.encoder}, "
         f"digest {store.digest}"
     )
+    return 0
 
 
-@data_app.command("split")
-def save_split(
-    dataset: opt.DatasetName,
-    split: Annotated[str, typer.Option(help="official, kfold-5, mccv-10, or a file to import.")],
-    out: Annotated[Path, typer.Option(help="Folder of the CSV.")] = Path("splits"),
-    data_root: opt.DataRoot = None,
-    drop_leaky_patients: opt.DropLeaky = False,
-    plugin: opt.Plugin = None,
-) -> None:
-    """Make or import a split of all labelled slides, say what is wrong with it, save it."""
-    _known(dataset, plugin)
+def save_split(parser: Parser, words: Sequence[str]) -> int:
+    """Make, judge and save a split."""
+    add_shared(parser, "dataset", required=True)
+    parser.add_argument(
+        "--split",
+        metavar="NAME",
+        required=True,
+        help="official, kfold-5, mccv-10, or a file to import.",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("splits"), help="Folder of the CSV."
+    )
+    add_shared(parser, "data_root", "drop_leaky_patients", "plugin")
+    given = _parsed(parser, words)
     from rich.console import Console
     from rich.markup import escape
 
@@ -104,51 +107,74 @@ def save_split(
     from mil_bench.dataset import DatasetOptions
     from mil_bench.loading import load_labels
 
-    options = DatasetOptions(data_root, drop_leaky_patients=drop_leaky_patients)
-    made = make_split(split, load_labels(dataset, options))
+    options = DatasetOptions(given.data_root, drop_leaky_patients=given.drop_leaky_patients)
+    made = make_split(given.split, load_labels(given.dataset, options))
     console = Console()
     for note in made.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
-    console.print(f"{made.name}: {len(made)} folds ({made.mode}) saved in {made.save(out)}")
+    console.print(f"{made.name}: {len(made)} folds ({made.mode}) saved in {made.save(given.out)}")
+    return 0
 
 
-@data_app.command("simulate")
-def simulate_cohort(
-    like: Annotated[Cohort, typer.Option(help="The cohort to imitate.")],
-    out: Annotated[Path, typer.Option(help="A new folder.")],
-    slides: Annotated[
-        int | None, typer.Option(min=20, help="Number of slides (default: as the real cohort).")
-    ] = None,
-    dim: Annotated[int, typer.Option(min=8, help="Feature dimension.")] = 64,
-    max_patches: Annotated[
-        int | None, typer.Option(min=4, help="Largest bag (default: as the real cohort).")
-    ] = None,
-    layout: Annotated[Layout, typer.Option(help="Layout of feature files.")] = Layout.TRIDENT,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-) -> None:
-    """Write a simulated cohort in the on-disk form of the real one."""
+def simulate(parser: Parser, words: Sequence[str]) -> int:
+    """Write a cohort and say how to use it."""
+    _declare_simulation(parser)
+    given = parser.parse(words)
     from rich.console import Console
 
     from mil_bench.simulation.simulate import simulate
 
     simulate(
-        like.value,
-        out,
-        slides=slides,
-        dim=dim,
-        max_patches=max_patches,
-        layout=layout.value,
-        seed=seed,
+        given.like,
+        given.out,
+        slides=given.slides,
+        dim=given.dim,
+        max_patches=given.max_patches,
+        layout=given.layout,
+        seed=given.seed,
     )
     Console().print(
-        f"simulated {like.value} cohort in {out}; use it with "
-        f"`mil-bench run --method hmil --dataset {like.value} --data-root {out}`"
+        f"simulated {given.like} cohort in {given.out}; use it with `mil-bench run --method hmil "
+        f"--dataset {given.like} --data-root {given.out}`"
     )
+    return 0
 
 
-def _known(dataset: str, plugins: list[Path] | None) -> None:
+def _declare_simulation(parser: Parser) -> None:
+    parser.add_argument(
+        "--like", choices=("bracs", "panda", "ccc"), required=True, help="The cohort to imitate."
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="A new folder.")
+    parser.add_argument(
+        "--slides",
+        metavar="N",
+        type=at_least(20),
+        help="Number of slides (default: as the real cohort).",
+    )
+    parser.add_argument(
+        "--dim", metavar="D", type=at_least(8), default=64, help="Feature dimension."
+    )
+    parser.add_argument(
+        "--max-patches",
+        metavar="N",
+        type=at_least(4),
+        help="Largest bag (default: as the real cohort).",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("trident", "clam"),
+        default="trident",
+        help="Layout of feature files.",
+    )
+    parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="Random seed.")
+
+
+def _parsed(parser: Parser, words: Sequence[str]) -> Namespace:
+    """The words, once plug-ins are loaded and the dataset is known to exist."""
+    given = parser.parse(words)
     from mil_bench.cli.plugins import check_dataset
     from mil_bench.plugins import load_plugins
 
-    load_plugins(plugins or [])
-    check_dataset(dataset)
+    load_plugins(given.plugin)
+    check_dataset(given.dataset)
+    return given

@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from mil_bench.cli import options as opt
+from mil_bench.cli.options import add_shared
+from mil_bench.cli.parser import Parser
 from mil_bench.errors import UsageError
 
 
-def leaderboard(
-    runs: opt.Runs = Path("runs"),
-    out: Annotated[Path, typer.Option(help="Folder of the CSV files and figures.")] = Path(
-        "leaderboards"
-    ),
-    figures: Annotated[bool, typer.Option(help="Also draw a figure per board.")] = True,
-) -> None:
-    """Score every run again from its predictions; write and print the boards."""
+def leaderboard(parser: Parser, words: Sequence[str]) -> int:
+    """Make the boards of a folder of runs."""
+    add_shared(parser, "runs")
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("leaderboards"),
+        help="Folder of the CSV files and figures.",
+    )
+    parser.add_argument(
+        "--figures", action=BooleanOptionalAction, default=True, help="Draw a figure per board."
+    )
+    given = parser.parse(words)
     from rich.console import Console
 
     from mil_bench.leaderboard import build_boards, collect, show, write_boards, write_figures
 
     console = Console()
-    boards = build_boards(collect(runs))
-    written = write_boards(boards, out, figures)
-    if figures:
-        written += write_figures(boards, out)
+    boards = build_boards(collect(given.runs))
+    written = write_boards(boards, given.out, given.figures)
+    if given.figures:
+        written += write_figures(boards, given.out)
     show(boards, console)
-    console.print(f"{len(written)} files written under {out}")
+    console.print(f"{len(written)} files written under {given.out}")
+    return 0
 
 
-def score(
-    predictions: Annotated[Path, typer.Argument(help="CSV of slide ids and probabilities.")],
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", help="Take tree and labels from here.")
-    ] = None,
-    tree: opt.Tree = None,
-    data_root: opt.DataRoot = None,
-    plugin: opt.Plugin = None,
-) -> None:
-    """Score predictions made anywhere by the code that makes the leaderboards."""
-    if dataset is None and tree is None:
+def score(parser: Parser, words: Sequence[str]) -> int:
+    """Score one file of predictions."""
+    parser.add_argument("predictions", type=Path, help="CSV of slide ids and probabilities.")
+    add_shared(parser, "dataset", help="Take tree and labels from here.")
+    add_shared(parser, "tree", "data_root", "plugin")
+    given = parser.parse(words)
+    if given.dataset is None and given.tree is None:
         raise UsageError("score needs --dataset NAME or --tree FILE to know the classes.")
-    if dataset is not None:
+    if given.dataset is not None:
         from mil_bench.cli.plugins import check_dataset
         from mil_bench.plugins import load_plugins
 
-        load_plugins(plugin or [])
-        check_dataset(dataset)
+        load_plugins(given.plugin)
+        check_dataset(given.dataset)
     from rich.console import Console
 
     from mil_bench.leaderboard.score import score_file
 
-    score_file(predictions, dataset, tree, data_root, Console())
+    score_file(given.predictions, given.dataset, given.tree, given.data_root, Console())
+    return 0

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
 
-import typer
-
-from mil_bench.cli import options as opt
+from mil_bench.cli.options import add_shared
+from mil_bench.cli.parser import Parser
 from mil_bench.errors import UnknownNameError
 
 KINDS = ("methods", "datasets")
 
 
-def list_names(
-    kind: Annotated[str, typer.Argument(help="methods or datasets; both if left out.")] = "",
-    plugin: opt.Plugin = None,
-) -> None:
-    """List methods and datasets."""
+def list_names(parser: Parser, words: Sequence[str]) -> int:
+    """Print the registered names with their summaries."""
+    parser.add_argument(
+        "kind", nargs="?", default="", help="methods or datasets; both if left out."
+    )
+    add_shared(parser, "plugin")
+    given = parser.parse(words)
+    if given.kind and given.kind not in KINDS:
+        raise UnknownNameError("kind of thing to list", given.kind, KINDS)
     from rich.console import Console
     from rich.table import Table
 
@@ -24,34 +27,36 @@ def list_names(
     from mil_bench.methods import METHODS
     from mil_bench.plugins import load_plugins
 
-    if kind and kind not in KINDS:
-        raise UnknownNameError("kind of thing to list", kind, KINDS)
-    load_plugins(plugin or [])
+    load_plugins(given.plugin)
     console = Console()
     for name, registry in (("methods", METHODS), ("datasets", DATASETS)):
-        if kind in ("", name):
+        if given.kind in ("", name):
             table = Table("name", "what it is", "from", title=name, title_justify="left")
             for entry in registry:
                 table.add_row(entry.name, entry.summary, entry.origin)
             console.print(table)
+    return 0
 
 
-def show(
-    name: Annotated[str, typer.Argument(help="A method or a dataset.")],
-    plugin: opt.Plugin = None,
-) -> None:
-    """Show a method's paper, options and ablations, or a dataset's source, trees and files."""
-    from rich.console import Console
-
-    from mil_bench.cli.cards import print_dataset, print_method
+def show(parser: Parser, words: Sequence[str]) -> int:
+    """Print the card of one method or dataset."""
+    parser.add_argument("name", help="A method or a dataset.")
+    add_shared(parser, "plugin")
+    given = parser.parse(words)
     from mil_bench.datasets import DATASETS
     from mil_bench.methods import METHODS
     from mil_bench.plugins import load_plugins
 
-    load_plugins(plugin or [])
-    if name in METHODS:
-        print_method(name, METHODS.get(name), Console())
-    elif name in DATASETS:
-        print_dataset(DATASETS.get(name).card, Console())
+    load_plugins(given.plugin)
+    if given.name not in METHODS and given.name not in DATASETS:
+        known = [*METHODS.names(), *DATASETS.names()]
+        raise UnknownNameError("method or dataset", given.name, known)
+    from rich.console import Console
+
+    from mil_bench.cli.cards import print_dataset, print_method
+
+    if given.name in METHODS:
+        print_method(given.name, METHODS.get(given.name), Console())
     else:
-        raise UnknownNameError("method or dataset", name, [*METHODS.names(), *DATASETS.names()])
+        print_dataset(DATASETS.get(given.name).card, Console())
+    return 0

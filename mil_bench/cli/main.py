@@ -1,62 +1,49 @@
-"""Entry point: assemble the commands, turn errors into one sentence and an exit code."""
+"""Entry point: find the command, turn errors into one sentence and an exit code."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
-
-import typer
 
 from mil_bench import __version__
-from mil_bench.cli.data import data_app
-from mil_bench.cli.leaderboard import leaderboard, score
-from mil_bench.cli.listing import list_names, show
-from mil_bench.cli.run import run
+from mil_bench.cli.parser import Command, Parser, dispatch
 from mil_bench.errors import MilBenchError
 
-app = typer.Typer(
-    name="mil-bench",
-    help="Compare multiple-instance learning methods on whole slide images.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("run")(run)
-app.command("leaderboard")(leaderboard)
-app.command("score")(score)
-app.command("list")(list_names)
-app.command("show")(show)
-app.add_typer(data_app, name="data")
-
-
-@app.callback(invoke_without_command=True)
-def top(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-) -> None:
-    """Compare multiple-instance learning methods on whole slide images."""
-    if version:
-        print(f"mil-bench {__version__}")
-        raise typer.Exit
+SUMMARY = "Compare multiple-instance learning methods on whole slide images."
+COMMANDS = {
+    "run": Command(
+        "Train and test methods on a dataset; what is done already is skipped.",
+        "mil_bench.cli.run:run",
+    ),
+    "leaderboard": Command(
+        "Score every run again from its predictions; write and print the boards.",
+        "mil_bench.cli.leaderboard:leaderboard",
+    ),
+    "score": Command(
+        "Score predictions made anywhere by the code that makes the leaderboards.",
+        "mil_bench.cli.leaderboard:score",
+    ),
+    "list": Command("List methods and datasets.", "mil_bench.cli.listing:list_names"),
+    "show": Command(
+        "Show a method's paper, options and ablations, or a dataset's source, trees and files.",
+        "mil_bench.cli.listing:show",
+    ),
+    "data": Command("Check, pack, split and simulate data.", "mil_bench.cli.data:data"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command; exit code 0 only if everything asked for is done."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
-    # --debug may stand anywhere; the program itself only knows it before the command
-    arguments = [a for a in arguments if a != "--debug"]
-    sys.exit(_dispatch(arguments, debug))
+    words = list(sys.argv[1:] if argv is None else argv)
+    # --debug may stand anywhere: before the command, or after it among its own options
+    debug = "--debug" in words
+    sys.exit(_obey([word for word in words if word != "--debug"], debug))
 
 
-def _dispatch(arguments: list[str], debug: bool) -> int:
+def _obey(words: list[str], debug: bool) -> int:
     try:
-        result = typer.main.get_command(app)(
-            arguments, prog_name="mil-bench", standalone_mode=False
-        )
-        return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
+        return _dispatch(words)
+    except KeyboardInterrupt:
         print("interrupted; the same command continues where it stopped.", file=sys.stderr)
         return 130
     except MilBenchError as error:
@@ -71,13 +58,16 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
             raise
         print(f"error: {_describe(error)}", file=sys.stderr)
         return 1
-    except Exception as error:
-        # typer's own usage errors; the class lives in different modules in different versions
-        message = getattr(error, "format_message", None)
-        if message is None or debug:
-            raise
-        print(f"error: {message()} See `mil-bench --help`.", file=sys.stderr)
-        return int(getattr(error, "exit_code", 2))
+
+
+def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["--version"]:
+        print(f"mil-bench {__version__}")
+        return 0
+    parser = Parser("mil-bench", SUMMARY, usage="mil-bench COMMAND ...")
+    parser.add_argument("--version", action="store_true", help="Print the version.")
+    parser.add_argument("--debug", action="store_true", help="Show tracebacks; with any command.")
+    return dispatch(parser, COMMANDS, words)
 
 
 def _describe(error: OSError) -> str:

@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "dataset": (
+        ("--dataset", "-d"),
+        {"metavar": "NAME", "help": "A name of `list datasets`, or a .toml file."},
+    ),
+    "data_root": (
+        ("--data-root",),
+        {
+            "metavar": "DIR",
+            "type": Path,
+            "help": "Folder with the dataset's files, directly or in a sub-folder of its name "
+            "(default: $MIL_BENCH_DATA).",
+        },
+    ),
+    "features": (
+        ("--features",),
+        {
+            "metavar": "DIR",
+            "type": Path,
+            "help": "Folder of feature files, if not under the data root.",
+        },
+    ),
+    "encoder": (
+        ("--encoder",),
+        {"metavar": "NAME", "help": "Which encoder, if the folder holds several."},
+    ),
+    "tree": (
+        ("--tree",),
+        {
+            "metavar": "NAME",
+            "help": "A tree of the dataset by name, or a tree file (.toml, .json).",
+        },
+    ),
+    "allow_missing": (
+        ("--allow-missing",),
+        {"action": "store_true", "help": "Go on without slides that have no features."},
+    ),
+    "drop_leaky_patients": (
+        ("--drop-leaky-patients",),
+        {"action": "store_true", "help": "Leave out patients who stand in two official sets."},
+    ),
+    "cache_dir": (
+        ("--cache-dir",),
+        {
+            "metavar": "DIR",
+            "type": Path,
+            "help": "Folder of packed features (default: $MIL_BENCH_CACHE, else "
+            "~/.cache/mil-bench).",
+        },
+    ),
+    "plugin": (
+        ("--plugin",),
+        {
+            "metavar": "FILE",
+            "type": Path,
+            "action": "append",
+            "default": [],
+            "help": "Python file that registers methods or datasets; repeatable.",
+        },
+    ),
+    "runs": (
+        ("--runs",),
+        {
+            "metavar": "DIR",
+            "type": Path,
+            "default": Path("runs"),
+            "help": "Folder of run directories.",
+        },
+    ),
+}
 
-DATA = "Data"
 
-DatasetName = Annotated[
-    str, typer.Option("--dataset", "-d", help="A name of `list datasets`, or a .toml file.")
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MIL_BENCH_DATA",
-        help="Folder with the dataset's files, directly or in a sub-folder of its name.",
-        rich_help_panel=DATA,
-    ),
-]
-Features = Annotated[
-    Path | None,
-    typer.Option(help="Folder of feature files, if not under the data root.", rich_help_panel=DATA),
-]
-Encoder = Annotated[
-    str | None,
-    typer.Option(help="Which encoder, if the folder holds several.", rich_help_panel=DATA),
-]
-Tree = Annotated[
-    str | None,
-    typer.Option(
-        help="A tree of the dataset by name, or a tree file (.toml, .json).", rich_help_panel=DATA
-    ),
-]
-AllowMissing = Annotated[
-    bool,
-    typer.Option(
-        "--allow-missing", help="Go on without slides that have no features.", rich_help_panel=DATA
-    ),
-]
-DropLeaky = Annotated[
-    bool,
-    typer.Option(
-        "--drop-leaky-patients",
-        help="Leave out patients who stand in two official sets.",
-        rich_help_panel=DATA,
-    ),
-]
-CacheDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="MIL_BENCH_CACHE",
-        help="Folder of packed features (default ~/.cache/mil-bench).",
-        rich_help_panel=DATA,
-    ),
-]
-Plugin = Annotated[
-    list[Path] | None,
-    typer.Option(help="Python file that registers methods or datasets; repeatable."),
-]
-Runs = Annotated[Path, typer.Option(help="Folder of run directories.")]
+def add_shared(group: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
+    """Declare options of :data:`SHARED`, in the given order; ``changes`` apply to all of them."""
+    for name in names:
+        flags, declaration = SHARED[name]
+        group.add_argument(*flags, **{**declaration, **changes})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from mil_bench.cli.main import main
+from mil_bench.cli import data
+from mil_bench.cli.main import COMMANDS, main
+from mil_bench.dataset import DatasetOptions
+from mil_bench.runs import grid
 
 PROBE = """
 import sys
@@ -16,7 +20,8 @@ try:
     main({arguments!r})
 except SystemExit:
     pass
-heavy = {{"torch", "pandas", "numpy", "sklearn", "scipy", "matplotlib"}} & set(sys.modules)
+heavy = {{"torch", "pandas", "numpy", "sklearn", "scipy", "matplotlib", "pydantic"}}
+heavy &= set(sys.modules)
 print("HEAVY", sorted(heavy))
 """
 
@@ -63,8 +68,21 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
         (["run", "-m", "hmil", "-d", "bracs", "--set", "=3"], "is not KEY=VALUE"),
         (["run", "-m", "hmil", "-d", "bracs", "--set", "a=1", "--set", "a=2"], "names 'a' twice"),
         (["run", "-m", "hmil", "-d", "bracs", "--plugin", "no.py"], "plugin no.py does not exist"),
-        (["run", "-m", "hmil", "-d", "bracs", "--jobz", "2"], "No such option: --jobz"),
-        (["runn"], "No such command 'runn'"),
+        (
+            ["run", "-m", "hmil", "-d", "bracs", "--jobz", "2"],
+            "unknown option '--jobz'; did you mean '--jobs'",
+        ),
+        (["run", "-m", "hmil", "--jobz=2"], "unknown option '--jobz'; did you mean '--jobs'"),
+        (["run", "-m", "hmil", "-d", "bracs", "--jobs", "0"], "--jobs: '0' is not a whole number"),
+        (["run", "-m", "hmil", "-d", "bracs", "--jobs", "two"], "'two' is not a whole number from"),
+        (["run", "-m", "hmil", "-d", "bracs", "--cache", "disk"], "invalid choice: 'disk'"),
+        (["run", "-m", "hmil", "-d", "bracs", "-x"], "unrecognized arguments: -x"),
+        (["run", "-m", "hmil"], "required: --dataset/-d; see `mil-bench run --help`."),
+        (["run", "-d", "bracs", "-m"], "--method/-m: expected one argument"),
+        (["runn"], "unknown command 'runn'; did you mean 'run'"),
+        (["--versio"], "unknown option '--versio'; did you mean '--version'"),
+        (["data", "chek", "--dataset", "bracs"], "unknown command 'chek'; did you mean 'check'"),
+        (["data", "simulate", "--like", "bracs"], "required: --out; see `mil-bench data simulate"),
         (["list", "method"], "unknown kind of thing to list 'method'; did you mean 'methods'"),
         (["show", "hmill"], "did you mean 'hmil'"),
         (["score", "x.csv"], "needs --dataset NAME or --tree FILE"),
@@ -78,6 +96,64 @@ def test_wrong_words_are_one_sentence_and_exit_code_two(arguments, sentence, cap
     assert sentence in error
     assert error.startswith("error: ")
     assert "\n" not in error
+
+
+@pytest.mark.parametrize("group", ["mil-bench", "mil-bench data"])
+def test_every_command_that_help_lists_has_help_with_its_summary(group, capsys):
+    commands = {"mil-bench": COMMANDS, "mil-bench data": data.COMMANDS}[group]
+    words = group.split()[1:]
+    for ask in ([], ["--help"], ["-h"]):
+        assert ended_with(*words, *ask) == 0
+        listed = " ".join(capsys.readouterr().out.split())
+        assert all(command.summary in listed for command in commands.values())
+    for name, command in commands.items():
+        assert ended_with(*words, name, "--help") == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert said.startswith(f"usage: {group} {name}")
+        assert command.summary in said
+
+
+def test_help_shows_groups_choices_and_the_defaults_that_say_something(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert ended_with("run", "--help") == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if line[:1].isalpha() and line[-1] == ":"] == [
+        "options:",
+        "experiment:",
+        "data:",
+        "machine:",
+    ]
+    assert "--precision {auto,32,bf16,16}" in said
+    assert "Numbers such as 0,1,2. (default: 0)" in said
+    for unsaid in ("None", "False", "[]"):
+        assert unsaid not in said
+
+
+def test_values_of_options_reach_the_request(monkeypatch):
+    asked = []
+    monkeypatch.setattr(grid, "run_grid", lambda request, _: asked.append(request) or Nothing())
+    words = "-m hmil,abmil -d bracs --fold 0,2 --set lr=1e-4 --set gated=false --cache=ram --jobs 2"
+    assert ended_with("run", *words.split(), "--allow-leaks", "--cache-dir", "packed") == 0
+    (request,) = asked
+    assert request.methods == ["hmil", "abmil"]
+    assert (request.folds, request.seeds, request.jobs) == ([0, 2], [0], 2)
+    assert request.settings == {"lr": "1e-4", "gated": "false"}
+    assert (request.cache, request.precision, request.existing) == ("ram", "auto", "skip")
+    assert request.allow_leaks
+    assert request.options == DatasetOptions(cache=Path("packed"))
+
+
+class Nothing:
+    """The outcome of a grid in which nothing failed."""
+
+    failed = ()
+
+
+def ended_with(*words):
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return ended.value.code
 
 
 def test_a_plugin_adds_a_method_with_the_same_rights(tmp_path, capsys):

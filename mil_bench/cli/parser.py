@@ -1,0 +1,93 @@
+"""Reading the words of a command with the standard library alone, so that help is there at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NoReturn
+
+from mil_bench.errors import UnknownNameError, UsageError
+
+
+UNSAID: tuple[object, ...] = (None, False, "", [], argparse.SUPPRESS)  # defaults without a mention
+
+
+class Help(argparse.HelpFormatter):
+    """The help of the standard library; a default is shown where it says something."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        says = action.default not in UNSAID and "default" not in text
+        return f"{text} (default: %(default)s)" if says else text
+
+
+class Parser(argparse.ArgumentParser):
+    """The words of one command. Whatever is wrong with them is a ``UsageError``."""
+
+    def __init__(self, prog: str, summary: str, usage: str | None = None) -> None:
+        super().__init__(
+            prog=prog,
+            description=summary,
+            usage=usage,
+            formatter_class=Help,
+            allow_abbrev=False,
+        )
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The values of all options; a name that is no option is refused before anything else."""
+        for word in words:
+            name = word.partition("=")[0]
+            if name.startswith("--") and name not in self._option_string_actions:
+                hint = f"`{self.prog} --help` shows all."
+                raise UnknownNameError("option", name, self._option_string_actions, hint)
+        return self.parse_args(words)
+
+    def error(self, message: str) -> NoReturn:
+        """Called by the standard library."""
+        raise UsageError(f"{message}; see `{self.prog} --help`.")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What help says about a command, and the ``module:function`` that is imported to obey it.
+
+    The function gets a :class:`Parser` without options and the words after the command's name, and
+    returns an exit code.
+    """
+
+    summary: str
+    target: str
+
+
+def dispatch(parser: Parser, commands: Mapping[str, Command], words: Sequence[str]) -> int:
+    """Hand the words after a command's name to that command; help if there are none."""
+    listing = parser.add_argument_group("commands")
+    for name, command in commands.items():
+        listing.add_argument(name, help=command.summary)
+    if not words or words[0] in ("-h", "--help"):
+        parser.print_help()
+        return 0
+    name, *rest = words
+    if name not in commands:
+        options = parser._option_string_actions
+        kind, known = ("option", [*options]) if name.startswith("-") else ("command", [*commands])
+        raise UnknownNameError(kind, name, known, f"`{parser.prog} --help` shows all.")
+    module, _, function = commands[name].target.partition(":")
+    obey: Callable[[Parser, Sequence[str]], int] = getattr(import_module(module), function)
+    return obey(Parser(f"{parser.prog} {name}", commands[name].summary), rest)
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number from ``low``."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low}")
+        return int(text)
+
+    return number
