@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from mil_bench.errors import UnknownNameError, UsageError
 
-
 UNSAID: tuple[object, ...] = (None, False, "", [], argparse.SUPPRESS)  # defaults without a mention
 
 
