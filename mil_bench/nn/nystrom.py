@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.nn.depthwise import depthwise
 from mil_bench.nn.dropout import Dropout
 from mil_bench.nn.landmarks import Layout, log_counts
 from mil_bench.nn.newton import inverse_times, projection_times
@@ -149,9 +150,13 @@ class NystromAttention(nn.Module):
         return Kernel(a * (weight / weight.T) * root[:, None, None], root[:, None, None], weight)
 
     def softmax(self, q: Tensor, k: Tensor, count: int) -> Tensor:
-        """``(b, l, d)`` and ``(b, s, d)`` -> weights ``(b, l, s)``; ``count`` of the first key."""
-        scores = torch.baddbmm(log_counts(count, k), q, k.mT, alpha=q.shape[-1] ** -0.5)
-        return scores.softmax(-1)
+        """``(b, l, d)`` and ``(b, s, d)`` -> weights ``(b, l, s)``; ``count`` of the first key.
+
+        The logarithm of the count is one more feature of the keys.
+        """
+        q = F.pad(q * q.shape[-1] ** -0.5, (0, 1), value=1.0)
+        k = torch.cat([k, log_counts(count, k).view(1, -1, 1).expand(len(k), -1, 1)], 2)
+        return torch.bmm(q, k.mT).softmax(-1)
 
     def split(self, x: Tensor) -> Tensor:
         """``(g, n, dim)`` -> ``(g * heads, n, dim / heads)``."""
@@ -162,14 +167,9 @@ class NystromAttention(nn.Module):
         return x.unflatten(0, (g, self.heads)).transpose(1, 2).flatten(2)
 
     def convolve(self, v: Tensor) -> Tensor:
-        """Depthwise convolution of the values along every sequence, ``(g, n, dim)`` unchanged.
-
-        One channel per column, in the layout of the tokens.
-        """
+        """Convolution of the values along every sequence, ``(g, n, dim)`` unchanged."""
         taps = self.residual.weight.repeat_interleave(v.shape[-1] // self.heads, 0)
-        image = v.mT.unsqueeze(3).contiguous(memory_format=torch.channels_last)
-        rows = F.conv2d(image, taps, padding=self.residual.padding, groups=len(taps))
-        return rows.squeeze(3).mT
+        return depthwise(v.unsqueeze(2), taps).squeeze(2)
 
     def nearest(self, n: int) -> Tensor:
         """``(heads, n)``: the weights of the values in the first token's convolution."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mil_bench.nn.depthwise import depthwise
 from mil_bench.nn.sequences import equal_runs, pack
 
 
@@ -33,9 +34,8 @@ class PPEG(nn.Module):
         for one in equal_runs(x, sizes):
             token, patches = one.split_with_sizes([1, one.shape[1] - 1], 1)
             side = isqrt(patches.shape[1])
-            grid = patches.mT.unflatten(2, (side, side))
-            grid = F.conv2d(grid, weight, bias, padding=3, groups=len(weight))
-            runs.append(torch.cat([token, grid.flatten(2).mT], 1))
+            grid = depthwise(patches.unflatten(1, (side, side)), weight) + bias
+            runs.append(torch.cat([token, grid.flatten(1, 2)], 1))
         return pack(runs)
 
     def kernel(self) -> tuple[Tensor, Tensor]:
