@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.nn import functional as F
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from mil_bench.spec import Precision
 from mil_bench.training.precision import feature_type
 
-GEMM = (3000, 1024, 512)  # a bag of 3,000 patches through the first layer
-STREAM_BYTES = 2**28  # larger than any cache
+ROWS: Final = {"cpu": 3000, "cuda": 2**17}  # patches through a layer 1024 -> 512
+STREAM_BYTES: Final = {"cpu": 2**28, "cuda": 2**32}  # larger than any cache, longer than a launch
 REPEATS = 5
 
 
@@ -32,16 +32,16 @@ class Machine:
     def __init__(self, precisions: Sequence[Precision], threads: int, device: str = "cpu") -> None:
         torch.set_num_threads(threads)
         self.device, self.precisions = torch.device(device), precisions
-        self.stream = torch.ones(STREAM_BYTES // 4, device=self.device)
+        self.stream = torch.ones(STREAM_BYTES[device] // 4, device=self.device)
 
     def rates(self) -> Rates:
         """Rates now."""
         seconds = self._fastest(self.stream.sum)
-        return Rates({p: self.flop_rate(p) for p in self.precisions}, STREAM_BYTES / seconds)
+        return Rates({p: self.flop_rate(p) for p in self.precisions}, self.stream.nbytes / seconds)
 
     def flop_rate(self, precision: Precision) -> float:
         """FLOP/s of a large matrix product with the better of PyTorch's and oneDNN's kernels."""
-        rows, inner, columns = GEMM
+        rows, inner, columns = ROWS[self.device.type], 1024, 512
         dtype = feature_type(precision)
         x = torch.randn(rows, inner, device=self.device, dtype=dtype)
         w = torch.randn(columns, inner, device=self.device, dtype=dtype)

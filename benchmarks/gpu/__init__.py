@@ -1,0 +1,1 @@
+"""Everything worth measuring on a GPU, in one call: ``python -m benchmarks.gpu``."""

@@ -1,0 +1,90 @@
+"""Measure training on a GPU: epochs, floor, kernels, waits, profile, compilation, graphs.
+
+python -m benchmarks.gpu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Final, cast
+
+import torch
+import typer
+
+from benchmarks.command import chosen, run
+from benchmarks.contestants import OURS, Entry
+from benchmarks.gpu.cohort import repeated_cohort
+from benchmarks.gpu.counting import step_counts, write_profile
+from benchmarks.gpu.epochs import compiled_row, epochs_row
+from benchmarks.gpu.graph import graph_row
+from benchmarks.gpu.table import print_gpu
+from benchmarks.machine import Machine
+from benchmarks.plain import BUILDERS
+from benchmarks.results import Row, keep, results_path
+from benchmarks.workloads import WORKLOADS
+from mil_bench.cli.parse import numbers
+from mil_bench.errors import RunError
+from mil_bench.spec import Precision
+from mil_bench.training.seeding import make_deterministic
+
+BAGS: Final = {"W1": 437, "W2": 2048, "W3": 200}  # an epoch; W1 as in performance.md
+COUNTED: Final = (1, 4, 16)  # bags per step whose kernels are compared
+KEY: Final = ("workload", "method", "precision", "batch")
+
+
+def gpu(
+    workload: Annotated[str, typer.Option(help="Workloads.")] = "W1,W3",
+    method: Annotated[str, typer.Option(help="Methods.")] = "abmil,clam-mb,hmil",
+    precision: Annotated[str, typer.Option(help="32, bf16.")] = "32,bf16",
+    batch: Annotated[str, typer.Option(help="Bags per step.")] = "1,16",
+    rounds: Annotated[int, typer.Option(min=1, help="Epochs that are timed.")] = 5,
+    profiles: Annotated[Path, typer.Option(help="Folder of traces.")] = Path("gpu-profiles"),
+) -> None:
+    """Measure, print the table, keep the rows by hardware; traces go to ``profiles``."""
+    if not torch.cuda.is_available():
+        raise RunError(
+            "PyTorch finds no CUDA device; run this on a machine with an NVIDIA GPU and a CUDA "
+            "build of PyTorch."
+        )
+    device = torch.device("cuda")
+    make_deterministic(device)
+    rows = []
+    for place in chosen("workload", workload, BAGS):
+        for name in chosen("method", method, BUILDERS):
+            for arithmetic in chosen("precision", precision, ("32", "bf16")):
+                for bags in numbers("--batch", batch):
+                    entry = Entry(OURS, name, WORKLOADS[place], cast(Precision, arithmetic), bags)
+                    rows.append(everything(entry, BAGS[place], device, rounds, COUNTED, profiles))
+    keep(results_path("gpu", device), rows, KEY, device)
+    print_gpu(rows)
+
+
+def everything(
+    entry: Entry,
+    bags: int,
+    device: torch.device,
+    rounds: int,
+    counted: Sequence[int],
+    profiles: Path,
+) -> Row:
+    """All that is measured of ``entry`` on a cohort of ``bags`` bags."""
+    cohort = repeated_cohort(entry.workload, bags)
+    rates = Machine((entry.precision,), torch.get_num_threads(), device.type).rates()
+    write_profile(entry, device, profiles)
+    key = (entry.workload.name, entry.method, entry.precision, entry.batch)
+    return {
+        **dict(zip(KEY, key, strict=True)),
+        **epochs_row(entry, cohort, device, rounds, rates),
+        "counts": [
+            asdict(step_counts(replace(entry, batch=n), device))
+            for n in sorted({*counted, entry.batch})
+        ],
+        "compiled": compiled_row(entry, cohort, device, rounds),
+        "graph": graph_row(entry, cohort, device),
+    }
+
+
+if __name__ == "__main__":
+    run(gpu)

@@ -1,0 +1,76 @@
+"""Time and memory of one training step on a bag of N patches, N = 1k to 64k.
+
+python -m benchmarks.scaling --method abmil,hmil --precision bf16
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Final, cast
+
+import torch
+import typer
+
+from benchmarks.command import chosen, run
+from benchmarks.contestants import OURS, PLAIN, Entry
+from benchmarks.plain import BUILDERS
+from benchmarks.results import Row, keep, results_path
+from benchmarks.scaling_table import print_scaling
+from benchmarks.station import Lap, Station
+from benchmarks.worker import Worker
+from benchmarks.workloads import WORKLOADS, Workload
+from mil_bench.cli.parse import numbers
+from mil_bench.spec import Precision
+
+DIM: Final = WORKLOADS["W1"].dim
+SIZES: Final = "1024,2048,4096,8192,16384,32768,65536"
+KEY: Final = ("contestant", "method", "precision", "threads", "size")
+
+
+def scaling(
+    method: Annotated[str, typer.Option(help="Methods.")] = "mean,max,abmil,clam-mb,hmil",
+    precision: Annotated[str, typer.Option(help="32 or bf16.")] = "32",
+    contestant: Annotated[str, typer.Option(help="ours, plain.")] = OURS,
+    sizes: Annotated[str, typer.Option(help="Patches per bag.")] = SIZES,
+    steps: Annotated[int, typer.Option(min=1, help="Per size, after one to warm up.")] = 5,
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Measure, print tables and exponents, keep the rows by hardware."""
+    precisions = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
+    bags = numbers("--sizes", sizes)
+    rows = []
+    for who in chosen("contestant", contestant, (OURS, PLAIN)):
+        for arithmetic in precisions if who == OURS else ("32",):
+            for name in chosen("method", method, BUILDERS):
+                for size in bags:
+                    entry = Entry(who, name, one_bag(size), arithmetic)
+                    key = dict(zip(KEY, (who, name, arithmetic, threads, size), strict=True))
+                    rows.append({**key, **steps_row(step_laps(entry, steps, threads))})
+    cpu = torch.device("cpu")
+    keep(results_path("scaling", cpu), rows, KEY, cpu)
+    print_scaling(rows)
+
+
+def one_bag(size: int) -> Workload:
+    """A workload that is a single bag of ``size`` patches."""
+    return Workload(f"N{size}", "one bag", DIM, size, size, train=1, batch=1)
+
+
+def step_laps(entry: Entry, steps: int, threads: int) -> list[Lap]:
+    """``steps`` steps in a fresh process, where no earlier size has left memory behind."""
+    with Worker(partial(Station, entry, threads), threads) as worker:
+        laps = [worker.call("lap", "train", number) for number in range(steps + 1)]
+    return laps[1:]
+
+
+def steps_row(laps: Sequence[Lap]) -> Row:
+    """What is kept of the laps."""
+    return {
+        "seconds": [lap.seconds for lap in laps],
+        "peak_mb": max(lap.peak_mb for lap in laps),
+    }
+
+
+if __name__ == "__main__":
+    run(scaling)
