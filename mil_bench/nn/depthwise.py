@@ -8,37 +8,48 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn.grad import conv2d_weight
+
+from mil_bench.nn.casting import as_written, full_precision
 
 
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
     """``(g, height, width, c)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``x``.
 
-    Zero padded. In both directions the images are dense in memory with the channels last: oneDNN
-    is several times slower on views of other rows, and in the channels-first layout its float32
-    gradient of a ``(33, 1)`` filter is wrong by some per cent at every length ``15 i + 1`` from 46
-    on (torch 2.15 on CPU).
+    Zero padded, in float32 or more. In both directions the images are dense in memory with the
+    channels last: oneDNN is several times slower on views of other rows, and in the channels-first
+    layout its float32 gradient of a ``(33, 1)`` filter is wrong by some per cent at every length
+    ``15 i + 1`` from 46 on (torch 2.15 on CPU).
     """
-    result: Tensor = _Depthwise.apply(x, taps)
+    with as_written(x):
+        result: Tensor = _Depthwise.apply(full_precision(x), taps)
     return result
 
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, taps: Tensor) -> Tensor:
-        image, padding = _image(x), (taps.shape[2] // 2, taps.shape[3] // 2)
+        image = _image(x)
         ctx.save_for_backward(image, taps)
-        return F.conv2d(image, taps, padding=padding, groups=len(taps)).permute(0, 2, 3, 1)
+        return _convolve(image, taps).permute(0, 2, 3, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         image, taps = ctx.saved_tensors
         grad = _image(grad)
-        padding, groups = (taps.shape[2] // 2, taps.shape[3] // 2), len(taps)
-        to_image = conv2d_input(image.shape, taps, grad, padding=padding, groups=groups)
-        to_taps = conv2d_weight(image, taps.shape, grad, padding=padding, groups=groups)
+        # With odd filters the transposed convolution is one with the filters turned around.
+        to_image = _convolve(grad, taps.flip(2, 3))
+        to_taps = conv2d_weight(image, taps.shape, grad, padding=_reach(taps), groups=len(taps))
         return to_image.permute(0, 2, 3, 1), to_taps
+
+
+def _convolve(image: Tensor, taps: Tensor) -> Tensor:
+    return F.conv2d(image, taps, padding=_reach(taps), groups=len(taps))
+
+
+def _reach(taps: Tensor) -> tuple[int, int]:
+    return taps.shape[2] // 2, taps.shape[3] // 2
 
 
 def _image(x: Tensor) -> Tensor:
