@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mil_bench.methods.hmil.config import HMILConfig
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.dense import Linear, Projection
 
 
 class FeatureChain(nn.Module):
@@ -35,7 +35,7 @@ class FeatureChain(nn.Module):
                 self.steps[level] = nn.Identity()
             else:
                 self.steps[level] = (
-                    nn.Linear(dim, config.fine_dim)
+                    Linear(dim, config.fine_dim)
                     if after_stem
                     else _reembedding(dim, config.embed_dim, config.fine_dim)
                 )
@@ -52,4 +52,4 @@ class FeatureChain(nn.Module):
 
 
 def _reembedding(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
-    return nn.Sequential(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
+    return nn.Sequential(Projection(in_dim, hidden_dim), Linear(hidden_dim, out_dim))

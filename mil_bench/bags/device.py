@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mil_bench.bags.allocate import host_empty, on_cache_line
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.convert import Conversion
 from mil_bench.bags.placement import Home
 from mil_bench.bags.resident import ResidentFeatures
+from mil_bench.bags.rows import roomy_empty
 from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
 
@@ -25,7 +27,7 @@ class DeviceBags:
     ``home`` says where features are between two uses (see :mod:`mil_bench.bags.placement`):
     ``none`` reads the store's memory map every time, ``ram`` and ``gpu`` keep what the model is
     given. On the host a batch of one whole bag is a view of its home wherever nothing has to be
-    converted, without a copy: features of a batch are read-only. To a GPU, bags travel through
+    converted and it begins on a cache line: features of a batch are read-only. To a GPU, bags travel through
     pinned memory without blocking the host, in the narrower of the two types; they are converted
     there. No step waits for the device.
     """
@@ -107,12 +109,12 @@ class DeviceBags:
             rows = source[torch.cat(index) if not source.is_cuda else self._send(torch.cat(index))]
         else:
             parts = [source[start : start + n] for start, n, _ in spans]
-            rows = parts[0] if len(parts) == 1 else torch.cat(parts)
+            rows = parts[0] if len(parts) == 1 else _joined(parts)
         return self._send(rows)
 
     def _converted(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
         """Chosen rows of the memory map, converted on the way into one tensor on the host."""
-        out = torch.empty((sum(sizes), self.dim), dtype=self.dtype)
+        out = roomy_empty(sum(sizes), self.dim, self.dtype, torch.device("cpu"))
         for span, part in zip(spans, out.split_with_sizes(sizes), strict=True):
             self._conversion.into(self._stored_rows(span), part)
         return out
@@ -146,6 +148,12 @@ def _spans(
     subsets: Sequence[Tensor | None],
 ) -> list[Span]:
     return [(*rows[slide], subset) for slide, subset in zip(slide_ids, subsets, strict=True)]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    one = parts[0]
+    rows = roomy_empty(sum(len(part) for part in parts), one.shape[1], one.dtype, one.device)
+    return torch.cat(list(parts), out=rows)
 
 
 def _shared(array: object) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from mil_bench.bags.rows import roomy_empty, rows_of, whole
 from mil_bench.nn.casting import as_written, compute_dtype, full_precision
 from mil_bench.nn.dropout import KeepMask
 
@@ -71,7 +72,7 @@ class _Scores(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         h = h.to(dtype)
-        hidden = F.linear(h, weight.to(dtype), bias.to(dtype))
+        hidden = F.linear(whole(h), weight.to(dtype), bias.to(dtype))[: len(h)]
         value, *gate = hidden.split(w.shape[1], 1)
         value.tanh_()
         for gate_ in gate:
@@ -91,15 +92,17 @@ class _Scores(torch.autograd.Function):
         inner = (grad @ (w * scale)).to(hidden.dtype)
         if ctx.kept:
             inner.mul_(ctx.kept.mask)
-        to_hidden = torch.empty_like(hidden)
+        to_hidden = roomy_empty(*hidden.shape, hidden.dtype, hidden.device)
         value, *gate = hidden.split(width, 1)
         to_value, *to_gate = to_hidden.split(width, 1)
         for one, to_one in zip(gate, to_gate, strict=True):
             torch.ops.aten.sigmoid_backward(inner * value, one, grad_input=to_one)
             inner.mul_(one)
         torch.ops.aten.tanh_backward(inner, value, grad_input=to_value)
-        to_h = to_hidden @ weight.to(hidden.dtype) if ctx.needs_input_grad[0] else None
-        to_weight = (to_hidden.T @ h).to(weight.dtype)
+        rows, to_h = rows_of(to_hidden, h), None
+        if ctx.needs_input_grad[0]:
+            to_h = (rows @ weight.to(rows.dtype))[: len(h)]
+        to_weight = (rows.T @ whole(h)).to(weight.dtype)
         to_bias = to_hidden.sum(0).to(weight.dtype)
         return to_h, to_weight, to_bias, to_w, grad.sum(0), None, None
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mil_bench.nn.blocks import block_matmul
-from mil_bench.nn.casting import full_precision
+from mil_bench.nn.blocks import BlockProducts
+from mil_bench.nn.casting import as_written, full_precision
 
 
 def segment_sum(x: Tensor, offsets: Tensor) -> Tensor:
@@ -41,14 +41,14 @@ def segment_softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
 def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[int]) -> Tensor:
     """``(sum N, K)`` and ``(sum N, D)`` -> ``(B, K, D)``: ``weights^T x`` within each bag.
 
-    On a CPU one product per bag; elsewhere a number of kernels that does not depend on the bags
-    (:mod:`mil_bench.nn.blocks`). The result has the type of ``x``.
+    The result has the type of ``x``.
     """
     weights = weights.to(x.dtype)
-    if x.device.type == "cpu":
-        pooled: Tensor = _BagProducts.apply(weights, x, tuple(sizes))
-        return pooled
-    return block_matmul(weights, x, segment, sizes)
+    if len(sizes) == 1:
+        return (weights.T @ x).unsqueeze(0)
+    with as_written(x):
+        pooled: Tensor = BlockProducts.apply(weights, x, segment, tuple(sizes))
+    return pooled
 
 
 class _SegmentSoftmax(torch.autograd.Function):
@@ -70,34 +70,3 @@ class _SegmentSoftmax(torch.autograd.Function):
         weights, segment, offsets = ctx.saved_tensors
         grad = grad * weights
         return grad - weights * segment_sum(grad, offsets)[segment], None, None
-
-
-class _BagProducts(torch.autograd.Function):
-    """``weights^T x`` bag by bag; the gradients are written straight into their packed place."""
-
-    @staticmethod
-    def forward(ctx: Any, weights: Tensor, x: Tensor, sizes: tuple[int, ...]) -> Tensor:
-        ctx.sizes = sizes
-        ctx.save_for_backward(weights, x)
-        pooled = x.new_empty(len(sizes), weights.shape[1], x.shape[1])
-        for out, w, rows in zip(pooled, weights.split(sizes), x.split(sizes), strict=True):
-            torch.mm(w.T, rows, out=out)
-        return pooled
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        weights, x = ctx.saved_tensors
-        to_weights = torch.empty_like(weights) if ctx.needs_input_grad[0] else None
-        to_x = torch.empty_like(x) if ctx.needs_input_grad[1] else None
-        if to_weights is not None:
-            for out, rows, one in zip(
-                to_weights.split(ctx.sizes), x.split(ctx.sizes), grad, strict=True
-            ):
-                torch.mm(rows, one.T, out=out)
-        if to_x is not None:
-            for out, w, one in zip(
-                to_x.split(ctx.sizes), weights.split(ctx.sizes), grad, strict=True
-            ):
-                torch.mm(w, one, out=out)
-        return to_weights, to_x, None

@@ -1,0 +1,80 @@
+"""Linear layers over instances that keep nothing but their input and their output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from mil_bench.bags.rows import roomy_empty, rows_of, whole
+from mil_bench.nn.casting import as_written, compute_dtype
+from mil_bench.nn.dropout import KeepMask
+
+
+class Linear(nn.Linear):
+    """As :class:`torch.nn.Linear` with a bias, on ``(N, in_dim)``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
+        return _dense(x, self)
+
+
+class Projection(nn.Sequential):
+    """``dropout(relu(W x + b))``, the first layer of most MIL methods.
+
+    Parameters are those of ``Sequential(Linear, ReLU)``. The backward pass needs only where the
+    output is positive, because a dropped entry and a negative one both pass no gradient.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, dropout: float = 0.0) -> None:
+        super().__init__(nn.Linear(in_dim, out_dim), nn.ReLU())
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
+        return _dense(x, self[0], relu=True, p=self.dropout if self.training else 0.0)
+
+
+def _dense(x: Tensor, layer: nn.Linear, relu: bool = False, p: float = 0.0) -> Tensor:
+    dtype = compute_dtype(x)
+    with as_written(x):
+        y: Tensor = _Dense.apply(x, layer.weight, layer.bias, relu, p, dtype)
+    return y
+
+
+class _Dense(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, relu: bool, p: float, dtype: torch.dtype
+    ) -> Tensor:
+        kept = KeepMask((len(x), len(weight)), 1 - p, x.device) if p else None
+        ctx.relu, ctx.scale = relu, kept.scale if kept else 1.0
+        x = x.to(dtype)
+        # relu(c x) = c relu(x) for c > 0: the scale of dropout goes into the weights.
+        w, b = (weight * ctx.scale, bias * ctx.scale) if kept else (weight, bias)
+        y = F.linear(whole(x), w.to(dtype), b.to(dtype))[: len(x)]
+        if relu:
+            y.relu_()
+        if kept:
+            y.mul_(kept.mask)
+        ctx.save_for_backward(x, weight, y if relu else None)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, y = ctx.saved_tensors
+        if y is not None:
+            to_y = roomy_empty(*y.shape, y.dtype, y.device)
+            torch.ops.aten.threshold_backward(grad, y, 0, grad_input=to_y)
+        else:
+            to_y = grad
+        rows, to_x = rows_of(to_y, x), None
+        if ctx.needs_input_grad[0]:
+            to_x = (rows @ (weight * ctx.scale).to(rows.dtype))[: len(x)]
+        to_weight = (rows.T @ whole(x)).to(weight.dtype).mul_(ctx.scale)
+        to_bias = to_y.sum(0).to(weight.dtype).mul_(ctx.scale)
+        return to_x, to_weight, to_bias, None, None, None
