@@ -21,6 +21,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
+_ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
+
+
 def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
     """``K (b, r, r)``, ``X (b, r, c)`` -> ``P X`` with ``K^T P = Z / sqrt(c)``.
 
@@ -37,6 +40,8 @@ def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
 
 
 class _Iteration(Function):
+    """``w`` and ``u`` are saved of every step but the last, where ``w`` only meets blocks."""
+
     @staticmethod
     def forward(ctx: Any, k: Tensor, x: Tensor, iterations: int, project: bool) -> Tensor:
         w = torch.bmm(k, k.mT)
@@ -47,8 +52,8 @@ class _Iteration(Function):
             if not project:
                 t = torch.baddbmm(x, w, x, beta=-3.5)
                 blocks += [x, t]
-                x = torch.baddbmm(x - t * (2.75 / 3.375), u, t, beta=0.84375, alpha=-0.25)
-            w = torch.baddbmm(w - u * (2.75 / 3.375), u, u, beta=0.84375, alpha=-0.25)
+                x = x.sub(t, alpha=_TWO / _ONE).baddbmm_(u, t, beta=_ONE, alpha=-0.25)
+            w = w.sub(u, alpha=_TWO / _ONE).baddbmm_(u, u, beta=_ONE, alpha=-0.25)
         if project:
             blocks.append(x)
             x = torch.bmm(w, x)
@@ -56,18 +61,19 @@ class _Iteration(Function):
         s = torch.bmm(w, t)
         ctx.save_for_backward(k, w, x, t, s, *matrices, *blocks)
         ctx.steps, ctx.project = iterations - 1, project
-        return torch.baddbmm(x * 0.84375 - t * 0.6875 + s * 0.875, w, s, alpha=-0.25)
+        y = x.mul(_ONE).sub_(t, alpha=_TWO).add_(s, alpha=0.875)
+        return y.baddbmm_(w, s, alpha=-0.25)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """Gradients of symmetric matrices are ``half + half^T``."""
         k, w, x, t, s, *saved = ctx.saved_tensors
         matrices, blocks = saved[: 2 * ctx.steps], saved[2 * ctx.steps :]
-        # Every symmetric gradient is h + h^T of a half-gradient h.
         g = g * -0.25
         gs = torch.baddbmm(g, w, g, beta=-3.5)
         gt = torch.baddbmm(g, w, gs, beta=2.75)
-        gx = torch.baddbmm(torch.add(g * -3.375, gt, alpha=-3.5), w, gt)
+        gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
         half = torch.bmm(g, s.mT).baddbmm_(gs, t.mT).baddbmm_(gt, x.mT)
         if ctx.project:
             half.baddbmm_(gx, blocks.pop().mT)
@@ -75,16 +81,16 @@ class _Iteration(Function):
         gw = (half + half.mT).mul_(0.5)
         for _ in range(ctx.steps):
             u, w = matrices.pop(), matrices.pop()
-            half = torch.baddbmm(gw, gw, u, beta=-0.34375, alpha=-0.25)
+            half = torch.baddbmm(gw, gw, u, beta=-_TWO / 2, alpha=-0.25)
             if not ctx.project:
                 t, x = blocks.pop(), blocks.pop()
                 g = gx * -0.25
                 gt = torch.baddbmm(g, u, g, beta=2.75)
-                gx = torch.baddbmm(torch.add(g * -3.375, gt, alpha=-3.5), w, gt)
+                gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
                 half.baddbmm_(g, t.mT, alpha=0.5)
             gu = half + half.mT
-            half = torch.baddbmm(gu, gu, w, beta=-1.75).add_(gw, alpha=0.421875)
+            half = gw.mul_(_ONE / 2).sub_(gu, alpha=1.75).baddbmm_(gu, w)
             if not ctx.project:
                 half.baddbmm_(gt, x.mT, alpha=0.5)
             gw = half + half.mT
-        return 2 * torch.bmm(gw, k), gx, None, None
+        return torch.bmm(gw, k).mul_(2), gx, None, None
