@@ -27,9 +27,9 @@ class DeviceBags:
     ``home`` says where features are between two uses (see :mod:`mil_bench.bags.placement`):
     ``none`` reads the store's memory map every time, ``ram`` and ``gpu`` keep what the model is
     given. On the host a batch of one whole bag is a view of its home wherever nothing has to be
-    converted and it begins on a cache line: features of a batch are read-only. To a GPU, bags travel through
-    pinned memory without blocking the host, in the narrower of the two types; they are converted
-    there. No step waits for the device.
+    converted and it begins on a cache line: features of a batch are read-only. To a GPU, bags
+    travel through pinned memory without blocking the host, in the narrower of the two types; they
+    are converted there. No step waits for the device.
     """
 
     def __init__(
@@ -101,20 +101,24 @@ class DeviceBags:
 
     def _pack(self, source: Tensor, spans: Sequence[Span]) -> Tensor:
         """Chosen rows of ``source`` on the device, as few copies and kernels as there can be."""
-        if any(subset is not None for _, _, subset in spans):
-            index = [
-                torch.arange(start, start + n) if subset is None else subset + start
-                for start, n, subset in spans
-            ]
-            rows = source[torch.cat(index) if not source.is_cuda else self._send(torch.cat(index))]
-        else:
-            parts = [source[start : start + n] for start, n, _ in spans]
-            rows = parts[0] if len(parts) == 1 else _joined(parts)
+        parts = [source[start : start + n] for start, n, _ in spans]
+        if all(subset is None for _, _, subset in spans):
+            if len(parts) == 1 and on_cache_line(parts[0]):
+                return self._send(parts[0])
+            rows = _memory([len(part) for part in parts], source)
+            return self._send(torch.cat(parts, out=rows))
+        index = [
+            torch.arange(start, start + n) if subset is None else subset + start
+            for start, n, subset in spans
+        ]
+        chosen = torch.cat(index)
+        rows = _memory([len(part) for part in index], source)
+        torch.index_select(source, 0, self._send(chosen) if source.is_cuda else chosen, out=rows)
         return self._send(rows)
 
     def _converted(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
         """Chosen rows of the memory map, converted on the way into one tensor on the host."""
-        out = roomy_empty(sum(sizes), self.dim, self.dtype, torch.device("cpu"))
+        out = _memory(sizes, self._features, self.dtype)
         for span, part in zip(spans, out.split_with_sizes(sizes), strict=True):
             self._conversion.into(self._stored_rows(span), part)
         return out
@@ -150,10 +154,18 @@ def _spans(
     return [(*rows[slide], subset) for slide, subset in zip(slide_ids, subsets, strict=True)]
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    one = parts[0]
-    rows = roomy_empty(sum(len(part) for part in parts), one.shape[1], one.dtype, one.device)
-    return torch.cat(list(parts), out=rows)
+def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """``(sum N, D)`` for bags of ``sizes`` in the type of ``like``, or ``dtype``, on its device.
+
+    One bag alone has as many rows as it has where it is a view, so that a product over it rounds
+    in the same way wherever it comes from.
+    """
+    rows, dim, dtype = sum(sizes), like.shape[1], dtype or like.dtype
+    if len(sizes) > 1:
+        return roomy_empty(rows, dim, dtype, like.device)
+    if like.is_cuda:
+        return torch.empty((rows, dim), dtype=dtype, device=like.device)
+    return host_empty((rows, dim), dtype)
 
 
 def _shared(array: object) -> Tensor:

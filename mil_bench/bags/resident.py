@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from mil_bench.bags.allocate import host_empty
 from mil_bench.bags.convert import Conversion
 
 
@@ -34,8 +35,12 @@ class ResidentFeatures:
         for bag, (_, length) in spans.items():
             self.spans[bag] = (end, length)
             end += length
-        shape = (end, stored.shape[1])
-        self.tensor = torch.empty(shape, dtype=conversion.dtype, device=device, pin_memory=pinned)
+        shape, dtype = (end, stored.shape[1]), conversion.dtype
+        self.tensor = (
+            torch.empty(shape, dtype=dtype, device=device, pin_memory=pinned)
+            if pinned or device.type == "cuda"
+            else host_empty(shape, dtype)
+        )
         self._filled: set[str] = set()
 
     def holds(self, bags: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +94,7 @@ class Cache:
             **record.model_dump(include={"unit", "anchor", "patch_size", "encoder", "writer"}),
         )
 
-    def store(self, slides: Mapping[str, BagSource]) -> BagStore:
+    def store(self, slides: Iterable[str]) -> BagStore:
         """The bags of ``slides`` alone; the digest does not depend on what else is cached."""
         bags = {slide: self.index.bags[slide] for slide in slides}
         return BagStore(

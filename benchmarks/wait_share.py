@@ -1,0 +1,90 @@
+"""The share of a training epoch that the loop waits for bags of a packed cache."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from benchmarks.contestants import OURS, Entry
+from benchmarks.contestants.ours import Ours, make_method, make_trainer
+from benchmarks.layouts import open_packed, pack
+from benchmarks.results import Row
+from benchmarks.table import Table
+from benchmarks.workloads import WORKLOADS, Cohort, make_cohort
+from mil_bench.bags.device import DeviceBags
+from mil_bench.bags.placement import Home
+from mil_bench.training.loop import Trainer
+from mil_bench.training.precision import feature_type
+from mil_bench.training.seeding import SETUP, seed_everything
+
+CPU = torch.device("cpu")
+HOMES: tuple[Home, ...] = ("none", "ram")
+TARGET = 0.03  # of an epoch
+WAIT_KEY = ("workload", "stored", "home", "precision", "threads")
+
+
+def wait_rows(workload: str, epochs: int, threads: int, folder: Path | None) -> list[Row]:
+    """Gated ABMIL on ``workload`` at 32 and bf16, from float32 and float16 files, by home."""
+    Ours.prepare()
+    torch.set_num_threads(threads)
+    made = make_cohort(WORKLOADS[workload])
+    rows = []
+    for stored in (np.float32, np.float16):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            bags = {slide: made.store.bag(slide).astype(stored) for slide in made.train}
+            cohort = replace(made, store=open_packed(pack(bags, Path(place) / "packed")))
+            for precision in ("32", "bf16"):
+                entry = Entry(OURS, "abmil", WORKLOADS[workload], precision)
+                for home in HOMES:
+                    key = {"workload": workload, "stored": np.dtype(stored).name, "home": home}
+                    key |= {"precision": precision, "threads": threads}
+                    rows.append({**key, **measure(trainer_of(entry, cohort, home), epochs)})
+    return rows
+
+
+def trainer_of(entry: Entry, cohort: Cohort, home: Home) -> Trainer:
+    """The harness's trainer on bags at ``home``."""
+    bags = DeviceBags(cohort.store, CPU, dtype=feature_type(entry.precision), home=home)
+    seed_everything(entry.seed, SETUP)
+    return make_trainer(entry, cohort, bags, make_method(entry, cohort.store.dim))
+
+
+def measure(trainer: Trainer, epochs: int) -> Row:
+    """Seconds of every epoch and how many of them were waited, after one that fills the caches."""
+    row: Row = {"seconds": [], "waited": []}
+    trainer.method.train()
+    for epoch in range(1, epochs + 2):
+        seed_everything(0, epoch)
+        start = time.perf_counter()
+        trainer.train_epoch(epoch)
+        if epoch > 1:
+            row["seconds"].append(time.perf_counter() - start)
+            row["waited"].append(trainer.wait_seconds)
+    return row
+
+
+def print_waits(rows: Sequence[Row]) -> None:
+    """Milliseconds of an epoch, and the share of it that was waited."""
+    lines = []
+    for row in rows:
+        shares = [w / s for w, s in zip(row["waited"], row["seconds"], strict=True)]
+        name = f"{row['workload']}, {row['stored']} file, precision {row['precision']}"
+        spread = f"{100 * min(shares):.2f} - {100 * max(shares):.2f}"
+        epoch = f"{1000 * median(row['seconds']):.0f}"
+        lines.append(
+            (f"{name}, --cache {row['home']}", epoch, f"{100 * median(shares):.2f}", spread)
+        )
+    print(
+        Table(
+            f"waiting for bags in an epoch of gated ABMIL (aim: under {TARGET:.0%})",
+            ("", "epoch ms", "waited %", "spread %"),
+            lines,
+        )
+    )
