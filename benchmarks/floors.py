@@ -59,4 +59,4 @@ def bag_flops(method: str, dim: int, size: int, mode: Mode) -> int:
         else:
             with torch.inference_mode():
                 model.eval()(x)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

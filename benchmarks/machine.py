@@ -46,7 +46,7 @@ class Machine:
         x = torch.randn(rows, inner, device=self.device, dtype=dtype)
         w = torch.randn(columns, inner, device=self.device, dtype=dtype)
         kernels: list[Callable[[], Any]] = [lambda: F.linear(x, w)]
-        if self.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if self.device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             product = torch.ops.mkldnn._linear_pointwise
             kernels.append(lambda: product(x, w, None, "none", [], ""))
         seconds = min(self._fastest(kernel) for kernel in kernels)

@@ -37,11 +37,12 @@ def scaling(
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Measure, print tables and exponents, keep the rows by hardware."""
-    precisions = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
+    wanted = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
+    plain: list[Precision] = ["32"]
     bags = numbers("--sizes", sizes)
     rows = []
     for who in chosen("contestant", contestant, (OURS, PLAIN)):
-        for arithmetic in precisions if who == OURS else ("32",):
+        for arithmetic in wanted if who == OURS else plain:
             for name in chosen("method", method, BUILDERS):
                 for size in bags:
                     entry = Entry(who, name, one_bag(size), arithmetic)

@@ -66,7 +66,7 @@ def _slope(values: dict[int, float]) -> str:
 
 
 def _milliseconds(row: Row) -> float:
-    return 1000 * median(row["seconds"])
+    return 1000 * float(median(row["seconds"]))
 
 
 def _memory(row: Row) -> float:

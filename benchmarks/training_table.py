@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from statistics import median
 from typing import Final
 
@@ -48,8 +47,10 @@ def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
 
 def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
     """A table per comparison, in the order of ``rows``."""
-    for group, members in groupby(rows, _group):
-        found = list(members)
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_group(row), []).append(row)
+    for group, found in groups.items():
         measured = [_line(row) for row in found if "skipped" not in row]
         notes = [f"{_who(row)}: skipped, {row['skipped']}" for row in found if "skipped" in row]
         yield Table(group, COLUMNS, measured, notes)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.store import BagStore
@@ -49,7 +49,8 @@ class Workload:
         """``(bags,)`` ascending bag sizes: the mid-quantiles of the distribution."""
         quantiles = (np.arange(bags) + 0.5) / bags
         if self.spread:
-            sizes = self.median * np.exp(self.spread * norm.ppf(quantiles))
+            normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
+            sizes = self.median * np.exp(self.spread * normal)
         else:
             sizes = self.smallest * (self.largest / self.smallest) ** quantiles
         return sizes.round().clip(self.smallest, self.largest).astype(np.int64)

@@ -54,10 +54,10 @@ class Padded(OneBag):
         """One epoch in random order."""
         torch.manual_seed(self.entry.seed + epoch)
         self.model.train()
-        order = torch.randperm(len(self.cohort.train)).split(self.entry.batch)
+        order = torch.randperm(len(self.cohort.train)).tolist()
         total = 0.0
-        for chunk in order:
-            slides = [self.cohort.train[i] for i in chunk.tolist()]
+        for start in range(0, len(order), self.entry.batch):
+            slides = [self.cohort.train[i] for i in order[start : start + self.entry.batch]]
             target = torch.tensor([self.labels[slide] for slide in slides])
             loss = F.cross_entropy(self.padded_logits(slides), target)
             total += loss.item()

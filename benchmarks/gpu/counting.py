@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.contestants import Entry
@@ -47,7 +46,7 @@ def count_kernels(epoch: Callable[[], None], device: torch.device) -> int:
         synchronize(device)
     events = profiler.events() or []
     if device.type == "cuda":
-        on_device = [event for event in events if event.device_type == DeviceType.CUDA]
+        on_device = [event for event in events if event.device_type.name == "CUDA"]
         return sum(not event.name.startswith(("Memcpy", "Memset")) for event in on_device)
     operators = [event for event in events if event.name.startswith("aten::")]
     return sum(

@@ -50,7 +50,7 @@ def fixed_step(ours: Ours) -> Callable[[], None]:
 
 def recorded(ours: Ours, gradients: Callable[[], None]) -> Callable[[], None]:
     """The same as one launch. Raises ``RuntimeError`` for what a graph cannot hold."""
-    stream = torch.cuda.Stream(ours.device)
+    stream = torch.cuda.Stream(ours.device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(ours.device))
     with torch.cuda.stream(stream):
         for _ in range(WARM):

@@ -24,21 +24,31 @@ class BranchOutput(NamedTuple):
     bags: Tensor
 
 
+class Scorer(nn.Module):
+    """A weight vector per class."""
+
+    def __init__(self, dim: int, n_classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, n_classes)
+
+    def forward(self, bags: Tensor) -> Tensor:
+        """``(K, D)`` -> ``(1, K)``."""
+        return ((bags * self.linear.weight).sum(1) + self.linear.bias)[None]
+
+
 class Branch(nn.Module):
     """Class-wise gated attention, a bag vector and a score per class."""
 
     def __init__(self, dim: int, hidden_dim: int, n_classes: int) -> None:
         super().__init__()
         self.attention = GatedAttention(dim, hidden_dim, n_classes, dropout=0.0)
-        self.classifier = nn.ModuleDict({"linear": nn.Linear(dim, n_classes)})
+        self.classifier = Scorer(dim, n_classes)
 
     def forward(self, h: Tensor) -> BranchOutput:
         """``(N, D)`` features of the level."""
         attention = F.softmax(torch.transpose(self.attention(h), 1, 0), dim=1)
         bags = torch.mm(attention, h)
-        linear = self.classifier["linear"]
-        logits = (bags * linear.weight).sum(1) + linear.bias
-        return BranchOutput(logits[None], attention, bags)
+        return BranchOutput(self.classifier(bags), attention, bags)
 
 
 class Net(nn.Module):
