@@ -20,6 +20,11 @@ def roomy_empty(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -
     return memory[:rows]
 
 
+def roomy_like(x: Tensor) -> Tensor:
+    """As :func:`roomy_empty`, of the shape, type and device of ``x``."""
+    return roomy_empty(len(x), x.shape[1], x.dtype, x.device)
+
+
 def whole(x: Tensor) -> Tensor:
     """All of the memory under ``(rows, dim)`` if it is of that kind, else ``x`` itself."""
     rows, dim = -(-len(x) // STEP) * STEP, x.shape[1]
@@ -34,8 +39,7 @@ def rows_of(grad: Tensor, x: Tensor) -> Tensor:
     if len(whole(x)) == len(x):
         return grad
     if len(whole(grad)) == len(grad):
-        copy = roomy_empty(*grad.shape, grad.dtype, grad.device)
-        return whole(copy.copy_(grad))
+        return whole(roomy_like(grad).copy_(grad))
     memory = whole(grad)
     memory[len(grad) :].zero_()
     return memory

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import roomy_empty, rows_of, whole
+from mil_bench.bags.rows import roomy_like, rows_of, whole
 from mil_bench.nn.casting import as_written, compute_dtype, full_precision
 from mil_bench.nn.dropout import KeepMask
 
@@ -73,7 +73,7 @@ class _Scores(torch.autograd.Function):
     ) -> Tensor:
         h = h.to(dtype)
         hidden = F.linear(whole(h), weight.to(dtype), bias.to(dtype))[: len(h)]
-        value, *gate = hidden.split(w.shape[1], 1)
+        value, *gate = torch.split(hidden, w.shape[1], 1)
         value.tanh_()
         for gate_ in gate:
             gate_.sigmoid_()
@@ -92,9 +92,9 @@ class _Scores(torch.autograd.Function):
         inner = (grad @ (w * scale)).to(hidden.dtype)
         if ctx.kept:
             inner.mul_(ctx.kept.mask)
-        to_hidden = roomy_empty(*hidden.shape, hidden.dtype, hidden.device)
-        value, *gate = hidden.split(width, 1)
-        to_value, *to_gate = to_hidden.split(width, 1)
+        to_hidden = roomy_like(hidden)
+        value, *gate = torch.split(hidden, width, 1)
+        to_value, *to_gate = torch.split(to_hidden, width, 1)
         for one, to_one in zip(gate, to_gate, strict=True):
             torch.ops.aten.sigmoid_backward(inner * value, one, grad_input=to_one)
             inner.mul_(one)
@@ -109,7 +109,7 @@ class _Scores(torch.autograd.Function):
 
 def _gated(hidden: Tensor, width: int, kept: KeepMask | None) -> Tensor:
     """``tanh * sigmoid * mask`` ``(N, width)`` in float32 or more, without the mask's scale."""
-    value, *gate = hidden.split(width, 1)
+    value, *gate = torch.split(hidden, width, 1)
     product = value * gate[0] if gate else value.clone()
     if kept:
         product.mul_(kept.mask)

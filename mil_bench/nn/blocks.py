@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import STEP, roomy_empty, whole
+from mil_bench.bags.rows import STEP, roomy_empty, roomy_like, whole
 
 
 class Blocks(NamedTuple):
@@ -66,10 +66,10 @@ class BlockProducts(torch.autograd.Function):
         to_weights = to_x = None
         if ctx.needs_input_grad[0]:
             products = _cut(x, len(bag)) @ slots.mT  # (blocks, STEP, slots * K)
-            products = products.flatten(0, 1)[: len(x)].unflatten(1, (mine.shape[1], -1))
+            products = products.flatten(0, 1)[: len(x)].view(*mine.shape, -1)
             to_weights = (products * mine.unsqueeze(2)).sum(1)
         if ctx.needs_input_grad[1]:
-            to_x = roomy_empty(*x.shape, x.dtype, x.device)
+            to_x = roomy_like(x)
             torch.bmm(spread, slots, out=_cut(to_x, len(bag)))
         return to_weights, to_x, None, None
 
@@ -87,7 +87,7 @@ def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:
     """``(blocks, STEP, slots * K)``: every weight in its row's slot, zeros elsewhere."""
     width = mine.shape[1] * weights.shape[1]
     spread = roomy_empty(len(weights), width, weights.dtype, weights.device)
-    torch.mul(weights.unsqueeze(1), mine.unsqueeze(2), out=spread.unflatten(1, (mine.shape[1], -1)))
+    torch.mul(weights.unsqueeze(1), mine.unsqueeze(2), out=spread.view(*mine.shape, -1))
     return _cut(spread, blocks)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import roomy_empty, rows_of, whole
+from mil_bench.bags.rows import roomy_like, rows_of, whole
 from mil_bench.nn.casting import as_written, compute_dtype
 from mil_bench.nn.dropout import KeepMask
 
@@ -35,7 +35,9 @@ class Projection(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
-        return _dense(x, self[0], relu=True, p=self.dropout if self.training else 0.0)
+        layer = self.get_submodule("0")
+        assert isinstance(layer, nn.Linear)
+        return _dense(x, layer, relu=True, p=self.dropout if self.training else 0.0)
 
 
 def _dense(x: Tensor, layer: nn.Linear, relu: bool = False, p: float = 0.0) -> Tensor:
@@ -68,7 +70,7 @@ class _Dense(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, y = ctx.saved_tensors
         if y is not None:
-            to_y = roomy_empty(*y.shape, y.dtype, y.device)
+            to_y = roomy_like(y)
             torch.ops.aten.threshold_backward(grad, y, 0, grad_input=to_y)
         else:
             to_y = grad

@@ -30,7 +30,7 @@ def within(k: int, offsets: Tensor) -> Tensor:
 def _bag_by_bag(scores: Tensor, k: int, sizes: Sequence[int]) -> Tensor:
     rows = []
     starts = accumulate(sizes, initial=0)
-    for start, bag in zip(starts, scores.split(list(sizes)), strict=False):
+    for start, bag in zip(starts, torch.split(scores, list(sizes)), strict=False):
         chosen = bag.topk(min(k, len(bag)), 0).indices
         rows.append(F.pad(chosen, (0, 0, 0, k - len(chosen))) + start)
     return torch.stack(rows)
@@ -38,8 +38,8 @@ def _bag_by_bag(scores: Tensor, k: int, sizes: Sequence[int]) -> Tensor:
 
 def _by_sorting(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) -> Tensor:
     """Two stable sorts, by score and then by bag: a number of kernels independent of the bags."""
-    order = scores.argsort(0, descending=True, stable=True)
-    order = order.gather(0, segment[order].argsort(0, stable=True))
+    order = scores.argsort(dim=0, descending=True, stable=True)
+    order = order.gather(0, segment[order].argsort(dim=0, stable=True))
     ends = torch.tensor([0, *sizes]).cumsum(0).to(scores.device, non_blocking=True)
     start, size = ends[:-1, None], ends.diff()[:, None]
     place = torch.arange(k, device=scores.device)

@@ -1,0 +1,101 @@
+"""Operations on packed bags against the same operation bag by bag."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ragged import SIZES, in_roomy_memory, numbers, packed
+
+from mil_bench.bags.rows import STEP, whole
+from mil_bench.nn.blocks import most_bags
+from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
+from mil_bench.nn.topk import _by_sorting, segment_topk, within
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=SIZES, branches=st.integers(1, 3), roomy=st.booleans())
+def test_weighted_sums_and_their_gradients_are_those_of_every_bag(sizes, branches, roomy):
+    batch = packed(sizes, 4)
+    weights, direction = numbers(sum(sizes), branches), numbers(len(sizes), branches, 4, seed=3)
+    x = batch.features.requires_grad_()
+    mine = in_roomy_memory(x) if roomy else x
+    got = segment_matmul(weights, mine, batch.segment, batch.sizes)
+    parts = zip(torch.split(weights, sizes), torch.split(x, sizes), strict=True)
+    expected = torch.stack([w.T @ rows for w, rows in parts])
+    torch.testing.assert_close(got, expected)
+    found = torch.autograd.grad((got * direction).sum(), (weights, mine))
+    wanted = torch.autograd.grad((expected * direction).sum(), (weights, x))
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=SIZES)
+def test_reductions_are_those_of_every_bag(sizes):
+    batch = packed(sizes, 3)
+    x = batch.features
+    bags = torch.split(x, sizes)
+    torch.testing.assert_close(
+        segment_mean(x, batch.offsets), torch.stack([b.mean(0) for b in bags])
+    )
+    torch.testing.assert_close(
+        segment_max(x, batch.offsets), torch.stack([b.amax(0) for b in bags])
+    )
+    softmax = segment_softmax(x, batch.segment, batch.offsets)
+    torch.testing.assert_close(softmax, torch.cat([b.softmax(0) for b in bags]))
+
+
+@settings(max_examples=10, deadline=None)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_the_softmax_passes_gradcheck(sizes):
+    batch = packed(sizes, 2)
+    scores = batch.features.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda s: segment_softmax(s, batch.segment, batch.offsets), (scores,)
+    )
+
+
+def test_half_precision_scores_have_a_softmax_in_float32():
+    batch = packed([5, 3], 2)
+    scores = batch.features.bfloat16()
+    assert segment_softmax(scores, batch.segment, batch.offsets).dtype == torch.float32
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=SIZES, k=st.integers(1, 12))
+def test_the_best_rows_are_the_same_by_sorting_and_bag_by_bag(sizes, k):
+    batch = packed(sizes, 3)
+    scores = batch.features
+    rows = segment_topk(scores, k, batch.segment, batch.sizes)
+    again = _by_sorting(scores, min(k, max(sizes)), batch.segment, batch.sizes)
+    assert torch.equal(rows, again)
+    counted = within(rows.shape[1], batch.offsets)
+    start = 0
+    for bag, (mine, real) in enumerate(zip(rows, counted, strict=True)):
+        size = sizes[bag]
+        order = scores[start : start + size].sort(0, descending=True).values
+        n = min(k, size)
+        assert real.sum() == n
+        for column in range(3):
+            chosen = mine[:n, column]
+            torch.testing.assert_close(scores[chosen, column], order[:n, column])
+            assert (mine[n:, column] == start).all()
+        start += size
+
+
+@settings(max_examples=60, deadline=None)
+@given(sizes=SIZES)
+def test_the_number_of_bags_in_a_block_is_counted_right(sizes):
+    segment = packed(sizes, 1).segment
+    assert most_bags(sizes) == max(len(part.unique()) for part in segment.split(STEP))
+
+
+def test_memory_behind_the_rows_is_found_only_where_it_was_made_for_that():
+    x = torch.randn(70, 3)
+    assert whole(x) is x
+    assert whole(torch.randn(200, 3)[:70]).shape == (70, 3)
+    room = in_roomy_memory(x)
+    assert whole(room).shape == (128, 3)
+    assert whole(room)[:70].data_ptr() == room.data_ptr()
+    assert whole(room[1:]).shape == (69, 3)
