@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mil_bench.methods.hmil.config import HMILConfig
 from mil_bench.nn.dense import Linear, Projection
+from mil_bench.nn.parts import by_parts
 
 
 class FeatureChain(nn.Module):
@@ -44,10 +45,10 @@ class FeatureChain(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """``(sum N, D)`` -> level name -> ``(sum N, D_level)``."""
-        h = self.stem(x)
+        h = by_parts(self.stem, x)
         features = {}
         for level, step in self.steps.items():
-            h = features[level] = step(h)
+            h = features[level] = by_parts(step, h)
         return features
 
 

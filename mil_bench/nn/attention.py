@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from mil_bench.bags.rows import roomy_like, rows_of, whole
 from mil_bench.nn.casting import as_written, compute_dtype, full_precision
 from mil_bench.nn.dropout import KeepMask
+from mil_bench.nn.parts import by_parts
 
 
 class AttentionNet(nn.Module):
@@ -38,6 +39,9 @@ class AttentionNet(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
+        return by_parts(self._score, h)
+
+    def _score(self, h: Tensor) -> Tensor:
         layers = [self.value] if self.gate is None else [self.value, self.gate]
         dtype = compute_dtype(h)
         with as_written(h):
