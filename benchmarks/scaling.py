@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from typing import Annotated, Final, cast
 
 import torch
@@ -39,17 +40,15 @@ def scaling(
     """Measure, print tables and exponents, keep the rows by hardware."""
     wanted = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
     plain: list[Precision] = ["32"]
-    bags = numbers("--sizes", sizes)
+    methods, bags = chosen("method", method, BUILDERS), numbers("--sizes", sizes)
+    cpu = torch.device("cpu")
     rows = []
     for who in chosen("contestant", contestant, (OURS, PLAIN)):
-        for arithmetic in wanted if who == OURS else plain:
-            for name in chosen("method", method, BUILDERS):
-                for size in bags:
-                    entry = Entry(who, name, one_bag(size), arithmetic)
-                    key = dict(zip(KEY, (who, name, arithmetic, threads, size), strict=True))
-                    rows.append({**key, **steps_row(step_laps(entry, steps, threads))})
-    cpu = torch.device("cpu")
-    keep(results_path("scaling", cpu), rows, KEY, cpu)
+        for arithmetic, name, size in product(wanted if who == OURS else plain, methods, bags):
+            entry = Entry(who, name, one_bag(size), arithmetic)
+            key = dict(zip(KEY, (who, name, arithmetic, threads, size), strict=True))
+            rows.append({**key, **steps_row(step_laps(entry, steps, threads))})
+            keep(results_path("scaling", cpu), rows[-1:], KEY, cpu)
     print_scaling(rows)
 
 

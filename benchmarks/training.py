@@ -16,7 +16,7 @@ from benchmarks.comparison import RIVALS, compare, entries_of
 from benchmarks.plain import BUILDERS
 from benchmarks.results import keep, results_path
 from benchmarks.station import Mode
-from benchmarks.training_table import print_training, row_key
+from benchmarks.training_table import KEY, LEGEND, print_tables, row_key
 from benchmarks.workloads import WORKLOADS
 from mil_bench.spec import Precision
 
@@ -41,18 +41,18 @@ def training(
     mode: Mode = "inference" if inference else "train"
     precisions = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
     rivals = chosen("contestant", contestant, RIVALS)
-    rows = []
     for place in [WORKLOADS[name] for name in chosen("workload", workload, WORKLOADS)]:
         if quick:
             place = replace(place, train=max(place.train // QUICK, 1))
         learns = epochs if place.held_out and mode == "train" and not quick else 0
         for one in chosen("method", method, BUILDERS):
             entries = list(entries_of(place, one, rivals, precisions, batch, dropout))
-            for entry, row in compare(entries, mode, rounds, threads, learns):
-                rows.append({**row_key(entry, mode, threads), **row})
-    if not quick:
-        keep(results_path("training", CPU), rows, tuple(row_key(entry, mode, threads)), CPU)
-    print_training(rows)
+            found = compare(entries, mode, rounds, threads, learns)
+            rows = [{**row_key(entry, mode, threads), **row} for entry, row in found]
+            print_tables(rows)
+            if not quick:  # at once, so that a later failure costs nothing
+                keep(results_path("training", CPU), rows, KEY, CPU)
+    print(LEGEND)
 
 
 if __name__ == "__main__":

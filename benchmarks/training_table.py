@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Final
 
@@ -22,6 +22,16 @@ COLUMNS: Final = (
     "BA / AUC",
     "difference",
 )
+KEY: Final = (
+    "workload",
+    "method",
+    "mode",
+    "threads",
+    "contestant",
+    "precision",
+    "batch",
+    "dropout",
+)
 LEGEND: Final = """\
 Medians over rounds. Spread is (max - min) / median. x plain is the ratio to the plain loop within a
 round. Of floor is the share of the physical limit (multiplications at the measured rate, reading at
@@ -33,16 +43,17 @@ NONE = "–"
 
 def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
     """What makes two measurements the same one."""
-    return {
-        "workload": entry.workload.name,
-        "method": entry.method,
-        "mode": mode,
-        "threads": threads,
-        "contestant": entry.contestant,
-        "precision": entry.precision,
-        "batch": entry.batch,
-        "dropout": entry.dropout,
-    }
+    values = (
+        entry.workload.name,
+        entry.method,
+        mode,
+        threads,
+        entry.contestant,
+        entry.precision,
+        entry.batch,
+        entry.dropout,
+    )
+    return dict(zip(KEY, values, strict=True))
 
 
 def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
@@ -56,10 +67,15 @@ def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
         yield Table(group, COLUMNS, measured, notes)
 
 
-def print_training(rows: Sequence[Row]) -> None:
-    """Print the tables and how to read them."""
+def print_tables(rows: Iterable[Row]) -> None:
+    """Print the tables of ``rows``."""
     for table in training_tables(rows):
-        print(table)
+        print(table, flush=True)
+
+
+def print_training(rows: Iterable[Row]) -> None:
+    """Print the tables and how to read them."""
+    print_tables(rows)
     print(LEGEND)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Final, cast
 
@@ -50,14 +51,17 @@ def gpu(
         )
     device = torch.device("cuda")
     make_deterministic(device)
+    wanted = product(
+        chosen("workload", workload, BAGS),
+        chosen("method", method, BUILDERS),
+        cast(list[Precision], chosen("precision", precision, ("32", "bf16"))),
+        numbers("--batch", batch),
+    )
     rows = []
-    for place in chosen("workload", workload, BAGS):
-        for name in chosen("method", method, BUILDERS):
-            for arithmetic in chosen("precision", precision, ("32", "bf16")):
-                for bags in numbers("--batch", batch):
-                    entry = Entry(OURS, name, WORKLOADS[place], cast(Precision, arithmetic), bags)
-                    rows.append(everything(entry, BAGS[place], device, rounds, COUNTED, profiles))
-    keep(results_path("gpu", device), rows, KEY, device)
+    for place, name, arithmetic, bags in wanted:
+        entry = Entry(OURS, name, WORKLOADS[place], arithmetic, bags)
+        rows.append(everything(entry, BAGS[place], device, rounds, COUNTED, profiles))
+        keep(results_path("gpu", device), rows[-1:], KEY, device)
     print_gpu(rows)
 
 
