@@ -1,0 +1,148 @@
+"""Does lower precision cost quality? The difference between runs that differ in nothing else.
+
+python -m benchmarks.quality RUNS, after
+
+mil-bench run --method all --dataset digit-bags --seed 0,1,2 --precision 32 --runs RUNS
+mil-bench run --method all --dataset digit-bags --seed 0,1,2 --precision bf16 --runs RUNS
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import torch
+import typer
+from scipy import stats
+
+from benchmarks.command import run
+from benchmarks.results import Row, keep, results_path
+from benchmarks.table import Table
+from mil_bench.errors import DataError
+from mil_bench.leaderboard.collect import RunRecord, collect
+
+KEY: Final = ("dataset", "method", "precision", "metric")
+METRICS: Final = ("balanced_accuracy", "macro_auc")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two finished runs of one experiment, in float32 and in a lower precision."""
+
+    full: RunRecord
+    low: RunRecord
+
+    def difference(self, metric: str) -> float:
+        """Score of the lower precision minus that of float32."""
+        return score(self.low, metric) - score(self.full, metric)
+
+
+def quality(
+    runs: Annotated[Path, typer.Argument(help="Run directories of both precisions.")],
+) -> None:
+    """Print and keep the differences between precisions, with 95 % intervals."""
+    rows = quality_rows(collect(runs))
+    if not rows:
+        raise DataError(
+            f"{runs} holds no two runs that differ in precision alone; run each experiment with "
+            "--precision 32 and --precision bf16."
+        )
+    cpu = torch.device("cpu")
+    keep(results_path("quality", cpu), rows, KEY, cpu)
+    print_quality(rows)
+
+
+def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
+    """A row for every dataset, method, precision and metric that has pairs."""
+    groups = defaultdict(list)
+    for pair in pairs(records):
+        assert pair.low.spec is not None
+        spec = pair.low.spec
+        groups[spec.dataset, spec.method, spec.precision].append(pair)
+    return [
+        dict(zip(KEY, (*group, metric), strict=True)) | compare(found, metric)
+        for group, found in sorted(groups.items())
+        for metric in METRICS
+    ]
+
+
+def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
+    """Runs that are equal in everything but precision."""
+    experiments: dict[str, dict[str, RunRecord]] = defaultdict(dict)
+    for record in records:
+        if record.status == "done" and record.spec is not None:
+            twin = record.spec.model_copy(update={"precision": "32"})
+            experiments[twin.key][record.spec.precision] = record
+    for versions in experiments.values():
+        full = versions.pop("32", None)
+        if full is not None:
+            yield from (Pair(full, low) for low in versions.values())
+
+
+def compare(found: Sequence[Pair], metric: str) -> Row:
+    """Means and the corrected interval of the difference over folds and seeds."""
+    differences = np.array([pair.difference(metric) for pair in found])
+    mean, half = corrected_interval(differences, test_share(found))
+    return {
+        "pairs": len(found),
+        "full": float(np.mean([score(pair.full, metric) for pair in found])),
+        "difference": mean,
+        "half_width": half,
+        "largest": float(np.abs(differences).max()),
+    }
+
+
+def corrected_interval(
+    differences: np.ndarray[Any, np.dtype[np.float64]], test_share: float
+) -> tuple[float, float]:
+    """Mean and half the width of its 95 % interval (Nadeau and Bengio, 2003).
+
+    ``sd sqrt(1/J + n_test/n_train)``, because folds share their training bags. Infinite for one.
+    """
+    count = len(differences)
+    if count < 2:
+        return float(differences.mean()), float("inf")
+    spread = differences.std(ddof=1) * np.sqrt(1 / count + test_share)
+    return float(differences.mean()), float(stats.t.ppf(0.975, count - 1) * spread)
+
+
+def test_share(found: Sequence[Pair]) -> float:
+    """Test bags per training bag, mean over the runs."""
+    results = [json.loads((pair.full.path / "result.json").read_text()) for pair in found]
+    return float(np.mean([result["n_test"] / result["n_train"] for result in results]))
+
+
+def score(record: RunRecord, metric: str) -> float:
+    """A leaf-level score of a finished run, in percent."""
+    assert record.scores is not None
+    return 100 * record.scores.overall[metric]
+
+
+def print_quality(rows: Sequence[Row]) -> None:
+    """A table per dataset and metric."""
+    tables = sorted({(row["dataset"], row["metric"]) for row in rows})
+    for dataset, metric in tables:
+        chosen = [row for row in rows if (row["dataset"], row["metric"]) == (dataset, metric)]
+        columns = ("method", "precision", "pairs", "float32", "difference [95 %]", "largest")
+        cells = [
+            (
+                row["method"],
+                row["precision"],
+                str(row["pairs"]),
+                f"{row['full']:.1f}",
+                f"{row['difference']:+.1f} [{row['difference'] - row['half_width']:+.1f}, "
+                f"{row['difference'] + row['half_width']:+.1f}]",
+                f"{row['largest']:.1f}",
+            )
+            for row in chosen
+        ]
+        print(Table(f"{dataset}, {metric.replace('_', ' ')}, percent", columns, cells))
+
+
+if __name__ == "__main__":
+    run(quality)
