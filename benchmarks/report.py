@@ -22,6 +22,7 @@ PRINTERS: Final = {
     "gpu": "gpu.table:print_gpu",
     "loading": "loading:print_loading",
     "waiting": "wait_share:print_waits",
+    "cli": "cli:print_cli",
     "quality": "quality:print_quality",
 }
 """Name of a results file -> module and function that print its rows."""
