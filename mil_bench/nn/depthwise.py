@@ -40,7 +40,9 @@ class _Depthwise(torch.autograd.Function):
         grad = _image(grad)
         # With odd filters the transposed convolution is one with the filters turned around.
         to_image = _convolve(grad, taps.flip(2, 3))
-        to_taps = conv2d_weight(image, taps.shape, grad, padding=_reach(taps), groups=len(taps))
+        to_taps = conv2d_weight(  # type: ignore[no-untyped-call]
+            image, taps.shape, grad, padding=_reach(taps), groups=len(taps)
+        )
         return to_image.permute(0, 2, 3, 1), to_taps
 
 

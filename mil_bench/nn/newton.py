@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-
 _ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
 
 

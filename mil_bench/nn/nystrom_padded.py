@@ -36,7 +36,7 @@ class PaddedNystromAttention(NystromAttention):
         """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
         f1, inverse, f3, v = self.padded_factors(x, mask)
         with as_written(x):
-            mixed = self.join(f1 @ (inverse @ (f3 @ v)), 1) + self.convolve(self.join(v, 1))
+            mixed = self.join(f1 @ (inverse @ (f3 @ v))) + self.convolve(self.join(v))
         return self.kept(self.merge(mixed[0]), len(x))
 
     def kept(self, rows: Tensor, n: int) -> Tensor:

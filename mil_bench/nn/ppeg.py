@@ -34,7 +34,7 @@ class PPEG(nn.Module):
         for one in equal_runs(x, sizes):
             token, patches = one.split_with_sizes([1, one.shape[1] - 1], 1)
             side = isqrt(patches.shape[1])
-            grid = depthwise(patches.unflatten(1, (side, side)), weight) + bias
+            grid = depthwise(patches.view(len(one), side, side, -1), weight) + bias
             runs.append(torch.cat([token, grid.flatten(1, 2)], 1))
         return pack(runs)
 

@@ -27,4 +27,4 @@ def pack(runs: Sequence[Tensor]) -> Tensor:
 def unpack(x: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """The inverse of :func:`pack`: rows ``(sum n, dim')`` in runs of the sizes of ``like``."""
     parts = x.split_with_sizes([one.shape[0] * one.shape[1] for one in like])
-    return [part.unflatten(0, one.shape[:2]) for part, one in zip(parts, like, strict=True)]
+    return [part.view(*one.shape[:2], -1) for part, one in zip(parts, like, strict=True)]
