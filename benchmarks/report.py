@@ -24,7 +24,6 @@ PRINTERS: Final = {
     "waiting": "wait_share:print_waits",
     "cli": "cli:print_cli",
     "quality": "quality:print_quality",
-    "quality": "quality:print_quality",
 }
 """Name of a results file -> module and function that print its rows."""
 
