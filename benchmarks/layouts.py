@@ -17,7 +17,7 @@ from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Home
 from mil_bench.bags.store import BagStore
-from mil_bench.simulation.layouts import clam_writer, trident_writer
+from mil_bench.simulation.layouts import LAYOUTS
 from mil_bench.simulation.plan import Tiles
 
 CPU = torch.device("cpu")
@@ -36,8 +36,8 @@ def readers(features: Array, folder: Path) -> dict[str, Read]:
     """
     half = features.astype(np.float16)
     coords = np.stack([np.arange(len(features)) * 512, np.zeros(len(features), np.int64)], 1)
-    trident_writer(folder / "trident", ENCODER, TILES)(SLIDE, features, coords)  # type: ignore[arg-type]
-    clam_writer(folder / "clam", ENCODER, TILES)(SLIDE, features, coords)  # type: ignore[arg-type]
+    for layout in ("trident", "clam"):
+        LAYOUTS[layout](folder / layout, ENCODER, TILES)(SLIDE, features, coords)
     for array in (features, half):
         np.save(folder / f"{array.dtype}.npy", array)
         with h5py.File(folder / f"{array.dtype}.h5", "w") as file:

@@ -17,6 +17,7 @@ import torch
 import typer
 
 from benchmarks.command import run
+from benchmarks.contestants.ours import Ours
 from benchmarks.layouts import Read, readers
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
@@ -49,7 +50,8 @@ def loading(
     keep(results_path("loading", CPU), found, KEY, CPU)
     print_loading(found)
     if workload != "none":
-        waits = wait_rows(workload, rounds, threads, folder)
+        Ours.prepare()
+        waits = wait_rows(workload, rounds, folder)
         keep(results_path("waiting", CPU), waits, WAIT_KEY, CPU)
         print_waits(waits)
 
@@ -99,7 +101,7 @@ def print_loading(rows: Sequence[Row]) -> None:
 
 
 def _ratio(reference: Row, row: Row) -> float:
-    return median(r / one for r, one in zip(reference["used"], row["used"], strict=True))
+    return float(median(r / one for r, one in zip(reference["used"], row["used"], strict=True)))
 
 
 def _of(row: Row, what: str) -> tuple[str, str, str]:

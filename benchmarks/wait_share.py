@@ -6,46 +6,48 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
 
 from benchmarks.contestants import OURS, Entry
-from benchmarks.contestants.ours import Ours, make_method, make_trainer
-from benchmarks.layouts import open_packed, pack
+from benchmarks.contestants.ours import make_method, make_trainer
+from benchmarks.layouts import Array, open_packed, pack
 from benchmarks.results import Row
 from benchmarks.table import Table
 from benchmarks.workloads import WORKLOADS, Cohort, make_cohort
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Home
+from mil_bench.spec import Precision
 from mil_bench.training.loop import Trainer
 from mil_bench.training.precision import feature_type
 from mil_bench.training.seeding import SETUP, seed_everything
 
 CPU = torch.device("cpu")
 HOMES: tuple[Home, ...] = ("none", "ram")
+PRECISIONS: tuple[Precision, ...] = ("32", "bf16")
 TARGET = 0.03  # of an epoch
 WAIT_KEY = ("workload", "stored", "home", "precision", "threads")
 
 
-def wait_rows(workload: str, epochs: int, threads: int, folder: Path | None) -> list[Row]:
+def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[Row]:
     """Gated ABMIL on ``workload`` at 32 and bf16, from float32 and float16 files, by home."""
-    Ours.prepare()
-    torch.set_num_threads(threads)
-    made = make_cohort(WORKLOADS[workload])
+    place = WORKLOADS[workload]
+    made = make_cohort(place)
     rows = []
-    for stored in (np.float32, np.float16):
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            bags = {slide: made.store.bag(slide).astype(stored) for slide in made.train}
-            cohort = replace(made, store=open_packed(pack(bags, Path(place) / "packed")))
-            for precision in ("32", "bf16"):
-                entry = Entry(OURS, "abmil", WORKLOADS[workload], precision)
-                for home in HOMES:
-                    key = {"workload": workload, "stored": np.dtype(stored).name, "home": home}
-                    key |= {"precision": precision, "threads": threads}
-                    rows.append({**key, **measure(trainer_of(entry, cohort, home), epochs)})
+    for stored in ("float32", "float16"):
+        with tempfile.TemporaryDirectory(dir=folder) as new:
+            bags: dict[str, Array] = {
+                slide: made.store.bag(slide).astype(stored) for slide in made.train
+            }
+            cohort = replace(made, store=open_packed(pack(bags, Path(new) / "packed")))
+            for precision, home in product(PRECISIONS, HOMES):
+                entry = Entry(OURS, "abmil", place, precision, place.batch)
+                key = (workload, stored, home, precision, torch.get_num_threads())
+                times = measure(trainer_of(entry, cohort, home), epochs)
+                rows.append({**dict(zip(WAIT_KEY, key, strict=True)), **times})
     return rows
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mil_bench.simulation.plan import Tiles
 
-Features = NDArray[np.float16]
+Features = NDArray[np.floating]
 Coords = NDArray[np.int64]
 Writer = Callable[[str, Features, Coords], None]
 
