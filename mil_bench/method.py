@@ -63,7 +63,8 @@ class Method(nn.Module, ABC):
     ``TrainerConfig``); ``ablations`` (switch name -> configuration overrides); ``version`` (raised
     when a change alters results, part of every run key); ``order_dependent`` (the order of
     instances matters); ``attention_is_distribution`` (false where ``Output.attention`` holds raw
-    relevance).
+    relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
+    ``docs/performance.md``; ``--precision auto`` uses it only then).
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -73,6 +74,7 @@ class Method(nn.Module, ABC):
     version: ClassVar[str] = "1"
     order_dependent: ClassVar[bool] = False
     attention_is_distribution: ClassVar[bool] = True
+    safe_in_bf16: ClassVar[bool] = False
 
     def __init__(self, config: MethodConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__()

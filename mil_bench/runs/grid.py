@@ -21,7 +21,7 @@ from mil_bench.runs.execute import Outcome, Workshop, sentence_about
 from mil_bench.runs.local import run_in_processes
 from mil_bench.runs.plan import GridRequest, plan, prepare
 from mil_bench.spec import RunSpec
-from mil_bench.training.precision import feature_type, resolve_precision
+from mil_bench.training.precision import feature_type
 from mil_bench.training.progress import reporter_for
 
 __all__ = ["GridOutcome", "GridRequest", "run_grid"]
@@ -49,14 +49,14 @@ def run_grid(request: GridRequest, console: Console) -> GridOutcome:
     start at all (unknown names, bad settings, leaking split, unwritable folder).
     """
     places = devices(request.device, request.jobs)
-    precision = resolve_precision(request.precision, places[0])
     dataset, split = prepare(request)
-    specs = plan(request, dataset, split, precision)
+    specs = plan(request, dataset, split, places[0])
     _announce(request, dataset, split, console)
     used = ", ".join(dict.fromkeys(map(str, places)))
+    precisions = ", ".join(dict.fromkeys(spec.precision for spec in specs))
     console.print(
         f"{len(specs)} runs, {request.jobs} at a time on {used}, {request.threads} CPU thread(s) "
-        f"each, precision {precision}",
+        f"each, precision {precisions}",
         highlight=False,
         soft_wrap=True,
     )
@@ -93,7 +93,7 @@ def _make(
     home = choose_home(
         request.cache,
         dataset.store,
-        feature_type(todo[0].precision),
+        max((feature_type(spec.precision) for spec in todo), key=lambda dtype: dtype.itemsize),
         places,
         standardize=dataset.standardize,
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from mil_bench.bags.placement import CacheChoice
 from mil_bench.bags.splits.make import make_split
 from mil_bench.bags.splits.split import Split
@@ -16,7 +18,8 @@ from mil_bench.loading import load_dataset
 from mil_bench.methods import METHODS
 from mil_bench.plugins import load_plugins
 from mil_bench.runs.settings import resolve
-from mil_bench.spec import Precision, RunSpec
+from mil_bench.spec import RunSpec
+from mil_bench.training.precision import resolve_precision
 
 Existing = Literal["skip", "retry-failed", "overwrite"]
 
@@ -52,15 +55,19 @@ class GridRequest:
 
 
 def plan(
-    request: GridRequest, dataset: Dataset, split: Split, precision: Precision
+    request: GridRequest, dataset: Dataset, split: Split, device: torch.device
 ) -> list[RunSpec]:
     """Every run of the grid, fold by fold so that a whole comparison is there early.
 
-    Raises a ``UsageError`` or ``SplitError`` before anything is run.
+    ``device`` is what ``--precision auto`` looks at. Raises a ``UsageError`` or ``SplitError``
+    before anything is run.
     """
-    resolved = resolve(
-        {name: METHODS.get(name) for name in request.methods}, dataset.card, request.settings
-    )
+    methods = {name: METHODS.get(name) for name in request.methods}
+    resolved = resolve(methods, dataset.card, request.settings)
+    precision = {
+        name: resolve_precision(request.precision, device, method.safe_in_bf16)
+        for name, method in methods.items()
+    }
     folds = range(len(split)) if request.folds == "all" else request.folds
     negative = [seed for seed in request.seeds if seed < 0]
     if negative:
@@ -81,11 +88,11 @@ def plan(
             features_digest=dataset.store.digest,
             standardize=dataset.standardize,
             method=method,
-            method_version=METHODS.get(method).version,
+            method_version=methods[method].version,
             method_config=resolved[method].method.model_dump(mode="json"),
             trainer=resolved[method].trainer,
             seed=seed,
-            precision=precision,
+            precision=precision[method],
         )
         for fold in dict.fromkeys(folds)
         for seed in dict.fromkeys(request.seeds)

@@ -8,29 +8,34 @@ from typing import Literal
 import torch
 
 from mil_bench.errors import UsageError
+from mil_bench.nn.processor import multiplies_bf16
 from mil_bench.spec import Precision
 
 PrecisionChoice = Literal["auto", "32", "bf16", "16"]
 
 
-def resolve_precision(choice: str, device: torch.device) -> Precision:
-    """``auto`` -> bf16 on a GPU that multiplies it, 16 on an older GPU, 32 on a CPU.
+def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> Precision:
+    """``auto`` -> bf16 for a method measured to be safe in it on a device fast in it, else 32.
 
-    A CPU stays at 32 because most have no bf16 multiplier and would be slower; ask for bf16 where
-    AVX512-BF16 or AMX is there. Raises ``UsageError`` for 16 on a CPU.
+    ``safe_in_bf16`` is the method's (:class:`~mil_bench.method.Method`). Raises ``UsageError`` for
+    16 on a CPU.
     """
-    on_cuda = device.type == "cuda"
     match choice:
-        case "auto" if on_cuda:
-            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16"
         case "auto":
-            return "32"
-        case "16" if not on_cuda:
+            return "bf16" if safe_in_bf16 and is_fast_in_bf16(device) else "32"
+        case "16" if device.type != "cuda":
             raise UsageError("precision 16 needs a CUDA device; use --precision 32 or bf16.")
         case "32" | "bf16" | "16":
             return choice
         case _:
             raise UsageError(f"precision {choice!r} is unknown; expected auto, 32, bf16 or 16.")
+
+
+def is_fast_in_bf16(device: torch.device) -> bool:
+    """Whether the GPU or CPU multiplies bfloat16 numbers itself."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return multiplies_bf16()
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
