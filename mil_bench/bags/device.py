@@ -12,6 +12,7 @@ from mil_bench.bags.allocate import host_empty, on_cache_line
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.convert import Conversion
 from mil_bench.bags.placement import Home
+from mil_bench.bags.readahead import read_ahead
 from mil_bench.bags.resident import ResidentFeatures
 from mil_bench.bags.rows import roomy_empty
 from mil_bench.bags.standardize import Standardization
@@ -42,7 +43,7 @@ class DeviceBags:
         home: Home = "none",
     ) -> None:
         self.device, self.dtype, self.dim = device, dtype, store.dim
-        self.rows = store.rows
+        self.rows, self._store = store.rows, store
         self.on_cuda = device.type == "cuda"
         self._features = _shared(store.features)
         conversion = Conversion(dtype, standardization)
@@ -63,6 +64,12 @@ class DeviceBags:
             return not self.on_cuda and not self._converts
         there = self._resident.tensor.device.type == self.device.type
         return there and self._resident.holds(slide_ids)
+
+    def announce(self, slide_ids: Sequence[str]) -> None:
+        """Say that these bags are wanted soon, so that those only on a disk are read meanwhile."""
+        for slide in slide_ids:
+            if self._resident is None or not self._resident.holds([slide]):
+                read_ahead(self._store.features, *self.rows[slide])
 
     def batch(
         self,

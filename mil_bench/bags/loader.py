@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from mil_bench.bags.ahead import one_ahead, spare_core
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.device import DeviceBags
 from mil_bench.taxonomy import Taxonomy
+
+T = TypeVar("T")
 
 EVALUATION_INSTANCES = 8192  # packed per evaluation step; a larger bag goes alone
 
@@ -64,7 +67,9 @@ class TrainLoader:
         """The batches of an epoch, the last one possibly smaller."""
         order = list(enumerate(self.order(epoch).tolist()))
         starts = range(0, len(order), self.batch_size)
-        made = (self._batch(epoch, order[start : start + self.batch_size]) for start in starts)
+        chunks = [order[start : start + self.batch_size] for start in starts]
+        slides = [[self.slide_ids[bag] for _, bag in chunk] for chunk in chunks]
+        made = (self._batch(epoch, chunk) for chunk in _announced(self.bags, chunks, slides))
         single = self.batch_size == 1 and self.max_instances is None
         return _prepared(made, self.bags, self.slide_ids, single=single)
 
@@ -93,7 +98,7 @@ class EvaluationLoader:
 
     def __iter__(self) -> Iterator[BagBatch]:
         chunks = list(self._chunks())
-        made = (self.bags.batch(chunk) for chunk in chunks)
+        made = (self.bags.batch(chunk) for chunk in _announced(self.bags, chunks, chunks))
         single = len(chunks) == len(self.slide_ids)
         return _prepared(made, self.bags, self.slide_ids, single=single)
 
@@ -117,6 +122,15 @@ def sampling_weights(leaf: NDArray[np.int64]) -> NDArray[np.float64]:
     weights: NDArray[np.float64] = 1 / (counts[inverse] * len(counts))
     weights /= weights.sum()
     return weights
+
+
+def _announced(
+    bags: DeviceBags, chunks: Sequence[T], slides: Sequence[Sequence[str]]
+) -> Iterator[T]:
+    """The chunks; when one is taken the slides of the next one are announced."""
+    for chunk, coming in zip(chunks, [*slides[1:], []], strict=True):
+        bags.announce(coming)
+        yield chunk
 
 
 def _prepared(
