@@ -14,7 +14,7 @@ from torch import Tensor
 class BagBatch:
     """``B`` bags with ``sum N`` instances in all.
 
-    ``features``  ``(sum N, D)`` floating point
+    ``features``  ``(sum N, D)`` floating point; read-only, often a view of the packed file
     ``offsets``   ``(B + 1,)`` int64 on the same device; rows ``offsets[b]:offsets[b+1]``
     ``sizes``     the bag lengths as Python integers, so that no step waits for the device
     ``coords``    ``(sum N, 2)`` or ``None``

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import time
 import traceback
 from dataclasses import dataclass
@@ -60,6 +61,9 @@ class Workshop:
         threads: int = 1,
         home: Home = "none",
     ) -> None:
+        # Mapped features are read-only: a method that writes to them ends the process, and this
+        # says in which line.
+        faulthandler.enable()
         make_deterministic(device)
         prepare_cpu()
         torch.set_num_threads(threads)

@@ -314,6 +314,9 @@ def test_peak_memory_is_that_of_the_run_and_in_mebibytes():
     block = np.ones(64 * 2**20, dtype=np.uint8)
     assert 60 < environment.peak_memory_mb(cpu) - low < 200
     del block
+    assert 60 < environment.peak_memory_mb(cpu) - low  # a peak stays when it is over
+    environment.reset_peak_memory(cpu)  # as the next run in this process does
+    assert environment.peak_memory_mb(cpu) - low < 30
 
 
 def test_the_plugin_is_the_module_of_these_tests():
