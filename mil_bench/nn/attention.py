@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import roomy_like, rows_of, whole
+from mil_bench.bags.rows import rows_of, whole
 from mil_bench.nn.casting import as_written, compute_dtype, full_precision
 from mil_bench.nn.dropout import KeepMask
 from mil_bench.nn.parts import by_parts
@@ -76,7 +76,7 @@ class _Scores(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         h = h.to(dtype)
-        hidden = F.linear(whole(h), weight.to(dtype), bias.to(dtype))[: len(h)]
+        hidden = F.linear(whole(h), weight.to(dtype), bias.to(dtype))
         value, *gate = torch.split(hidden, w.shape[1], 1)
         value.tanh_()
         for gate_ in gate:
@@ -85,28 +85,29 @@ class _Scores(torch.autograd.Function):
         ctx.kept = kept
         ctx.save_for_backward(h, weight, hidden, w)
         scale = kept.scale if kept else 1.0
-        return F.linear(_gated(hidden, w.shape[1], kept), w * scale, b)
+        return F.linear(_gated(hidden, w.shape[1], kept), w * scale, b)[: len(h)]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, weight, hidden, w = ctx.saved_tensors
         width, scale = w.shape[1], ctx.kept.scale if ctx.kept else 1.0
+        grad = rows_of(grad, h)
         to_w = (grad.T @ _gated(hidden, width, ctx.kept)).mul_(scale)
         inner = (grad @ (w * scale)).to(hidden.dtype)
         if ctx.kept:
             inner.mul_(ctx.kept.mask)
-        to_hidden = roomy_like(hidden)
+        to_hidden = torch.empty_like(hidden)
         value, *gate = torch.split(hidden, width, 1)
         to_value, *to_gate = torch.split(to_hidden, width, 1)
         for one, to_one in zip(gate, to_gate, strict=True):
             torch.ops.aten.sigmoid_backward(inner * value, one, grad_input=to_one)
             inner.mul_(one)
         torch.ops.aten.tanh_backward(inner, value, grad_input=to_value)
-        rows, to_h = rows_of(to_hidden, h), None
+        to_h = None
         if ctx.needs_input_grad[0]:
-            to_h = (rows @ weight.to(rows.dtype))[: len(h)]
-        to_weight = (rows.T @ whole(h)).to(weight.dtype)
+            to_h = (to_hidden @ weight.to(hidden.dtype))[: len(h)]
+        to_weight = (to_hidden.T @ whole(h)).to(weight.dtype)
         to_bias = to_hidden.sum(0).to(weight.dtype)
         return to_h, to_weight, to_bias, to_w, grad.sum(0), None, None
 

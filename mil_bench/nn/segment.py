@@ -44,8 +44,6 @@ def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[
     The result has the type of ``x``.
     """
     weights = weights.to(x.dtype)
-    if len(sizes) == 1:
-        return (weights.T @ x).unsqueeze(0)
     with as_written(x):
         pooled: Tensor = BlockProducts.apply(weights, x, segment, tuple(sizes))
     return pooled
