@@ -37,12 +37,13 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
         image, taps = ctx.saved_tensors
-        grad = _image(grad)
-        # With odd filters the transposed convolution is one with the filters turned around.
-        to_image = _convolve(grad, taps.flip(2, 3))
-        to_taps = conv2d_weight(  # type: ignore[no-untyped-call]
-            image, taps.shape, grad, padding=_reach(taps), groups=len(taps)
-        )
+        with as_written(grad):
+            grad = _image(grad)
+            # With odd filters the transposed convolution is one with the filters turned around.
+            to_image = _convolve(grad, taps.flip(2, 3))
+            to_taps = conv2d_weight(  # type: ignore[no-untyped-call]
+                image, taps.shape, grad, padding=_reach(taps), groups=len(taps)
+            )
         return to_image.permute(0, 2, 3, 1), to_taps
 
 

@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from mil_bench.nn.casting import as_written
+
 _ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
 
 
@@ -66,30 +68,35 @@ class _Iteration(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        """Gradients of symmetric matrices are ``half + half^T``."""
-        k, w, x, t, s, *saved = ctx.saved_tensors
-        matrices, blocks = saved[: 2 * ctx.steps], saved[2 * ctx.steps :]
-        g = g * -0.25
-        gs = torch.baddbmm(g, w, g, beta=-3.5)
-        gt = torch.baddbmm(g, w, gs, beta=2.75)
-        gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
-        half = torch.bmm(g, s.mT).baddbmm_(gs, t.mT).baddbmm_(gt, x.mT)
-        if ctx.project:
-            half.baddbmm_(gx, blocks.pop().mT)
-            gx = torch.bmm(w, gx)
-        gw = (half + half.mT).mul_(0.5)
-        for _ in range(ctx.steps):
-            u, w = matrices.pop(), matrices.pop()
-            half = torch.baddbmm(gw, gw, u, beta=-_TWO / 2, alpha=-0.25)
-            if not ctx.project:
-                t, x = blocks.pop(), blocks.pop()
-                g = gx * -0.25
-                gt = torch.baddbmm(g, u, g, beta=2.75)
-                gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
-                half.baddbmm_(g, t.mT, alpha=0.5)
-            gu = half + half.mT
-            half = gw.mul_(_ONE / 2).sub_(gu, alpha=1.75).baddbmm_(gu, w)
-            if not ctx.project:
-                half.baddbmm_(gt, x.mT, alpha=0.5)
-            gw = half + half.mT
-        return torch.bmm(gw, k).mul_(2), gx, None, None
+        with as_written(g):
+            return *_gradients(ctx, g), None, None
+
+
+def _gradients(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+    """To ``k`` and ``x``. Gradients of symmetric matrices are ``half + half^T``."""
+    k, w, x, t, s, *saved = ctx.saved_tensors
+    matrices, blocks = saved[: 2 * ctx.steps], saved[2 * ctx.steps :]
+    g = g * -0.25
+    gs = torch.baddbmm(g, w, g, beta=-3.5)
+    gt = torch.baddbmm(g, w, gs, beta=2.75)
+    gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
+    half = torch.bmm(g, s.mT).baddbmm_(gs, t.mT).baddbmm_(gt, x.mT)
+    if ctx.project:
+        half.baddbmm_(gx, blocks.pop().mT)
+        gx = torch.bmm(w, gx)
+    gw = (half + half.mT).mul_(0.5)
+    for _ in range(ctx.steps):
+        u, w = matrices.pop(), matrices.pop()
+        half = torch.baddbmm(gw, gw, u, beta=-_TWO / 2, alpha=-0.25)
+        if not ctx.project:
+            t, x = blocks.pop(), blocks.pop()
+            g = gx * -0.25
+            gt = torch.baddbmm(g, u, g, beta=2.75)
+            gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
+            half.baddbmm_(g, t.mT, alpha=0.5)
+        gu = half + half.mT
+        half = gw.mul_(_ONE / 2).sub_(gu, alpha=1.75).baddbmm_(gu, w)
+        if not ctx.project:
+            half.baddbmm_(gt, x.mT, alpha=0.5)
+        gw = half + half.mT
+    return torch.bmm(gw, k).mul_(2), gx
