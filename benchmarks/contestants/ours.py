@@ -39,6 +39,7 @@ class Ours(Contestant):
 
     def __init__(self, entry: Entry, cohort: Cohort, device: torch.device = CPU) -> None:
         super().__init__(entry, cohort)
+        prepare_cpu(cohort.store.dim)
         self.device = device
         dtype = feature_type(entry.precision)
         home = choose_home("auto", cohort.store, dtype, [device])
@@ -50,7 +51,6 @@ class Ours(Contestant):
     def prepare(cls) -> None:
         """As the harness begins a process."""
         make_deterministic(CPU)
-        prepare_cpu()
 
     def build(self) -> None:
         """The method and the harness's trainer."""

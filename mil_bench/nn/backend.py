@@ -1,14 +1,13 @@
 """How this process multiplies matrices and keeps memory on a CPU.
 
 Both settings belong to the process, so the harness makes them and no method does. They depend on
-the machine alone: the same machine computes the same bits every time.
+the machine and the features alone: the same run computes the same bits every time.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from functools import cache
 
 import torch
 
@@ -18,19 +17,21 @@ _ROUNDING = 1e-5  # relative error that float32 stays below and bfloat16 misses 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _LARGEST_KEPT = 32 << 20  # bytes; glibc accepts no more
 _NEVER = 2**31 - 1
+_WIDE = 256  # features; products of narrower ones take less time than oneDNN to prepare for them
 
 
-@cache
-def prepare_cpu() -> None:
-    """Choose the faster float32 products and keep freed memory for the next step.
+def prepare_cpu(dim: int) -> None:
+    """Choose the faster float32 products for ``dim`` features and keep freed memory.
 
     PyTorch's default library runs AMD processors below their speed; oneDNN, which ``"medium"``
-    selects, does not. Where ``"medium"`` would round to bfloat16, float32 stays as it was.
+    selects, does not, but compiles a kernel for every new shape. Where ``"medium"`` would round to
+    bfloat16, float32 stays as it was.
 
     Freed blocks below 32 MiB stay in the process (glibc), so that the activations of a step do not
     cost a page fault for every 4 KiB.
     """
-    if is_amd():
+    torch.set_float32_matmul_precision("highest")
+    if is_amd() and dim >= _WIDE:
         torch.set_float32_matmul_precision("medium")
         if not _products_are_float32():
             torch.set_float32_matmul_precision("highest")

@@ -14,7 +14,7 @@ import torch
 from mil_bench.atomic import write_json
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Home, Homes
 from mil_bench.bags.splits.split import Split
 from mil_bench.bags.standardize import Standardization
 from mil_bench.config import build
@@ -58,17 +58,17 @@ class Workshop:
         dataset: Dataset,
         split: Split,
         device: torch.device,
-        threads: int = 1,
-        home: Home = "none",
+        threads: int,
+        homes: Homes,
     ) -> None:
         # Mapped features are read-only: a method that writes to them ends the process, and this
         # says in which line.
         faulthandler.enable()
         make_deterministic(device)
-        prepare_cpu()
+        prepare_cpu(dataset.store.dim)
         torch.set_num_threads(threads)
         self.dataset, self.split, self.device = dataset, split, device
-        self.threads, self.home = threads, home
+        self.threads, self.homes = threads, homes
         self._kept: dict[object, DeviceBags] = {}
 
     def execute(self, spec: RunSpec, directory: RunDirectory, reporter: Reporter) -> Outcome:
@@ -138,16 +138,21 @@ class Workshop:
         """The bags as ``spec`` wants them; kept for the next run that wants the same."""
         dtype = feature_type(spec.precision)
         wanted = (dtype, spec.fold if standardization is not None else None)
+        home = self._home(spec)
         if wanted not in self._kept:
-            self._kept.clear()  # room for the next
+            if home != "none":
+                self._kept.clear()  # room for the next
             self._kept[wanted] = DeviceBags(
                 self.dataset.store,
                 self.device,
                 dtype=dtype,
                 standardization=standardization,
-                home=self.home,
+                home=home,
             )
         return self._kept[wanted]
+
+    def _home(self, spec: RunSpec) -> Home:
+        return self.homes[feature_type(spec.precision)]
 
     def _method(self, spec: RunSpec) -> Method:
         cls = METHODS.get(spec.method)
@@ -184,7 +189,7 @@ class Workshop:
             "train_seconds": frozen.seconds,
             "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in frozen.history),
             "test_seconds": test_seconds,
-            "cache": self.home,
+            "cache": self._home(spec),
             "parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
             "peak_memory_mb": peak_memory_mb(self.device),
             "device": device_name(self.device),

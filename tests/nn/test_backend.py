@@ -13,7 +13,7 @@ from mil_bench.nn import backend, processor
 PRODUCT = """
 import torch
 from mil_bench.nn.backend import prepare_cpu
-prepare_cpu()
+prepare_cpu(1024)
 torch.manual_seed(0)
 a, b = torch.randn(700, 900), torch.randn(900, 300)
 exact = a.double() @ b.double()
@@ -33,16 +33,17 @@ def test_a_processor_that_would_round_to_bfloat16_keeps_the_default(monkeypatch)
     monkeypatch.setattr(backend, "is_amd", lambda: True)
     monkeypatch.setattr(backend, "_products_are_float32", lambda: False)
     monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen.append)
-    backend.prepare_cpu.__wrapped__()
-    assert chosen == ["medium", "highest"]
+    backend.prepare_cpu(1024)
+    assert chosen == ["highest", "medium", "highest"]
 
 
-def test_other_makers_keep_the_default(monkeypatch):
+@pytest.mark.parametrize(("amd", "dim"), [(False, 1024), (True, 64)])
+def test_other_makers_and_narrow_features_keep_the_default(monkeypatch, amd, dim):
     chosen = []
-    monkeypatch.setattr(backend, "is_amd", lambda: False)
+    monkeypatch.setattr(backend, "is_amd", lambda: amd)
     monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen.append)
-    backend.prepare_cpu.__wrapped__()
-    assert chosen == []
+    backend.prepare_cpu(dim)
+    assert chosen == ["highest"]
 
 
 @pytest.mark.parametrize(
