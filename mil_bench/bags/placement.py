@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from mil_bench.errors import RunError, UsageError
 
 CacheChoice = Literal["auto", "ram", "gpu", "none"]
 Home = Literal["ram", "gpu", "none"]
+Homes = Mapping[torch.dtype, Home]  # for every type of features that runs of a grid are given
 
 GPU_SHARE = 0.4  # of the free device memory; the rest is for models and activations
 RAM_SHARE = 0.5  # of the available memory; the rest keeps the packed files in the page cache
@@ -29,6 +30,8 @@ def choose_home(
     standardize: bool = False,
 ) -> Home:
     """Where every process of a grid keeps its features; ``places`` is the device of each of them.
+
+    It is asked for every type that runs of the grid want; a process keeps one type at a time.
 
     ``none``: nowhere but in the packed file, which all processes share and the system keeps in
     memory as long as there is room. ``ram``: a copy per process of the bags used, in the type

@@ -90,17 +90,16 @@ def _make(
     if not todo:
         return
     places = places[: len(todo)]
-    home = choose_home(
-        request.cache,
-        dataset.store,
-        max((feature_type(spec.precision) for spec in todo), key=lambda dtype: dtype.itemsize),
-        places,
-        standardize=dataset.standardize,
-    )
+    homes = {
+        dtype: choose_home(
+            request.cache, dataset.store, dtype, places, standardize=dataset.standardize
+        )
+        for dtype in {feature_type(spec.precision) for spec in todo}
+    }
     if len(places) > 1:
-        yield from _with_bar(run_in_processes(request, todo, places, home), len(todo), console)
+        yield from _with_bar(run_in_processes(request, todo, places, homes), len(todo), console)
     else:
-        workshop = Workshop(dataset, split, places[0], request.threads, home)
+        workshop = Workshop(dataset, split, places[0], request.threads, homes)
         reporter = reporter_for(console)
         for spec in todo:
             yield workshop.execute(spec, RunDirectory.of(request.runs, spec), reporter)

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Homes
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.execute import Outcome, Workshop
 from mil_bench.runs.plan import GridRequest, prepare
@@ -34,7 +34,7 @@ def run_in_processes(
     request: GridRequest,
     specs: Sequence[RunSpec],
     places: Sequence[torch.device],
-    home: Home,
+    homes: Homes,
 ) -> Iterator[Outcome]:
     """Make ``specs`` with one worker per entry of ``places``; outcomes in order of completion.
 
@@ -45,7 +45,7 @@ def run_in_processes(
     workers: list[_Worker] = []
     try:
         for device in places[: len(specs)]:
-            workers.append(_start(request, device, home, waiting.pop()))
+            workers.append(_start(request, device, homes, waiting.pop()))
         while workers:
             ready = wait([worker.pipe for worker in workers])
             for worker in [worker for worker in workers if worker.pipe in ready]:
@@ -56,7 +56,7 @@ def run_in_processes(
                     outcome = _killed(request, worker)
                     if waiting:
                         spec = waiting.pop()
-                        workers.append(_start(request, worker.device, home, spec))
+                        workers.append(_start(request, worker.device, homes, spec))
                 else:
                     if not _give(worker, waiting.pop() if waiting else None):
                         workers.remove(worker)
@@ -68,11 +68,11 @@ def run_in_processes(
             worker.process.join()
 
 
-def _start(request: GridRequest, device: torch.device, home: Home, spec: RunSpec) -> _Worker:
+def _start(request: GridRequest, device: torch.device, homes: Homes, spec: RunSpec) -> _Worker:
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
     here, there = context.Pipe()
     process = context.Process(
-        target=_work, args=(request, device, home, there), name=f"mil-bench {device}"
+        target=_work, args=(request, device, homes, there), name=f"mil-bench {device}"
     )
     process.start()
     there.close()  # so that the worker's death is the end of the pipe
@@ -89,12 +89,12 @@ def _give(worker: _Worker, spec: RunSpec | None) -> bool:
     return spec is not None
 
 
-def _work(request: GridRequest, device: torch.device, home: Home, pipe: Connection) -> None:
+def _work(request: GridRequest, device: torch.device, homes: Homes, pipe: Connection) -> None:
     """The life of a worker: load the dataset once, then make runs until told to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_die_with_parent, daemon=True).start()
     dataset, split = prepare(request)
-    workshop = Workshop(dataset, split, device, request.threads, home)
+    workshop = Workshop(dataset, split, device, request.threads, homes)
     while (spec := pipe.recv()) is not None:
         directory = RunDirectory.of(request.runs, spec)
         pipe.send(workshop.execute(spec, directory, Reporter()))

@@ -11,6 +11,7 @@ from run_requests import request
 
 from mil_bench.bags import placement
 from mil_bench.errors import RunError, UsageError
+from mil_bench.runs import plan
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
 
@@ -61,6 +62,23 @@ def test_folds_of_standardised_data_do_not_share_a_copy(tmp_path, monkeypatch):
         for name in ("alone", "together")
     )
     assert one == other
+
+
+def test_every_run_of_a_mixed_grid_has_the_home_of_its_own_type(tmp_path, monkeypatch):
+    monkeypatch.setattr(toy_grid.Tiny, "safe_in_bf16", True)
+    monkeypatch.setattr(toy_grid.Plain, "safe_in_bf16", False)
+    monkeypatch.setattr(plan, "resolve_precision", lambda _, __, safe: "bf16" if safe else "32")
+    made = {}
+    for name in ("together", "tiny", "plain"):
+        methods = ["tiny", "plain"] if name == "together" else [name]
+        ask = request(tmp_path / name, methods=methods, seeds=[0, 1])
+        assert len(run_grid(ask, Console(file=io.StringIO())).done) == 2 * len(methods)
+        for run in run_directories(tmp_path / name):
+            made[name, run.path.name] = (run.predictions.read_bytes(), run.read_result()["cache"])
+    for (name, key), alone in made.items():
+        if name != "together":
+            assert made["together", key] == alone
+            assert alone[1] == {"tiny": "ram", "plain": "none"}[name]
 
 
 def test_a_choice_that_cannot_be_had_stops_the_grid_before_its_first_run(tmp_path, monkeypatch):
