@@ -67,7 +67,7 @@ def _edit(name, **changes):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (_truncate("predictions.csv"), "line 121 has"),
+        (_truncate("predictions.csv"), "line 121"),
         (_drop_last_row, "59 test slides, result.json says 60"),
         (lambda folder: (folder / "predictions.csv").unlink(), "cannot read"),
         (_truncate("result.json"), r"result.json"),
