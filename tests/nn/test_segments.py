@@ -56,6 +56,19 @@ def test_the_softmax_passes_gradcheck(sizes):
     )
 
 
+def test_the_gradient_of_a_float32_softmax_over_a_large_bag_is_that_of_float64():
+    batch = packed([8000, 300], 1)
+    direction = numbers(8300, 1, seed=5).detach() + 3
+    gradients = []
+    for dtype in (torch.float32, torch.float64):
+        scores = (batch.features / 100).to(dtype).requires_grad_()
+        weights = segment_softmax(scores, batch.segment, batch.offsets)
+        gradients.append(torch.autograd.grad((weights * direction.to(dtype)).sum(), scores)[0])
+    assert (gradients[0] - gradients[1]).norm() < 1e-6 * gradients[1].norm()
+    single = segment_softmax(scores[:8000].float(), batch.segment[:8000], batch.offsets[:2])
+    assert abs(single.double().sum().item() - 1) < 1e-6
+
+
 def test_half_precision_scores_have_a_softmax_in_float32():
     batch = packed([5, 3], 2)
     scores = batch.features.bfloat16()
