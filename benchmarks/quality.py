@@ -49,8 +49,8 @@ def quality(
     rows = quality_rows(collect(runs))
     if not rows:
         raise DataError(
-            f"{runs} holds no two runs that differ in precision alone; run each experiment with "
-            "--precision 32 and --precision bf16."
+            f"{runs} holds no experiment of two folds or seeds run in both precisions; run each "
+            "with --precision 32 and --precision bf16."
         )
     cpu = torch.device("cpu")
     keep(results_path("quality", cpu), rows, KEY, cpu)
@@ -58,7 +58,7 @@ def quality(
 
 
 def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
-    """A row for every dataset, method, precision and metric that has pairs."""
+    """A row for every dataset, method, precision and metric that has two pairs or more."""
     groups = defaultdict(list)
     for pair in pairs(records):
         assert pair.low.spec is not None
@@ -67,6 +67,7 @@ def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
     return [
         dict(zip(KEY, (*group, metric), strict=True)) | compare(found, metric)
         for group, found in sorted(groups.items())
+        if len(found) > 1
         for metric in METRICS
     ]
 
@@ -102,11 +103,10 @@ def corrected_interval(
 ) -> tuple[float, float]:
     """Mean and half the width of its 95 % interval (Nadeau and Bengio, 2003).
 
-    ``sd sqrt(1/J + n_test/n_train)``, because folds share their training bags. Infinite for one.
+    ``sd sqrt(1/J + n_test/n_train)`` of two differences or more, because folds share their
+    training bags.
     """
     count = len(differences)
-    if count < 2:
-        return float(differences.mean()), float("inf")
     spread = differences.std(ddof=1) * np.sqrt(1 / count + test_share)
     return float(differences.mean()), float(stats.t.ppf(0.975, count - 1) * spread)
 

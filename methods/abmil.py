@@ -68,6 +68,7 @@ class ABMIL(Method):
         ),
     )
     recipe = SLIDE_RECIPE
+    safe_in_bf16: ClassVar[bool] = True
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "plain_attention": {"gated": False},
         "no_dropout": {"dropout": 0.0, "attention_dropout": 0.0},

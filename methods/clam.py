@@ -85,6 +85,7 @@ class _CLAM(Method):
         "patience": 20,
         "min_epochs": 50,
     }
+    safe_in_bf16: ClassVar[bool] = True
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "no_instance_loss": {"bag_weight": 1.0},
         "no_subtyping": {"subtyping": False},

@@ -42,6 +42,7 @@ class _Pooling(Method):
     """Instance classifier ``D -> width`` (ReLU, dropout) ``-> classes``."""
 
     attention_is_distribution: ClassVar[bool] = False
+    safe_in_bf16: ClassVar[bool] = True
     recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     config: PoolingConfig
 

@@ -50,6 +50,7 @@ class HMIL(Method):
         "schedule": "plateau",
     }
     ablations = ABLATIONS
+    safe_in_bf16: ClassVar[bool] = True
 
     def __init__(self, config: HMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

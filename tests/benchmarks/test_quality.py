@@ -39,7 +39,3 @@ def test_shared_training_bags_widen_it_as_nadeau_and_bengio_say():
     differences = np.array([1.0, 2.0, 3.0])
     _, half = corrected_interval(differences, 1 / 3)
     assert half == pytest.approx(stats.t.ppf(0.975, 2) * 1.0 * np.sqrt(1 / 3 + 1 / 3))
-
-
-def test_one_pair_has_no_interval():
-    assert corrected_interval(np.array([1.5]), 0.25) == (1.5, float("inf"))
