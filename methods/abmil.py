@@ -12,7 +12,7 @@ from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.dense import Projection
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
 

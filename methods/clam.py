@@ -15,8 +15,8 @@ from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.casting import as_written, full_precision
-from mil_bench.nn.dense import Projection
 from mil_bench.nn.init import xavier_linear
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.nn.svm import smooth_top1_svm
 from mil_bench.nn.topk import segment_topk, within

@@ -14,8 +14,8 @@ from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
-from mil_bench.nn.dense import Projection
 from mil_bench.nn.init import xavier_linear
+from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_max, segment_mean
 from mil_bench.taxonomy import LEAF, Taxonomy
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
-from mil_bench.nn.dense import Projection
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.ppeg import PPEG
+from mil_bench.nn.projection import Projection
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mil_bench.methods.hmil.config import HMILConfig
-from mil_bench.nn.dense import Linear, Projection
+from mil_bench.nn.affine import Affine
 from mil_bench.nn.parts import by_parts
+from mil_bench.nn.projection import Projection
 
 
 class FeatureChain(nn.Module):
@@ -36,21 +37,33 @@ class FeatureChain(nn.Module):
                 self.steps[level] = nn.Identity()
             else:
                 self.steps[level] = (
-                    Linear(dim, config.fine_dim)
+                    nn.Linear(dim, config.fine_dim)
                     if after_stem
                     else _reembedding(dim, config.embed_dim, config.fine_dim)
                 )
                 dim, after_stem = config.fine_dim, False
             self.dims[level] = dim
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """``(sum N, D)`` -> level name -> ``(sum N, D_level)``."""
-        h = by_parts(self.stem, x)
+    def forward(self, x: Tensor) -> dict[str, Affine]:
+        """``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of what is kept."""
+        h = _through(self.stem, Affine(x))
         features = {}
         for level, step in self.steps.items():
-            h = features[level] = by_parts(step, h)
+            h = features[level] = _through(step, h)
         return features
 
 
 def _reembedding(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
-    return nn.Sequential(Projection(in_dim, hidden_dim), Linear(hidden_dim, out_dim))
+    return nn.Sequential(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
+
+
+def _through(step: nn.Module, h: Affine) -> Affine:
+    """``h`` after a step: only what a ReLU follows is computed."""
+    match step:
+        case nn.Linear():
+            return h.then(step)
+        case nn.Sequential():
+            project, linear = step
+            return Affine(by_parts(lambda x: project(h.part(x)), h.x)).then(linear)
+        case _:
+            return h

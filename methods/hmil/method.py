@@ -50,6 +50,7 @@ class HMIL(Method):
         "schedule": "plateau",
     }
     ablations = ABLATIONS
+    version: ClassVar[str] = "2"
     safe_in_bf16: ClassVar[bool] = True
 
     def __init__(self, config: HMILConfig, dim: int, taxonomy: Taxonomy) -> None:

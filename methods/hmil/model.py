@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mil_bench.bags.batch import BagBatch
 from mil_bench.methods.hmil.config import HMILConfig
 from mil_bench.methods.hmil.features import FeatureChain
+from mil_bench.nn.affine import Affine
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.init import kaiming_linear
 from mil_bench.nn.segment import segment_matmul, segment_softmax
@@ -47,10 +48,10 @@ class Branch(nn.Module):
         self.attention = AttentionNet(dim, hidden_dim, n_classes, dropout=dropout)
         self.classifier = ClasswiseScorer(dim, n_classes, shared)
 
-    def forward(self, h: Tensor, batch: BagBatch) -> BranchOutput:
+    def forward(self, h: Affine, batch: BagBatch) -> BranchOutput:
         """``h`` ``(sum N, D)``: features of the level for the instances of ``batch``."""
         attention = segment_softmax(self.attention(h), batch.segment, batch.offsets)
-        bags = segment_matmul(attention, h, batch.segment, batch.sizes)
+        bags = h.of_mean(segment_matmul(attention, h.x, batch.segment, batch.sizes))
         return BranchOutput(self.classifier(bags), attention, bags)
 
 

@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mil_bench.bags.rows import rows_of, whole
+from mil_bench.nn.affine import Affine, Features, as_affine
 from mil_bench.nn.casting import as_written, compute_dtype, full_precision
 from mil_bench.nn.dropout import KeepMask
 from mil_bench.nn.parts import by_parts
@@ -37,18 +38,21 @@ class AttentionNet(nn.Module):
         self.score = nn.Linear(hidden_dim, branches)
         self.dropout = dropout
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Features) -> Tensor:
         """``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
-        return by_parts(self._score, h)
+        h = as_affine(h)
+        return by_parts(lambda x: self._score(h.part(x)), h.x)
 
-    def _score(self, h: Tensor) -> Tensor:
+    def _score(self, h: Affine) -> Tensor:
         layers = [self.value] if self.gate is None else [self.value, self.gate]
-        dtype = compute_dtype(h)
-        with as_written(h):
+        dtype = compute_dtype(h.x)
+        with as_written(h.x):
             scores: Tensor = _Scores.apply(
-                h,
-                torch.cat([layer.weight for layer in layers]),
-                torch.cat([layer.bias for layer in layers]),
+                h.x,
+                *h.folded(
+                    torch.cat([layer.weight for layer in layers]),
+                    torch.cat([layer.bias for layer in layers]),
+                ),
                 self.score.weight,
                 self.score.bias,
                 (1 - self.dropout) ** len(layers) if self.training else 1.0,

@@ -12,7 +12,7 @@ from ragged import in_roomy_memory, numbers
 from torch import Tensor, nn
 
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.dense import Linear, Projection
+from mil_bench.nn.projection import Projection
 
 
 class Naive(nn.Module):
@@ -32,16 +32,11 @@ class Naive(nn.Module):
 
 def literal(layer: nn.Module) -> nn.Module:
     twin = copy.deepcopy(layer)
-    if isinstance(twin, Linear):
-        plain = nn.Linear(twin.in_features, twin.out_features, dtype=twin.weight.dtype)
-        plain.load_state_dict(twin.state_dict())
-        return plain
     return nn.Sequential(*twin) if isinstance(twin, nn.Sequential) else Naive(layer)
 
 
 LAYERS = {
     "projection": lambda: Projection(5, 4),
-    "linear": lambda: Linear(5, 4),
     "gated attention": lambda: AttentionNet(5, 3, 2),
     "plain attention": lambda: AttentionNet(5, 3, 2, gated=False),
 }
