@@ -8,22 +8,21 @@ mil-bench run --method all --dataset digit-bags --seed 0,1,2 --precision bf16 --
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 import torch
 import typer
-from scipy import stats
 
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
 from mil_bench.errors import DataError
+from mil_bench.evaluation.paired import PairedDifference
 from mil_bench.leaderboard.collect import RunRecord, collect
 
 KEY: Final = ("dataset", "method", "precision", "metric")
@@ -88,33 +87,20 @@ def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
 def compare(found: Sequence[Pair], metric: str) -> Row:
     """Means and the corrected interval of the difference over folds and seeds."""
     differences = np.array([pair.difference(metric) for pair in found])
-    mean, half = corrected_interval(differences, test_share(found))
+    difference = PairedDifference.of(differences, test_share(found))
     return {
         "pairs": len(found),
         "full": float(np.mean([score(pair.full, metric) for pair in found])),
-        "difference": mean,
-        "half_width": half,
+        "difference": difference.mean,
+        "half_width": difference.half_width,
         "largest": float(np.abs(differences).max()),
     }
 
 
-def corrected_interval(
-    differences: np.ndarray[Any, np.dtype[np.float64]], test_share: float
-) -> tuple[float, float]:
-    """Mean and half the width of its 95 % interval (Nadeau and Bengio, 2003).
-
-    ``sd sqrt(1/J + n_test/n_train)`` of two differences or more, because folds share their
-    training bags.
-    """
-    count = len(differences)
-    spread = differences.std(ddof=1) * np.sqrt(1 / count + test_share)
-    return float(differences.mean()), float(stats.t.ppf(0.975, count - 1) * spread)
-
-
 def test_share(found: Sequence[Pair]) -> float:
     """Test bags per training bag, mean over the runs."""
-    results = [json.loads((pair.full.path / "result.json").read_text()) for pair in found]
-    return float(np.mean([result["n_test"] / result["n_train"] for result in results]))
+    results = [pair.full.result for pair in found]
+    return float(np.mean([result.test_share for result in results if result is not None]))
 
 
 def score(record: RunRecord, metric: str) -> float:

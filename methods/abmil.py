@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 import torch
 from torch import Tensor, nn
 
+from mil_bench.ablation.declaration import Ablations, Component
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
@@ -69,10 +70,12 @@ class ABMIL(Method):
     )
     recipe = SLIDE_RECIPE
     safe_in_bf16: ClassVar[bool] = True
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {
-        "plain_attention": {"gated": False},
-        "no_dropout": {"dropout": 0.0, "attention_dropout": 0.0},
-    }
+    ablations = Ablations(
+        components={
+            "gating": Component("gated attention", {"gated": False}),
+            "dropout": Component("dropout", {"dropout": 0.0, "attention_dropout": 0.0}),
+        }
+    )
 
     def __init__(self, config: ABMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

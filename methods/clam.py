@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
@@ -86,13 +87,19 @@ class _CLAM(Method):
         "min_epochs": 50,
     }
     safe_in_bf16: ClassVar[bool] = True
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {
-        "no_instance_loss": {"bag_weight": 1.0},
-        "no_subtyping": {"subtyping": False},
-        "instance_ce": {"instance_loss": "ce"},
-        "plain_attention": {"gated": False},
-        "xavier": {"init": "xavier"},
-    }
+    ablations = Ablations(
+        components={
+            "instance": Component("instance loss", {"bag_weight": 1.0}),
+            "subtyping": Component(
+                "negative evidence of other classes", {"subtyping": False}, within="instance"
+            ),
+            "gating": Component("gated attention", {"gated": False}),
+        },
+        variants={
+            "instance_ce": Switch("cross entropy on instances", {"instance_loss": "ce"}),
+            "xavier": Switch("Xavier initialisation", {"init": "xavier"}),
+        },
+    )
 
     def __init__(self, config: CLAMConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
@@ -106,7 +107,9 @@ class MaxPooling(_Pooling):
             "any feature dimension; RRT-MIL's MaxMIL is wired to 1024",
         ),
     )
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {"top_instance": {"select": "top_instance"}}
+    ablations = Ablations(
+        variants={"top_instance": Switch("most certain instance", {"select": "top_instance"})}
+    )
 
     def __init__(self, config: MaxPoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
@@ -97,7 +98,9 @@ class TransMIL(Method):
         "accumulate": 2,
         "patience": 10,
     }
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {"nystrom_009": {"nystrom": "0.0.9"}}
+    ablations = Ablations(
+        variants={"nystrom_009": Switch("nystrom-attention 0.0.9", {"nystrom": "0.0.9"})}
+    )
 
     def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

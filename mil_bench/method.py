@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mil_bench.ablation.declaration import Ablations
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import StrictConfig
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -60,8 +61,8 @@ class Method(nn.Module, ABC):
 
     Built as ``MethodClass(config, dim, taxonomy)`` with ``dim`` the feature dimension. Class
     attributes: ``Config``; ``paper``; ``recipe`` (training settings of the paper, keys of
-    ``TrainerConfig``); ``ablations`` (switch name -> configuration overrides); ``version`` (raised
-    when a change alters results, part of every run key); ``order_dependent`` (the order of
+    ``TrainerConfig``); ``ablations`` (its components, variants, controls and twins); ``version``
+    (raised when a change alters results, part of every run key); ``order_dependent`` (the order of
     instances matters); ``attention_is_distribution`` (false where ``Output.attention`` holds raw
     relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
     ``docs/performance.md``; ``--precision auto`` uses it only then).
@@ -70,7 +71,7 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     paper: ClassVar[PaperCard]
     recipe: ClassVar[Mapping[str, Any]] = {}
-    ablations: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    ablations: ClassVar[Ablations] = Ablations()
     version: ClassVar[str] = "1"
     order_dependent: ClassVar[bool] = False
     attention_is_distribution: ClassVar[bool] = True

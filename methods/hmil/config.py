@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
+from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.config import tunable
 from mil_bench.method import MethodConfig
 
@@ -75,15 +76,20 @@ class HMILConfig(MethodConfig):
         return {**RELEASED, **values} if values.get("variant") == "released" else values
 
 
-ABLATIONS: Final[dict[str, dict[str, Any]]] = {
-    "no_ia": {"ia_weight": 0.0},
-    "no_ba": {"ba_weight": 0.0},
-    "no_con": {"con_weight": 0.0},
-    "no_curriculum": {"curriculum": "constant"},
-    "no_online": {"online": False},
-    "coarse_only": {"branches": "coarse"},
-    "fine_only": {"branches": "fine"},
-    "shuffled_tree": {"tree": "shuffled"},
-    "released": {"variant": "released", **RELEASED},
-}
-"""Component switches by name."""
+ABLATIONS: Final = Ablations(
+    components={
+        "ia": Component("instance alignment", {"ia_weight": 0.0}, levels=True),
+        "ba": Component("bag alignment", {"ba_weight": 0.0}, levels=True),
+        "con": Component("contrastive loss", {"con_weight": 0.0}),
+        "curriculum": Component("curriculum", {"curriculum": "constant"}),
+        "online": Component("re-embedding", {"online": False}),
+    },
+    variants={
+        "released": Switch("the released code", {"variant": "released", **RELEASED}),
+        "coarse_only": Switch("upper branches alone", {"branches": "coarse"}, levels=True),
+        "fine_only": Switch("leaf branch alone", {"branches": "fine"}, levels=True),
+    },
+    controls={"shuffled_tree": Switch("shuffled tree", {"tree": "shuffled"}, levels=True)},
+    twins=("abmil", "clam-mb"),
+)
+"""The paper's parts, other forms, the control of the tree, and flat methods to compare with."""

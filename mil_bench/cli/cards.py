@@ -12,6 +12,7 @@ from rich.tree import Tree
 from mil_bench.config import search_space
 
 if TYPE_CHECKING:
+    from mil_bench.ablation.declaration import Ablations
     from mil_bench.dataset import DatasetCard
     from mil_bench.method import Method
     from mil_bench.taxonomy import Taxonomy
@@ -36,7 +37,7 @@ def print_method(name: str, method: type[Method], console: Console) -> None:
     recipe = ", ".join(f"{k}={v}" for k, v in method.recipe.items()) or "trainer defaults"
     console.print(f"recipe: {recipe}")
     if method.ablations:
-        console.print(f"ablations: {', '.join(method.ablations)}")
+        console.print(_ablations(method.ablations))
 
 
 def print_dataset(card: DatasetCard, console: Console) -> None:
@@ -48,6 +49,23 @@ def print_dataset(card: DatasetCard, console: Console) -> None:
     for name, taxonomy in card.trees.items():
         mark = " (default)" if name == card.default_tree else ""
         console.print(_drawn(f"{name}{mark}", taxonomy))
+
+
+def _ablations(declared: Ablations) -> Table:
+    table = Table("name", "what it is", "overrides", title="what `mil-bench ablate` switches")
+    kinds = {
+        "component": declared.components,
+        "variant": declared.variants,
+        "control": declared.controls,
+    }
+    for kind, switches in kinds.items():
+        for name, switch in switches.items():
+            changes = ", ".join(f"{key}={value}" for key, value in switch.overrides.items())
+            off = "off: " if kind == "component" else ""
+            table.add_row(name, f"{kind}: {escape(switch.title)}", escape(off + changes))
+    for name in declared.twins:
+        table.add_row(name, "twin: trained with the same budget", "")
+    return table
 
 
 def _range(low: float | None, high: float | None, choices: tuple[object, ...]) -> str:

@@ -33,9 +33,15 @@ class RunResult(BaseModel):
     test_seconds: float = float("nan")
     peak_memory_mb: float = float("nan")
     device: str = ""
+    n_train: int | None = None
     n_test: int | None = None
     missing: tuple[str, ...] = ()
     split_notes: tuple[str, ...] = ()
+
+    @property
+    def test_share(self) -> float:
+        """Test slides per training slide; ``nan`` where a run does not say."""
+        return self.n_test / self.n_train if self.n_test and self.n_train else float("nan")
 
 
 @dataclass(frozen=True)

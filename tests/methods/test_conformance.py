@@ -232,9 +232,10 @@ def test_the_card_the_recipe_and_the_ablations_are_complete_and_valid(name):
     assert method.paper.link.startswith(("https://", "arXiv:"))
     assert method.paper.differs
     assert build(TrainerConfig, method.recipe, name)
-    for switch, overrides in method.ablations.items():
+    assert all(twin in METHODS for twin in method.ablations.twins)
+    for switch, change in method.ablations.switches.items():
         taxonomy = three_levels(5)
-        changed = make(name, taxonomy, **overrides)
+        changed = make(name, taxonomy, **change.overrides)
         assert changed.config != make(name, taxonomy).config, switch
         batch = make_batch(SIZES, LABELS, taxonomy)
         assert changed(batch).logits, switch

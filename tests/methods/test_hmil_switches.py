@@ -20,6 +20,7 @@ TWO = Taxonomy.from_parents("two", {"a": "x", "b": "y", "c": "x", "d": "z", "e":
 THREE = Taxonomy.from_tree("three", {"x": {"p": ["a", "b"], "q": ["c"]}, "y": {"r": ["d", "e"]}})
 UNEQUAL = Taxonomy("unequal", (("x", "p", "a"), ("x", "p", "b"), ("x", "c"), ("d",), ("y", "e")))
 TREES = {tree.name: tree for tree in (FLAT, TWO, THREE, UNEQUAL)}
+SWITCHES = HMIL.ablations.switches
 PAPER = {"ce_coarse", "ce_leaf", "ia", "ba", "con"}
 # The softmax over instances ignores a shift of all scores, the one over classes a shared bias.
 INVARIANT = ("attention.score.bias", "classifier.linear.bias")
@@ -27,7 +28,7 @@ INVARIANT = ("attention.score.bias", "classifier.linear.bias")
 
 def make(tree=TWO, switch=None, **options):
     torch.manual_seed(0)
-    overrides = HMIL.ablations[switch] if switch else {}
+    overrides = SWITCHES[switch].overrides if switch else {}
     return HMIL(HMILConfig(**{**options, **overrides}), DIM, tree).eval()
 
 
@@ -129,7 +130,7 @@ def test_targets_of_every_level_are_the_ancestors_of_the_leaf(tree):
 def test_the_released_variant_is_a_preset_that_single_options_override():
     assert (
         HMILConfig(variant="released").model_dump()
-        == HMILConfig(**HMIL.ablations["released"]).model_dump()
+        == HMILConfig(**SWITCHES["released"].overrides).model_dump()
     )
     config = build(HMILConfig, {"variant": "released", "classifier": "per_class"}, "method hmil")
     assert (config.classifier, config.contrast) == ("per_class", "all_classes")
@@ -140,7 +141,7 @@ def test_the_released_variant_is_a_preset_that_single_options_override():
 CASES = [
     (tree, switch)
     for tree in TREES
-    for switch in (None, *HMIL.ablations)
+    for switch in (None, *SWITCHES)
     if (tree, switch) != ("flat", "coarse_only")
 ]
 
@@ -174,7 +175,7 @@ def test_a_bag_alone_scores_as_in_a_batch_and_no_label_is_read(tree, switch):
             torch.testing.assert_close(part.sum(0), torch.ones(part.shape[1]))
 
 
-@pytest.mark.parametrize("switch", [None, *HMIL.ablations])
+@pytest.mark.parametrize("switch", [None, *SWITCHES])
 def test_one_bag_of_one_patch_trains(switch):
     model = make(switch=switch).train()
     batch = batch_of(labels=(2,), sizes=(1,))
