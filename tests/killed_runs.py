@@ -42,7 +42,7 @@ def attempt(runs: Path, kill: tuple[str, int] | int | None) -> int:
     child = os.fork()
     if child == 0:
         install(kill)
-        outcome = run_grid(request(runs), Console(file=io.StringIO()))
+        outcome = run_grid(*request(runs), Console(file=io.StringIO()))
         os._exit(len(outcome.failed))
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

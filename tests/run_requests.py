@@ -1,26 +1,30 @@
 """Requests for grids of the toy plug-in."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import toy_grid
 
-from mil_bench.dataset import DatasetOptions
-from mil_bench.runs.grid import GridRequest
+from mil_bench.runs.machine import MachineRequest
+from mil_bench.runs.plan import GridRequest
+from mil_bench.runs.task import DataRequest
 
 PLUGIN = Path(toy_grid.__file__).resolve()
 
 
-def request(runs: Path, **changes) -> GridRequest:
-    """One fold and seed of ``plain`` on the CPU, changed as told."""
-    ask = {
-        "dataset": "toy",
-        "options": DatasetOptions(),
-        "methods": ["plain"],
-        "split": None,
-        "folds": [0],
-        "seeds": [0],
-        "settings": {},
-        "runs": runs,
-        "device": "cpu",
-    }
-    return GridRequest(**{**ask, **changes})
+def request(runs: Path, **changes) -> tuple[GridRequest, MachineRequest]:
+    """One fold and seed of ``plain`` on the CPU, changed as told; what is run, and how."""
+    ask = {"dataset": "toy", "methods": ["plain"], "folds": [0], "runs": runs, "device": "cpu"}
+    ask |= changes
+
+    def mine(kind):
+        return {f.name: ask[f.name] for f in fields(kind) if f.name in ask}
+
+    data = DataRequest(**mine(DataRequest))
+    grid, machine = (
+        GridRequest(data=data, **mine(GridRequest)),
+        MachineRequest(**mine(MachineRequest)),
+    )
+    unknown = set(ask) - set(mine(DataRequest)) - set(mine(GridRequest)) - set(mine(MachineRequest))
+    assert not unknown
+    return grid, machine

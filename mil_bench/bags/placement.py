@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -14,7 +14,6 @@ from mil_bench.errors import RunError, UsageError
 
 CacheChoice = Literal["auto", "ram", "gpu", "none"]
 Home = Literal["ram", "gpu", "none"]
-Homes = Mapping[torch.dtype, Home]  # for every type of features that runs of a grid are given
 
 GPU_SHARE = 0.4  # of the free device memory; the rest is for models and activations
 RAM_SHARE = 0.5  # of the available memory; the rest keeps the packed files in the page cache

@@ -24,14 +24,14 @@ def numbers(option: str, text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def settings(pairs: Sequence[str]) -> dict[str, str]:
+def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
     """``["lr=1e-4"]`` -> ``{"lr": "1e-4"}``."""
     found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not (key and equals and value):
-            raise UsageError(f"--set {pair!r} is not KEY=VALUE; expected for example lr=1e-4.")
+            raise UsageError(f"{option} {pair!r} is not KEY=VALUE, such as lr=1e-4 or time=60.")
         if key in found:
-            raise UsageError(f"--set names {key!r} twice; give it once.")
+            raise UsageError(f"{option} names {key!r} twice; give it once.")
         found[key] = value
     return found

@@ -6,9 +6,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Literal
 
+from mil_bench.cli.machine import declare_machine, machine_request
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parse import names, numbers, settings
-from mil_bench.cli.parser import Parser, at_least
+from mil_bench.cli.parser import Parser
+from mil_bench.cli.requests import data_request
 
 Folds = Literal["all"] | list[int]
 
@@ -36,36 +38,13 @@ def _make(
 ) -> int:
     from rich.console import Console
 
-    from mil_bench.dataset import DatasetOptions
-    from mil_bench.runs.grid import GridRequest, run_grid
+    from mil_bench.runs import grid
+    from mil_bench.runs.plan import GridRequest
 
     request = GridRequest(
-        dataset=given.dataset,
-        options=DatasetOptions(
-            given.data_root,
-            given.features,
-            given.encoder,
-            given.tree,
-            given.drop_leaky_patients,
-            given.allow_missing,
-            given.cache_dir,
-        ),
-        methods=methods,
-        split=given.split,
-        folds=folds,
-        seeds=seeds,
-        settings=pairs,
-        runs=given.runs,
-        existing=given.existing,
-        jobs=given.jobs,
-        threads=given.threads,
-        device=given.device,
-        precision=given.precision,
-        cache=given.cache,
-        allow_leaks=given.allow_leaks,
-        plugins=tuple(given.plugin),
+        data_request(given), methods, folds, seeds, pairs, precision=given.precision
     )
-    return 1 if run_grid(request, Console()).failed else 0
+    return 1 if grid.run_grid(request, machine_request(given), Console()).failed else 0
 
 
 def _declare(parser: Parser) -> None:
@@ -86,7 +65,7 @@ def _declare(parser: Parser) -> None:
     data = parser.add_argument_group("data")
     add_shared(data, "data_root", "features", "encoder", "tree", "allow_missing")
     add_shared(data, "drop_leaky_patients", "cache_dir")
-    _declare_machine(parser)
+    declare_machine(parser)
 
 
 def _declare_experiment(parser: Parser) -> None:
@@ -111,28 +90,4 @@ def _declare_experiment(parser: Parser) -> None:
         "--allow-leaks",
         action="store_true",
         help="Run a split whose sets share patients; results are marked.",
-    )
-
-
-def _declare_machine(parser: Parser) -> None:
-    group = parser.add_argument_group("machine")
-    group.add_argument(
-        "--jobs", metavar="N", type=at_least(1), default=1, help="Runs at the same time."
-    )
-    group.add_argument(
-        "--threads",
-        metavar="N",
-        type=at_least(1),
-        default=1,
-        help="CPU threads of each run; more help large bags, and change the last bits.",
-    )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-    group.add_argument(
-        "--precision", choices=("auto", "32", "bf16", "16"), default="auto", help="Arithmetic."
-    )
-    group.add_argument(
-        "--cache",
-        choices=("auto", "ram", "gpu", "none"),
-        default="auto",
-        help="Where features are kept between epochs; changes no result.",
     )

@@ -25,6 +25,7 @@ from mil_bench.errors import RunError
 from mil_bench.spec import RunSpec
 
 Status = Literal["done", "failed", "running", "interrupted", "absent"]
+LOOKING = 0.1  # seconds, more than a look at a lock takes
 
 
 class RunBusyError(RunError):
@@ -118,6 +119,11 @@ class RunDirectory:
         write_text(self.traceback, trace)
         write_json(self.failure, {"key": key, "error": error, "when": now()})
 
+    def fail_without_trace(self, key: str, error: str) -> None:
+        """Make the run of a process that died without a word failed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.fail(key, error, "the process ended without a traceback\n")
+
     def set_aside(self, runs: Path) -> Path:
         """Move the folder to ``<runs>/.replaced/``; its new place."""
         home = runs / ".replaced" / self.path.relative_to(runs).parent
@@ -127,14 +133,14 @@ class RunDirectory:
         return self.path.rename(home / f"{self.path.name}-{n}")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the run for this process; the system frees it when the process ends or is killed.
 
-        Raises ``RunBusyError`` when another process holds it.
+        Raises ``RunBusyError`` when another process holds it for ``patience`` seconds more.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock_path.open("a+") as file:
-            if not _claim(file):
+            if not _claim(file, patience):
                 file.seek(0)
                 raise RunBusyError(
                     f"run {self.path.name} is being made by {file.read() or 'another process'}; "
@@ -167,16 +173,18 @@ class RunDirectory:
         return content
 
 
-def _claim(file: IO[str]) -> bool:
+def _claim(file: IO[str], patience: float) -> bool:
     """Take the exclusive lock; a few tries, because ``status`` may be looking for a moment."""
-    for _ in range(5):
+    end = time.monotonic() + max(patience, LOOKING)
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.02)
+            if time.monotonic() > end:
+                return False
+            time.sleep(LOOKING / 5)
         else:
             return True
-    return False
 
 
 def run_directories(runs: Path) -> list[RunDirectory]:

@@ -3,69 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-
-from mil_bench.bags.placement import CacheChoice
-from mil_bench.bags.splits.make import make_split
-from mil_bench.bags.splits.split import Split
-from mil_bench.dataset import Dataset, DatasetOptions
 from mil_bench.errors import UsageError
-from mil_bench.loading import load_dataset
 from mil_bench.methods import METHODS
-from mil_bench.plugins import load_plugins
+from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.settings import resolve
+from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.spec import RunSpec
-from mil_bench.training.precision import resolve_precision
-
-Existing = Literal["skip", "retry-failed", "overwrite"]
 
 
 @dataclass(frozen=True)
 class GridRequest:
-    """What ``mil-bench run`` was asked for: methods x folds x seeds on one dataset.
+    """Methods x folds x seeds on one dataset. ``settings`` are the pairs of ``--set``."""
 
-    ``split`` ``None`` is the dataset's default. ``settings`` are the pairs of ``--set``.
-    ``existing`` says what to do with runs that are there: ``skip`` keeps done and failed ones,
-    ``retry-failed`` continues failed ones, ``overwrite`` moves all aside and starts again. An
-    interrupted run is always continued. ``jobs`` runs are made at a time with ``threads`` CPU
-    threads each: the last bits of a sum depend on that number, so it does not follow ``jobs``.
-    ``cache`` says where features are kept (:mod:`mil_bench.bags.placement`).
-    """
-
-    dataset: str
-    options: DatasetOptions
+    data: DataRequest
     methods: Sequence[str]
-    split: str | None
-    folds: Literal["all"] | Sequence[int]
-    seeds: Sequence[int]
-    settings: dict[str, str]
-    runs: Path
-    existing: Existing = "skip"
-    jobs: int = 1
-    threads: int = 1
-    device: str = "auto"
+    folds: Literal["all"] | Sequence[int] = "all"
+    seeds: Sequence[int] = (0,)
+    settings: dict[str, str] = field(default_factory=dict)
     precision: str = "auto"
-    cache: CacheChoice = "auto"
-    allow_leaks: bool = False
-    plugins: tuple[Path, ...] = ()
 
 
 def plan(
-    request: GridRequest, dataset: Dataset, split: Split, device: torch.device
-) -> list[RunSpec]:
+    request: GridRequest, machine: MachineRequest, prepare: Prepare = DataRequest.prepare
+) -> list[Task]:
     """Every run of the grid, fold by fold so that a whole comparison is there early.
 
-    ``device`` is what ``--precision auto`` looks at. Raises a ``UsageError`` or ``SplitError``
-    before anything is run.
+    ``machine`` is what ``--precision auto`` looks at. Raises a ``UsageError``, ``DataError`` or
+    ``SplitError`` before anything is run.
     """
+    machine.check()
+    dataset, split = prepare(request.data)
     methods = {name: METHODS.get(name) for name in request.methods}
     resolved = resolve(methods, dataset.card, request.settings)
     precision = {
-        name: resolve_precision(request.precision, device, method.safe_in_bf16)
+        name: machine.precision(request.precision, method.safe_in_bf16)
         for name, method in methods.items()
     }
     folds = range(len(split)) if request.folds == "all" else request.folds
@@ -74,7 +48,7 @@ def plan(
         raise UsageError(f"seed {negative[0]} is negative; expected whole numbers from 0.")
     for fold in folds:
         split[fold]
-    return [
+    specs = [
         RunSpec(
             dataset=dataset.name,
             kind=dataset.kind,
@@ -98,12 +72,4 @@ def plan(
         for seed in dict.fromkeys(request.seeds)
         for method in dict.fromkeys(request.methods)
     ]
-
-
-def prepare(request: GridRequest) -> tuple[Dataset, Split]:
-    """Load the dataset and its split, proven disjoint (or marked by ``allow_leaks``)."""
-    load_plugins(request.plugins)
-    dataset = load_dataset(request.dataset, request.options)
-    split = make_split(request.split or dataset.card.default_split, dataset)
-    split.check(dataset.manifest.groups(), allow_leaks=request.allow_leaks)
-    return dataset, split
+    return [Task(request.data, spec) for spec in specs]

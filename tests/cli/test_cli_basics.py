@@ -131,16 +131,29 @@ def test_help_shows_groups_choices_and_the_defaults_that_say_something(capsys, m
 
 def test_values_of_options_reach_the_request(monkeypatch):
     asked = []
-    monkeypatch.setattr(grid, "run_grid", lambda request, _: asked.append(request) or Nothing())
+    monkeypatch.setattr(grid, "run_grid", lambda *ask: asked.append(ask) or Nothing())
     words = "-m hmil,abmil -d bracs --fold 0,2 --set lr=1e-4 --set gated=false --cache=ram --jobs 2"
     assert ended_with("run", *words.split(), "--allow-leaks", "--cache-dir", "packed") == 0
-    (request,) = asked
+    ((request, machine, _),) = asked
     assert request.methods == ["hmil", "abmil"]
-    assert (request.folds, request.seeds, request.jobs) == ([0, 2], [0], 2)
+    assert (request.folds, request.seeds, request.precision) == ([0, 2], [0], "auto")
     assert request.settings == {"lr": "1e-4", "gated": "false"}
-    assert (request.cache, request.precision, request.existing) == ("ram", "auto", "skip")
-    assert request.allow_leaks
-    assert request.options == DatasetOptions(cache=Path("packed"))
+    assert request.data.allow_leaks
+    assert request.data.options == DatasetOptions(cache=Path("packed"))
+    assert (machine.cache, machine.existing, machine.jobs) == ("ram", "skip", 2)
+
+
+@pytest.mark.parametrize(("executor", "jobs"), [("local", 1), ("ray", 256), ("slurm", 256)])
+def test_every_run_that_there_is_room_for_is_the_default_of_other_machines(
+    monkeypatch, executor, jobs
+):
+    asked = []
+    monkeypatch.setattr(grid, "run_grid", lambda *ask: asked.append(ask) or Nothing())
+    words = "-m hmil -d bracs --slurm partition=gpu --slurm time=60 --memory 8 --executor"
+    assert ended_with("run", *words.split(), executor) == 0
+    ((_, machine, _),) = asked
+    assert (machine.executor, machine.jobs, machine.memory) == (executor, jobs, 8)
+    assert machine.slurm == (("partition", "gpu"), ("time", "60"))
 
 
 class Nothing:

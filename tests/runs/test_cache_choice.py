@@ -11,14 +11,14 @@ from run_requests import request
 
 from mil_bench.bags import placement
 from mil_bench.errors import RunError, UsageError
-from mil_bench.runs import plan
+from mil_bench.runs import machine
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
 
 
 def done_in(runs, **changes):
     """Key, predictions and result of the only run of a grid."""
-    outcome = run_grid(request(runs, **changes), Console(file=io.StringIO()))
+    outcome = run_grid(*request(runs, **changes), Console(file=io.StringIO()))
     assert not outcome.failed
     (directory,) = run_directories(runs)
     return directory.path.name, directory.predictions.read_bytes(), directory.read_result()
@@ -56,7 +56,7 @@ def test_folds_of_standardised_data_do_not_share_a_copy(tmp_path, monkeypatch):
     for name, folds in {"alone": [[0], [1]], "together": [[0, 1]]}.items():
         for some in folds:
             ask = request(tmp_path / name, cache="ram", folds=some, seeds=[0, 1])
-            assert len(run_grid(ask, Console(file=io.StringIO())).done) == 2 * len(some)
+            assert len(run_grid(*ask, Console(file=io.StringIO())).done) == 2 * len(some)
     one, other = (
         [d.predictions.read_bytes() for d in run_directories(tmp_path / name)]
         for name in ("alone", "together")
@@ -67,12 +67,12 @@ def test_folds_of_standardised_data_do_not_share_a_copy(tmp_path, monkeypatch):
 def test_every_run_of_a_mixed_grid_has_the_home_of_its_own_type(tmp_path, monkeypatch):
     monkeypatch.setattr(toy_grid.Tiny, "safe_in_bf16", True)
     monkeypatch.setattr(toy_grid.Plain, "safe_in_bf16", False)
-    monkeypatch.setattr(plan, "resolve_precision", lambda _, __, safe: "bf16" if safe else "32")
+    monkeypatch.setattr(machine, "resolve_precision", lambda _, __, safe: "bf16" if safe else "32")
     made = {}
     for name in ("together", "tiny", "plain"):
         methods = ["tiny", "plain"] if name == "together" else [name]
         ask = request(tmp_path / name, methods=methods, seeds=[0, 1])
-        assert len(run_grid(ask, Console(file=io.StringIO())).done) == 2 * len(methods)
+        assert len(run_grid(*ask, Console(file=io.StringIO())).done) == 2 * len(methods)
         for run in run_directories(tmp_path / name):
             made[name, run.path.name] = (run.predictions.read_bytes(), run.read_result()["cache"])
     for (name, key), alone in made.items():
@@ -83,10 +83,10 @@ def test_every_run_of_a_mixed_grid_has_the_home_of_its_own_type(tmp_path, monkey
 
 def test_a_choice_that_cannot_be_had_stops_the_grid_before_its_first_run(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="--cache gpu needs a CUDA device"):
-        run_grid(request(tmp_path, cache="gpu"), Console(file=io.StringIO()))
+        run_grid(*request(tmp_path, cache="gpu"), Console(file=io.StringIO()))
     monkeypatch.setattr(placement, "available_memory", lambda: 1000)
     with pytest.raises(RunError, match="--cache ram needs"):
-        run_grid(request(tmp_path, cache="ram"), Console(file=io.StringIO()))
+        run_grid(*request(tmp_path, cache="ram"), Console(file=io.StringIO()))
     assert not run_directories(tmp_path)
 
 

@@ -27,7 +27,7 @@ from mil_bench.training.checkpoint import Checkpoint
 def run(ask):
     """The outcome of a grid and what it printed."""
     text = io.StringIO()
-    return run_grid(ask, Console(file=text, force_terminal=False)), text.getvalue()
+    return run_grid(*ask, Console(file=text, force_terminal=False)), text.getvalue()
 
 
 def files(runs, name):

@@ -1,0 +1,145 @@
+"""Runs on this machine: one after another in this process, or several in worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from mil_bench.runs.devices import devices
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.homes import Homes
+from mil_bench.runs.machine import MachineRequest
+from mil_bench.runs.outcome import Outcome
+from mil_bench.runs.task import Prepare, Task
+from mil_bench.runs.workshop import Workshop
+from mil_bench.training.progress import Reporter
+
+
+def run_here(
+    tasks: Sequence[Task], machine: MachineRequest, prepare: Prepare, reporter: Reporter
+) -> Iterator[Outcome]:
+    """Make the tasks one after another in this process, which tells ``reporter`` every epoch."""
+    places = devices(machine.device, 1)
+    homes = _decide(tasks, machine, places, prepare)
+    workshop = Workshop(places[0], machine.threads, homes, prepare)
+    for task in tasks:
+        yield workshop.execute(task, RunDirectory.of(machine.runs, task.spec), reporter)
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    device: torch.device
+    task: Task
+
+
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Worker processes of this machine; several GPUs are dealt out in turn."""
+
+    machine: MachineRequest
+    prepare: Prepare
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """One worker per job. A worker that is killed leaves a failed run and is replaced."""
+        waiting = list(reversed(tasks))
+        places = devices(self.machine.device, min(self.machine.jobs, len(tasks)))
+        homes = _decide(tasks, self.machine, places, self.prepare)
+        workers: list[_Worker] = []
+        try:
+            for device in places:
+                workers.append(self._start(device, homes, waiting.pop()))
+            while workers:
+                ready = wait([worker.pipe for worker in workers])
+                for worker in [worker for worker in workers if worker.pipe in ready]:
+                    try:
+                        outcome = worker.pipe.recv()
+                    except (EOFError, OSError):
+                        workers.remove(worker)
+                        outcome = _killed(worker, self.machine.runs)
+                        if waiting:
+                            workers.append(self._start(worker.device, homes, waiting.pop()))
+                    else:
+                        if not _give(worker, waiting.pop() if waiting else None):
+                            workers.remove(worker)
+                            worker.process.join()
+                    yield outcome
+        finally:
+            for worker in workers:
+                worker.process.terminate()
+                worker.process.join()
+
+    def _start(self, device: torch.device, homes: Homes, task: Task) -> _Worker:
+        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        here, there = context.Pipe()
+        process = context.Process(
+            target=_work,
+            args=(device, self.machine.threads, homes, self.machine.runs, there),
+            name=f"mil-bench {device}",
+        )
+        process.start()
+        there.close()  # so that the worker's death is the end of the pipe
+        here.send(task)
+        return _Worker(process, here, device, task)
+
+
+def _decide(
+    tasks: Sequence[Task], machine: MachineRequest, places: Sequence[torch.device], prepare: Prepare
+) -> Homes:
+    """All decisions before the first run: a refusal must stop the grid, and memory is free now."""
+    homes = Homes(machine.cache, places)
+    for task in tasks:
+        homes.of(prepare(task.data)[0], task.spec.precision)
+    return homes
+
+
+def _give(worker: _Worker, task: Task | None) -> bool:
+    """Hand the next run to a worker, or send it home; whether it goes on working."""
+    with suppress(OSError):  # a worker that died meanwhile is noticed at the next wait
+        worker.pipe.send(task)
+    if task is not None:
+        worker.task = task
+    return task is not None
+
+
+def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Connection) -> None:
+    """The life of a worker: make runs until told to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    workshop = Workshop(device, threads, homes)
+    while (task := pipe.recv()) is not None:
+        pipe.send(workshop.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
+
+
+def _die_with_parent() -> None:
+    """An orphan would hold its run's lock, so that a restarted command finds it busy."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _killed(worker: _Worker, runs: Path) -> Outcome:
+    """The failed run of a worker that died without a word."""
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    sentence = (
+        f"the worker process was {how}; if the system ran out of memory, use fewer --jobs, then "
+        "run the same command with --existing retry-failed."
+    )
+    spec = worker.task.spec
+    with suppress(OSError):  # the outcome is reported in any case
+        RunDirectory.of(runs, spec).fail_without_trace(spec.key, sentence)
+    return Outcome(spec, "failed", sentence)

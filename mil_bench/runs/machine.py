@@ -1,0 +1,73 @@
+"""How runs are made: where, how many at a time, on what. Nothing of it changes a run's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from mil_bench.bags.placement import CacheChoice
+from mil_bench.errors import UsageError
+from mil_bench.runs.devices import devices
+from mil_bench.spec import Precision
+from mil_bench.training.precision import resolve_precision
+
+Existing = Literal["skip", "retry-failed", "overwrite"]
+ExecutorName = Literal["local", "ray", "slurm"]
+
+
+@dataclass(frozen=True)
+class MachineRequest:
+    """What the command line says about folders and machines.
+
+    ``existing`` says what to do with runs that are there: ``skip`` keeps done and failed ones,
+    ``retry-failed`` continues failed ones, ``overwrite`` moves all aside and starts again. An
+    interrupted run is always continued. ``jobs`` runs are made at a time with ``threads`` CPU
+    threads each: the last bits of a sum depend on that number, so it does not follow ``jobs``.
+    ``cache`` says where features are kept (:mod:`mil_bench.bags.placement`). ``memory`` is what
+    one run is promised by Ray or Slurm, in GB; ``slurm`` are further options of ``sbatch``.
+    """
+
+    runs: Path
+    existing: Existing = "skip"
+    executor: ExecutorName = "local"
+    jobs: int = 1
+    threads: int = 1
+    device: str = "auto"
+    cache: CacheChoice = "auto"
+    memory: float | None = None
+    slurm: tuple[tuple[str, str], ...] = ()
+
+    def check(self) -> None:
+        """Raise ``UsageError`` for a device that is not there, or not said of other machines."""
+        if self.executor == "local":
+            devices(self.device, self.jobs)
+        elif self.device not in ("cpu", "cuda"):
+            raise UsageError(
+                f"--executor {self.executor} works on machines that this one cannot see, so "
+                f"--device {self.device} says too little; add --device cpu or --device cuda."
+            )
+
+    def where(self) -> str:
+        """For people: the devices of this machine that are used, or ``cuda by ray``."""
+        if self.executor == "local":
+            return ", ".join(dict.fromkeys(map(str, devices(self.device, self.jobs))))
+        return f"{self.device} by {self.executor}"
+
+    def precision(self, choice: str, safe_in_bf16: bool) -> Precision:
+        """The arithmetic of a method's runs, the same wherever they are made.
+
+        ``auto`` looks at this machine's device. Raises ``UsageError`` for ``auto`` of other
+        machines: a key must not depend on which of them is free first.
+        """
+        self.check()
+        if self.executor == "local":
+            return resolve_precision(choice, devices(self.device, 1)[0], safe_in_bf16)
+        if choice == "auto":
+            raise UsageError(
+                f"--executor {self.executor} works on machines that this one cannot see, so "
+                "--precision auto says too little; add --precision 32 or --precision bf16."
+            )
+        return resolve_precision(choice, torch.device(self.device), safe_in_bf16)
