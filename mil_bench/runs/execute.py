@@ -93,7 +93,7 @@ def finish(trained: Trained, opened: Opened, directory: RunDirectory) -> None:
     test_seconds = time.perf_counter() - start
     write_predictions(directory.predictions, {"val": trained.val, "test": test})
     trained.checkpoint.slimmed().save(directory.checkpoint)
-    directory.commit(_result(trained, opened, test_seconds))
+    directory.commit(result_of(trained, opened, test_seconds))
 
 
 def _checkpoint(spec: RunSpec, opened: Opened, directory: RunDirectory, threads: int) -> Checkpoint:
@@ -129,7 +129,8 @@ def _train_loader(
     )
 
 
-def _result(trained: Trained, opened: Opened, test_seconds: float) -> dict[str, Any]:
+def result_of(trained: Trained, opened: Opened, test_seconds: float) -> dict[str, Any]:
+    """The content of ``result.json``."""
     spec, frozen, fold = trained.spec, trained.checkpoint, opened.split[trained.spec.fold]
     return {
         "key": spec.key,

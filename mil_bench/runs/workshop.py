@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import faulthandler
 import traceback
+from collections.abc import Callable
 
 import torch
 
 from mil_bench.nn.backend import prepare_cpu
 from mil_bench.runs.directory import RunBusyError, RunDirectory
-from mil_bench.runs.execute import finish, train
+from mil_bench.runs.execute import Trained, finish, train
 from mil_bench.runs.homes import Homes
 from mil_bench.runs.opened import Opened
 from mil_bench.runs.outcome import Outcome, sentence_about
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import make_deterministic
+
+
+Finish = Callable[[Trained, Opened, RunDirectory], None]
+"""What is done with a chosen model: it is tested and committed, or only committed."""
 
 
 class Workshop:
@@ -27,6 +32,7 @@ class Workshop:
         threads: int,
         homes: Homes,
         prepare: Prepare = DataRequest.prepare,
+        finish: Finish = finish,
     ) -> None:
         # Mapped features are read-only: a method that writes to them ends the process, and this
         # says in which line.
@@ -34,7 +40,7 @@ class Workshop:
         make_deterministic(device)
         torch.set_num_threads(threads)
         self.device, self.threads = device, threads
-        self._homes, self._prepare = homes, prepare
+        self._homes, self._prepare, self._finish = homes, prepare, finish
         self._data: DataRequest | None = None
         self._opened: Opened | None = None
 
@@ -73,7 +79,7 @@ class Workshop:
             opened = self.open(task.data)
             home = self._homes.of(opened.dataset, spec.precision)
             trained = train(spec, opened, home, directory, reporter, self.threads)
-            finish(trained, opened, directory)
+            self._finish(trained, opened, directory)
         except Exception as error:
             directory.fail(spec.key, sentence_about(error), traceback.format_exc())
             return Outcome(spec, "failed", sentence_about(error))
