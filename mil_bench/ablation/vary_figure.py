@@ -1,0 +1,164 @@
+"""Pictures of a sensitivity grid: a line for one field, heat maps for two or three."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from mil_bench.ablation.text import mean_text
+from mil_bench.ablation.vary import Axis, Values, Varied
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.leaderboard.figure import GREY
+
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def vary_figure(varied: Varied) -> Figure:
+    """A panel per score (and per value of a third field); the default is marked in orange."""
+    return _lines(varied) if len(varied.axes) == 1 else _heat_maps(varied)
+
+
+def _lines(varied: Varied) -> Figure:
+    metrics = varied.shown
+    figure = Figure(figsize=(3.0 * len(metrics) + 0.4, 3.2), layout="constrained")
+    for axis, metric in zip(_panels(figure, 1, len(metrics))[0], metrics, strict=True):
+        _line(axis, varied, metric)
+    return _titled(figure, varied, "Dot: mean, band: sd over folds, small dots: runs.")
+
+
+def _line(axis: Axes, varied: Varied, metric: str) -> None:
+    (field,) = varied.axes
+    scale = 100 if facts(metric).percent else 1
+    places = _places(field)
+    spreads = [varied.estimate((value,), metric).spread for value in field.values]
+    means = scale * np.array([spread.mean for spread in spreads])
+    sds = scale * np.nan_to_num([spread.sd_folds for spread in spreads])
+    order = np.argsort(places)
+    axis.fill_between(
+        places[order], (means - sds)[order], (means + sds)[order], color=BLUE, alpha=0.15, lw=0
+    )
+    axis.plot(places[order], means[order], "-o", color=BLUE, ms=5, lw=1.4)
+    for place, value, mean in zip(places, field.values, means, strict=True):
+        row = varied.cells[(value,)]
+        own = row.values(lambda s: s.overall.get(metric, s.hierarchical.get(metric)))
+        axis.scatter(
+            [place] * len(own), scale * np.array([*own.values()]), s=7, color=BLUE, alpha=0.3
+        )
+        if (value,) == varied.default:
+            axis.plot(place, mean, "o", color=ORANGE, ms=7)
+        if not row.complete:
+            axis.annotate(f"{row.coverage} runs", (place, 0.02), xycoords=("data", "axes fraction"),
+                          ha="center", fontsize=7, color=GREY)  # fmt: skip
+    axis.set_xticks(places, [_word(value) for value in field.values], fontsize=8)
+    axis.set_xlabel(_word(field.key), fontsize=9)
+    axis.set_title(_title(metric), loc="left", fontsize=9)
+    axis.grid(color="#e6e6e6", lw=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=8, length=0)
+    sns.despine(ax=axis)
+
+
+def _heat_maps(varied: Varied) -> Figure:
+    """Rows of panels are scores, columns the values of the third field."""
+    first, second, *third = varied.axes
+    layers = [(value,) for value in third[0].values] if third else [()]
+    metrics = varied.shown
+    width = 0.95 * len(second.values) + 1.3
+    height = 0.5 * len(first.values) + 1.0
+    figure = Figure(
+        figsize=(width * (len(layers) if third else len(metrics)) + 0.3,
+                 height * (len(metrics) if third else 1) + 0.8),
+        layout="constrained",
+    )  # fmt: skip
+    shape = (len(metrics), len(layers)) if third else (1, len(metrics))
+    panels = [axis for line in _panels(figure, *shape) for axis in line]
+    wanted = [(metric, layer) for metric in metrics for layer in layers]
+    for axis, (metric, layer) in zip(panels, wanted, strict=True):
+        _heat_map(axis, varied, metric, layer)
+        above = f"{_word(third[0].key)}={_word(layer[0])}   " if third else ""
+        axis.set_title(above + _title(metric), loc="left", fontsize=9)
+    return _titled(figure, varied, "Mean over folds and seeds ± sd over folds; frame: default.")
+
+
+def _heat_map(axis: Axes, varied: Varied, metric: str, layer: Values) -> None:
+    first, second = varied.axes[:2]
+    grid = [[(a, b, *layer) for b in second.values] for a in first.values]
+    scale = 100 if facts(metric).percent else 1
+    means = scale * np.array(
+        [[varied.estimate(v, metric).spread.mean for v in line] for line in grid]
+    )
+    every = scale * np.array([varied.estimate(v, metric).spread.mean for v in varied.cells])
+    words = np.array([[_cell(varied, v, metric) for v in line] for line in grid])
+    low, high = _limits(every)
+    sns.heatmap(
+        means, ax=axis, annot=words, fmt="", cmap="Blues" if facts(metric).better >= 0 else
+        "Blues_r", vmin=low, vmax=high, cbar=False, linewidths=0.6, linecolor="white",
+        annot_kws={"fontsize": 8}, xticklabels=[*map(_word, second.values)],
+        yticklabels=[*map(_word, first.values)],
+    )  # fmt: skip
+    for y, line in enumerate(grid):
+        for x, values in enumerate(line):
+            if np.isnan(means[y, x]):
+                axis.text(x + 0.5, y + 0.5, words[y, x], ha="center", va="center", fontsize=7,
+                          color=GREY)  # fmt: skip
+            if values == varied.default:
+                axis.add_patch(
+                    Rectangle((x, y), 1, 1, fill=False, ec=ORANGE, lw=2.2, clip_on=False)
+                )
+    axis.set_xlabel(_word(second.key), fontsize=9)
+    axis.set_ylabel(_word(first.key), fontsize=9)
+    axis.tick_params(labelsize=8, length=0, labelrotation=0)
+
+
+def _cell(varied: Varied, values: Values, metric: str) -> str:
+    spread, row = varied.estimate(values, metric).spread, varied.cells[values]
+    return (
+        mean_text(spread, row, metric).replace(" ", "\n") if spread.n else f"{row.coverage}\nruns"
+    )
+
+
+def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Colour limits; a little room below, so that the lowest cell keeps a tint."""
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return 0.0, 1.0
+    low, high = float(known.min()), float(known.max())
+    room = 0.25 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def _places(axis: Axis) -> NDArray[np.float64]:
+    """Positions of values: on a log scale where all are positive numbers, else one by one."""
+    try:
+        numbers = np.array([float(value) for value in axis.values])
+    except ValueError:
+        return np.arange(len(axis.values), dtype=np.float64)
+    return np.log(numbers) if (numbers > 0).all() else numbers
+
+
+def _panels(figure: Figure, rows: int, columns: int) -> Sequence[Sequence[Axes]]:
+    panels: Sequence[Sequence[Axes]] = figure.subplots(rows, columns, squeeze=False)
+    return panels
+
+
+def _titled(figure: Figure, varied: Varied, how: str) -> Figure:
+    spec = varied.example
+    title = f"{spec.method} on {spec.dataset} ({spec.kind}), split {spec.split}"
+    figure.suptitle(_word(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
+    note = f"{how} Default: {varied.default_words}."
+    figure.supxlabel(_word(note), x=0.01, ha="left", fontsize=7.5, color=GREY)
+    return figure
+
+
+def _title(metric: str) -> str:
+    return facts(metric).title + (" (%)" if facts(metric).percent else "")
+
+
+def _word(text: str) -> str:
+    return text.replace("$", r"\$")
