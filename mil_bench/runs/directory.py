@@ -120,7 +120,7 @@ class RunDirectory:
         write_json(self.failure, {"key": key, "error": error, "when": now()})
 
     def fail_without_trace(self, key: str, error: str) -> None:
-        """Make the run of a process that died without a word failed."""
+        """Make a run failed whose process could not begin it, or died without a word."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.fail(key, error, "the process ended without a traceback\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from mil_bench.training.precision import resolve_precision
 
 Existing = Literal["skip", "retry-failed", "overwrite"]
 ExecutorName = Literal["local", "ray", "slurm"]
+PACKAGES = {"ray": "ray", "slurm": "submitit"}  # of the extra with the executor's name
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,17 @@ class MachineRequest:
     slurm: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
-        """Raise ``UsageError`` for a device that is not there, or not said of other machines."""
+        """Raise ``UsageError`` for a device or an executor that cannot be had."""
         if self.executor == "local":
             devices(self.device, self.jobs)
-        elif self.device not in ("cpu", "cuda"):
+            return
+        package = PACKAGES[self.executor]
+        if find_spec(package) is None:
+            raise UsageError(
+                f"--executor {self.executor} needs the package {package}, which is not installed; "
+                f"install it with: pip install 'mil-bench[{self.executor}]'"
+            )
+        if self.device not in ("cpu", "cuda"):
             raise UsageError(
                 f"--executor {self.executor} works on machines that this one cannot see, so "
                 f"--device {self.device} says too little; add --device cpu or --device cuda."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Task:
     spec: RunSpec
 
 
-def grouped_by_data(tasks: list[Task]) -> list[Task]:
+def grouped_by_data(tasks: Sequence[Task]) -> list[Task]:
     """The tasks in their order, but those of one dataset together: a process keeps one open."""
     first = {data: i for i, data in enumerate(dict.fromkeys(task.data for task in tasks))}
     return sorted(tasks, key=lambda task: first[task.data])

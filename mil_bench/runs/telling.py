@@ -46,8 +46,9 @@ def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> No
 def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
     """Say how many runs will be made, where and how."""
     precisions = ", ".join(dict.fromkeys(task.spec.precision for task in tasks))
+    limit = "" if machine.executor == "local" else "up to "
     _say(
-        f"{len(tasks)} runs, {machine.jobs} at a time on {machine.where()}, "
+        f"{len(tasks)} runs, {limit}{machine.jobs} at a time on {machine.where()}, "
         f"{machine.threads} CPU thread(s) each, precision {precisions}",
         console,
     )

@@ -23,7 +23,17 @@ class Executor(Protocol):
 
 
 def executor_for(machine: MachineRequest, prepare: Prepare) -> Executor:
-    """The executor that ``machine`` names."""
-    from mil_bench.runs.executors.local import LocalExecutor
+    """The executor that ``machine`` names; ``prepare`` opens data in this process."""
+    match machine.executor:
+        case "local":
+            from mil_bench.runs.executors.local import LocalExecutor
 
-    return LocalExecutor(machine, prepare)
+            return LocalExecutor(machine, prepare)
+        case "ray":
+            from mil_bench.runs.executors.on_ray import RayExecutor
+
+            return RayExecutor(machine)
+        case "slurm":
+            from mil_bench.runs.executors.on_slurm import SlurmExecutor
+
+            return SlurmExecutor(machine)

@@ -1,0 +1,115 @@
+"""Runs by Slurm: job arrays with one job per run, requeued when preempted or out of time."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
+
+from mil_bench.errors import RunError, UsageError
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.executors.remote import Site, refused
+from mil_bench.runs.machine import MachineRequest
+from mil_bench.runs.outcome import Outcome
+from mil_bench.runs.task import Task
+
+LARGEST_ARRAY = 1000  # Slurm's MaxArraySize is 1001 unless its administrator changed it
+MINUTES = 240  # a run that needs more is requeued and goes on from its checkpoint
+TIMEOUTS = 20
+LOOK_SECONDS = 2.0
+Queue = submitit.core.core.PicklingExecutor
+Job = submitit.Job[Outcome]
+
+
+@dataclass(frozen=True)
+class Checkpointable:
+    """What a job calls. When Slurm takes the machine away, the same call goes to the queue again.
+
+    The checkpoint itself is the run directory's, written after every epoch.
+    """
+
+    site: Site
+
+    def __call__(self, task: Task) -> Outcome:
+        """Make the run."""
+        return self.site.make(task)
+
+    def checkpoint(self, task: Task) -> submitit.helpers.DelayedSubmission:
+        """Called by submitit shortly before the job is ended."""
+        return submitit.helpers.DelayedSubmission(self, task)
+
+
+@dataclass(frozen=True)
+class SlurmExecutor:
+    """The cluster whose ``sbatch`` is on this machine; logs are in ``<runs>/.slurm/``.
+
+    All machines must see the folder of the runs and the data under the same paths.
+    """
+
+    machine: MachineRequest
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """See :class:`~mil_bench.runs.executors.executor.Executor`."""
+        queue = open_queue(self.machine)
+        call = Checkpointable(Site.here(self.machine))
+        jobs: dict[str, tuple[Job, Task]] = {}
+        try:
+            for start in range(0, len(tasks), LARGEST_ARRAY):
+                array = tasks[start : start + LARGEST_ARRAY]
+                for job, task in zip(_submit(queue, call, array), array, strict=True):
+                    jobs[job.job_id] = (job, task)
+            submitted = [job for job, _ in jobs.values()]
+            for job in submitit.helpers.as_completed(submitted, poll_frequency=LOOK_SECONDS):
+                yield self._outcome(*jobs.pop(job.job_id))
+        finally:
+            for job, _ in jobs.values():
+                job.cancel(check=False)
+
+    def _outcome(self, job: Job, task: Task) -> Outcome:
+        try:
+            return job.result()
+        except UncompletedJobError:
+            sentence = (
+                f"Slurm job {job.job_id} ended without a result (state {job.state}); see "
+                f"{job.paths.stderr}, ask for more with --memory or --slurm, then run the same "
+                "command with --existing retry-failed."
+            )
+            return refused(task, RunDirectory.of(self.machine.runs, task.spec), sentence)
+
+
+def open_queue(machine: MachineRequest) -> Queue:
+    """Slurm's queue with what every run asks for. Raises ``UsageError`` where there is no Slurm."""
+    options = dict(machine.slurm)
+    minutes = options.pop("time", str(MINUTES))
+    if not minutes.isdecimal():
+        raise UsageError(f"--slurm time={minutes} is not a number of minutes, such as time=240.")
+    try:
+        queue = submitit.SlurmExecutor(machine.runs / ".slurm", max_num_timeout=TIMEOUTS)
+    except RuntimeError:
+        raise UsageError(
+            "--executor slurm needs Slurm's commands, and there is no srun on this machine; run "
+            "the same command where jobs are submitted, or use --executor local or ray."
+        ) from None
+    queue.update_parameters(
+        job_name="mil-bench",
+        time=int(minutes),
+        cpus_per_task=machine.threads,
+        array_parallelism=machine.jobs,
+        additional_parameters=options,
+        **({"gpus_per_node": 1} if machine.device == "cuda" else {}),
+        **({"mem": f"{machine.memory:g}GB"} if machine.memory is not None else {}),
+    )
+    return queue
+
+
+def _submit(queue: Queue, call: Checkpointable, array: Sequence[Task]) -> list[Job]:
+    try:
+        return queue.map_array(call, array)
+    except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"sbatch refused the jobs ({reason}); correct --slurm, --memory, --device or --threads."
+        ) from None
