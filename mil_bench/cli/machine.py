@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 EVERYWHERE = 256  # jobs where others queue what they have no room for
 
 
-def declare_machine(parser: Parser) -> None:
-    """Where, how many at a time, and on what."""
+def declare_machine(parser: Parser, *, with_precision: bool = True) -> None:
+    """Where, how many at a time, and on what; the precision of planned runs is decided already."""
     group = parser.add_argument_group("machine")
     group.add_argument(
         "--executor",
@@ -43,9 +43,10 @@ def declare_machine(parser: Parser) -> None:
         help="Memory that Ray or Slurm keeps for each run.",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-    group.add_argument(
-        "--precision", choices=("auto", "32", "bf16", "16"), default="auto", help="Arithmetic."
-    )
+    if with_precision:
+        group.add_argument(
+            "--precision", choices=("auto", "32", "bf16", "16"), default="auto", help="Arithmetic."
+        )
     group.add_argument(
         "--cache",
         choices=("auto", "ram", "gpu", "none"),

@@ -15,6 +15,22 @@ COMMANDS = {
         "Train and test methods on a dataset; what is done already is skipped.",
         "mil_bench.cli.run:run",
     ),
+    "status": Command(
+        "Show how far a grid is, from any terminal; disturbs nothing.",
+        "mil_bench.cli.status:status",
+    ),
+    "retry": Command(
+        "Make failed or interrupted runs again, as their grid was planned.",
+        "mil_bench.cli.retry:retry",
+    ),
+    "tune": Command(
+        "Search a method's settings by validation, then run its default and its best.",
+        "mil_bench.cli.tune:tune",
+    ),
+    "ablate": Command(
+        "Take a method's parts out one by one, or vary its settings, and table what it costs.",
+        "mil_bench.cli.ablate:ablate",
+    ),
     "leaderboard": Command(
         "Score every run again from its predictions; write and print the boards.",
         "mil_bench.cli.leaderboard:leaderboard",
@@ -27,6 +43,10 @@ COMMANDS = {
     "show": Command(
         "Show a method's paper, options and ablations, or a dataset's source, trees and files.",
         "mil_bench.cli.listing:show",
+    ),
+    "doctor": Command(
+        "Check versions, devices, disks, data and cache; advice for each problem.",
+        "mil_bench.cli.doctor:doctor",
     ),
     "data": Command("Check, pack, split and simulate data.", "mil_bench.cli.data:data"),
 }

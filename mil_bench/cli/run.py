@@ -1,16 +1,20 @@
-"""``mil-bench run``: a grid of methods, folds and seeds."""
+"""``mil-bench run``: a grid of methods, folds and seeds, or of a study file."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
+from mil_bench.cli.grids import carry_out
 from mil_bench.cli.machine import declare_machine, machine_request
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parse import names, numbers, settings
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import data_request
+from mil_bench.cli.study import run_study
+from mil_bench.errors import UsageError
 
 Folds = Literal["all"] | list[int]
 
@@ -19,6 +23,13 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     """Check the words, then make the grid; exit code 1 when a run has failed."""
     _declare(parser)
     given = parser.parse(words)
+    if given.study is not None:
+        return run_study(parser, given)
+    if given.method is None or given.dataset is None:
+        raise UsageError(
+            "say what to run: --method NAMES and --dataset NAME, or a study file; see "
+            f"`{parser.prog} --help`."
+        )
     methods = names("--method", given.method)
     folds: Folds = "all" if given.fold == "all" else numbers("--fold", given.fold)
     seeds = numbers("--seed", given.seed)
@@ -36,29 +47,42 @@ def _make(
     seeds: list[int],
     pairs: dict[str, str],
 ) -> int:
-    from rich.console import Console
-
-    from mil_bench.runs import grid
-    from mil_bench.runs.plan import GridRequest
+    from mil_bench.runs.plan import GridRequest, plan
+    from mil_bench.runs.task import DataRequest
 
     request = GridRequest(
         data_request(given), methods, folds, seeds, pairs, precision=given.precision
     )
-    return 1 if grid.run_grid(request, machine_request(given), Console()).failed else 0
+    machine, prepare = machine_request(given), cache(DataRequest.prepare)
+    tasks = plan(request, machine, prepare)
+    return carry_out(given, f"{given.method} on {given.dataset}", tasks, machine, prepare)
 
 
 def _declare(parser: Parser) -> None:
-    parser.usage = f"{parser.prog} --method NAMES --dataset NAME [options]"
-    parser.add_argument(
-        "--method", "-m", metavar="NAMES", required=True, help="One or more, comma separated."
+    parser.usage = (
+        f"{parser.prog} --method NAMES --dataset NAME [options]\n"
+        f"       {parser.prog} STUDY.toml [machine options]"
     )
-    add_shared(parser, "dataset", required=True)
-    add_shared(parser, "runs")
+    parser.add_argument(
+        "study", metavar="STUDY.toml", nargs="?", help="A study file: a grid over many datasets."
+    )
+    parser.add_argument("--method", "-m", metavar="NAMES", help="One or more, comma separated.")
+    add_shared(parser, "dataset", "runs")
     parser.add_argument(
         "--existing",
         choices=("skip", "retry-failed", "overwrite"),
         default="skip",
         help="What to do with runs that exist.",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="Print the plan: what is done, what is to do and how long it will take; run nothing.",
+    )
+    parser.add_argument(
+        "--allow-missing-datasets",
+        action="store_true",
+        help="Make the runs of a study whose data are there; the exit code is 1.",
     )
     add_shared(parser, "plugin")
     _declare_experiment(parser)

@@ -11,7 +11,8 @@ import pytest
 from mil_bench.cli import data
 from mil_bench.cli.main import COMMANDS, main
 from mil_bench.dataset import DatasetOptions
-from mil_bench.runs import grid
+from mil_bench.runs import grid, plan
+from mil_bench.studies import stored
 
 PROBE = """
 import sys
@@ -38,6 +39,11 @@ print("HEAVY", sorted(heavy))
         ["run", "--method", "hmil", "--dataset", "nope"],
         ["run", "--method", "hmil", "--dataset", "digit-bags", "--set", "lr"],
         ["data", "check", "--dataset", "nope"],
+        ["run", "no-study"],
+        ["run"],
+        ["status", "--help"],
+        ["retry"],
+        ["doctor", "--help"],
     ],
 )
 def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
@@ -77,7 +83,7 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
         (["run", "-m", "hmil", "-d", "bracs", "--jobs", "two"], "'two' is not a whole number from"),
         (["run", "-m", "hmil", "-d", "bracs", "--cache", "disk"], "invalid choice: 'disk'"),
         (["run", "-m", "hmil", "-d", "bracs", "-x"], "unrecognized arguments: -x"),
-        (["run", "-m", "hmil"], "required: --dataset/-d; see `mil-bench run --help`."),
+        (["run", "-m", "hmil"], "and --dataset NAME, or a study file; see `mil-bench run --help`."),
         (["run", "-d", "bracs", "-m"], "--method/-m: expected one argument"),
         (["runn"], "unknown command 'runn'; did you mean 'run'"),
         (["--versio"], "unknown option '--versio'; did you mean '--version'"),
@@ -130,8 +136,7 @@ def test_help_shows_groups_choices_and_the_defaults_that_say_something(capsys, m
 
 
 def test_values_of_options_reach_the_request(monkeypatch):
-    asked = []
-    monkeypatch.setattr(grid, "run_grid", lambda *ask: asked.append(ask) or Nothing())
+    asked = asked_of(monkeypatch)
     words = "-m hmil,abmil -d bracs --fold 0,2 --set lr=1e-4 --set gated=false --cache=ram --jobs 2"
     assert ended_with("run", *words.split(), "--allow-leaks", "--cache-dir", "packed") == 0
     ((request, machine, _),) = asked
@@ -147,13 +152,21 @@ def test_values_of_options_reach_the_request(monkeypatch):
 def test_every_run_that_there_is_room_for_is_the_default_of_other_machines(
     monkeypatch, executor, jobs
 ):
-    asked = []
-    monkeypatch.setattr(grid, "run_grid", lambda *ask: asked.append(ask) or Nothing())
+    asked = asked_of(monkeypatch)
     words = "-m hmil -d bracs --slurm partition=gpu --slurm time=60 --memory 8 --executor"
     assert ended_with("run", *words.split(), executor) == 0
     ((_, machine, _),) = asked
     assert (machine.executor, machine.jobs, machine.memory) == (executor, jobs, 8)
     assert machine.slurm == (("partition", "gpu"), ("time", "60"))
+
+
+def asked_of(monkeypatch):
+    """What the planner is asked for from now on; it plans nothing and nothing is run."""
+    asked = []
+    monkeypatch.setattr(plan, "plan", lambda *ask: asked.append(ask) or [])
+    monkeypatch.setattr(stored, "store_grid", lambda *_: None)
+    monkeypatch.setattr(grid, "run_tasks", lambda *_: Nothing())
+    return asked
 
 
 class Nothing:

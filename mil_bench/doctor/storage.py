@@ -1,0 +1,49 @@
+"""Whether the storage of tuning studies answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from mil_bench.doctor.finding import Finding
+
+SECONDS = 5  # until a server that does not answer counts as unreachable
+
+
+def check_storage(url: str) -> Iterator[Finding]:
+    """Connect and ask one question; nothing is written."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        advice = "expected for example postgresql+psycopg://USER@HOST/DATABASE"
+        yield Finding("storage", f"{url!r} is no database URL", "problem", advice)
+        return
+    shown = parsed.render_as_string(hide_password=True)
+    try:
+        fact = _answer(parsed)
+    except ImportError as error:
+        advice = 'pip install "mil-bench[postgres]"'
+        yield Finding("storage", f"{shown}: no driver ({error})", "problem", advice)
+    except SQLAlchemyError as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        advice = "check that the server runs, and host, user, password and database of the URL"
+        yield Finding("storage", f"{shown} does not answer ({cause})", "problem", advice)
+    else:
+        yield Finding("storage", f"{shown} {fact}")
+
+
+def _answer(url: URL) -> str:
+    sqlite = url.get_backend_name() == "sqlite"
+    settings: dict[str, Any] = {"timeout" if sqlite else "connect_timeout": SECONDS}
+    if sqlite:  # a plain connection would make an empty file
+        settings["uri"] = True
+        url = url.set(database=f"file:{url.database}", query={"mode": "ro", "uri": "true"})
+    engine = create_engine(url, connect_args=settings)
+    with engine.connect() as connection:
+        connection.execute(text("select 1"))
+    engine.dispose()
+    return "answers"

@@ -1,0 +1,146 @@
+"""The study file: what ``mil-bench run study.toml`` reads, checked key by key."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mil_bench.config import C, StrictConfig, build
+from mil_bench.errors import ConfigError, UnknownNameError
+from mil_bench.studies.rules import Rule, Selection
+
+Number = Annotated[int, Field(ge=0)]
+Folds = Literal["all"] | Annotated[list[Number], Field(min_length=1)]
+DEFAULT = "default"  # the variant without settings of its own, when a study names no variants
+
+
+class StudyDataset(StrictConfig):
+    """One of ``datasets``: a name alone, or a table that says where it is and how to read it.
+
+    Paths are relative to the study file. ``encoders``, ``splits`` and ``folds`` win over those of
+    the study; the other keys are the options of ``mil-bench run`` with the same names.
+    """
+
+    name: str
+    data_root: str | None = None
+    features: str | None = None
+    tree: str | None = None
+    encoders: list[str] | None = Field(None, min_length=1)
+    splits: list[str] | None = Field(None, min_length=1)
+    folds: Folds | None = None
+    allow_missing: bool = False
+    drop_leaky_patients: bool = False
+    allow_leaks: bool = False
+
+
+class Variant(StrictConfig):
+    """A named set of overrides; it wins over the ``settings`` of the study."""
+
+    name: str = Field(min_length=1)
+    settings: dict[str, Any] = Field({})
+
+
+class StudyFile(StrictConfig):
+    """The keys of a study file. Without ``encoders`` or ``splits`` a dataset's own are used."""
+
+    methods: list[str] = Field(min_length=1)
+    datasets: list[StudyDataset] = Field(min_length=1)
+    encoders: list[str] | None = Field(None, min_length=1)
+    splits: list[str] | None = Field(None, min_length=1)
+    folds: Folds = "all"
+    seeds: list[Number] = Field([0], min_length=1)
+    settings: dict[str, Any] = Field({})
+    variants: list[Variant] = Field([Variant(name=DEFAULT)], min_length=1)
+    include: list[Rule] = Field([])
+    exclude: list[Rule] = Field([])
+    precision: Literal["32", "bf16", "16"] | None = None
+    plugins: list[str] = Field([])
+
+    @property
+    def selection(self) -> Selection:
+        """Which cells of the product are run."""
+        return Selection(self.include, self.exclude)
+
+
+def read_study(path: Path) -> StudyFile:
+    """The checked content of a study file.
+
+    Raises ``ConfigError`` or ``UnknownNameError`` naming the table and key that is wrong. Whether
+    methods and datasets exist is not looked at.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read study file {path}: {error.strerror}; check the path."
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct it.") from None
+    if isinstance(content.get("datasets"), list):
+        named = [{"name": d} if isinstance(d, str) else d for d in content["datasets"]]
+        content["datasets"] = _tables(StudyDataset, named, f"{path} [[datasets]]")
+    for key, model in {"variants": Variant, "include": Rule, "exclude": Rule}.items():
+        if key in content:
+            content[key] = _tables(model, content[key], f"{path} [[{key}]]")
+    study = build(StudyFile, content, str(path))
+    _check_variants(study, path)
+    _check_rules(study, path)
+    return study
+
+
+def as_settings(table: Mapping[str, Any]) -> dict[str, str]:
+    """Values of TOML as the text of ``--set``: ``{"hmil": {"dim": 64}}`` -> ``{"hmil.dim": "64"}``.
+
+    ``"none"`` stands for no value, which TOML does not have.
+    """
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in _flat(table, "")
+    }
+
+
+def _flat(table: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + key, value
+
+
+def _tables(model: type[C], found: Any, owner: str) -> list[C]:
+    """Every table of an array, checked; messages count from one."""
+    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+        raise ConfigError(f"{owner} is {found!r}; expected tables with keys, see docs/studies.md.")
+    return [build(model, table, f"{owner} {i}") for i, table in enumerate(found, 1)]
+
+
+def _check_variants(study: StudyFile, path: Path) -> None:
+    names = [variant.name for variant in study.variants]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise ConfigError(f"{path} has two variants {twice[0]!r}; give one another name.")
+
+
+def _check_rules(study: StudyFile, path: Path) -> None:
+    """A rule may name what the study has; folds and unnamed encoders are known only later."""
+    known: dict[str, Sequence[object]] = {
+        "method": study.methods,
+        "dataset": [dataset.name for dataset in study.datasets],
+        "variant": [variant.name for variant in study.variants],
+        "seed": study.seeds,
+    }
+    for where, rules in {"include": study.include, "exclude": study.exclude}.items():
+        for i, rule in enumerate(rules, 1):
+            if not rule.given:
+                raise ConfigError(f"{path} [[{where}]] {i} is empty; name what it is about.")
+            for key, values in rule.given.items():
+                for value in values:
+                    if key in known and value not in known[key]:
+                        names = map(str, known[key])
+                        owner = f"{key} in {path} [[{where}]] {i}"
+                        raise UnknownNameError(owner, str(value), names)
