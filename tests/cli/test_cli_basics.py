@@ -124,6 +124,7 @@ def test_help_shows_groups_choices_and_the_defaults_that_say_something(capsys, m
     assert ended_with("run", "--help") == 0
     said = capsys.readouterr().out
     assert [line for line in said.splitlines() if line[:1].isalpha() and line[-1] == ":"] == [
+        "positional arguments:",
         "options:",
         "experiment:",
         "data:",

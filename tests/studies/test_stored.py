@@ -70,8 +70,8 @@ def test_a_damaged_plan_is_a_note_and_hides_nothing(tmp_path):
     (tmp_path / ".plans" / "old.json").write_text('{"title": "old"}')
     grids, notes = stored_grids(tmp_path)
     assert [grid.title for grid in grids] == ["good"]
-    assert ["damaged" in note for note in notes] == [True, False]
-    assert "of another version" in notes[1]
+    assert "bad.json is damaged" in notes[0]
+    assert "old.json is of another version" in notes[1]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
