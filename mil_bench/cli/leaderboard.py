@@ -28,9 +28,10 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.leaderboard import build_boards, collect, show, write_boards, write_figures
+    from mil_bench.tuning.record import read_tunings
 
     console = Console()
-    boards = build_boards(collect(given.runs))
+    boards = build_boards(collect(given.runs), read_tunings(given.runs))
     written = write_boards(boards, given.out, given.figures)
     if given.figures:
         written += write_figures(boards, given.out)

@@ -11,6 +11,7 @@ from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.evaluation.scores import Scores
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.spread import Spread
+from mil_bench.leaderboard.tuned import Tuning
 from mil_bench.taxonomy import Taxonomy
 
 Cell = tuple[int, int]  # seed, fold
@@ -44,18 +45,25 @@ class BoardId:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One method in one variant. ``asked`` are the cells of the board, done or not."""
+    """One method in one variant. ``asked`` are the cells of the board, done or not.
+
+    ``role`` is ``default`` or ``tuned`` where the method was searched; ``tuning`` is the search
+    behind a tuned row, whose settings may differ from fold to fold.
+    """
 
     method: str
     variant: str
     settings: str
     runs: Mapping[Cell, RunRecord]
     asked: tuple[Cell, ...]
+    role: str = ""
+    tuning: Tuning | None = None
 
     @property
     def label(self) -> str:
-        """``abmil`` or ``abmil [gated=false]``."""
-        return f"{self.method} [{self.variant}]" if self.variant else self.method
+        """``abmil``, ``abmil (tuned)`` or ``abmil [gated=false]``."""
+        name = f"{self.method} ({self.role})" if self.role else self.method
+        return f"{name} [{self.variant}]" if self.variant else name
 
     @cached_property
     def done(self) -> dict[Cell, RunRecord]:

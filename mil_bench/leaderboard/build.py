@@ -8,22 +8,27 @@ from collections.abc import Iterable, Sequence
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.notes import notes_of
+from mil_bench.leaderboard.tuned import tunings_of
 from mil_bench.leaderboard.variants import digest, labels, settings
 from mil_bench.spec import RunSpec
 from mil_bench.taxonomy import Taxonomy
+from mil_bench.tuning.record import TuningRecord
 
 
-def build_boards(records: Iterable[RunRecord]) -> list[Board]:
+def build_boards(
+    records: Iterable[RunRecord], searches: Sequence[TuningRecord] = ()
+) -> list[Board]:
     """One board per kind x dataset x encoder x tree x split, and per content of each.
 
-    Rows are variants of methods: runs that differ in anything but seed and fold stand apart.
-    Every row is asked for all seeds and folds that occur on its board.
+    Rows are variants of methods: runs that differ in anything but seed and fold stand apart, and
+    the outcome of each of ``searches`` is a row of its own. Every row is asked for all seeds and
+    folds that occur on its board.
     """
     groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[_board_of(record)].append(record)
     found = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
-    return [_board(board_id, groups[board_id]) for board_id in found]
+    return [_board(board_id, groups[board_id], searches) for board_id in found]
 
 
 def _board_of(record: RunRecord) -> BoardId:
@@ -44,7 +49,9 @@ def _board_of(record: RunRecord) -> BoardId:
     )
 
 
-def _board(board_id: BoardId, records: Sequence[RunRecord]) -> Board:
+def _board(
+    board_id: BoardId, records: Sequence[RunRecord], searches: Sequence[TuningRecord]
+) -> Board:
     if board_id.kind == "unreadable":
         rows = [_unreadable(record) for record in records]
         return Board(board_id, None, tuple(rows), ())
@@ -52,22 +59,41 @@ def _board(board_id: BoardId, records: Sequence[RunRecord]) -> Board:
     seeds = sorted({spec.seed for spec in specs})
     folds = sorted({spec.fold for spec in specs})
     asked = tuple((seed, fold) for seed in seeds for fold in folds)
-    by_method: dict[str, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
+    by_method: dict[str, list[RunRecord]] = defaultdict(list)
     for record, spec in zip(records, specs, strict=True):
-        by_method[spec.method][digest(settings(spec))].append(record)
-    found = [row for m, variants in by_method.items() for row in _rows(m, variants, asked)]
+        by_method[spec.method].append(record)
+    found = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
     rows = sorted(found, key=lambda row: (row.rank_key, row.label))
     return Board(board_id, Taxonomy.from_dict(specs[0].tree), tuple(rows), notes_of(rows))
 
 
 def _rows(
-    method: str, variants: dict[str, list[RunRecord]], asked: tuple[Cell, ...]
+    method: str,
+    runs: Sequence[RunRecord],
+    asked: tuple[Cell, ...],
+    searches: Sequence[TuningRecord],
 ) -> list[BoardRow]:
-    names = labels([settings(_spec(runs[0])) for runs in variants.values()])
-    return [
-        BoardRow(method, name, hashed, _by_cell(runs), asked)
-        for name, (hashed, runs) in zip(names, variants.items(), strict=True)
-    ]
+    """Rows of one method: its variants, then the outcomes of its searches.
+
+    A tuned run stands in its search's row alone, unless its settings are the default's.
+    """
+    tunings = tunings_of(runs, searches)
+    default = frozenset[str]().union(*(t.default for t in tunings))
+    found = frozenset[str]().union(*(t.tuned for t in tunings)) - default
+    variants: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        if run.key not in found:
+            variants[digest(settings(_spec(run)))].append(run)
+    names = labels([settings(_spec(alike[0])) for alike in variants.values()])
+    rows = []
+    for name, (hashed, alike) in zip(names, variants.items(), strict=True):
+        role = "default" if any(run.key in default for run in alike) else ""
+        rows.append(BoardRow(method, name, hashed, _by_cell(alike), asked, role))
+    for t in tunings:
+        chosen = _by_cell([run for run in runs if run.key in t.tuned])
+        name = t.family if len(tunings) > 1 else ""
+        rows.append(BoardRow(method, name, t.family, chosen, asked, t.role, t))
+    return rows
 
 
 def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:

@@ -20,9 +20,9 @@ from mil_bench.leaderboard.spread import Spread
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 # Okabe and Ito's colours stay apart for colour-blind readers.
-GREY = "#6e6e6e"
-_SOURCES = {"summed": "#0072B2", "direct": "#D55E00"}
-_LABEL: dict[str, Any] = {"fontsize": 9, "color": "#222222"}
+GREY, BLUE, ORANGE = "#6e6e6e", "#0072B2", "#D55E00"
+_SOURCES = {"summed": BLUE, "direct": ORANGE}
+LABEL: dict[str, Any] = {"fontsize": 9, "color": "#222222"}
 
 
 def write_figures(boards: Sequence[Board], out: Path) -> list[Path]:
@@ -79,8 +79,8 @@ def _dots(axis: Axes, rows: Sequence[BoardRow], tree: Taxonomy, level: str) -> N
             )
     _chance(axis, len(tree.classes[level]))
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel("balanced accuracy (%)", **_LABEL)
-    axis.set_title(f"{level} ({len(tree.classes[level])} classes)", loc="left", pad=20, **_LABEL)
+    axis.set_xlabel("balanced accuracy (%)", **LABEL)
+    axis.set_title(f"{level} ({len(tree.classes[level])} classes)", loc="left", pad=20, **LABEL)
     axis.grid(axis="x", color="#e6e6e6", lw=0.8)
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=8, length=0)
@@ -124,7 +124,7 @@ def _heat_map(axis: Axes, rows: Sequence[BoardRow], tree: Taxonomy) -> None:
         cbar=False, linewidths=0.6, linecolor="white", annot_kws={"fontsize": 8},
         xticklabels=[leaf.replace("$", r"\$") for leaf in tree.leaves], yticklabels=False,
     )  # fmt: skip
-    axis.set_title("AUC of each class (%)", loc="left", pad=20, **_LABEL)
+    axis.set_title("AUC of each class (%)", loc="left", pad=20, **LABEL)
     axis.tick_params(labelsize=8, length=0, labelrotation=0)
     if tree.depth > 1:
         _coarse_names(axis, tree)

@@ -12,9 +12,9 @@ FEW_SLIDES = 200
 
 
 def notes_of(rows: Sequence[BoardRow]) -> tuple[str, ...]:
-    """Sentences on leaks and overlap of the split, the data, the test sets and the spread."""
+    """Sentences on leaks of the split, the data, the test sets, the searches and the spread."""
     done = [record for row in rows for record in row.done.values()]
-    return (*_split(done), *_missing(done), *_test_sets(done), *_grid(rows))
+    return (*_split(done), *_missing(done), *_test_sets(done), *_searches(rows), *_grid(rows))
 
 
 def _split(done: Sequence[RunRecord]) -> list[str]:
@@ -45,6 +45,33 @@ def _test_sets(done: Sequence[RunRecord]) -> list[str]:
         absent = [c.name for c in scores.classes if c.level == "leaf" and c.support == 0]
         if absent:
             notes.append(f"fold {fold} tests no slide of {', '.join(absent)}: undefined there")
+    return notes
+
+
+def _searches(rows: Sequence[BoardRow]) -> list[str]:
+    """Whether every method was searched, with the same budget, without looking at test slides."""
+    tuned = [(row, row.tuning) for row in rows if row.tuning is not None]
+    if not tuned:
+        return []
+    notes = []
+    budgets = {row.label: sorted(set(t.budgets)) for row, t in tuned}
+    if len({n for ns in budgets.values() for n in ns}) > 1:
+        told = ", ".join(f"{name} {'-'.join(map(str, ns))}" for name, ns in sorted(budgets.items()))
+        notes.append(f"tuning budgets differ, in trials per search: {told}")
+    if len({t.objective for _, t in tuned}) > 1:
+        notes.append("searches had different objectives, see tuned_for")
+    pruned = sorted(row.label for row, t in tuned if t.pruned)
+    if pruned:
+        notes.append(f"a pruner ended trials early: {', '.join(pruned)} had a smaller budget")
+    never = sorted({row.method for row in rows} - {row.method for row, _ in tuned})
+    if never:
+        notes.append(f"only some methods were tuned; never tuned: {', '.join(never)}")
+    shared = sorted(row.label for row, t in tuned if "shared" in t.role)
+    if shared:
+        notes.append(
+            "one search chose the settings of all folds, although folds validate on each other's "
+            f"test slides, so these rows are optimistic: {', '.join(shared)}"
+        )
     return notes
 
 

@@ -50,7 +50,35 @@ def sheets(board: Board) -> list[Sheet]:
         _sheet(board, "levels", upper, BoardRow.hierarchical),
         _sheet(board, "mistakes", MISTAKES, BoardRow.hierarchical),
     ]
-    return [sheet for sheet in found if len(sheet.columns) > 2] + class_sheets(board)
+    shown = [sheet for sheet in found if len(sheet.columns) > 2]
+    return shown + class_sheets(board) + search_sheets(board)
+
+
+def search_sheets(board: Board) -> list[Sheet]:
+    """What the searches behind tuned rows have cost; nothing where there are none."""
+    columns = ("method", "trials", "failed trials", "tuning hours", "tuned for", "cells")
+    rows = tuple(
+        (
+            row.label,
+            _budget(t.budgets),
+            str(t.failed),
+            f"{t.hours:.2f}",
+            f"validation {facts(t.objective).title}",
+            f"{len(row.done)}/{len(row.asked)}",
+        )
+        for row in board.rows
+        if (t := row.tuning)
+    )
+    return [Sheet("searches", columns, rows)] if rows else []
+
+
+def _budget(budgets: Sequence[int]) -> str:
+    """``50``, or ``5 x 50`` for a search in every fold."""
+    if len(budgets) == 1:
+        return str(budgets[0])
+    if len(set(budgets)) == 1:
+        return f"{len(budgets)} x {budgets[0]}"
+    return " + ".join(map(str, budgets))
 
 
 def class_sheets(board: Board) -> list[Sheet]:

@@ -26,7 +26,10 @@ def overall_table(board: Board) -> pd.DataFrame:
     names = in_order(name for s in board.scores for name in s.overall)
     return pd.DataFrame(
         [
-            _identity(row) | _spreads(row, {n: row.overall(n) for n in names}) | _origin(board, row)
+            _identity(row)
+            | _spreads(row, {n: row.overall(n) for n in names})
+            | _search(board, row)
+            | _origin(board, row)
             for row in board.rows
         ]
     )
@@ -102,7 +105,7 @@ def _is_of(name: str, level: str) -> bool:
 def _identity(row: BoardRow) -> Columns:
     return {
         "method": row.method,
-        "variant": row.variant,
+        "variant": variant_text(row),
         "status": row.status,
         "coverage": row.coverage,
     }
@@ -119,6 +122,25 @@ def _spreads(row: BoardRow, spreads: Mapping[str, Spread]) -> Columns:
         f"{name} in {cells - s.n} of {cells}" for name, s in spreads.items() if 0 < s.n < cells
     ]
     return columns | {"undefined": "; ".join(short)}
+
+
+def variant_text(row: BoardRow) -> str:
+    """``tuned``, ``gated=false`` or both."""
+    return "; ".join(filter(None, [row.role, row.variant]))
+
+
+def _search(board: Board, row: BoardRow) -> Columns:
+    """What the search of a row has cost; no columns on a board without searches."""
+    if not any(other.tuning for other in board.rows):
+        return {}
+    t = row.tuning
+    return {
+        "searches": t.studies if t else 0,
+        "trials": t.trials if t else 0,
+        "failed_trials": t.failed if t else 0,
+        "tuning_hours": t.hours if t else 0.0,
+        "tuned_for": f"validation {t.objective}" if t else "",
+    }
 
 
 def _origin(board: Board, row: BoardRow) -> Columns:
@@ -158,7 +180,7 @@ def _tidy(
             record = row.runs.get(cell)
             place = {
                 "method": row.method,
-                "variant": row.variant,
+                "variant": variant_text(row),
                 "seed": cell[0],
                 "fold": cell[1],
                 "status": row.status_of(cell),

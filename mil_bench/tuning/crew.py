@@ -1,0 +1,172 @@
+"""The processes of a search on this machine: started, listened to, replaced when they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+import torch
+from optuna.trial import TrialState
+
+from mil_bench.errors import MilBenchError, RunError
+from mil_bench.tuning.slots import slots
+from mil_bench.tuning.storage import OWNER, Storage
+from mil_bench.tuning.study import open_study
+from mil_bench.tuning.worker import Job, Told, work
+
+POLL_SECONDS = 2.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Member:
+    process: BaseProcess
+    pipe: Connection
+    place: torch.device
+
+
+def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
+    """Work until every search has all its trials, made here or on other machines.
+
+    One place works in this process, more get a process each; one that is killed is replaced and its
+    trial goes back into the queue. Raises ``StorageError`` or ``RunError`` when no process can go
+    on; whatever ended before is kept.
+    """
+    storage = Storage(job.storage)
+    waited = False
+    if job.machine.existing == "retry-failed":
+        _retry_failed(job, storage)
+    while (left := unfinished(job, storage)) > 0:
+        places = job.places[: max(1, left)]
+        if len(places) == 1:
+            work(job, places[0], tell)
+        else:
+            _work_in_processes(job, places, storage, tell, say)
+        if unfinished(job, storage):
+            if not waited:
+                say("all trials are given out; waiting for those of other processes")
+                waited = True
+            time.sleep(POLL_SECONDS)
+            sweep(job, storage)
+
+
+def unfinished(job: Job, storage: Storage) -> int:
+    """How many trials are still to be made or to end."""
+    with storage.errors():
+        return sum(
+            job.trials - sum(t.state.is_finished() for t in slots(study))
+            for study in (open_study(storage, search, job.trials) for search in job.searches)
+        )
+
+
+def sweep(job: Job, storage: Storage) -> int:
+    """Queue again what dead processes have left in any of the studies; how many trials."""
+    counter = job.counter(storage)
+    with storage.errors():
+        return sum(
+            counter.sweep(open_study(storage, search, job.trials)) for search in job.searches
+        )
+
+
+def _retry_failed(job: Job, storage: Storage) -> None:
+    """Queue trials again that failed in an earlier command."""
+    counter = job.counter(storage)
+    with storage.errors():
+        for search in job.searches:
+            study = open_study(storage, search, job.trials)
+            for trial in slots(study):
+                if trial.state == TrialState.FAIL:
+                    counter.give_back(study, trial)
+
+
+def _give_back(job: Job, storage: Storage) -> None:
+    """Queue again what processes ended on purpose have left; that is no retry."""
+    counter = job.counter(storage)
+    with storage.errors():
+        for search in job.searches:
+            study = open_study(storage, search, job.trials)
+            for trial in study.get_trials(states=(TrialState.RUNNING,)):
+                if counter.is_dead(trial.user_attrs.get(OWNER, "")):
+                    counter.give_back(study, trial)
+
+
+def _work_in_processes(
+    job: Job,
+    places: tuple[torch.device, ...],
+    storage: Storage,
+    tell: Callable[[Told], None],
+    say: Say,
+) -> None:
+    members = [_start(job, place) for place in places]
+    useful = died = False  # whether any process came as far as a trial; whether one was lost
+    try:
+        while members:
+            ready = wait([member.pipe for member in members])
+            for member in [m for m in members if m.pipe in ready]:
+                try:
+                    heard = member.pipe.recv()
+                except (EOFError, OSError):
+                    members.remove(member)
+                    member.process.join()
+                    if member.process.exitcode:
+                        died = True
+                        say(_epitaph(member))
+                        if sweep(job, storage):
+                            useful = True
+                            members.append(_start(job, member.place))
+                    continue
+                if isinstance(heard, MilBenchError):
+                    raise heard
+                useful = True
+                tell(heard)
+    except BaseException:
+        for member in members:
+            member.process.kill()
+            member.process.join()
+        _give_back(job, storage)
+        raise
+    if died and not useful and unfinished(job, storage):
+        raise RunError(
+            "every worker process ended before its first trial; see the lines above, use fewer "
+            "--jobs if memory ran out, then give the same command again: nothing is lost."
+        )
+
+
+def _start(job: Job, place: torch.device) -> _Member:
+    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    here, there = context.Pipe()
+    process = context.Process(target=_live, args=(job, place, there), name=f"mil-bench {place}")
+    process.start()
+    there.close()  # so that its death is the end of the pipe
+    return _Member(process, here, place)
+
+
+def _live(job: Job, place: torch.device, pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        work(job, place, pipe.send)
+    except MilBenchError as error:
+        pipe.send(error)
+
+
+def _die_with_parent() -> None:
+    """An orphan would go on with trials that a restarted command wants to make."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _epitaph(member: _Member) -> str:
+    code = member.process.exitcode or 0
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    return f"a worker process was {how}; its trial goes back into the queue"

@@ -1,0 +1,235 @@
+"""Pictures of a study: its history, what mattered, every field, and all fields together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.leaderboard.figure import BLUE, GREY, LABEL, ORANGE
+from mil_bench.tuning.page import write_page
+from mil_bench.tuning.search import Search
+from mil_bench.tuning.slots import slots
+from mil_bench.tuning.space import Field
+from mil_bench.tuning.study import DEFAULT
+
+CMAP = "Blues"
+_PER_ROW = 4
+
+
+def write_pictures(search: Search, study: Study, folder: Path) -> list[Path]:
+    """``history.png``, ``importance.png``, ``slice.png``, ``parallel.png`` and ``search.html``.
+
+    The importance needs two complete trials that differ, the page needs plotly (extra ``tune``);
+    what cannot be made is left out. Returns what was written.
+    """
+    trials = [t for t in slots(study) if t.state == TrialState.COMPLETE]
+    found = importances(study)
+    drawings: dict[str, Callable[[], Figure]] = {
+        "history.png": lambda: history(search, slots(study)),
+        "slice.png": lambda: slices(search, trials),
+        "parallel.png": lambda: parallel(search, trials),
+    }
+    if found:
+        drawings["importance.png"] = lambda: importance(search, found)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, draw in drawings.items():
+        written.append(folder / name)
+        draw().savefig(written[-1], dpi=160, bbox_inches="tight", metadata={"Software": None})
+    page = write_page(search, study, folder / "search.html", with_importance=bool(found))
+    return [*written, *([page] if page else [])]
+
+
+def importances(study: Study) -> dict[str, float]:
+    """How much each field decides whether a trial is among the best; empty if nobody can say.
+
+    Optuna's default evaluator, PED-ANOVA (Watanabe et al., IJCAI 2023); the shares add up to 1.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return optuna.importance.get_param_importances(study)
+    except (RuntimeError, ValueError):
+        return {}
+
+
+def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
+    """The objective of every trial in its order, the best so far, and the default."""
+    figure, axis = _figure(search, (6.4, 3.4), "History")
+    complete = [(i, t) for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
+    places, values = np.array([i for i, _ in complete]), _values([t for _, t in complete])
+    best = np.maximum if search.rules.direction == "maximize" else np.minimum
+    axis.plot(
+        places,
+        best.accumulate(values),
+        color=ORANGE,
+        lw=1.4,
+        drawstyle="steps-post",
+        label="best so far",
+    )
+    axis.scatter(places, values, s=16, color=BLUE, alpha=0.6, lw=0, label="trial")
+    for _, trial in complete:
+        if trial.user_attrs.get(DEFAULT):
+            axis.axhline(_value(trial), color=GREY, lw=1, ls=(0, (3, 3)), label="default")
+    lost = [i for i, t in enumerate(ended) if t.state != TrialState.COMPLETE]
+    if lost:
+        axis.scatter(
+            lost, np.zeros(len(lost)), marker="x", s=16, color=GREY, lw=1, clip_on=False,
+            transform=axis.get_xaxis_transform(), label="failed or pruned",
+        )  # fmt: skip
+    axis.set_xlabel("trial", **LABEL)
+    axis.set_ylabel(_objective(search), **LABEL)
+    axis.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def importance(search: Search, found: dict[str, float]) -> Figure:
+    """A bar for every field."""
+    figure, axis = _figure(search, (5.2, 0.3 * len(found) + 1.2), "Importance")
+    names = list(found)[::-1]
+    axis.barh(names, [100 * found[name] for name in names], color=BLUE, height=0.6)
+    axis.set_xlabel("importance for being among the best trials (%)", **LABEL)
+    return figure
+
+
+def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
+    """The objective against every field; later trials are darker, the default is a ring."""
+    fields = search.space.fields
+    columns = min(_PER_ROW, len(fields))
+    rows = -(-len(fields) // columns)
+    figure = Figure(figsize=(2.5 * columns + 0.6, 2.3 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
+    _title(figure, search, "Slices")
+    values = _values(trials)
+    for axis, field in zip(axes, fields, strict=False):
+        _style(axis)
+        x = _axis_of(axis, field, trials)
+        axis.scatter(
+            x, values, c=np.arange(len(trials)), cmap=CMAP, vmin=-len(trials) / 3, s=18, lw=0
+        )
+        chosen = [i for i, t in enumerate(trials) if t.user_attrs.get(DEFAULT)]
+        axis.scatter(x[chosen], values[chosen], s=50, facecolors="none", edgecolors=ORANGE, lw=1.4)
+        axis.set_xlabel(field.name, **LABEL)
+    for axis in axes[len(fields) :]:
+        axis.set_axis_off()
+    for row in range(rows):
+        axes[row * columns].set_ylabel(_objective(search), **LABEL)
+    return figure
+
+
+def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
+    """A line per trial through all fields, dark where the objective is good; the best in orange."""
+    fields = search.space.fields
+    figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 1, 3.6), "Parallel coordinates")
+    values = _values(trials)
+    goodness = values if search.rules.direction == "maximize" else -values
+    lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
+    order = np.argsort(goodness, kind="stable")
+    shades = sns.color_palette(CMAP, n_colors=len(trials) + 3)[3:]
+    places = np.arange(len(fields) + 1)
+    for rank, trial in enumerate(order):
+        best = rank == len(order) - 1
+        axis.plot(
+            places, lines[trial], color=ORANGE if best else shades[rank], lw=1.8 if best else 0.8,
+            alpha=1 if best else 0.8,
+        )  # fmt: skip
+    for place, field in enumerate(fields):
+        low, high = _ends(field)
+        axis.annotate(low, (place, 0), xytext=(0, -4), **_SMALL, va="top")
+        axis.annotate(high, (place, 1), xytext=(0, 4), **_SMALL, va="bottom")
+    axis.annotate(f"{values.min():.3g}", (places[-1], 0), xytext=(0, -4), **_SMALL, va="top")
+    axis.annotate(f"{values.max():.3g}", (places[-1], 1), xytext=(0, 4), **_SMALL, va="bottom")
+    names = [*(f.name for f in fields), facts(search.rules.objective).title]
+    axis.set_xticks(places, names, fontsize=8)
+    axis.tick_params(axis="x", pad=14)
+    axis.set_yticks([])
+    for place in places:
+        axis.axvline(place, color=GREY, lw=0.6)
+    sns.despine(ax=axis, left=True, bottom=True)
+    axis.grid(False)
+    return figure
+
+
+_SMALL: dict[str, Any] = {
+    "textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY,
+    "annotation_clip": False,
+}  # fmt: skip
+
+
+def _figure(search: Search, size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    axis = figure.subplots()
+    _style(axis)
+    _title(figure, search, title)
+    return figure, axis
+
+
+def _title(figure: Figure, search: Search, title: str) -> None:
+    text = f"{title}: {search.title}".replace("$", r"\$")
+    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+
+def _style(axis: Axes) -> None:
+    axis.grid(color="#e6e6e6", lw=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=8, length=0)
+    sns.despine(ax=axis)
+
+
+def _objective(search: Search) -> str:
+    return f"validation {facts(search.rules.objective).title}"
+
+
+def _values(trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+    return np.array([_value(t) for t in trials])
+
+
+def _value(trial: FrozenTrial) -> float:
+    assert trial.value is not None
+    return trial.value
+
+
+def _axis_of(axis: Axes, field: Field, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+    """Scale the axis for a field and give the trials' places on it."""
+    if field.choices:
+        axis.set_xticks(range(len(field.choices)), [str(c) for c in field.choices])
+        axis.set_xlim(-0.5, len(field.choices) - 0.5)
+        return np.array([field.choices.index(t.params[field.name]) for t in trials], dtype=float)
+    if field.log:
+        axis.set_xscale("log")
+    return np.array([t.params[field.name] for t in trials], dtype=float)
+
+
+def _unit(field: Field, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+    """The trials' places between the ends of a field, in ``[0, 1]``."""
+    if field.choices:
+        places = [field.choices.index(t.params[field.name]) for t in trials]
+        return np.array(places) / max(1, len(field.choices) - 1)
+    values = np.array([t.params[field.name] for t in trials], dtype=float)
+    low, high = field.low, field.high
+    if field.log:
+        values, low, high = np.log(values), float(np.log(low)), float(np.log(high))
+    return (values - low) / (high - low)
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    span = float(np.ptp(values))
+    return (values - values.min()) / span if span else np.full(len(values), 0.5)
+
+
+def _ends(field: Field) -> tuple[str, str]:
+    if field.choices:
+        return str(field.choices[0]), str(field.choices[-1])
+    return f"{field.low:g}", f"{field.high:g}"

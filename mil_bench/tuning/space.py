@@ -1,0 +1,228 @@
+"""What is searched: fields of a method and of the trainer, each with a range or choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from mil_bench.config import SearchRange, StrictConfig, build, search_space
+from mil_bench.errors import ConfigError
+from mil_bench.method import Method
+from mil_bench.runs.settings import METHOD, TRAINER, parse
+from mil_bench.spec import RunSpec
+from mil_bench.training.config import TrainerConfig
+from mil_bench.tuning.grammar import Asked
+
+Section = Literal["trainer", "method"]
+Value = Any
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dimension of a search: a numeric range ``[low, high]``, or ``choices``.
+
+    ``given`` says that a user wrote the range; it is then never widened. ``start`` is the value of
+    trial 0.
+    """
+
+    name: str
+    section: Section
+    start: Value
+    whole: bool = False
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Value, ...] = ()
+    given: bool = False
+
+    @property
+    def text(self) -> str:
+        """``1e-05 to 0.01, log`` or ``128, 256``."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"
+
+    def holds(self, value: Value) -> bool:
+        """Whether ``value`` lies in the range or among the choices."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def around_start(self) -> Field:
+        """Widened so that it holds :attr:`start`, where the range is ours and can hold it."""
+        if self.given or self.holds(self.start):
+            return self
+        if self.choices:
+            return replace(self, choices=(*self.choices, self.start))
+        if not isinstance(self.start, int | float) or (self.log and self.start <= 0):
+            return self
+        return replace(self, low=min(self.low, self.start), high=max(self.high, self.start))
+
+    def nearest(self, value: Value) -> Value:
+        """``value``, or what comes closest to it in the range or among the choices."""
+        if self.holds(value):
+            return value
+        number = value if isinstance(value, int | float) else None
+        if not self.choices:
+            return self.low if number is None else min(max(number, self.low), self.high)
+        numeric = [c for c in self.choices if isinstance(c, int | float)]
+        if number is None or not numeric:
+            return self.choices[0]
+        return min(numeric, key=lambda choice: abs(choice - number))
+
+
+@dataclass(frozen=True)
+class Space:
+    """The fields that are searched, by the name a user would give them after ``--set``.
+
+    ``notes`` are sentences on starting values outside a range.
+    """
+
+    fields: tuple[Field, ...]
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    def describe(self) -> dict[str, str]:
+        """Name -> range in words; part of the name of a study."""
+        return {f.name: f.text for f in self.fields}
+
+    def start(self) -> dict[str, Value]:
+        """Trial 0 in the coordinates of the space: the nearest where it does not hold it."""
+        return {f.name: f.nearest(f.start) for f in self.fields}
+
+    def apply(
+        self, spec: RunSpec, config: type[StrictConfig], values: Mapping[str, Value]
+    ) -> RunSpec:
+        """``spec`` with ``values`` (by field name) in its configurations.
+
+        Raises ``ConfigError`` when they do not go together.
+        """
+        changes: dict[Section, dict[str, Value]] = {TRAINER: {}, METHOD: {}}
+        for f in self.fields:
+            if f.name in values:
+                changes[f.section][f.name.rpartition(".")[2]] = values[f.name]
+        trainer = {**spec.trainer.model_dump(), **changes[TRAINER]}
+        method = build(config, {**spec.method_config, **changes[METHOD]}, f"method {spec.method}")
+        return spec.model_copy(
+            update={
+                "trainer": build(TrainerConfig, trainer, f"trainer of {spec.method}"),
+                "method_config": method.model_dump(mode="json"),
+            }
+        )
+
+
+def make_space(
+    method: type[Method],
+    start: RunSpec,
+    asked: Sequence[Asked],
+    *,
+    only: Sequence[str] = (),
+    fix: Sequence[str] = (),
+) -> Space:
+    """The tunable fields of ``method`` and the trainer around ``start``, changed as ``asked``.
+
+    ``only`` keeps these declared fields (and those of ``asked``), ``fix`` leaves fields out; all
+    are names of :func:`known_fields`. Raises ``ConfigError`` for a range that the field does not
+    allow, and when nothing is left to search.
+    """
+    known = known_fields(method.Config)
+    fields: dict[str, Field] = {}
+    for name, (section, config) in known.items():
+        declared = search_space(config).get(name.rpartition(".")[2])
+        if declared is not None and (name in only or not only):
+            fields[name] = _declared(name, section, config, declared, start)
+    for a in asked:
+        section, config = known[a.name]
+        fields[a.name] = _asked(a, section, config, start)
+    chosen = [f.around_start() for name, f in fields.items() if name not in fix]
+    if not chosen:
+        raise ConfigError(
+            f"nothing is left to search for {start.method}; leave out --fix or name fields with "
+            "--search."
+        )
+    for f in chosen:
+        _check(f, known[f.name][1])
+    return Space(tuple(chosen), tuple(_note(f) for f in chosen if not f.holds(f.start)))
+
+
+def known_fields(config: type[StrictConfig]) -> dict[str, tuple[Section, type[StrictConfig]]]:
+    """Every field by its shortest unambiguous name: ``lr``, or ``trainer.x`` and ``method.x``."""
+    both = set(TrainerConfig.model_fields) & set(config.model_fields)
+    sections: list[tuple[Section, type[StrictConfig]]] = [
+        ("trainer", TrainerConfig),
+        ("method", config),
+    ]
+    return {
+        (f"{section}.{name}" if name in both else name): (section, owner)
+        for section, owner in sections
+        for name in owner.model_fields
+    }
+
+
+def _declared(
+    name: str, section: Section, config: type[StrictConfig], declared: SearchRange, start: RunSpec
+) -> Field:
+    value = _start(name, section, start)
+    if declared.choices:
+        return Field(name, section, value, choices=declared.choices)
+    assert declared.low is not None
+    assert declared.high is not None
+    whole = _is_whole(config, name)
+    return Field(name, section, value, whole, declared.low, declared.high, declared.log)
+
+
+def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpec) -> Field:
+    value, bare = _start(a.name, section, start), a.name.rpartition(".")[2]
+    if a.choices:
+        owner = f"--search {a.name}"
+        typed = [_typed(config, bare, text, owner) for text in a.choices]
+        return Field(a.name, section, value, choices=tuple(dict.fromkeys(typed)), given=True)
+    if not _is_number(config, bare):
+        raise ConfigError(
+            f"--search {a.name}: the field is not a number, so it has no range; list values, such "
+            f"as {a.name}=a,b."
+        )
+    whole = _is_whole(config, bare)
+    if whole and not (a.low.is_integer() and a.high.is_integer()):
+        raise ConfigError(f"--search {a.name}: {a.low:g}:{a.high:g} must be whole numbers.")
+    return Field(a.name, section, value, whole, a.low, a.high, a.log, given=True)
+
+
+def _typed(config: type[StrictConfig], name: str, text: str, owner: str) -> Value:
+    """A choice as the configuration would hold it."""
+    partial: Mapping[str, Value] = {name: parse(config, name, text)}
+    return build(config, partial, owner).model_dump(mode="json")[name]
+
+
+def _start(name: str, section: Section, spec: RunSpec) -> Value:
+    bare = name.rpartition(".")[2]
+    return spec.method_config[bare] if section == METHOD else getattr(spec.trainer, bare)
+
+
+def _types(config: type[StrictConfig], name: str) -> set[object]:
+    annotation = config.model_fields[name.rpartition(".")[2]].annotation
+    return set(get_args(annotation)) or {annotation}
+
+
+def _is_number(config: type[StrictConfig], name: str) -> bool:
+    return bool(_types(config, name) & {int, float})
+
+
+def _is_whole(config: type[StrictConfig], name: str) -> bool:
+    types = _types(config, name)
+    return int in types and float not in types
+
+
+def _check(f: Field, config: type[StrictConfig]) -> None:
+    """Every end or choice must be a value that the configuration accepts."""
+    bare = f.name.rpartition(".")[2]
+    ends = f.choices or ((int(f.low), int(f.high)) if f.whole else (f.low, f.high))
+    for value in ends:
+        build(config, {bare: value}, f"--search {f.name}")
+
+
+def _note(f: Field) -> str:
+    return (
+        f"the default {f.name}={f.start} lies outside the search ({f.text}); trial 0 uses it all "
+        f"the same, and the sampler takes it for {f.nearest(f.start)}"
+    )

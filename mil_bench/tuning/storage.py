@@ -1,0 +1,155 @@
+"""Where studies are kept: SQLite beside the runs, or PostgreSQL for several machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from mil_bench.errors import MilBenchError, UsageError
+from mil_bench.tuning.quiet import quiet
+
+OWNER = "owner"
+_LOCK = 0x6D696C62  # of PostgreSQL, shared by all mil-bench processes of a database
+_SUPPORTED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+
+
+class StorageError(MilBenchError):
+    """The storage of studies cannot be reached, read or locked."""
+
+
+class Retry(RetryHeartbeatStaleTrialCallback):
+    """Puts a trial whose process died back into the queue, with the same settings."""
+
+    def __call__(self, study: Study, trial: FrozenTrial) -> None:
+        """Called for every such trial; after ``max_retry`` deaths it stays failed."""
+        trial.user_attrs.pop(OWNER, None)
+        super().__call__(study, trial)
+
+
+@dataclass(frozen=True)
+class StorageRequest:
+    """Which storage, and how soon a silent process is taken for dead (seconds).
+
+    ``retries`` is how often a trial is tried again after its process died: a trial that ends every
+    process must not be tried for ever.
+    """
+
+    url: str
+    heartbeat: int = 60
+    grace: int = 180
+    patience: int = 60
+    retries: int = 2
+
+    @classmethod
+    def beside(cls, runs: Path, url: str | None = None) -> StorageRequest:
+        """The given storage, or ``<runs>/.search/tuning.db``."""
+        return cls(url or f"sqlite:///{(runs / '.search' / 'tuning.db').absolute()}")
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite storage."""
+        url = make_url(self.url)
+        return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+class Storage:
+    """An open storage. Every error of it is a :class:`StorageError` of one sentence."""
+
+    def __init__(self, request: StorageRequest) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        _check(request.url)
+        self.request = request
+        self.retry = quiet(Retry, max_retry=request.retries)
+        with self.errors(OSError):
+            if request.file is not None:
+                request.file.parent.mkdir(parents=True, exist_ok=True)
+                with self._file_lock():  # tables are made once
+                    self.rdb = self._open({"connect_args": {"timeout": request.patience}})
+            else:
+                self.rdb = self._open({"pool_pre_ping": True})
+
+    @contextmanager
+    def errors(self, *more: type[Exception]) -> Iterator[None]:
+        """Turn what the database says into one sentence, and ``more`` errors with it."""
+        try:
+            yield
+        except filelock.Timeout:
+            raise self._locked() from None
+        except ImportError:
+            raise StorageError(
+                "PostgreSQL needs the driver psycopg, which is not installed; "
+                'pip install "mil-bench[postgres]".'
+            ) from None
+        except (SQLAlchemyError, StorageInternalError, *more) as error:
+            cause = " ".join(str(error.__cause__ or error).split())
+            if "database is locked" in cause or "lock timeout" in cause:
+                raise self._locked() from None
+            raise StorageError(
+                f"cannot use the storage {self.request.shown} ({cause[:200]}); check that it is "
+                "there and may be written, then give the same command again: nothing is lost."
+            ) from error
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Nobody else hands out trials meanwhile, on any machine that uses this storage.
+
+        The system frees the lock when its process dies.
+        """
+        if self.request.file is not None:
+            with self.errors(), self._file_lock():
+                yield
+            return
+        with self.errors(), self.rdb.engine.connect() as connection:
+            connection.execute(text(f"set lock_timeout = '{self.request.patience}s'"))
+            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            try:
+                yield
+            finally:
+                connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+
+    def _file_lock(self) -> filelock.BaseFileLock:
+        file = self.request.file
+        assert file is not None
+        return filelock.FileLock(f"{file}.lock", timeout=self.request.patience)
+
+    def _open(self, engine: dict[str, object]) -> RDBStorage:
+        return quiet(
+            RDBStorage,
+            self.request.url,
+            engine_kwargs=engine,
+            heartbeat_interval=self.request.heartbeat,
+            grace_period=self.request.grace,
+            heartbeat_stale_trial_callback=self.retry,
+        )
+
+    def _locked(self) -> StorageError:
+        return StorageError(
+            f"the storage {self.request.shown} has been locked by another process for more than "
+            f"{self.request.patience} s; end that process or wait, then give the same command "
+            "again: nothing is lost."
+        )
+
+
+def _check(url: str) -> None:
+    try:
+        backend = make_url(url).get_backend_name()
+    except ArgumentError:
+        raise UsageError(f"--storage {url!r} is no database URL; expected {_SUPPORTED}.") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise UsageError(f"--storage of {backend} is not supported; expected {_SUPPORTED}.")

@@ -1,0 +1,146 @@
+"""``mil-bench tune``: search, refit, remember what it cost, draw."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import optuna
+from optuna.trial import TrialState
+from rich.console import Console
+from rich.markup import escape
+
+from mil_bench.errors import RunError, UsageError
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.runs.devices import devices
+from mil_bench.runs.grid import run_tasks
+from mil_bench.runs.machine import MachineRequest
+from mil_bench.runs.outcome import GridOutcome
+from mil_bench.runs.task import DataRequest
+from mil_bench.tuning.crew import run_crew
+from mil_bench.tuning.pictures import write_pictures
+from mil_bench.tuning.plan import TuneRequest, plan_searches
+from mil_bench.tuning.refit import best_trial, default_specs, record_of, refit_specs, tasks_of
+from mil_bench.tuning.search import Search
+from mil_bench.tuning.slots import slots
+from mil_bench.tuning.storage import Storage, StorageRequest
+from mil_bench.tuning.study import differences, open_study
+from mil_bench.tuning.worker import FOLDER, Job, Told
+
+
+def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) -> GridOutcome:
+    """Search every method's settings, then make the runs of its default and of its best.
+
+    Everything that ended before is kept: the same command goes on where it stopped. Raises a
+    ``MilBenchError`` when the search cannot start or its storage cannot be used.
+    """
+    if machine.executor != "local":
+        raise UsageError(
+            f"trials are made by processes of this machine, not by --executor {machine.executor}; "
+            "start the same command on every machine with one --storage postgresql+psycopg://..."
+        )
+    prepare = cache(DataRequest.prepare)
+    searches = plan_searches(request, machine, prepare)
+    places = devices(machine.device, machine.jobs)
+    where = StorageRequest.beside(machine.runs, request.storage)
+    job = Job(tuple(searches), request.trials, where, machine, tuple(places))
+    storage = Storage(where)
+    _announce(job, storage, console)
+    ended = {search.name: _ended(search, storage, job) for search in searches}
+
+    def tell(told: Told) -> None:
+        ended[told.search.name] += 1
+        _tell(told, ended[told.search.name], job.trials, console)
+
+    try:
+        run_crew(job, tell, lambda text: _say(f"[yellow]note[/] {escape(text)}", console))
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on where it stopped.", console)
+        raise
+    return _conclude(request, job, storage, console)
+
+
+def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console) -> GridOutcome:
+    """Pictures of every study, then the runs; a search without any outcome stops no other."""
+    tasks, records, lost = [], [], []
+    seeds = request.grid.seeds
+    for search in job.searches:
+        study = open_study(storage, search, job.trials)
+        folder = job.machine.runs / FOLDER / "pictures" / search.name
+        try:
+            best = best_trial(search, study)
+        except RunError as error:
+            lost.append(str(error))
+            continue
+        _say(_best(search, best), console)
+        for path in write_pictures(search, study, folder)[:1]:
+            _say(f"[dim]pictures in {escape(str(path.parent))}[/]", console)
+        for specs in (default_specs(search, seeds), refit_specs(search, best, seeds)):
+            tasks += tasks_of(search, specs)
+        records.append(record_of(search, study, seeds))
+    for sentence in lost:
+        _say(f"[red]failed[/] {escape(sentence)}", console)
+    if not records:
+        raise RunError("no search found any settings; the lines above say why.")
+    for record in records:
+        record.save(job.machine.runs)
+    if not request.refit:
+        return GridOutcome()
+    unique = list({task.spec.key: task for task in tasks}.values())
+    outcome = run_tasks(unique, job.machine, console)
+    if lost:
+        raise RunError(f"{len(lost)} of {len(job.searches)} searches found no settings.")
+    return outcome
+
+
+def _announce(job: Job, storage: Storage, console: Console) -> None:
+    first = job.searches[0]
+    _say(
+        f"{len(job.searches)} searches of {job.trials} trials each, {len(first.starts)} runs a "
+        f"trial, {len(job.places)} at a time; objective: validation "
+        f"{facts(first.rules.objective).title} ({first.rules.direction}); storage "
+        f"{escape(job.storage.shown)}",
+        console,
+    )
+    if first.scope == "fold" and len(job.searches) > 1:
+        _say(
+            "folds that train on each other's test slides are searched one by one; --shared "
+            "searches them together and marks the rows",
+            console,
+        )
+    for search in job.searches:
+        names = ", ".join(f"{name} ({text})" for name, text in search.space.describe().items())
+        _say(f"[bold]{escape(search.title)}[/]: {escape(names)}", console)
+        told = (*search.space.notes, differences(storage, search))
+        for note in filter(None, told):
+            _say(f"[yellow]note[/] {escape(note)}", console)
+
+
+def _ended(search: Search, storage: Storage, job: Job) -> int:
+    with storage.errors():
+        study = open_study(storage, search, job.trials)
+        return sum(trial.state.is_finished() for trial in slots(study))
+
+
+def _tell(told: Told, number: int, total: int, console: Console) -> None:
+    style = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim"}.get(told.state, "red")
+    words = (
+        told.sentence if told.value is None else f"{told.search.rules.objective} {told.value:.4f}"
+    )
+    _say(
+        f"[{number:>{len(str(total))}}/{total}] [{style}]{told.state.name.lower():<8}[/] "
+        f"{escape(told.search.title)}, trial {told.number} · {escape(words)}",
+        console,
+    )
+
+
+def _best(search: Search, best: optuna.trial.FrozenTrial) -> str:
+    given = ", ".join(f"{name}={value}" for name, value in best.params.items())
+    what = "the default" if best.number == 0 else given
+    return (
+        f"best of {escape(search.title)}: trial {best.number} with validation "
+        f"{search.rules.objective} {best.value:.4f} ({escape(what)})"
+    )
+
+
+def _say(text: str, console: Console) -> None:
+    console.print(text, highlight=False, soft_wrap=True)
