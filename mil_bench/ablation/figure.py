@@ -57,9 +57,9 @@ def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> N
     for y, row in enumerate(rows):
         difference = study.estimate(row, metric).difference
         if difference.mean != difference.mean:
-            words = "no such score" if row.cells.complete else f"{row.cells.coverage} runs"
             axis.annotate(
-                words, (0.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=7, color=GREY,
+                _why_not(study, row, metric), (0.02, y), xycoords=("axes fraction", "data"),
+                va="center", fontsize=7, color=GREY,
             )  # fmt: skip
             continue
         bar = 0.0 if difference.low != difference.low else difference.half_width
@@ -75,6 +75,14 @@ def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> N
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=8, length=0)
     sns.despine(ax=axis, left=True)
+
+
+def _why_not(study: Study, row: StudyRow, metric: str) -> str:
+    """Why a row has no difference."""
+    if not row.cells.complete:
+        return f"{row.cells.coverage} runs"
+    there = study.estimate(row, metric).spread.n == len(row.cells.asked)
+    return "full method lacks runs" if there else "no such score"
 
 
 def _separate(axis: Axes, rows: Sequence[StudyRow]) -> None:

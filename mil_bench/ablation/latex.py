@@ -91,10 +91,10 @@ def _mean(spread: Spread, cells: BoardRow, metric: str) -> str:
 def _difference(difference: PairedDifference, metric: str) -> str:
     if difference.mean != difference.mean:
         return "--"
-    mean, low, high = (
-        signed(x, metric) for x in (difference.mean, difference.low, difference.high)
-    )
-    return f"${mean}$" if difference.low != difference.low else f"${mean}$ [${low}$, ${high}$]"
+    mean = f"${signed(difference.mean, metric)}$"
+    if difference.low != difference.low:
+        return mean
+    return f"{mean} [${signed(difference.low, metric)}$, ${signed(difference.high, metric)}$]"
 
 
 def _caption(study: Study, level: str) -> str:

@@ -41,10 +41,10 @@ def difference_text(difference: PairedDifference, metric: str) -> str:
     """``-2.3 [-4.1, -0.5]``; without an interval where there is a single fold."""
     if difference.mean != difference.mean:
         return NONE
-    mean, low, high = (
-        signed(x, metric) for x in (difference.mean, difference.low, difference.high)
-    )
-    return mean if difference.low != difference.low else f"{mean} [{low}, {high}]"
+    mean = signed(difference.mean, metric)
+    if difference.low != difference.low:
+        return mean
+    return f"{mean} [{signed(difference.low, metric)}, {signed(difference.high, metric)}]"
 
 
 def signed(value: float, metric: str) -> str:

@@ -16,23 +16,23 @@ def typed(words, folder):
     return ended.value.code
 
 
-def test_a_study_is_run_and_tabled_and_the_second_time_only_tabled(tmp_path, capsys):
+def test_a_study_is_run_and_tabled_and_the_second_time_only_tabled(tmp_path, capfd):
     words = "--method parts --fold 0,1 --only no_bias,tiny --set trainer.epochs=1"
     assert typed(words, tmp_path) == 0
     folder = tmp_path / "out/embedded/toy/toy/kfold-3/parts"
     table = pd.read_csv(folder / "ablation.csv")
     assert table["variant"].unique().tolist() == ["full", "no_bias", "tiny"]
     assert (table["done"] == 2).all()
-    assert "6 done, 0 done before" in capsys.readouterr().out
+    assert "6 done, 0 done before" in capfd.readouterr().out
     before = (folder / "ablation.csv").read_bytes()
     assert typed(words, tmp_path) == 0
-    assert "0 done, 6 done before" in capsys.readouterr().out
+    assert "0 done, 6 done before" in capfd.readouterr().out
     assert (folder / "ablation.csv").read_bytes() == before
 
 
-def test_a_dry_run_names_the_runs_and_makes_none(tmp_path, capsys):
+def test_a_dry_run_names_the_runs_and_makes_none(tmp_path, capfd):
     assert typed("--method parts --dry-run", tmp_path) == 0
-    assert "27 to do" in capsys.readouterr().out
+    assert "27 to do" in capfd.readouterr().out
     assert not list(tmp_path.rglob("spec.json"))
     assert not (tmp_path / "out").exists()
 
@@ -58,9 +58,9 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_one(tmp_path):
         ("--method prats", "unknown method 'prats'"),
     ],
 )
-def test_a_wrong_word_is_one_sentence_and_runs_nothing(tmp_path, capsys, words, sentence):
+def test_a_wrong_word_is_one_sentence_and_runs_nothing(tmp_path, capfd, words, sentence):
     assert typed(words, tmp_path) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    (line,) = capfd.readouterr().err.strip().splitlines()
     assert line.startswith("error: ")
     assert sentence in line
     assert not list(tmp_path.rglob("spec.json"))
