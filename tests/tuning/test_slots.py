@@ -82,7 +82,7 @@ def test_a_machine_that_falls_silent_is_noticed_by_its_heartbeat(tmp_path):
         while (found := give.claim(study, 2, "me")) is None:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-    assert found.system_attrs["failed_trial"] == silent.number
+    assert study.trials[found.number].system_attrs["failed_trial"] == silent.number
     assert study.trials[alive.number].state == TrialState.RUNNING
 
 
