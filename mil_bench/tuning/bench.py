@@ -35,7 +35,10 @@ class Measured:
 
 
 class Bench:
-    """A workshop that holds only training and validation slides of one search."""
+    """A workshop that holds only training and validation slides of one search.
+
+    Its data are opened at once: a machine that lacks them must not take trials and fail them.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Bench:
             lambda data: without_test(*prepare(data), search.folds),
             commit_validation,
         )
+        self.workshop.open(search.data)
 
     def make(self, spec: RunSpec) -> Measured:
         """Make the run, or take what is there. Raises ``RunError`` when it fails."""

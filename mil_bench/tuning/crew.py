@@ -16,7 +16,7 @@ import torch
 from optuna.trial import TrialState
 
 from mil_bench.errors import MilBenchError, RunError
-from mil_bench.tuning.slots import slots
+from mil_bench.tuning.slots import ended, slots
 from mil_bench.tuning.storage import OWNER, Storage
 from mil_bench.tuning.study import open_study
 from mil_bench.tuning.worker import Job, Told, work
@@ -61,10 +61,8 @@ def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
 def unfinished(job: Job, storage: Storage) -> int:
     """How many trials are still to be made or to end."""
     with storage.errors():
-        return sum(
-            job.trials - sum(t.state.is_finished() for t in slots(study))
-            for study in (open_study(storage, search, job.trials) for search in job.searches)
-        )
+        studies = [open_study(storage, search, job.trials) for search in job.searches]
+        return sum(max(0, job.trials - ended(study)) for study in studies)
 
 
 def sweep(job: Job, storage: Storage) -> int:
@@ -155,7 +153,7 @@ def _live(job: Job, place: torch.device, pipe: Connection) -> None:
     try:
         work(job, place, pipe.send)
     except MilBenchError as error:
-        pipe.send(error)
+        pipe.send(RunError(str(error)))
 
 
 def _die_with_parent() -> None:

@@ -85,13 +85,19 @@ def _search(request: TuneRequest, scope: Scope, tasks: Sequence[Task]) -> Search
     starts = tuple(task.spec for task in tasks)
     method = METHODS.get(starts[0].method)
     known = known_fields(method.Config)
-    fixed = {*request.fix, *request.grid.settings} - {a.name for a in request.asked}
+    given = {*request.fix, *request.grid.settings}
+    asked = [a for a in request.asked if a.name in known]
     space = make_space(
         method,
         starts[0],
-        [a for a in request.asked if a.name in known],
+        asked,
         only=[name for name in request.only if name in known],
-        fix=[name for name in known if name in fixed or f"{starts[0].method}.{name}" in fixed],
+        fix=[
+            name
+            for name, (section, _) in known.items()
+            if not given.isdisjoint((name, f"{section}.{name}", f"{starts[0].method}.{name}"))
+            and name not in {a.name for a in asked}
+        ],
     )
     return Search(request.grid.data, starts, space, request.rules, scope)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any, Literal
 
 from mil_bench.errors import UnknownNameError
+from mil_bench.evaluation.classwise import ClassScores
 from mil_bench.evaluation.metrics_table import METRICS, PRIMARY, facts
 from mil_bench.methods import METHODS
 from mil_bench.runs.task import DataRequest
@@ -116,7 +117,8 @@ class Search:
 
 def check_objective(name: str, taxonomy: Taxonomy) -> None:
     """Raise ``UnknownNameError`` unless ``name`` is a score that has a better end here."""
-    known = [n for n, metric in METRICS.items() if metric.better]
+    of_classes = {field.name for field in fields(ClassScores)}
+    known = [n for n, metric in METRICS.items() if metric.better and n not in of_classes]
     sources = ("summed", "direct", "gain")
     bases = ("accuracy", "balanced_accuracy", "macro_auc", "macro_f1")
     levels = [f"{v}_{s}_{b}" for v in taxonomy.levels[:-1] for s in sources for b in bases]

@@ -31,6 +31,11 @@ def slots(study: Study) -> list[FrozenTrial]:
     return [last[root] for root in sorted(last)]
 
 
+def ended(study: Study) -> int:
+    """How many slots have their final outcome."""
+    return sum(trial.state.is_finished() for trial in slots(study))
+
+
 @dataclass(frozen=True)
 class Counter:
     """The counter at which processes ask for work."""

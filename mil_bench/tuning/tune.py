@@ -21,7 +21,7 @@ from mil_bench.tuning.pictures import write_pictures
 from mil_bench.tuning.plan import TuneRequest, plan_searches
 from mil_bench.tuning.refit import best_trial, default_specs, record_of, refit_specs, tasks_of
 from mil_bench.tuning.search import Search
-from mil_bench.tuning.slots import slots
+from mil_bench.tuning.slots import ended
 from mil_bench.tuning.storage import Storage, StorageRequest
 from mil_bench.tuning.study import differences, open_study
 from mil_bench.tuning.worker import FOLDER, Job, Told
@@ -45,11 +45,12 @@ def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) 
     job = Job(tuple(searches), request.trials, where, machine, tuple(places))
     storage = Storage(where)
     _announce(job, storage, console)
-    ended = {search.name: _ended(search, storage, job) for search in searches}
+    with storage.errors():
+        before = {s.name: ended(open_study(storage, s, job.trials)) for s in searches}
 
     def tell(told: Told) -> None:
-        ended[told.search.name] += 1
-        _tell(told, ended[told.search.name], job.trials, console)
+        before[told.search.name] += 1
+        _tell(told, before[told.search.name], job.trials, console)
 
     try:
         run_crew(job, tell, lambda text: _say(f"[yellow]note[/] {escape(text)}", console))
@@ -113,12 +114,6 @@ def _announce(job: Job, storage: Storage, console: Console) -> None:
         told = (*search.space.notes, differences(storage, search))
         for note in filter(None, told):
             _say(f"[yellow]note[/] {escape(note)}", console)
-
-
-def _ended(search: Search, storage: Storage, job: Job) -> int:
-    with storage.errors():
-        study = open_study(storage, search, job.trials)
-        return sum(trial.state.is_finished() for trial in slots(study))
 
 
 def _tell(told: Told, number: int, total: int, console: Console) -> None:

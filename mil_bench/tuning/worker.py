@@ -21,7 +21,7 @@ from mil_bench.tuning.heart import beating
 from mil_bench.tuning.owners import is_dead, registered
 from mil_bench.tuning.samplers import make_sampler
 from mil_bench.tuning.search import Search
-from mil_bench.tuning.slots import Counter
+from mil_bench.tuning.slots import Counter, ended
 from mil_bench.tuning.space import Field
 from mil_bench.tuning.storage import Storage, StorageError, StorageRequest
 from mil_bench.tuning.study import DEFAULT, open_study
@@ -74,6 +74,8 @@ def work(
     with storage.errors(), registered(folder / "workers") as owner:
         for search in job.searches:
             study = open_study(storage, search, job.trials)
+            if ended(study) >= job.trials:
+                continue
             bench = Bench(search, folder, place, job.machine.threads, homes, prepare)
             while (trial := counter.claim(study, job.trials, owner)) is not None:
                 study.sampler = make_sampler(

@@ -272,8 +272,9 @@ def test_a_failing_trial_is_told_and_the_others_go_on(tmp_path):
     assert "no loss today" in said
 
 
-def test_a_median_pruner_ends_bad_trials_between_their_runs(tmp_path):
-    request = tuning(12, rules={"pruner": "median"}, search_seeds=(0, 1, 2), refit=False)
+@pytest.mark.parametrize("pruner", ["median", "wilcoxon"])
+def test_a_pruner_ends_trials_between_their_runs_and_each_counts(tmp_path, pruner):
+    request = tuning(12, rules={"pruner": pruner}, search_seeds=(0, 1, 2), refit=False)
     ((_, study),), _ = run(request, tmp_path)
     assert len(study.trials) == 12
     pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
