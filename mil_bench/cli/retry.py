@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from mil_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from mil_bench.runs.directory import Status
+    from mil_bench.runs.task import Prepare, Task
 
 
 def retry(parser: Parser, words: Sequence[str]) -> int:
@@ -33,27 +35,37 @@ def retry(parser: Parser, words: Sequence[str]) -> int:
         wanted.add("interrupted")
     if not wanted:
         raise UsageError("say which runs to make again: --failed, --interrupted or both.")
+    from mil_bench.runs.task import DataRequest
+    from mil_bench.studies.retry import still_valid, unfinished
+
+    found, prepare = unfinished(given.runs, wanted), cache(DataRequest.prepare)
+    tasks, refused = still_valid(found.tasks, prepare)
+    refused += [
+        f"no plan tells how {place.path} was made; give its command again with "
+        "--existing retry-failed."
+        for place in found.unplanned
+    ]
+    code = _make(given, tasks, prepare) if tasks else 0
+    _tell(given, wanted, len(tasks), [*found.notes, *refused])
+    return max(code, 1 if refused else 0)
+
+
+def _make(given: Namespace, tasks: Sequence[Task], prepare: Prepare) -> int:
     from rich.console import Console
 
     from mil_bench.runs.grid import run_tasks
-    from mil_bench.runs.task import DataRequest
-    from mil_bench.studies.retry import check_unchanged, unfinished
 
-    console = Console()
-    found = unfinished(given.runs, wanted)
-    for note in found.notes:
-        console.print(f"[yellow]note[/] {note}", soft_wrap=True)
-    for place in found.unplanned:
-        console.print(
-            f"[yellow]note[/] no plan tells how {place.path} was made; give its command again with "
-            "--existing retry-failed.",
-            soft_wrap=True,
-        )
-    if not found.tasks:
-        console.print(f"no {' or '.join(sorted(wanted))} run to make again in {given.runs}")
-        return 1 if found.unplanned else 0
     machine = replace(machine_request(given), existing="retry-failed")
-    prepare = cache(DataRequest.prepare)
-    check_unchanged(found.tasks, prepare)
-    failed = run_tasks(found.tasks, machine, console, prepare).failed
-    return 1 if failed or found.unplanned else 0
+    return 1 if run_tasks(tasks, machine, Console(), prepare).failed else 0
+
+
+def _tell(given: Namespace, wanted: set[Status], made: int, notes: Sequence[str]) -> None:
+    """What could not be made again, or that there was nothing to make."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    if not made:
+        which = " or ".join(sorted(wanted))
+        Console().print(f"no {which} run to make again in {given.runs}", highlight=False)
+    for note in notes:
+        Console().print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)

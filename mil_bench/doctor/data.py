@@ -75,7 +75,7 @@ def check_cache(folder: Path) -> Iterator[Finding]:
         except CacheError as error:
             yield Finding(
                 "packed features",
-                f"{path.name} is {error}",
+                f"{path.name} cannot be used: {error}",
                 "note",
                 f"the next run packs it anew; or delete it: rm -r '{path}'",
             )

@@ -21,6 +21,7 @@ class Finding:
 
 def size(number: float) -> str:
     """Bytes for people: ``12 MB``, ``3.4 GB``."""
-    if number < GIGABYTE:
-        return f"{number / 1e6:.0f} MB"
-    return f"{number / GIGABYTE:.1f} GB"
+    for unit, of in {"GB": GIGABYTE, "MB": 1e6}.items():
+        if number >= of:
+            return f"{number / of:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"

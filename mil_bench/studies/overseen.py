@@ -34,15 +34,16 @@ class Overseen:
         return any(state.status in {*PENDING, "running"} for state in self.states)
 
     def rendered(self) -> RenderableType:
-        """Grids, counts, what runs now, time left, failures and notes."""
-        jobs = max((grid.jobs for grid in self.grids), default=1)
-        left = time_left(self.states, self.timings, jobs)
+        """Grids, time left, what runs now, counts, failures and notes: what changes comes first."""
+        now = sum(state.status == "running" for state in self.states)
+        jobs = now or max((grid.jobs for grid in self.grids), default=1)
         parts: list[RenderableType] = [
             Text.from_markup(f"[bold]{escape(grid.title)}[/]  [dim]planned {grid.written}[/]")
             for grid in self.grids
         ]
-        parts += [overview(self.states, self.timings), running(self.states, self.timings)]
-        parts += [Text(left), failures(self.states)]
+        parts += [Text(time_left(self.states, self.timings, jobs))]
+        parts += [running(self.states, self.timings), overview(self.states, self.timings)]
+        parts += [failures(self.states)]
         if any(state.status == "failed" for state in self.states):
             parts.append(Text("make them again with `mil-bench retry --failed`", style="dim"))
         if self.hidden:

@@ -6,10 +6,10 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mil_bench.errors import RunError
+from mil_bench.errors import MilBenchError
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory, Status, run_directories
-from mil_bench.runs.task import DataRequest, Prepare, Task
+from mil_bench.runs.task import Prepare, Task
 from mil_bench.spec import HARNESS
 from mil_bench.studies.stored import stored_grids
 
@@ -37,30 +37,31 @@ def unfinished(runs: Path, wanted: Set[Status]) -> Unfinished:
     return Unfinished(tasks, [place for place in others if place.status() in wanted], notes)
 
 
-def check_unchanged(tasks: Sequence[Task], prepare: Prepare) -> None:
-    """Raise ``RunError`` when code or data are no longer those of the plan.
+def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], list[str]]:
+    """The tasks that can be made as they were planned, and a sentence for each other one.
 
-    The run would then be another experiment, under the key of the old one.
+    With other data or code the run would be another experiment, under the key of the old one.
     """
+    valid, refused = [], []
     for task in tasks:
-        spec = task.spec
-        if (spec.harness, spec.method_version) != (HARNESS, METHODS.get(spec.method).version):
-            raise _changed(task, "was planned with another version of mil-bench or of the method")
-        if _digests(task.data, prepare) != (
-            spec.labels_digest,
-            spec.features_digest,
-            spec.split_digest,
-        ):
-            raise _changed(task, "was planned on other labels, features or splits than are there")
+        try:
+            change = _change(task, prepare)
+        except MilBenchError as error:
+            change = f"cannot be made: {error}"
+        if change:
+            refused.append(f"{task.spec.title} {change}")
+        else:
+            valid.append(task)
+    return valid, refused
 
 
-def _digests(data: DataRequest, prepare: Prepare) -> tuple[str, str, str]:
-    dataset, split = prepare(data)
-    return dataset.manifest.digest(), dataset.store.digest, split.digest()
-
-
-def _changed(task: Task, how: str) -> RunError:
-    return RunError(
-        f"{task.spec.title} {how}; nothing was run, give the command of that grid again, which "
-        "plans it anew."
-    )
+def _change(task: Task, prepare: Prepare) -> str:
+    """What is not as it was planned, or ``""``."""
+    dataset, split = prepare(task.data)
+    spec, again = task.spec, "; give the command of its grid again, which plans it anew."
+    if (spec.harness, spec.method_version) != (HARNESS, METHODS.get(spec.method).version):
+        return f"was planned with another version of mil-bench or of the method{again}"
+    found = (dataset.manifest.digest(), dataset.store.digest, split.digest())
+    if found != (spec.labels_digest, spec.features_digest, spec.split_digest):
+        return f"was planned on other labels, features or splits than are there{again}"
+    return ""

@@ -68,7 +68,7 @@ def test_datasets_under_the_data_root_are_told_with_slides_and_encoders(place):
     assert (found.state, found.fact) == ("note", "6 slides (real), no features")
     write_features(place / "data" / "bracs" / "features" / "uni", bracs_sheet()["WSI Filename"])
     (found,) = about("bracs", data=place / "data")
-    assert (found.state, found.fact) == ("ok", "6 slides (real), features uni (6 bags)")
+    assert (found.state, found.fact) == ("ok", "6 slides (real), features uni_v1 (6 bags)")
     assert about("panda", data=place / "data") == []
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_pack_is_named_with_what_to_delete(place):
     np.save(array, np.zeros((1, 4), np.float32))
     _, damaged = about("packed features")
     assert (damaged.state, damaged.advice.endswith(f"rm -r '{array.parent}'")) == ("note", True)
-    assert "damaged" in damaged.fact
+    assert "cannot be used: damaged" in damaged.fact
 
 
 def test_a_folder_that_cannot_be_made_is_a_problem(place):

@@ -9,13 +9,13 @@ from mil_bench.runs.directory import run_directories
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
 
     def _typed(*words):
         with pytest.raises(SystemExit) as ended:
             main(words)
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return ended.value.code, said.out + said.err
 
     return _typed
@@ -62,9 +62,22 @@ def test_a_run_whose_code_or_data_have_changed_is_not_made(typed, tmp_path, monk
         monkeypatch.setattr(toy_grid.ToyData, "load", lambda *_: other)
     before = {p: p.read_bytes() for p in (tmp_path / "runs").rglob("*") if p.is_file()}
     code, said = typed("retry", "--failed", "--device", "cpu")
-    assert (code, said.count("\n")) == (1, 1)
-    assert "broken on toy, fold 0, seed 0 was planned" in said
+    assert code == 1
+    assert "no failed run to make again" in said
+    assert "note broken on toy, fold 0, seed 0 was planned" in said
     assert {p: p.read_bytes() for p in (tmp_path / "runs").rglob("*") if p.is_file()} == before
+
+
+def test_a_run_whose_data_are_gone_does_not_stop_the_others(typed, tmp_path, monkeypatch):
+    typed(*GRID)
+    plans = tmp_path / "runs" / ".plans"
+    typed("run", "-m", "broken", "-d", "toy", "--fold", "1", "--split", "kfold-4")
+    monkeypatch.setattr(toy_grid.Broken, "loss", toy_grid.Plain.loss)
+    (plan,) = (path for path in plans.iterdir() if "kfold-4" in path.read_text())
+    plan.write_text(plan.read_text().replace('"split":"kfold-4"', '"split":"gone.csv"', 1))
+    code, said = typed("retry", "--failed", "--device", "cpu")
+    assert (code, "1 done, 0 done before, 0 failed" in said) == (1, True)
+    assert "fold 1, seed 0 cannot be made: split file gone.csv does not exist" in said
 
 
 def test_a_run_without_a_plan_is_named(typed, tmp_path):

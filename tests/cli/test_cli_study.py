@@ -16,7 +16,7 @@ STUDY += "[[exclude]]\nmethod = 'broken'\nfold = 1\n"
 
 
 @pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
+def typed(tmp_path, monkeypatch, capfd):
     """Exit code and output of ``mil-bench run`` beside a study file."""
     assert toy_grid.ToyData.card.name == "toy"
     monkeypatch.chdir(tmp_path)
@@ -27,7 +27,7 @@ def typed(tmp_path, monkeypatch, capsys):
     def _typed(*words):
         with pytest.raises(SystemExit) as ended:
             main(["run", *words])
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return ended.value.code, said.out + said.err
 
     return _typed
