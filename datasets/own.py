@@ -11,7 +11,6 @@ Paths are relative to the TOML file. ``docs/add-a-dataset.md`` lists all keys.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -34,7 +33,7 @@ from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
 from mil_bench.bags.store import BagStore
-from mil_bench.config import StrictConfig, build
+from mil_bench.config import StrictConfig, build, read_toml
 from mil_bench.dataset import Dataset, DatasetCard, DatasetOptions
 from mil_bench.datasets import DATASETS
 from mil_bench.errors import ConfigError, FeatureError, UnknownNameError
@@ -76,14 +75,7 @@ class OwnData(LabelledAdapter):
     @cached_property
     def config(self) -> OwnConfig:
         """The checked content of the TOML file."""
-        try:
-            content = tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read dataset file {self.path}: {error.strerror}; check the path."
-            ) from None
-        except ValueError as error:
-            raise ConfigError(f"{self.path} is not valid TOML: {error}; correct it.") from None
+        content = read_toml(self.path, "dataset")
         config = build(OwnConfig, content, str(self.path))
         self._check(config)
         return config

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -52,6 +54,18 @@ def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
         if search is not None:
             space[name] = SearchRange(**{**search, "choices": tuple(search["choices"])})
     return space
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """The content of a TOML file, called a ``kind`` file. Raises ``ConfigError``."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {kind} file {path}: {error.strerror}; check the path."
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct it.") from None
 
 
 def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:

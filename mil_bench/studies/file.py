@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mil_bench.config import C, StrictConfig, build
+from mil_bench.config import C, StrictConfig, build, read_toml
 from mil_bench.errors import ConfigError, UnknownNameError
 from mil_bench.studies.rules import Rule, Selection
 
@@ -73,14 +72,7 @@ def read_study(path: Path) -> StudyFile:
     Raises ``ConfigError`` or ``UnknownNameError`` naming the table and key that is wrong. Whether
     methods and datasets exist is not looked at.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read study file {path}: {error.strerror}; check the path."
-        ) from None
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}; correct it.") from None
+    content = read_toml(path, "study")
     if isinstance(content.get("datasets"), list):
         named = [{"name": d} if isinstance(d, str) else d for d in content["datasets"]]
         content["datasets"] = _tables(StudyDataset, named, f"{path} [[datasets]]")
