@@ -12,7 +12,9 @@ def doctor(parser: Parser, words: Sequence[str]) -> int:
     """Exit code 1 when something would stop runs."""
     add_shared(parser, "runs", "data_root", "cache_dir")
     parser.add_argument(
-        "--storage", metavar="URL", help="A database of tuning studies that must answer."
+        "--storage",
+        metavar="URL",
+        help="A database of tuning studies that must answer (default: the one beside the runs).",
     )
     given = parser.parse(words)
     from rich.console import Console

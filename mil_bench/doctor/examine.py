@@ -22,7 +22,7 @@ MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "problem": ("problem
 def examine(
     runs: Path, data_root: Path | None, cache: Path | None, storage: str | None
 ) -> list[Finding]:
-    """Look at software, devices, memory, disks, data and, if named, a storage of studies."""
+    """Look at software, devices, memory, disks, data and the storage of tuning studies."""
     packed = cache or default_cache()
     return [
         *check_software(),
@@ -32,7 +32,7 @@ def examine(
         *check_folder("cache folder", packed, "--cache-dir"),
         *check_cache(packed),
         *check_data(data_root),
-        *(check_storage(storage) if storage else ()),
+        *check_storage(runs, storage),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, make_url, text
@@ -10,12 +11,21 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mil_bench.doctor.finding import Finding
+from mil_bench.tuning.storage import StorageRequest
 
 SECONDS = 5  # until a server that does not answer counts as unreachable
 
 
-def check_storage(url: str) -> Iterator[Finding]:
-    """Connect and ask one question; nothing is written."""
+def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
+    """Connect and ask one question; nothing is written.
+
+    Without ``url`` the SQLite file beside the runs, if there is one.
+    """
+    if url is None:
+        own = StorageRequest.beside(runs)
+        if own.file is None or not own.file.exists():
+            return
+        url = own.url
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -138,6 +138,10 @@ def test_a_storage_is_asked_and_never_made(place):
     assert not (place / "tuning.db").exists()
     Storage(StorageRequest(url))
     assert about("storage", storage=url) == [Finding("storage", f"{url} answers")]
+    assert about("storage") == []
+    beside = StorageRequest.beside(Path("runs"))
+    Storage(beside)
+    assert about("storage") == [Finding("storage", f"{beside.url} answers")]
     server = "postgresql+psycopg://me:secret@127.0.0.1:1/none"
     (found,) = about("storage", storage=server)
     assert (found.state, "secret" in found.fact) == ("problem", False)
