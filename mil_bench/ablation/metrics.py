@@ -45,8 +45,8 @@ def by_level(metrics: Sequence[str]) -> dict[str, list[str]]:
     """
     levels: dict[str, list[str]] = {}
     for metric in metrics:
-        level, source, *_ = metric.split("_")
-        place = LEAF if metric in METRICS or level == LEAF else f"{level} {source}"
+        level, *rest = metric.split("_")
+        place = LEAF if metric in METRICS or level == LEAF else f"{level} {rest[0]}"
         levels.setdefault(place, []).append(metric)
     return levels
 

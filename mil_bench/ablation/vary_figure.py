@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -27,7 +25,7 @@ def vary_figure(varied: Varied) -> Figure:
 def _lines(varied: Varied) -> Figure:
     metrics = varied.shown
     figure = Figure(figsize=(3.0 * len(metrics) + 0.4, 3.2), layout="constrained")
-    for axis, metric in zip(_panels(figure, 1, len(metrics))[0], metrics, strict=True):
+    for axis, metric in zip(_panels(figure, 1, len(metrics)), metrics, strict=True):
         _line(axis, varied, metric)
     return _titled(figure, varied, "Dot: mean, band: sd over folds, small dots: runs.")
 
@@ -67,7 +65,7 @@ def _line(axis: Axes, varied: Varied, metric: str) -> None:
 def _heat_maps(varied: Varied) -> Figure:
     """Rows of panels are scores, columns the values of the third field."""
     first, second, *third = varied.axes
-    layers = [(value,) for value in third[0].values] if third else [()]
+    layers: list[Values] = [(value,) for value in third[0].values] if third else [()]
     metrics = varied.shown
     width = 0.95 * len(second.values) + 1.3
     height = 0.5 * len(first.values) + 1.0
@@ -77,7 +75,7 @@ def _heat_maps(varied: Varied) -> Figure:
         layout="constrained",
     )  # fmt: skip
     shape = (len(metrics), len(layers)) if third else (1, len(metrics))
-    panels = [axis for line in _panels(figure, *shape) for axis in line]
+    panels = _panels(figure, *shape)
     wanted = [(metric, layer) for metric in metrics for layer in layers]
     for axis, (metric, layer) in zip(panels, wanted, strict=True):
         _heat_map(axis, varied, metric, layer)
@@ -142,9 +140,8 @@ def _places(axis: Axis) -> NDArray[np.float64]:
     return np.log(numbers) if (numbers > 0).all() else numbers
 
 
-def _panels(figure: Figure, rows: int, columns: int) -> Sequence[Sequence[Axes]]:
-    panels: Sequence[Sequence[Axes]] = figure.subplots(rows, columns, squeeze=False)
-    return panels
+def _panels(figure: Figure, rows: int, columns: int) -> list[Axes]:
+    return [axis for line in figure.subplots(rows, columns, squeeze=False) for axis in line]
 
 
 def _titled(figure: Figure, varied: Varied, how: str) -> Figure:
