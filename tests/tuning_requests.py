@@ -21,7 +21,7 @@ DATA = DataRequest("toy", plugins=(PLUGIN,))
 
 def tuning(trials=4, *, methods=("plain",), folds=(0,), search=("width=3,5,8",), **changes):
     """A quick random search of the toy's width on one fold, changed as told."""
-    grid = GridRequest(DATA, methods, folds, settings={"epochs": "1"})
+    grid = GridRequest(DATA, methods, folds, settings={"trainer.epochs": "1"})
     rules = Rules(**{"sampler": "random", **changes.pop("rules", {})})
     request = TuneRequest(grid, trials, rules, tuple(searches(search)), only=("width",))
     return replace(request, **changes)

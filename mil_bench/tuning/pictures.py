@@ -136,7 +136,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     values = _values(trials)
     goodness = values if search.rules.direction == "maximize" else -values
     lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
-    order = np.argsort(goodness, kind="stable")
+    order = np.argsort(goodness, kind="stable").tolist()
     shades = sns.color_palette(CMAP, n_colors=len(trials) + 3)[3:]
     places = np.arange(len(fields) + 1)
     for rank, trial in enumerate(order):

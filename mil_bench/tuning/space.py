@@ -97,7 +97,7 @@ class Space:
 
         Raises ``ConfigError`` when they do not go together.
         """
-        changes: dict[Section, dict[str, Value]] = {TRAINER: {}, METHOD: {}}
+        changes: dict[str, dict[str, Value]] = {TRAINER: {}, METHOD: {}}
         for f in self.fields:
             if f.name in values:
                 changes[f.section][f.name.rpartition(".")[2]] = values[f.name]

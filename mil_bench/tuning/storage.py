@@ -13,8 +13,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from sqlalchemy import make_url, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from mil_bench.errors import MilBenchError, UsageError
 from mil_bench.tuning.quiet import quiet
@@ -76,17 +77,25 @@ class Storage:
         _check(request.url)
         self.request = request
         self.retry = quiet(Retry, max_retry=request.retries)
+        file = request.file
         with self.errors(OSError):
-            if request.file is not None:
-                request.file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file_lock():  # tables are made once
-                    self.rdb = self._open({"connect_args": {"timeout": request.patience}})
-            else:
-                self.rdb = self._open({"pool_pre_ping": True})
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            wait = {"timeout": request.patience} if file is not None else {}
+            self._locks = create_engine(request.url, connect_args=wait, poolclass=NullPool)
+            with self.exclusive():  # tables are made once
+                self.rdb = quiet(
+                    RDBStorage,
+                    request.url,
+                    engine_kwargs={"connect_args": wait, "pool_pre_ping": True},
+                    heartbeat_interval=request.heartbeat,
+                    grace_period=request.grace,
+                    heartbeat_stale_trial_callback=self.retry,
+                )
 
     @contextmanager
-    def errors(self, *more: type[Exception]) -> Iterator[None]:
-        """Turn what the database says into one sentence, and ``more`` errors with it."""
+    def errors(self, also: type[Exception] = SQLAlchemyError) -> Iterator[None]:
+        """Turn what the database says into one sentence, and ``also`` these errors."""
         try:
             yield
         except filelock.Timeout:
@@ -96,7 +105,7 @@ class Storage:
                 "PostgreSQL needs the driver psycopg, which is not installed; "
                 'pip install "mil-bench[postgres]".'
             ) from None
-        except (SQLAlchemyError, StorageInternalError, *more) as error:
+        except (SQLAlchemyError, StorageInternalError, also) as error:
             cause = " ".join(str(error.__cause__ or error).split())
             if "database is locked" in cause or "lock timeout" in cause:
                 raise self._locked() from None
@@ -111,32 +120,16 @@ class Storage:
 
         The system frees the lock when its process dies.
         """
-        if self.request.file is not None:
-            with self.errors(), self._file_lock():
-                yield
-            return
-        with self.errors(), self.rdb.engine.connect() as connection:
-            connection.execute(text(f"set lock_timeout = '{self.request.patience}s'"))
-            connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
-            try:
-                yield
-            finally:
-                connection.execute(text("select pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-
-    def _file_lock(self) -> filelock.BaseFileLock:
         file = self.request.file
-        assert file is not None
-        return filelock.FileLock(f"{file}.lock", timeout=self.request.patience)
-
-    def _open(self, engine: dict[str, object]) -> RDBStorage:
-        return quiet(
-            RDBStorage,
-            self.request.url,
-            engine_kwargs=engine,
-            heartbeat_interval=self.request.heartbeat,
-            grace_period=self.request.grace,
-            heartbeat_stale_trial_callback=self.retry,
-        )
+        with self.errors():
+            if file is not None:
+                with filelock.FileLock(f"{file}.lock", timeout=self.request.patience):
+                    yield
+                return
+            with self._locks.connect() as connection:
+                connection.execute(text(f"set lock_timeout = '{self.request.patience}s'"))
+                connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})
+                yield  # the lock ends with its connection
 
     def _locked(self) -> StorageError:
         return StorageError(

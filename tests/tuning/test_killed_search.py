@@ -15,11 +15,11 @@ from mil_bench.tuning.slots import slots
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
 
 
-def start(runs):
+def start(runs, jobs):
     command = [sys.executable, "-m", "mil_bench", "tune", "--plugin", str(PLUGIN)]
     command += ["--method", "sleepy", "--dataset", "toy", "--fold", "0", "--search-seed", "0,1"]
     command += ["--set", "epochs=1", "--only", "lr,width", "--search", "width=2:9"]
-    command += ["--sampler", "random", "--trials", "6", "--jobs", "2", "--no-refit"]
+    command += ["--sampler", "random", "--trials", "6", "--jobs", jobs, "--no-refit"]
     return subprocess.Popen(
         [*command, "--runs", str(runs), "--device", "cpu"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,
@@ -52,7 +52,7 @@ def study_of(runs):
 
 @pytest.mark.slow
 def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_trials(tmp_path):
-    process = start(tmp_path)
+    process = start(tmp_path, "2")
     wait_for(process, tmp_path, 1)
     os.kill(workers(process)[0], signal.SIGKILL)
     wait_for(process, tmp_path, 4)
@@ -62,7 +62,7 @@ def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_
     before, trials = done(tmp_path), study_of(tmp_path).trials
     assert any(t.state == TrialState.RUNNING for t in trials)
 
-    again = start(tmp_path)
+    again = start(tmp_path, "1")
     said, _ = again.communicate()
     assert again.returncode == 0, said
     assert "Traceback" not in said

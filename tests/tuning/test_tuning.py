@@ -49,7 +49,7 @@ def test_trial_0_is_the_default_configuration_exactly(tuned):
         first = study.trials[0]
         assert first.params == {"width": 5}
         (default,) = plan(
-            GridRequest(DATA, [search.method], [0], settings={"epochs": "1"}), machine(runs)
+            GridRequest(DATA, [search.method], [0], settings={"trainer.epochs": "1"}), machine(runs)
         )
         assert first.user_attrs["runs"] == [default.spec.key]
 
