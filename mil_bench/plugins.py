@@ -14,9 +14,7 @@ from mil_bench.errors import UsageError
 def load_plugins(paths: Sequence[Path]) -> None:
     """Import each file once. Raises ``UsageError`` when one is missing or fails to import."""
     for path in paths:
-        resolved = path.resolve()
-        digest = sha256(str(resolved).encode()).hexdigest()[:8]
-        name = f"mil_bench_plugin_{resolved.stem}_{digest}"
+        resolved, name = path.resolve(), module_name(path)
         if name in sys.modules:
             continue
         if not resolved.is_file():
@@ -33,3 +31,10 @@ def load_plugins(paths: Sequence[Path]) -> None:
             raise UsageError(
                 f"plugin {path} cannot be imported ({type(error).__name__}: {error}); correct it."
             ) from error
+
+
+def module_name(path: Path) -> str:
+    """The name of a plugin's module: files of one name in two folders are two modules."""
+    resolved = path.resolve()
+    digest = sha256(str(resolved).encode()).hexdigest()[:8]
+    return f"mil_bench_plugin_{resolved.stem}_{digest}"

@@ -1,15 +1,18 @@
 """Requests for grids of the toy plug-in."""
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 
 import toy_grid
 
+from mil_bench.plugins import module_name
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import DataRequest
 
 PLUGIN = Path(toy_grid.__file__).resolve()
+sys.modules[module_name(PLUGIN)] = toy_grid  # other processes load it; here it is already
 
 
 def request(runs: Path, **changes) -> tuple[GridRequest, MachineRequest]:
