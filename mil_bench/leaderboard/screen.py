@@ -56,14 +56,14 @@ def sheets(board: Board) -> list[Sheet]:
 
 def search_sheets(board: Board) -> list[Sheet]:
     """What the searches behind tuned rows have cost; nothing where there are none."""
-    columns = ("method", "trials", "failed trials", "tuning hours", "tuned for", "cells")
+    columns = ("method", "trials", "failed trials", "tuning hours", "objective", "cells")
     rows = tuple(
         (
             row.label,
             _budget(t.budgets),
             str(t.failed),
-            f"{t.hours:.2f}",
-            f"validation {facts(t.objective).title}",
+            f"{t.hours:.3g}",
+            facts(t.objective).title,
             f"{len(row.done)}/{len(row.asked)}",
         )
         for row in board.rows

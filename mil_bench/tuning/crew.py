@@ -31,6 +31,7 @@ class _Member:
     process: BaseProcess
     pipe: Connection
     place: torch.device
+    useful: bool = False  # it came as far as a trial
 
 
 def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
@@ -104,7 +105,7 @@ def _work_in_processes(
     say: Say,
 ) -> None:
     members = [_start(job, place) for place in places]
-    useful = died = False  # whether any process came as far as a trial; whether one was lost
+    lost: list[_Member] = []
     try:
         while members:
             ready = wait([member.pipe for member in members])
@@ -115,15 +116,15 @@ def _work_in_processes(
                     members.remove(member)
                     member.process.join()
                     if member.process.exitcode:
-                        died = True
+                        lost.append(member)
                         say(_epitaph(member))
-                        if sweep(job, storage):
-                            useful = True
+                        member.useful = sweep(job, storage) > 0 or member.useful
+                        if member.useful:
                             members.append(_start(job, member.place))
                     continue
                 if isinstance(heard, MilBenchError):
                     raise heard
-                useful = True
+                member.useful = True
                 tell(heard)
     except BaseException:
         for member in members:
@@ -131,7 +132,7 @@ def _work_in_processes(
             member.process.join()
         _give_back(job, storage)
         raise
-    if died and not useful and unfinished(job, storage):
+    if lost and not any(member.useful for member in lost) and unfinished(job, storage):
         raise RunError(
             "every worker process ended before its first trial; see the lines above, use fewer "
             "--jobs if memory ran out, then give the same command again: nothing is lost."
@@ -167,4 +168,4 @@ def _die_with_parent() -> None:
 def _epitaph(member: _Member) -> str:
     code = member.process.exitcode or 0
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return f"a worker process was {how}; its trial goes back into the queue"
+    return f"a worker process was {how}; what it held goes back into the queue"
