@@ -16,8 +16,8 @@ from mil_bench.spec import RunSpec
 from mil_bench.tuning.record import TuningRecord
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import slots
+from mil_bench.tuning.storage import ERROR
 from mil_bench.tuning.study import DEFAULT
-from mil_bench.tuning.worker import ERROR
 
 
 def best_trial(search: Search, study: Study) -> FrozenTrial:

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from mil_bench.tuning.quiet import quiet
-from mil_bench.tuning.storage import OWNER, Storage
+from mil_bench.tuning.storage import OWNER, Storage, lasting
 
 ROOT = "failed_trial"  # what Optuna calls the first trial of a chain of retries
 
@@ -74,7 +74,7 @@ class Counter:
                     state=TrialState.WAITING,
                     params=trial.params,
                     distributions=trial.distributions,
-                    user_attrs={k: v for k, v in trial.user_attrs.items() if k != OWNER},
+                    user_attrs=lasting(trial.user_attrs),
                     system_attrs=attributes,
                 )
             )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import optuna
@@ -20,9 +21,14 @@ from sqlalchemy.pool import NullPool
 from mil_bench.errors import MilBenchError, UsageError
 from mil_bench.tuning.quiet import quiet
 
-OWNER = "owner"
+OWNER, ERROR = "owner", "error"  # what an attempt says of itself; a new one says it anew
 _LOCK = 0x6D696C62  # of PostgreSQL, shared by all mil-bench processes of a database
 _SUPPORTED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+
+
+def lasting(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a trial's attributes those that its next attempt inherits."""
+    return {name: value for name, value in attributes.items() if name not in (OWNER, ERROR)}
 
 
 class StorageError(MilBenchError):
@@ -34,7 +40,7 @@ class Retry(RetryHeartbeatStaleTrialCallback):
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
         """Called for every such trial; after ``max_retry`` deaths it stays failed."""
-        trial.user_attrs.pop(OWNER, None)
+        trial.user_attrs = lasting(trial.user_attrs)
         super().__call__(study, trial)
 
 

@@ -23,10 +23,10 @@ from mil_bench.tuning.samplers import make_sampler
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import Counter, ended
 from mil_bench.tuning.space import Field
-from mil_bench.tuning.storage import Storage, StorageError, StorageRequest
+from mil_bench.tuning.storage import ERROR, Storage, StorageError, StorageRequest
 from mil_bench.tuning.study import DEFAULT, open_study
 
-RUNS, ERROR = "runs", "error"
+RUNS = "runs"
 FOLDER = ".search"  # boards do not look into hidden folders
 
 

@@ -13,13 +13,14 @@ from tuning_requests import DATA, machine, run, studies, tuning
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader
 from mil_bench.cli.main import main
-from mil_bench.errors import ConfigError, DataError, UnknownNameError, UsageError
+from mil_bench.errors import ConfigError, DataError, RunError, UnknownNameError, UsageError
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.leaderboard import build_boards, collect
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.taxonomy import Taxonomy
+from mil_bench.tuning.bench import Bench
 from mil_bench.tuning.plan import plan_searches, scopes
 from mil_bench.tuning.record import read_tunings
 from mil_bench.tuning.refit import best_trial
@@ -129,6 +130,16 @@ def test_pictures_of_the_search_are_there(tuned):
         assert {"history.png", "slice.png", "parallel.png"} <= names
 
 
+def test_the_page_of_a_search_needs_no_network(tuned):
+    pytest.importorskip("plotly", reason="needs plotly (extra `tune`)")
+    runs, found, _ = tuned
+    for search, _ in found:
+        page = (runs / ".search" / "pictures" / search.name / "search.html").read_text()
+        assert page.count("Plotly.newPlot(") >= 3
+        assert "<script src=" not in page
+        assert "<link" not in page.partition("<body>")[0]
+
+
 # The test split.
 
 
@@ -231,6 +242,41 @@ def test_more_trials_go_on_with_the_same_study_and_draw_what_it_would_have_drawn
     ((_, longer),), _ = run(tuning(5, refit=False), tmp_path / "a")
     ((_, whole),), _ = run(tuning(5, refit=False), tmp_path / "b")
     assert [t.params for t in longer.trials] == [t.params for t in whole.trials]
+
+
+def test_ctrl_c_gives_the_trial_back_as_it_was(tmp_path, monkeypatch):
+    made, real = [], Bench.make
+
+    def make(bench, spec):
+        made.append(spec)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return real(bench, spec)
+
+    monkeypatch.setattr(Bench, "make", make)
+    with pytest.raises(KeyboardInterrupt):
+        run(tuning(3, refit=False), tmp_path)
+    ((_, study),), _ = run(tuning(3, refit=False), tmp_path)
+    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 3
+    interrupted = study.trials[1]
+    (again,) = [t for t in slots(study) if t.system_attrs.get("failed_trial") == 1]
+    assert again.params == interrupted.params
+    assert "retry_history" not in again.system_attrs
+
+
+def test_failed_trials_are_tried_again_when_asked(tmp_path, monkeypatch):
+    def fail(bench, spec):
+        raise RunError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "make", fail)
+        with pytest.raises(RunError, match="no search found any settings"):
+            run(tuning(2, refit=False), tmp_path)
+    with pytest.raises(RunError, match="no search found any settings"):
+        run(tuning(2, refit=False), tmp_path)
+    ((_, study),), _ = run(tuning(2, refit=False), tmp_path, existing="retry-failed")
+    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 2
+    assert slots(study)[0].user_attrs["default"] is True
 
 
 def test_another_search_space_is_another_study_and_is_said(tmp_path):
