@@ -82,7 +82,7 @@ def test_musk1_has_92_molecules_of_which_47_are_musks(shared):
 )
 def test_converted_matlab_sets_have_the_published_sizes(classic, name, rows, bags, positive):
     dataset = load_dataset(str(classic / f"{name}.toml"), DatasetOptions())
-    assert len(dataset.store.features) == rows
+    assert dataset.store.instances == rows
     assert counts(dataset, "leaf") == {"0": bags - positive, "1": positive}
 
 

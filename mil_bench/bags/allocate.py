@@ -19,9 +19,9 @@ def host_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     memory for the first time is then several times faster.
     """
     size = math.prod(shape) * dtype.itemsize
-    memory = torch.from_numpy(np.empty(size + CACHE_LINE, dtype=np.uint8))
-    start = -memory.data_ptr() % CACHE_LINE
-    return memory[start : start + size].view(dtype).view(*shape)
+    memory = np.empty(size + CACHE_LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return torch.from_numpy(memory[start : start + size]).view(dtype).view(*shape)
 
 
 def on_cache_line(tensor: Tensor) -> bool:

@@ -14,7 +14,7 @@ from mil_bench.bags.convert import Conversion
 from mil_bench.bags.placement import Home
 from mil_bench.bags.readahead import read_ahead
 from mil_bench.bags.resident import ResidentFeatures
-from mil_bench.bags.rows import roomy_empty
+from mil_bench.bags.rows import LONE, room, roomy_empty, roomy_view
 from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
 
@@ -110,8 +110,10 @@ class DeviceBags:
         """Chosen rows of ``source`` on the device, as few copies and kernels as there can be."""
         parts = [source[start : start + n] for start, n, _ in spans]
         if all(subset is None for _, _, subset in spans):
-            if len(parts) == 1 and on_cache_line(parts[0]):
+            if len(parts) == 1 and self.on_cuda:
                 return self._send(parts[0])
+            if len(parts) == 1 and len(parts[0]) >= LONE and on_cache_line(parts[0]):
+                return roomy_view(source, *spans[0][:2])
             rows = _memory([len(part) for part in parts], source)
             return self._send(torch.cat(parts, out=rows))
         index = [
@@ -164,15 +166,17 @@ def _spans(
 def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """``(sum N, D)`` for bags of ``sizes`` in the type of ``like``, or ``dtype``, on its device.
 
-    One bag alone has as many rows as it has where it is a view, so that a product over it rounds
-    in the same way wherever it comes from.
+    One bag alone has the room that it has where it is a view, so that a product over it rounds in
+    the same way wherever it comes from: on a GPU none.
     """
     rows, dim, dtype = sum(sizes), like.shape[1], dtype or like.dtype
     if len(sizes) > 1:
         return roomy_empty(rows, dim, dtype, like.device)
     if like.is_cuda:
         return torch.empty((rows, dim), dtype=dtype, device=like.device)
-    return host_empty((rows, dim), dtype)
+    memory = host_empty((room(rows), dim), dtype)
+    memory[rows:].zero_()
+    return memory[:rows]
 
 
 def _shared(array: object) -> Tensor:

@@ -17,7 +17,9 @@ from mil_bench.taxonomy import Taxonomy
 
 T = TypeVar("T")
 
-EVALUATION_INSTANCES = 8192  # packed per evaluation step; a larger bag goes alone
+# Packed per evaluation step; a larger bag goes alone. A GPU wants long steps; on a host, packing is
+# a copy and a large bag alone is a view.
+ON_CUDA, ON_HOST = 8192, 2048
 
 
 def level_labels(taxonomy: Taxonomy, leaf: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -104,10 +106,10 @@ class EvaluationLoader:
 
     def _chunks(self) -> Iterator[list[str]]:
         chunk: list[str] = []
-        instances = 0
+        instances, most = 0, ON_CUDA if self.bags.on_cuda else ON_HOST
         for slide_id in self.slide_ids:
             size = self.bags.rows[slide_id][1]
-            if chunk and instances + size > EVALUATION_INSTANCES:
+            if chunk and instances + size > most:
                 yield chunk
                 chunk, instances = [], 0
             chunk.append(slide_id)

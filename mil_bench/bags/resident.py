@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mil_bench.bags.allocate import host_empty
 from mil_bench.bags.convert import Conversion
+from mil_bench.bags.rows import stored_room
 
 
 class ResidentFeatures:
@@ -34,7 +35,7 @@ class ResidentFeatures:
         end = 0
         for bag, (_, length) in spans.items():
             self.spans[bag] = (end, length)
-            end += length
+            end += stored_room(length)
         shape, dtype = (end, stored.shape[1]), conversion.dtype
         self.tensor = (
             torch.empty(shape, dtype=dtype, device=device, pin_memory=pinned)
@@ -58,6 +59,7 @@ class ResidentFeatures:
         start, length = self._from[bag]
         place, _ = self.spans[bag]
         rows, out = self._stored[start : start + length], self.tensor[place : place + length]
+        self.tensor[place + length : place + stored_room(length)].zero_()
         if out.is_cuda:
             out.copy_(self._conversion(rows.to(out.device)))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mil_bench.bags.bag import Bag
 from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
+from mil_bench.bags.rows import stored_room
 from mil_bench.errors import FeatureError
 
 DIGEST_LENGTH = 16
@@ -21,7 +23,8 @@ DIGEST_LENGTH = 16
 class BagStore:
     """All bags of one dataset and encoder. Reading a bag is a slice of a memory map.
 
-    ``features``  ``(total, D)`` float16 or float32, possibly a memory map
+    ``features``  ``(total, D)`` float16 or float32, possibly a memory map; behind a large bag there
+                  are zero rows (:func:`mil_bench.bags.rows.stored_room`)
     ``coords``    ``(total, 2)`` float64, or ``None`` when any bag lacks them
     ``rows``      slide id -> (first row, number of rows)
     ``digest``    content hash of features, coordinates and slide ids; part of every run key
@@ -52,14 +55,13 @@ class BagStore:
         if len(dims) > 1:
             found = ", ".join(f"D = {d} ({slide!r})" for d, slide in sorted(dims.items()))
             raise FeatureError(f"bags of different width: {found}; expected one encoder for all.")
-        ends = np.cumsum([len(bag) for bag in bags.values()])
-        starts = [int(end) - len(bag) for end, bag in zip(ends, bags.values(), strict=True)]
-        rows = {s: (start, len(bag)) for start, (s, bag) in zip(starts, bags.items(), strict=True)}
+        starts = accumulate((stored_room(len(bag)) for bag in bags.values()), initial=0)
+        rows = {s: (start, len(bag)) for start, (s, bag) in zip(starts, bags.items(), strict=False)}
         xy = [bag.coords.astype(np.float64) for bag in bags.values() if bag.coords is not None]
         return cls(
             encoder,
-            np.concatenate([bag.features for bag in bags.values()]),
-            np.concatenate(xy) if coords else None,
+            np.concatenate([with_room(bag.features) for bag in bags.values()]),
+            np.concatenate([with_room(one) for one in xy]) if coords else None,
             rows,
             store_digest({slide: bag_digests(bag) for slide, bag in bags.items()}),
         )
@@ -68,6 +70,11 @@ class BagStore:
     def dim(self) -> int:
         """Feature dimension ``D``."""
         return int(self.features.shape[1])
+
+    @property
+    def instances(self) -> int:
+        """Number of instances of all bags."""
+        return sum(length for _, length in self.rows.values())
 
     def bag(self, slide_id: str) -> NDArray[np.floating]:
         """``(N, D)`` view of one bag."""
@@ -80,6 +87,11 @@ class BagStore:
             return None
         start, length = self.rows[slide_id]
         return self.coords[start : start + length]
+
+
+def with_room(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    """``(n, width)`` rows of one bag and the zero rows that are stored behind it."""
+    return np.pad(rows, ((0, stored_room(len(rows)) - len(rows)), (0, 0)))
 
 
 def bag_digests(bag: Bag) -> tuple[str, str]:

@@ -79,7 +79,7 @@ def cache(parser: Parser, words: Sequence[str]) -> int:
     loaded = load_dataset(given.dataset, options)
     store = loaded.store
     Console().print(
-        f"{loaded.name}: {len(store.rows)} bags, {len(store.features):,} patches of "
+        f"{loaded.name}: {len(store.rows)} bags, {store.instances:,} patches of "
         f"{store.dim} features ({store.features.dtype}), encoder {store.encoder}, "
         f"digest {store.digest}"
     )

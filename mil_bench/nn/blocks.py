@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import STEP, roomy_empty, roomy_like, whole
+from mil_bench.bags.rows import STEP, room, roomy_empty, roomy_like, whole
 
 
 class Blocks(NamedTuple):
     """How ``STEP`` rows at a time share out the bags.
 
     ``mine``  ``(sum N, slots)``: the slot of every row
-    ``bag``   ``(blocks, slots)``: the bag of every slot; the last may be one too many
+    ``bag``   ``(blocks, slots)``: the bag of every slot; one too many where there is none
     """
 
     mine: Tensor
@@ -36,6 +36,8 @@ class Blocks(NamedTuple):
         """The blocks of a batch; the number of slots is counted on the host."""
         slots = torch.arange(most_bags(sizes), device=segment.device)
         first = segment[::STEP]
+        behind = room(len(segment)) // STEP - len(first)
+        first = F.pad(first, (0, behind), value=len(sizes))
         slot = segment - first.repeat_interleave(STEP)[: len(segment)]
         return cls(slot.unsqueeze(1) == slots, first.unsqueeze(1) + slots)
 
@@ -94,6 +96,6 @@ def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:
 def _cut(x: Tensor, blocks: int) -> Tensor:
     """``(sum N, D)`` -> ``(blocks, STEP, D)``; what is behind the last row counts for nothing."""
     rows = whole(x)
-    if len(rows) % STEP:
-        rows = F.pad(rows, (0, 0, 0, -len(rows) % STEP))
+    if len(rows) < blocks * STEP:
+        rows = F.pad(rows, (0, 0, 0, blocks * STEP - len(rows)))
     return rows.view(blocks, STEP, -1)

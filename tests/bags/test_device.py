@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mil_bench.bags.convert import ROWS_AT_ONCE
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.rows import whole
+from mil_bench.bags.rows import LONE, room, stored_room, whole
 from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
 from mil_bench.taxonomy import Taxonomy
@@ -17,15 +17,16 @@ from mil_bench.taxonomy import Taxonomy
 CPU = torch.device("cpu")
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 DIM = 3
+HEADER = 128  # bytes of a .npy file before its numbers
 
 
 def make_store(sizes, dtype=np.float32, coords=False, gap=0):
-    """Bags in the order of ``sizes`` with ``gap`` rows of nobody before each."""
+    """Bags in the order of ``sizes`` with ``gap`` rows of nobody before each; room as in files."""
     rng = np.random.default_rng(0)
-    ends = np.cumsum([n + gap for n in sizes])
-    features = rng.normal(2, 3, size=(ends[-1], DIM)).astype(dtype)
-    xy = rng.uniform(0, 1e5, size=(ends[-1], 2)) if coords else None
-    rows = {f"s{i}": (int(ends[i]) - n, n) for i, n in enumerate(sizes)}
+    starts = np.cumsum([0, *(gap + stored_room(n) for n in sizes)])
+    features = rng.normal(2, 3, size=(starts[-1], DIM)).astype(dtype)
+    xy = rng.uniform(0, 1e5, size=(starts[-1], 2)) if coords else None
+    rows = {f"s{i}": (int(starts[i]) + gap, n) for i, n in enumerate(sizes)}
     return BagStore("e", features, xy, rows, "digest")
 
 
@@ -81,7 +82,7 @@ def test_a_batch_is_the_converted_bags_one_after_another(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_features_are_equal_to_the_bit_wherever_they_are_kept(stored, dtype, standardize):
-    store = make_store([5, 200, 1], stored)
+    store = make_store([5, LONE + 9, 1], stored)
     fitted = Standardization.fit(store, ["s0", "s1"]) if standardize else None
     none, ram = (
         DeviceBags(store, CPU, dtype=dtype, standardization=fitted, home=home)
@@ -97,20 +98,32 @@ def test_features_are_equal_to_the_bit_wherever_they_are_kept(stored, dtype, sta
 
 
 def test_one_whole_bag_in_the_right_type_is_a_view_of_the_map(tmp_path):
-    store = mapped(make_store([16, 6]), tmp_path)
+    store = mapped(make_store([16, LONE + 9]), tmp_path)
     batch = DeviceBags(store, CPU).batch(["s1"])
     assert batch.features.data_ptr() == store.bag("s1").ctypes.data
     assert batch.features.data_ptr() % 64 == 0
     # the map is that of the file: it shows what another process writes there
     with (tmp_path / "features.npy").open("r+b") as file:
-        file.seek(-4, 2)
+        file.seek(store.bag("s1")[-1:, -1:].ctypes.data - store.features.ctypes.data + HEADER)
         file.write(np.float32(77).tobytes())
     assert batch.features[-1, -1] == 77
 
 
 @pytest.mark.parametrize("home", ["none", "ram"])
+@pytest.mark.parametrize("rows", [1, LONE - 1, LONE, 5000])
+def test_a_bag_alone_has_room_behind_it_whether_it_is_a_view_or_a_copy(home, rows):
+    store = BagStore.from_arrays("e", {"a": np.ones((16, DIM)), "b": np.ones((rows, DIM))})
+    features = DeviceBags(store, CPU, home=home).batch(["b"]).features
+    memory = whole(features)
+    assert features.shape == (rows, DIM)
+    assert len(memory) == room(rows)
+    assert features.eq(1).all()
+    assert memory[rows:].eq(0).all()
+
+
+@pytest.mark.parametrize("home", ["none", "ram"])
 def test_a_bag_off_the_cache_line_is_copied_onto_one(tmp_path, home):
-    store = mapped(make_store([1, 6]), tmp_path)
+    store = mapped(make_store([1, LONE + 9]), tmp_path)
     assert store.bag("s1").ctypes.data % 64 == 4 * DIM
     features = DeviceBags(store, CPU, home=home).batch(["s1"]).features
     assert features.data_ptr() % 64 == 0
@@ -118,7 +131,7 @@ def test_a_bag_off_the_cache_line_is_copied_onto_one(tmp_path, home):
 
 
 def test_a_bag_kept_in_ram_is_converted_once_and_then_a_view():
-    store = make_store([16, 6], np.float16)
+    store = make_store([16, LONE + 9], np.float16)
     bags = DeviceBags(store, CPU, home="ram")
     first = bags.batch(["s1"]).features
     store.features[:] = 0  # whatever happens to the file

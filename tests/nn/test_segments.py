@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged import SIZES, in_roomy_memory, numbers, packed
 
-from mil_bench.bags.rows import STEP, whole
+from mil_bench.bags.rows import STEP, room, whole
 from mil_bench.nn.blocks import most_bags
 from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
 from mil_bench.nn.topk import _by_sorting, segment_topk, within
@@ -108,7 +108,18 @@ def test_memory_behind_the_rows_is_found_only_where_it_was_made_for_that():
     x = torch.randn(70, 3)
     assert whole(x) is x
     assert whole(torch.randn(200, 3)[:70]).shape == (70, 3)
-    room = in_roomy_memory(x)
-    assert whole(room).shape == (128, 3)
-    assert whole(room)[:70].data_ptr() == room.data_ptr()
-    assert whole(room[1:]).shape == (69, 3)
+    roomy = in_roomy_memory(x)
+    assert whole(roomy).shape == (128, 3)
+    assert whole(roomy)[:70].data_ptr() == roomy.data_ptr()
+    assert whole(roomy[1:]).shape == (69, 3)
+
+
+@given(st.integers(1, 100_000))
+def test_room_is_a_multiple_of_a_step_and_little_more_than_the_rows(rows):
+    assert rows <= room(rows) < rows + max(STEP, rows / 16 + 1)
+    assert room(rows) % STEP == 0
+    assert room(room(rows)) == room(rows)
+
+
+def test_sizes_of_slides_share_few_rooms():
+    assert len({room(rows) for rows in range(1000, 12_000)}) == 57

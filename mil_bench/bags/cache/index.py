@@ -49,7 +49,7 @@ class Record(StrictConfig):
 class Index(StrictConfig):
     """The content of ``index.json``."""
 
-    format: Literal[1]
+    format: Literal[2]
     encoder: str
     dim: int
     total: int

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mil_bench.bags.bag import Bag
 from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
-from mil_bench.bags.store import bag_digests
+from mil_bench.bags.store import bag_digests, with_room
 
 ROWS_AT_ONCE = 65_536
 
@@ -98,8 +98,9 @@ class PackWriter:
             digest=digest,
             coords_digest=coords_digest,
         )
-        features.append(bag.features)
-        self._coords.append(np.full((len(bag), 2), np.nan) if bag.coords is None else bag.coords)
+        features.append(with_room(bag.features))
+        coords = np.full((len(bag), 2), np.nan) if bag.coords is None else bag.coords
+        self._coords.append(with_room(coords))
 
     def __exit__(
         self,
@@ -127,7 +128,7 @@ class PackWriter:
 
     def _write_index(self, features: GrowingArray) -> None:
         index = Index(
-            format=1,
+            format=2,
             encoder=self.encoder,
             dim=features.width,
             total=features.length,
