@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ import torch
 from optuna.trial import TrialState
 
 from mil_bench.errors import MilBenchError, RunError
+from mil_bench.runs.executors import child
 from mil_bench.tuning.slots import ended, slots
 from mil_bench.tuning.storage import OWNER, Storage
 from mil_bench.tuning.study import open_study
@@ -117,7 +115,10 @@ def _work_in_processes(
                     member.process.join()
                     if member.process.exitcode:
                         lost.append(member)
-                        say(_epitaph(member))
+                        say(
+                            f"a worker process was {child.ending(member.process.exitcode)}; "
+                            "what it held goes back into the queue"
+                        )
                         member.useful = sweep(job, storage) > 0 or member.useful
                         if member.useful:
                             members.append(_start(job, member.place))
@@ -149,23 +150,8 @@ def _start(job: Job, place: torch.device) -> _Member:
 
 
 def _live(job: Job, place: torch.device, pipe: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    child.begin()
     try:
         work(job, place, pipe.send)
     except MilBenchError as error:
         pipe.send(RunError(str(error)))
-
-
-def _die_with_parent() -> None:
-    """An orphan would go on with trials that a restarted command wants to make."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _epitaph(member: _Member) -> str:
-    code = member.process.exitcode or 0
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-    return f"a worker process was {how}; what it held goes back into the queue"

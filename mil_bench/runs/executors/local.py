@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +14,7 @@ import torch
 
 from mil_bench.runs.devices import devices
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.executors import child
 from mil_bench.runs.homes import Homes
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.outcome import Outcome
@@ -115,29 +113,18 @@ def _give(worker: _Worker, task: Task | None) -> bool:
 
 def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Connection) -> None:
     """The life of a worker: make runs until told to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    child.begin()
     workshop = Workshop(device, threads, homes)
     while (task := pipe.recv()) is not None:
         pipe.send(workshop.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
 
 
-def _die_with_parent() -> None:
-    """An orphan would hold its run's lock, so that a restarted command finds it busy."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
 def _killed(worker: _Worker, runs: Path) -> Outcome:
     """The failed run of a worker that died without a word."""
     worker.process.join()
-    code = worker.process.exitcode or 0
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
     sentence = (
-        f"the worker process was {how}; if the system ran out of memory, use fewer --jobs, then "
-        "run the same command with --existing retry-failed."
+        f"the worker process was {child.ending(worker.process.exitcode)}; if the system ran out of "
+        "memory, use fewer --jobs, then run the same command with --existing retry-failed."
     )
     spec = worker.task.spec
     with suppress(OSError):  # the outcome is reported in any case
