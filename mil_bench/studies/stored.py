@@ -100,11 +100,17 @@ def _anchored(data: DataRequest) -> DataRequest:
     from mil_bench.loading import with_data_root
 
     options = with_data_root(data.options)
-    paths = {name: _absolute(getattr(options, name)) for name in ("data_root", "features", "cache")}
+    options = replace(
+        options,
+        data_root=_absolute(options.data_root),
+        features=_absolute(options.features),
+        cache=_absolute(options.cache),
+        tree=_if_file(options.tree),
+    )
     return replace(
         data,
         dataset=_absolute_text(data.dataset) if data.dataset.endswith(".toml") else data.dataset,
-        options=replace(options, **paths, tree=_if_file(options.tree)),
+        options=options,
         split=_if_file(data.split),
         plugins=tuple(plugin.resolve() for plugin in data.plugins),
     )
