@@ -91,7 +91,7 @@ class Sensitivity:
         """See :class:`Ablation`."""
         varied = self.plan.read(self.metrics, runs)
         folder = write_varied(varied, out)
-        _show(vary_sheets(varied), vary_notes(varied), folder, console)
+        _show(vary_sheets(varied, narrow=True), vary_notes(varied), folder, console)
         return folder
 
 

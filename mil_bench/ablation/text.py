@@ -30,11 +30,13 @@ def study_sheets(study: Study, narrow: bool = False) -> list[Sheet]:
     return sheets
 
 
-def mean_text(spread: Spread, cells: BoardRow, metric: str) -> str:
-    """``72.4 ±3.1``: mean and sd over folds; marked when runs are lacking."""
-    sd = "" if spread.sd_folds != spread.sd_folds else f" ±{shown(spread.sd_folds, metric)}"
+def mean_text(spread: Spread, cells: BoardRow, metric: str, narrow: bool = False) -> str:
+    """``72.4 ±3.1``: mean and (unless ``narrow``) sd over folds; marked when runs are lacking."""
     mark = INCOMPLETE if 0 < spread.n < len(cells.asked) else ""
-    return shown(spread.mean, metric) + mark + sd
+    mean = shown(spread.mean, metric) + mark
+    if narrow or spread.sd_folds != spread.sd_folds:
+        return mean
+    return f"{mean} ±{shown(spread.sd_folds, metric)}"
 
 
 def difference_text(difference: PairedDifference, metric: str) -> str:
@@ -107,9 +109,8 @@ def _line(study: Study, row: StudyRow, metrics: Sequence[str], narrow: bool) -> 
     numbers = [] if narrow else marks(study, row, ON, OFF, "")
     for metric in metrics:
         found = study.estimate(row, metric)
-        mean = mean_text(found.spread, row.cells, metric)
         numbers += [
-            mean.partition(" ")[0] if narrow else mean,
+            mean_text(found.spread, row.cells, metric, narrow),
             difference_text(found.difference, metric),
         ]
     runs = f"{len(row.cells.done)}/{len(row.cells.asked)}"
@@ -124,7 +125,7 @@ def _verdict(study: Study, metric: str) -> str:
     apart = {name: d.mean * facts(metric).better > 0 for name, d in known if d.low * d.high > 0}
     worse, better = ([n for n, up in apart.items() if up is side] for side in (False, True))
     told = [f"worse than the full method: {', '.join(worse)}"] if worse else []
-    told += [f"better: {', '.join(better)}"] if better else []
+    told += [f"better than the full method: {', '.join(better)}"] if better else []
     rest = len(known) - len(apart)
-    told += [f"{rest} of {len(known)} cannot be told from it"] if rest else []
+    told += [f"{rest} of {len(known)} rows cannot be told from the full method"] if rest else []
     return f"{facts(metric).title}: {'; '.join(told)}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -108,9 +108,9 @@ def _sets(
     return [*left_out, bare, *added]
 
 
-def _inside(parts: Mapping[str, Component], name: str) -> Collection[str]:
+def _inside(parts: Mapping[str, Component], name: str) -> frozenset[str]:
     """A component with those that are parts of it."""
-    return {name, *(key for key, part in parts.items() if part.within == name)}
+    return frozenset({name, *(key for key, part in parts.items() if part.within == name)})
 
 
 def _variant(

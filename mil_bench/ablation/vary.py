@@ -70,14 +70,11 @@ class Varied:
     @property
     def default_words(self) -> str:
         """``lr=0.002, hidden=64``: the values of the axes that are the method's own here."""
-        own = settings(self.example)
-        found = {
-            axis.key: self.example.encoder
-            if axis.key == ENCODER
-            else own.get(axis.key, own.get(axis.field, ""))
-            for axis in self.axes
-        }
-        return ", ".join(f"{key}={value}" for key, value in found.items())
+        own = {**settings(self.example), ENCODER: self.example.encoder}
+        found = {axis.key: own.get(axis.key, own.get(axis.field, "")) for axis in self.axes}
+        return ", ".join(
+            f"{key}={'none' if value == 'null' else value}" for key, value in found.items()
+        )
 
 
 @dataclass(frozen=True)

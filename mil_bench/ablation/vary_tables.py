@@ -27,13 +27,16 @@ def vary_table(varied: Varied) -> pd.DataFrame:
     )
 
 
-def vary_sheets(varied: Varied) -> list[Sheet]:
-    """A table per level, a row per combination; the difference column only with a default."""
+def vary_sheets(varied: Varied, narrow: bool = False) -> list[Sheet]:
+    """A table per level, a row per combination; the difference column only with a default.
+
+    ``narrow`` leaves out deviations, for terminals.
+    """
     sheets = []
     for level, metrics in by_level(varied.shown).items():
         delta = ["Δ [95 %]"] if varied.default else []
         heads = [head for m in metrics for head in (title(m), *delta)]
-        rows = tuple(_line(varied, values, metrics) for values in varied.cells)
+        rows = tuple(_line(varied, values, metrics, narrow) for values in varied.cells)
         first, *others = (axis.key for axis in varied.axes)
         sheets.append(Sheet(f"{level} level", (first, *others, *heads, "", "runs"), rows))
     return sheets
@@ -54,11 +57,11 @@ def vary_notes(varied: Varied) -> list[str]:
     return told
 
 
-def _line(varied: Varied, values: Values, metrics: list[str]) -> tuple[str, ...]:
+def _line(varied: Varied, values: Values, metrics: list[str], narrow: bool) -> tuple[str, ...]:
     row, texts = varied.cells[values], []
     for metric in metrics:
         found = varied.estimate(values, metric)
-        texts.append(mean_text(found.spread, row, metric))
+        texts.append(mean_text(found.spread, row, metric, narrow))
         if varied.default:
             texts.append(difference_text(found.difference, metric))
     mark = DEFAULT if values == varied.default else ""
