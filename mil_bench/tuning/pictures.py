@@ -97,7 +97,7 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
 
 def importance(search: Search, found: dict[str, float]) -> Figure:
     """A bar for every field."""
-    figure, axis = _figure(search, (5.2, 0.3 * len(found) + 1.2), "Importance")
+    figure, axis = _figure(search, (5.2, 0.3 * len(found) + 1.8), "Importance")
     names = list(found)[::-1]
     axis.barh(names, [100 * found[name] for name in names], color=BLUE, height=0.6)
     axis.set_xlabel("importance for being among the best trials (%)", **LABEL)
@@ -109,7 +109,7 @@ def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     fields = search.space.fields
     columns = min(_PER_ROW, len(fields))
     rows = -(-len(fields) // columns)
-    figure = Figure(figsize=(2.5 * columns + 0.6, 2.3 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(2.5 * columns + 1.2, 2.3 * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
     _title(figure, search, "Slices")
     values = _values(trials)
@@ -132,7 +132,7 @@ def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
 def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     """A line per trial through all fields, dark where the objective is good; the best in orange."""
     fields = search.space.fields
-    figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 1, 3.6), "Parallel coordinates")
+    figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 2, 3.6), "Parallel coordinates")
     values = _values(trials)
     goodness = values if search.rules.direction == "maximize" else -values
     lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
