@@ -58,5 +58,5 @@ def test_processes_hold_one_copy_of_the_packed_features_together(tmp_path):
     open_store(root, SLIDES, cache=cache)
     shared, copies = (held_together(root, cache, home) for home in ("none", "ram"))
     print(f"Pss of {PROCESSES} processes: {shared / PACKED:.2f} and {copies / PACKED:.2f} copies")
-    assert shared < 1.5 * PACKED
+    assert shared < 2 * PACKED  # with what else reading takes
     assert copies > PROCESSES * PACKED
