@@ -155,8 +155,8 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     axis.set_xticks(places, names, fontsize=8)
     axis.tick_params(axis="x", pad=14)
     axis.set_yticks([])
-    for place in places:
-        axis.axvline(place, color=GREY, lw=0.6)
+    for line in places.tolist():
+        axis.axvline(line, color=GREY, lw=0.6)
     sns.despine(ax=axis, left=True, bottom=True)
     axis.grid(False)
     return figure
