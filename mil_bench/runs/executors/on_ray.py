@@ -42,7 +42,7 @@ class RayExecutor:
             _refuse_without_room(wants)
             make = ray.remote(Site.make).options(max_retries=RETRIES, **_as_options(wants))
             site = ray.put(Site.here(self.machine))
-            waiting, running = deque(tasks), {}
+            waiting, running = deque(tasks), dict[Any, Task]()
             try:
                 while waiting or running:
                     while waiting and len(running) < self.machine.jobs:

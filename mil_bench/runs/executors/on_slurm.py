@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
@@ -20,8 +21,8 @@ LARGEST_ARRAY = 1000  # Slurm's MaxArraySize is 1001 unless its administrator ch
 MINUTES = 240  # a run that needs more is requeued and goes on from its checkpoint
 TIMEOUTS = 20
 LOOK_SECONDS = 2.0
-Queue = submitit.core.core.PicklingExecutor
-Job = submitit.Job[Outcome]
+Queue: TypeAlias = Any  # submitit's executor and job: an extra is not there to be checked
+Job: TypeAlias = Any
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class SlurmExecutor:
 
     def _outcome(self, job: Job, task: Task) -> Outcome:
         try:
-            return job.result()
+            outcome: Outcome = job.result()
         except UncompletedJobError:
             sentence = (
                 f"Slurm job {job.job_id} ended without a result (state {job.state}); see "
@@ -78,6 +79,7 @@ class SlurmExecutor:
                 "command with --existing retry-failed."
             )
             return refused(task, RunDirectory.of(self.machine.runs, task.spec), sentence)
+        return outcome
 
 
 def open_queue(machine: MachineRequest) -> Queue:
@@ -107,9 +109,10 @@ def open_queue(machine: MachineRequest) -> Queue:
 
 def _submit(queue: Queue, call: Checkpointable, array: Sequence[Task]) -> list[Job]:
     try:
-        return queue.map_array(call, array)
+        jobs: list[Job] = queue.map_array(call, array)
     except (FailedSubmissionError, FailedJobError, subprocess.CalledProcessError) as error:
         reason = " ".join(str(error).split())
         raise RunError(
             f"sbatch refused the jobs ({reason}); correct --slurm, --memory, --device or --threads."
         ) from None
+    return jobs
