@@ -127,8 +127,13 @@ def contrastive(views: Tensor) -> Tensor:
 
 
 def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """The model for features of width ``dim``."""
-    return PlainHMIL(dim, taxonomy)
+    """The model for features of width ``dim``, with the released code's first weights."""
+    model = PlainHMIL(dim, taxonomy)
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return model
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
