@@ -28,7 +28,7 @@ class FeatureChain(nn.Module):
     ) -> None:
         super().__init__()
         embedded = config.online and config.coarse_features == "embedded"
-        self.stem = _reembedding(dim, config.embed_dim, dim) if embedded else nn.Identity()
+        self.stem = ReEmbedding(dim, config.embed_dim, dim) if embedded else nn.Identity()
         self.steps = nn.ModuleDict()
         self.dims: dict[str, int] = {}
         after_stem = embedded
@@ -39,7 +39,7 @@ class FeatureChain(nn.Module):
                 self.steps[level] = (
                     nn.Linear(dim, config.fine_dim)
                     if after_stem
-                    else _reembedding(dim, config.embed_dim, config.fine_dim)
+                    else ReEmbedding(dim, config.embed_dim, config.fine_dim)
                 )
                 dim, after_stem = config.fine_dim, False
             self.dims[level] = dim
@@ -53,17 +53,21 @@ class FeatureChain(nn.Module):
         return features
 
 
-def _reembedding(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Module:
-    return nn.Sequential(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
+class ReEmbedding(nn.Sequential):
+    """``Linear -> ReLU -> Linear``; only what the ReLU gives is computed."""
+
+    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
+        super().__init__(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
+
+    def forward(self, h: Affine) -> Affine:
+        """Features of width ``in_dim`` -> features of width ``out_dim``."""
+        project, linear = self
+        assert isinstance(linear, nn.Linear)
+        return Affine(by_parts(lambda x: project(h.part(x)), h.x)).then(linear)
 
 
 def _through(step: nn.Module, h: Affine) -> Affine:
-    """``h`` after a step: only what a ReLU follows is computed."""
-    match step:
-        case nn.Linear():
-            return h.then(step)
-        case nn.Sequential():
-            project, linear = step
-            return Affine(by_parts(lambda x: project(h.part(x)), h.x)).then(linear)
-        case _:
-            return h
+    if isinstance(step, nn.Linear):
+        return h.then(step)
+    features: Affine = step(h)
+    return features

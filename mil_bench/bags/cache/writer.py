@@ -99,7 +99,9 @@ class PackWriter:
             coords_digest=coords_digest,
         )
         features.append(with_room(bag.features))
-        coords = np.full((len(bag), 2), np.nan) if bag.coords is None else bag.coords
+        coords: NDArray[np.floating] = (
+            np.full((len(bag), 2), np.nan) if bag.coords is None else bag.coords
+        )
         self._coords.append(with_room(coords))
 
     def __exit__(
