@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from mil_bench.bags.rows import stored_room
 from mil_bench.errors import FeatureError
 
 DIGEST_LENGTH = 16
+Number = TypeVar("Number", bound=np.number)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class BagStore:
         return self.coords[start : start + length]
 
 
-def with_room(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+def with_room(rows: NDArray[Number]) -> NDArray[Number]:
     """``(n, width)`` rows of one bag and the zero rows that are stored behind it."""
     return np.pad(rows, ((0, stored_room(len(rows)) - len(rows)), (0, 0)))
 

@@ -99,10 +99,8 @@ class PackWriter:
             coords_digest=coords_digest,
         )
         features.append(with_room(bag.features))
-        coords: NDArray[np.floating] = (
-            np.full((len(bag), 2), np.nan) if bag.coords is None else bag.coords
-        )
-        self._coords.append(with_room(coords))
+        unknown = np.full((len(bag), 2), np.nan)
+        self._coords.append(with_room(unknown if bag.coords is None else bag.coords))
 
     def __exit__(
         self,
