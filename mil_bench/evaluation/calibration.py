@@ -11,28 +11,34 @@ from mil_bench.evaluation.undefined import ratio
 BINS = 15
 
 
-def brier(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> float:
-    """Mean over slides of ``sum_k (p_k - 1[y = k])^2``; between 0 and 2, proper."""
+def squared_error(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(n,)``: ``sum_k (p_k - 1[y = k])^2`` of each slide, 0 to 2; the mean is the Brier score."""
     target = np.eye(probs.shape[1])[truth]
-    return float(((probs - target) ** 2).sum(1).mean())
+    return np.asarray(((probs - target) ** 2).sum(1))
 
 
-def log_loss(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> float:
-    """Mean ``-log p[y]`` in nats; probabilities below float64's epsilon count as epsilon."""
+def surprise(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(n,)``: ``-log p[y]`` in nats, whose mean is the log loss.
+
+    Probabilities below float64's epsilon count as epsilon.
+    """
     chosen = probs[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1)).mean())
+    return np.asarray(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1)))
+
+
+def equal_mass_bins(confidence: NDArray[np.float64], bins: int = BINS) -> NDArray[np.int64]:
+    """``(n,)`` bin of each slide: equally many by rank of confidence.
+
+    Tied slides share a bin, so the result does not depend on the order of slides.
+    """
+    return ((rankdata(confidence) - 0.5) * bins / len(confidence)).astype(np.int64)
 
 
 def reliability(
     right: NDArray[np.bool_], confidence: NDArray[np.float64], bins: int = BINS
 ) -> NDArray[np.float64]:
-    """``(bins, 3)`` rows of slides, mean confidence and accuracy; ``nan`` in an empty bin.
-
-    Bins hold equally many slides by rank of confidence. Tied slides share a bin, so the result
-    does not depend on the order of slides.
-    """
-    position = (rankdata(confidence) - 0.5) * bins / len(confidence)
-    index = position.astype(np.int64)
+    """``(bins, 3)`` rows of slides, mean confidence and accuracy; ``nan`` in an empty bin."""
+    index = equal_mass_bins(confidence, bins)
     count = np.bincount(index, minlength=bins)
     mean_confidence = ratio(np.bincount(index, confidence, minlength=bins), count)
     accuracy = ratio(np.bincount(index, right, minlength=bins), count)

@@ -1,13 +1,17 @@
-"""Scores of decisions: everything that follows from a confusion matrix."""
+"""Scores of decisions: everything that follows from a confusion matrix.
+
+Functions of a matrix take any number of them at once, ``(..., K, K)``: counts, or sums of weights.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.evaluation.undefined import mean_defined, ratio
+from mil_bench.evaluation.undefined import means_defined, ratio
 
 
 def confusion_matrix(
@@ -20,19 +24,23 @@ def confusion_matrix(
 
 @dataclass(frozen=True)
 class OneVsRest:
-    """Counts ``(K,)`` of every class against the rest. Quotients of nothing are ``nan``."""
+    """Counts ``(..., K)`` of every class against the rest. Quotients of nothing are ``nan``."""
 
-    tp: NDArray[np.int64]
-    fp: NDArray[np.int64]
-    fn: NDArray[np.int64]
-    tn: NDArray[np.int64]
+    tp: NDArray[Any]
+    fp: NDArray[Any]
+    fn: NDArray[Any]
+    tn: NDArray[Any]
 
     @classmethod
-    def of(cls, matrix: NDArray[np.int64]) -> OneVsRest:
-        """From a confusion matrix ``(K, K)``."""
-        tp = np.diag(matrix)
-        fp, fn = matrix.sum(0) - tp, matrix.sum(1) - tp
-        return cls(tp, fp, fn, matrix.sum() - tp - fp - fn)
+    def of(cls, matrix: NDArray[Any]) -> OneVsRest:
+        """From confusion matrices ``(..., K, K)``.
+
+        Nothing is subtracted, so that a sum over no slide is 0 for weights, too.
+        """
+        off = 1 - np.eye(matrix.shape[-1], dtype=matrix.dtype)
+        wrong = matrix * off
+        rest = off @ matrix @ off
+        return cls(_diagonal(matrix), wrong.sum(-2), wrong.sum(-1), _diagonal(rest))
 
     @property
     def sensitivity(self) -> NDArray[np.float64]:
@@ -60,23 +68,36 @@ class OneVsRest:
         return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
 
-def accuracy(matrix: NDArray[np.int64]) -> float:
-    """Share of right decisions."""
-    return float(ratio(np.trace(matrix), matrix.sum()))
+def accuracy(matrix: NDArray[Any]) -> NDArray[np.float64]:
+    """Share of right decisions, ``(...)``."""
+    return ratio(_diagonal(matrix).sum(-1), matrix.sum((-2, -1)))
 
 
-def balanced_accuracy(matrix: NDArray[np.int64]) -> float:
+def balanced_accuracy(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Mean sensitivity of the classes that are present; chance is 1 / number of them."""
-    return mean_defined(OneVsRest.of(matrix).sensitivity)
+    return means_defined(OneVsRest.of(matrix).sensitivity)
 
 
-def macro_f1(matrix: NDArray[np.int64]) -> float:
+def macro_f1(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Mean F1 of the classes that are present or decided (as scikit-learn)."""
-    return mean_defined(OneVsRest.of(matrix).f1)
+    return means_defined(OneVsRest.of(matrix).f1)
 
 
-def worst_sensitivity(matrix: NDArray[np.int64]) -> float:
+def worst_sensitivity(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Sensitivity of the worst class that is present."""
-    recall = OneVsRest.of(matrix).sensitivity
-    present = recall[~np.isnan(recall)]
-    return float(present.min()) if present.size else float("nan")
+    worst: NDArray[np.float64] = np.fmin.reduce(OneVsRest.of(matrix).sensitivity, axis=-1)
+    return worst
+
+
+def decision_scores(matrix: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """All scores of decisions whose classes have no order, each ``(...)``."""
+    return {
+        "accuracy": accuracy(matrix),
+        "balanced_accuracy": balanced_accuracy(matrix),
+        "macro_f1": macro_f1(matrix),
+        "worst_sensitivity": worst_sensitivity(matrix),
+    }
+
+
+def _diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mil_bench.evaluation.confusion import accuracy, balanced_accuracy, confusion_matrix
 from mil_bench.evaluation.overall import level_scores
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.undefined import mean_defined, ratio
+from mil_bench.evaluation.slide_ratio import SlideRatio, scored
 from mil_bench.taxonomy import LEAF
 
 LEVEL_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "macro_f1", "brier", "ece")
@@ -34,7 +34,7 @@ def hierarchical_scores(p: Predictions) -> dict[str, float]:
     scores = {f"leaf_{name}": leaf[name] for name in LEVEL_METRICS}
     for level in p.taxonomy.levels[:-1]:
         scores |= _scores_of_level(p, level)
-    return scores | mistakes(p) | consistency(p) | hierarchical_f1(p)
+    return scores | scored(tree_ratios(p))
 
 
 def decisions(p: Predictions) -> dict[str, NDArray[np.int64]]:
@@ -48,23 +48,28 @@ def decisions(p: Predictions) -> dict[str, NDArray[np.int64]]:
     }
 
 
-def mistakes(p: Predictions) -> dict[str, float]:
+def tree_ratios(p: Predictions) -> dict[str, SlideRatio]:
+    """All scores that know the tree and are quotients of sums over slides."""
+    return mistakes(p) | consistency(p) | hierarchical_f1(p)
+
+
+def mistakes(p: Predictions) -> dict[str, SlideRatio]:
     """How far wrong leaf decisions are from the truth (Bertinetto et al., CVPR 2020).
 
     ``mean_lca_distance``: mean height of the lowest common ancestor, 0 for a right slide.
     ``severity``: the same over wrong slides only, ``nan`` without any. It falls when mild mistakes
     are added (Karthik et al., ICLR 2021), so read it with ``fine_error``.
     """
-    distance = p.taxonomy.lca_height[p.labels, p.heads[LEAF].argmax(1)]
-    wrong = p.heads[LEAF].argmax(1) != p.labels
+    decision = p.heads[LEAF].argmax(1)
+    distance, wrong = p.taxonomy.lca_height[p.labels, decision], decision != p.labels
     return {
-        "fine_error": float(wrong.mean()),
-        "severity": mean_defined(distance[wrong]),
-        "mean_lca_distance": float(distance.mean()),
+        "fine_error": SlideRatio.mean(wrong),
+        "severity": SlideRatio(distance, wrong),
+        "mean_lca_distance": SlideRatio.mean(distance),
     }
 
 
-def consistency(p: Predictions) -> dict[str, float]:
+def consistency(p: Predictions) -> dict[str, SlideRatio]:
     """Whether the levels' own decisions are right together and agree with each other.
 
     ``full_path_accuracy``: share of slides with every level right (Park et al., ICLR 2025).
@@ -79,26 +84,27 @@ def consistency(p: Predictions) -> dict[str, float]:
         for above, below in itertools.pairwise(tree.levels)
     ]
     upper = [level for level in tree.levels[:-1] if level in p.heads]
-    apart = [1 - np.minimum(p.heads[v], p.summed(v)).sum(1).mean() for v in upper]
+    apart = [1 - np.minimum(p.heads[v], p.summed(v)).sum(1) for v in upper]
+    far = np.maximum(np.mean(apart, axis=0), 0) if apart else np.zeros(len(p))
     return {
-        "full_path_accuracy": float(right.mean()),
-        "inconsistency": float(np.any(broken, axis=0).mean()),
-        "soft_inconsistency": max(0.0, mean_defined(apart)) if apart else 0.0,
+        "full_path_accuracy": SlideRatio.mean(right),
+        "inconsistency": SlideRatio.mean(np.any(broken, axis=0)),
+        "soft_inconsistency": SlideRatio.mean(far),
     }
 
 
-def hierarchical_f1(p: Predictions) -> dict[str, float]:
+def hierarchical_f1(p: Predictions) -> dict[str, SlideRatio]:
     """Micro ``hp``, ``hr``, ``hf`` over ancestor sets without the root (Kiritchenko et al. 2005).
 
     A decision that shares only the root with the truth scores 0.
     """
     ancestors = p.taxonomy.ancestors
     truth, decided = ancestors[p.labels], ancestors[p.heads[LEAF].argmax(1)]
-    shared = (truth & decided).sum()
+    shared, of_truth, of_decision = (truth & decided).sum(1), truth.sum(1), decided.sum(1)
     return {
-        "hp": float(ratio(shared, decided.sum())),
-        "hr": float(ratio(shared, truth.sum())),
-        "hf": float(ratio(2 * shared, decided.sum() + truth.sum())),
+        "hp": SlideRatio(shared, of_decision),
+        "hr": SlideRatio(shared, of_truth),
+        "hf": SlideRatio(2 * shared, of_decision + of_truth),
     }
 
 
@@ -107,8 +113,8 @@ def _scores_of_level(p: Predictions, level: str) -> dict[str, float]:
     path = p.taxonomy.ancestor_index(level)[p.heads[LEAF].argmax(1)]
     matrix = confusion_matrix(p.truth(level), path, len(p.taxonomy.classes[level]))
     scores = {f"{level}_summed_{name}": summed[name] for name in LEVEL_METRICS}
-    scores[f"{level}_path_accuracy"] = accuracy(matrix)
-    scores[f"{level}_path_balanced_accuracy"] = balanced_accuracy(matrix)
+    scores[f"{level}_path_accuracy"] = float(accuracy(matrix))
+    scores[f"{level}_path_balanced_accuracy"] = float(balanced_accuracy(matrix))
     if level in p.heads:
         direct = level_scores(p, level, "direct")
         scores |= {f"{level}_direct_{name}": direct[name] for name in LEVEL_METRICS}

@@ -8,22 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.errors import DataError
-from mil_bench.evaluation.calibration import brier, expected_calibration_error, log_loss
-from mil_bench.evaluation.confusion import (
-    accuracy,
-    balanced_accuracy,
-    confusion_matrix,
-    macro_f1,
-    worst_sensitivity,
-)
-from mil_bench.evaluation.ordinal import (
-    is_ordered,
-    mean_grade_error,
-    ranked_probability_score,
-    weighted_kappa,
-)
+from mil_bench.evaluation.calibration import expected_calibration_error, squared_error, surprise
+from mil_bench.evaluation.confusion import confusion_matrix, decision_scores
+from mil_bench.evaluation.metrics_table import in_order
+from mil_bench.evaluation.ordinal import grade_scores, is_ordered, ranked_error
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.ranking import macro_auc
+from mil_bench.evaluation.slide_ratio import SlideRatio, scored
 from mil_bench.taxonomy import LEAF
 
 Source = Literal["summed", "direct"]
@@ -46,22 +37,26 @@ def level_scores(p: Predictions, level: str, source: Source = "summed") -> dict[
     """
     truth, probs = p.truth(level), level_probabilities(p, level, source)
     matrix = confusion_matrix(truth, probs.argmax(1), probs.shape[1])
-    scores = {
-        "accuracy": accuracy(matrix),
-        "balanced_accuracy": balanced_accuracy(matrix),
-        "macro_auc": macro_auc(truth, probs),
-        "macro_f1": macro_f1(matrix),
-        "worst_sensitivity": worst_sensitivity(matrix),
-        "brier": brier(truth, probs),
-        "ece": expected_calibration_error(truth, probs),
-        "log_loss": log_loss(truth, probs),
+    ordered = is_ordered(p.taxonomy, level)
+    decided = decision_scores(matrix) | (grade_scores(matrix) if ordered else {})
+    scores = {name: float(value) for name, value in decided.items()}
+    scores |= scored(probability_ratios(truth, probs, ordered))
+    scores["macro_auc"] = macro_auc(truth, probs)
+    scores["ece"] = expected_calibration_error(truth, probs)
+    return {name: scores[name] for name in in_order(scores)}
+
+
+def probability_ratios(
+    truth: NDArray[np.int64], probs: NDArray[np.float64], ordered: bool
+) -> dict[str, SlideRatio]:
+    """The proper scores of probabilities, as means over slides."""
+    ratios = {
+        "brier": SlideRatio.mean(squared_error(truth, probs)),
+        "log_loss": SlideRatio.mean(surprise(truth, probs)),
     }
-    if is_ordered(p.taxonomy, level):
-        scores["qwk"] = weighted_kappa(matrix, 2)
-        scores["linear_kappa"] = weighted_kappa(matrix, 1)
-        scores["mae"] = mean_grade_error(matrix)
-        scores["rps"] = ranked_probability_score(truth, probs)
-    return scores
+    if ordered:
+        ratios["rps"] = SlideRatio.mean(ranked_error(truth, probs))
+    return ratios
 
 
 def level_probabilities(p: Predictions, level: str, source: Source) -> NDArray[np.float64]:

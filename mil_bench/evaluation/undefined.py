@@ -17,6 +17,12 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
     return out
 
 
+def means_defined(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
+    """Means along ``axis`` over the values that are defined; ``nan`` where none is."""
+    array: NDArray[Any] = np.asarray(values, dtype=np.float64)
+    return ratio(np.nansum(array, axis=axis), (~np.isnan(array)).sum(axis))
+
+
 def mean_defined(values: ArrayLike) -> float:
     """Mean over the values that are defined; ``nan`` when none is."""
     array: NDArray[Any] = np.asarray(values, dtype=np.float64)
