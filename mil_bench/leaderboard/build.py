@@ -9,10 +9,10 @@ from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.notes import notes_of
 from mil_bench.leaderboard.tuned import tunings_of
-from mil_bench.leaderboard.variants import digest, labels, settings
 from mil_bench.spec import RunSpec
 from mil_bench.taxonomy import Taxonomy
 from mil_bench.tuning.record import TuningRecord
+from mil_bench.variants import digest, labels, settings
 
 
 def build_boards(

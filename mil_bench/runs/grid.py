@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import DataRequest, Prepare, Task, grouped_by_data
 from mil_bench.runs.telling import announce, announce_runs, summarise, tell, with_bar
 from mil_bench.training.progress import reporter_for
+from mil_bench.variants import titles
 
 
 def run_grid(request: GridRequest, machine: MachineRequest, console: Console) -> GridOutcome:
@@ -45,6 +46,7 @@ def run_tasks(
     for data in dict.fromkeys(task.data for task in tasks):
         announce(*prepare(data), machine.runs, console)
     announce_runs(tasks, machine, console)
+    names = titles(task.spec for task in tasks)
     outcome, todo = GridOutcome(), []
     for task in grouped_by_data(tasks):
         known = _known(task, machine)
@@ -53,24 +55,28 @@ def run_tasks(
         else:
             outcome.add(known)
     try:
-        for i, made in enumerate(_make(todo, machine, console, prepare), 1):
+        for i, made in enumerate(_make(todo, names, machine, console, prepare), 1):
             outcome.add(made)
-            tell(made, i, len(todo), console)
+            tell(made, names[made.spec.key], i, len(todo), console)
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on where it stopped.", soft_wrap=True)
         raise
-    summarise(outcome, machine, console)
+    summarise(outcome, names, machine, console)
     return outcome
 
 
 def _make(
-    todo: list[Task], machine: MachineRequest, console: Console, prepare: Prepare
+    todo: list[Task],
+    names: Mapping[str, str],
+    machine: MachineRequest,
+    console: Console,
+    prepare: Prepare,
 ) -> Iterator[Outcome]:
     """Outcomes as they come; a run in this process shows its epochs, others only that they end."""
     if not todo:
         return iter(())
     if machine.executor == "local" and min(machine.jobs, len(todo)) == 1:
-        return run_here(todo, machine, prepare, reporter_for(console))
+        return run_here(todo, machine, prepare, reporter_for(console, names))
     return with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -70,17 +71,19 @@ def with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Itera
             yield outcome
 
 
-def tell(made: Outcome, number: int, total: int, console: Console) -> None:
+def tell(made: Outcome, title: str, number: int, total: int, console: Console) -> None:
     """A line for a run that has just ended."""
     _say(
         f"[{number:>{len(str(total))}}/{total}] [{STYLE[made.status]}]{made.status:<7}[/] "
-        f"{escape(made.spec.title)} · {escape(made.sentence)}",
+        f"{escape(title)} · {escape(made.sentence)}",
         console,
     )
 
 
-def summarise(outcome: GridOutcome, machine: MachineRequest, console: Console) -> None:
-    """Counts, then a line for every run that is not done."""
+def summarise(
+    outcome: GridOutcome, titles: Mapping[str, str], machine: MachineRequest, console: Console
+) -> None:
+    """Counts, then a line for every run that is not done; ``titles`` are by key."""
     _say(
         f"{len(outcome.done)} done, {len(outcome.skipped)} done before, "
         f"{len(outcome.failed)} failed; runs are in {escape(str(machine.runs))}",
@@ -89,12 +92,13 @@ def summarise(outcome: GridOutcome, machine: MachineRequest, console: Console) -
     for failed in outcome.failed:
         place = RunDirectory.of(machine.runs, failed.spec).path
         _say(
-            f"[red]failed[/] {escape(failed.spec.title)}: {escape(failed.sentence)} "
+            f"[red]failed[/] {escape(titles[failed.spec.key])}: {escape(failed.sentence)} "
             f"[dim]({escape(str(place))})[/]",
             console,
         )
-    if outcome.failed and machine.existing == "skip":
-        _say("Failed runs are tried again with --existing retry-failed.", console)
+    if outcome.failed:
+        again = f"mil-bench retry --failed --runs {shlex.quote(str(machine.runs))}"
+        _say(f"When the reason is repaired: {escape(again)}", console)
 
 
 def _say(text: str, console: Console) -> None:

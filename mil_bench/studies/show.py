@@ -15,6 +15,7 @@ from mil_bench.runs.directory import Status
 from mil_bench.spec import RunSpec
 from mil_bench.studies.progress import PENDING, RunState
 from mil_bench.studies.timing import Timings, in_words
+from mil_bench.variants import titles
 
 MAX_REASONS = 10
 
@@ -59,13 +60,14 @@ def running(states: Sequence[RunState], timings: Timings) -> RenderableType:
     now = [state for state in states if state.status == "running"]
     if not now:
         return Text("nothing is running", style="dim")
+    names = titles(state.spec for state in states)
     table = Table("running now", "epoch", "validation", "left")
     for state in now:
         monitor = state.spec.trainer.monitor
         value = "" if math.isnan(state.value) else f"{monitor} {state.value:.4f}"
         left = state.seconds_left(timings)
         table.add_row(
-            escape(state.spec.title),
+            escape(names[state.spec.key]),
             f"{state.epoch}/{state.spec.trainer.epochs}",
             value,
             "?" if left is None else in_words(left),
@@ -76,7 +78,8 @@ def running(states: Sequence[RunState], timings: Timings) -> RenderableType:
 def failures(states: Sequence[RunState]) -> RenderableType:
     """Why runs have failed: each reason once, with how many runs it concerns."""
     failed = [state for state in states if state.status == "failed"]
-    first = {state.reason: state.spec.title for state in reversed(failed)}
+    names = titles(state.spec for state in states)
+    first = {state.reason: names[state.spec.key] for state in reversed(failed)}
     lines = []
     for reason, count in Counter(state.reason for state in failed).most_common(MAX_REASONS):
         more = f" and {count - 1} more" if count > 1 else ""

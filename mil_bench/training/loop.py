@@ -71,7 +71,7 @@ class Trainer:
 
     def run(self) -> Checkpoint:
         """Train to the last epoch or until stopped early; the finished checkpoint."""
-        self.reporter.begin(self.spec.title, self.config.epochs, self.checkpoint.epoch)
+        self.reporter.begin(self.spec, self.checkpoint.epoch)
         try:
             while not self.checkpoint.finished:
                 self._one_epoch(self.checkpoint.epoch + 1)

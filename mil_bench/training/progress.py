@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,13 +16,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mil_bench.spec import RunSpec
+
 LINE_SECONDS = 10.0  # at most one plain line in this time
 
 
 class Reporter:
     """Hears about the progress of a run and says nothing: the form for worker processes."""
 
-    def begin(self, title: str, epochs: int, done: int) -> None:
+    def begin(self, spec: RunSpec, done: int) -> None:
         """A run starts (or continues after ``done`` epochs)."""
 
     def epoch(self, number: int, row: Mapping[str, float]) -> None:
@@ -32,13 +35,13 @@ class Reporter:
 
 
 class BarReporter(Reporter):
-    """A progress bar over epochs with bags per second and time left."""
+    """A progress bar over epochs with bags per second and time left; ``titles`` are by key."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, titles: Mapping[str, str]) -> None:
+        self._console, self._titles = console, titles
         self._bar: Progress | None = None
 
-    def begin(self, title: str, epochs: int, done: int) -> None:
+    def begin(self, spec: RunSpec, done: int) -> None:
         """Show the bar."""
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -50,7 +53,9 @@ class BarReporter(Reporter):
             console=self._console,
             transient=True,
         )
-        self._task = self._bar.add_task(title, total=epochs, completed=done, note="")
+        self._task = self._bar.add_task(
+            escape(self._titles[spec.key]), total=spec.trainer.epochs, completed=done, note=""
+        )
         self._bar.start()
 
     def epoch(self, number: int, row: Mapping[str, float]) -> None:
@@ -66,31 +71,32 @@ class BarReporter(Reporter):
 
 
 class LineReporter(Reporter):
-    """Plain lines, for logs and pipes."""
+    """Plain lines, for logs and pipes; ``titles`` are by key."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, titles: Mapping[str, str]) -> None:
+        self._console, self._titles = console, titles
         self._title, self._epochs, self._last = "", 0, 0.0
 
-    def begin(self, title: str, epochs: int, done: int) -> None:
+    def begin(self, spec: RunSpec, done: int) -> None:
         """Remember what is running."""
-        self._title, self._epochs, self._last = title, epochs, time.monotonic()
+        self._title, self._epochs = self._titles[spec.key], spec.trainer.epochs
+        self._last = time.monotonic()
         if done:
-            self._console.print(
-                f"{title}: continues after epoch {done}", highlight=False, soft_wrap=True
-            )
+            self._say(f"{self._title}: continues after epoch {done}")
 
     def epoch(self, number: int, row: Mapping[str, float]) -> None:
         """Print a line unless the last one is recent."""
         if time.monotonic() - self._last >= LINE_SECONDS:
             self._last = time.monotonic()
-            text = f"{self._title}: epoch {number}/{self._epochs} {describe(row)}"
-            self._console.print(text, highlight=False, soft_wrap=True)
+            self._say(f"{self._title}: epoch {number}/{self._epochs} {describe(row)}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def reporter_for(console: Console) -> Reporter:
-    """A bar on a terminal, lines elsewhere."""
-    return BarReporter(console) if console.is_terminal else LineReporter(console)
+def reporter_for(console: Console, titles: Mapping[str, str]) -> Reporter:
+    """A bar on a terminal, lines elsewhere; ``titles`` name runs by their key."""
+    return (BarReporter if console.is_terminal else LineReporter)(console, titles)
 
 
 def describe(row: Mapping[str, float]) -> str:

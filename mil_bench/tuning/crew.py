@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 
 import torch
 from optuna.trial import TrialState
 
 from mil_bench.errors import MilBenchError, RunError
-from mil_bench.runs.executors import child
+from mil_bench.runs.executors.child import Child, begin
 from mil_bench.tuning.slots import ended, slots
 from mil_bench.tuning.storage import OWNER, Storage
 from mil_bench.tuning.study import open_study
@@ -26,8 +24,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class _Member:
-    process: BaseProcess
-    pipe: Connection
+    child: Child
     place: torch.device
     useful: bool = False  # it came as far as a trial
 
@@ -106,19 +103,16 @@ def _work_in_processes(
     lost: list[_Member] = []
     try:
         while members:
-            ready = wait([member.pipe for member in members])
-            for member in [m for m in members if m.pipe in ready]:
+            ready = wait([member.child.pipe for member in members])
+            for member in [m for m in members if m.child.pipe in ready]:
                 try:
-                    heard = member.pipe.recv()
-                except (EOFError, OSError):
+                    heard = member.child.hear()
+                except EOFError:
                     members.remove(member)
-                    member.process.join()
-                    if member.process.exitcode:
+                    ending = member.child.ending()
+                    if member.child.process.exitcode:
                         lost.append(member)
-                        say(
-                            f"a worker process was {child.ending(member.process.exitcode)}; "
-                            "what it held goes back into the queue"
-                        )
+                        say(f"a worker process was {ending}; what it held goes back into the queue")
                         member.useful = sweep(job, storage) > 0 or member.useful
                         if member.useful:
                             members.append(_start(job, member.place))
@@ -129,8 +123,8 @@ def _work_in_processes(
                 tell(heard)
     except BaseException:
         for member in members:
-            member.process.kill()
-            member.process.join()
+            member.child.process.kill()
+            member.child.process.join()
         _give_back(job, storage)
         raise
     if lost and not any(member.useful for member in lost) and unfinished(job, storage):
@@ -141,16 +135,11 @@ def _work_in_processes(
 
 
 def _start(job: Job, place: torch.device) -> _Member:
-    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-    here, there = context.Pipe()
-    process = context.Process(target=_live, args=(job, place, there), name=f"mil-bench {place}")
-    process.start()
-    there.close()  # so that its death is the end of the pipe
-    return _Member(process, here, place)
+    return _Member(Child.start(_live, job, place, name=place), place)
 
 
 def _live(job: Job, place: torch.device, pipe: Connection) -> None:
-    child.begin()
+    begin()
     try:
         work(job, place, pipe.send)
     except MilBenchError as error:

@@ -10,7 +10,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mil_bench.errors import RunError
-from mil_bench.leaderboard.variants import digest, settings
 from mil_bench.runs.task import Task
 from mil_bench.spec import RunSpec
 from mil_bench.tuning.record import TuningRecord
@@ -18,6 +17,7 @@ from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import slots
 from mil_bench.tuning.storage import ERROR
 from mil_bench.tuning.study import DEFAULT
+from mil_bench.variants import digest, settings
 
 
 def best_trial(search: Search, study: Study) -> FrozenTrial:

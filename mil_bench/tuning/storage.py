@@ -147,8 +147,11 @@ class Storage:
 
 def _check(url: str) -> None:
     try:
-        backend = make_url(url).get_backend_name()
+        parsed = make_url(url)
     except ArgumentError:
         raise UsageError(f"--storage {url!r} is no database URL; expected {_SUPPORTED}.") from None
+    backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise UsageError(f"--storage of {backend} is not supported; expected {_SUPPORTED}.")
+    if not parsed.database:
+        raise UsageError(f"--storage {url!r} names no file or database; expected {_SUPPORTED}.")

@@ -16,6 +16,7 @@ from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.outcome import GridOutcome
 from mil_bench.runs.task import DataRequest
+from mil_bench.studies.stored import store_grid
 from mil_bench.tuning.crew import run_crew
 from mil_bench.tuning.pictures import write_pictures
 from mil_bench.tuning.plan import TuneRequest, plan_searches
@@ -87,6 +88,8 @@ def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console
     if not request.refit:
         return GridOutcome()
     unique = list({task.spec.key: task for task in tasks}.values())
+    title = f"{', '.join(request.grid.methods)} on {request.grid.data.dataset}: default and tuned"
+    store_grid(job.machine.runs, title, unique, job.machine.jobs)
     outcome = run_tasks(unique, job.machine, console)
     if lost:
         raise RunError(f"{len(lost)} of {len(job.searches)} searches found no settings.")

@@ -23,7 +23,9 @@ def test_a_study_is_run_and_tabled_and_the_second_time_only_tabled(tmp_path, cap
     table = pd.read_csv(folder / "ablation.csv")
     assert table["variant"].unique().tolist() == ["full", "no_bias", "tiny"]
     assert (table["done"] == 2).all()
-    assert "6 done, 0 done before" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "parts on toy, fold 0, seed 0 [bias=false] · " in said
+    assert "6 done, 0 done before" in said
     before = (folder / "ablation.csv").read_bytes()
     assert typed(words, tmp_path) == 0
     assert "0 done, 6 done before" in capfd.readouterr().out

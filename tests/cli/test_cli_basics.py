@@ -82,6 +82,8 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
         (["run", "-m", "hmil", "-d", "bracs", "--jobs", "0"], "--jobs: '0' is not a whole number"),
         (["run", "-m", "hmil", "-d", "bracs", "--jobs", "two"], "'two' is not a whole number from"),
         (["run", "-m", "hmil", "-d", "bracs", "--cache", "disk"], "invalid choice: 'disk'"),
+        (["run", "-m", "hmil", "-d", "bracs", "--executor", "spark"], "invalid choice: 'spark'"),
+        (["tune", "-m", "hmil", "-d", "bracs", "--trials", "0"], "'0' is not a whole number from"),
         (["run", "-m", "hmil", "-d", "bracs", "-x"], "unrecognized arguments: -x"),
         (["run", "-m", "hmil"], "and --dataset NAME, or a study file; see `mil-bench run --help`."),
         (["run", "-d", "bracs", "-m"], "--method/-m: expected one argument"),

@@ -21,7 +21,6 @@ from mil_bench.leaderboard import build_boards, collect, show, write_boards, wri
 from mil_bench.leaderboard.csv_io import safe_name
 from mil_bench.leaderboard.spread import Spread
 from mil_bench.leaderboard.tables import classwise_table, hierarchical_table, overall_table
-from mil_bench.leaderboard.variants import labels
 from mil_bench.taxonomy import LEAF
 
 
@@ -195,18 +194,6 @@ def test_variants_of_a_method_are_rows_named_by_what_differs(tmp_path):
         "max",
     }
     assert len({row.settings for row in board.rows if row.method == "abmil"}) == 2
-
-
-@given(
-    st.lists(
-        st.fixed_dictionaries({k: st.sampled_from("xyz") for k in "abc"}),
-        min_size=1,
-        max_size=8,
-        unique_by=lambda v: tuple(sorted(v.items())),
-    )
-)
-def test_different_variants_always_have_different_labels(variants):
-    assert len(set(labels(variants))) == len(variants)
 
 
 def test_a_leaky_split_is_marked_everywhere(tmp_path):

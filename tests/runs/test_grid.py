@@ -135,7 +135,7 @@ def test_failed_runs_stay_failed_and_are_reported_until_retried(tmp_path, monkey
     outcome, said = run(ask)
     assert counts(outcome) == (0, 1, 1)
     assert "failed before: ValueError: no loss today" in outcome.failed[0].sentence
-    assert "--existing retry-failed" in said
+    assert f"mil-bench retry --failed --runs {tmp_path}" in said
     monkeypatch.setattr(toy_grid.Broken, "loss", toy_grid.Plain.loss)
     outcome, _ = run(request(tmp_path, methods=["broken", "plain"], existing="retry-failed"))
     assert counts(outcome) == (1, 1, 0)

@@ -4,12 +4,14 @@ import random
 import numpy as np
 import torch
 from rich.console import Console
+from run_specs import SPEC
 
 from mil_bench.training import progress
 from mil_bench.training.progress import BarReporter, LineReporter, reporter_for
 from mil_bench.training.seeding import make_deterministic, seed_everything
 from mil_bench.training.train_log import write_train_log
 
+TITLES = {SPEC.key: "mean on toy [dims=a, b]"}
 ROW = {"loss": 0.5, "val_log_loss": 0.25, "bags_per_second": 80.0}
 
 
@@ -34,28 +36,30 @@ def test_deterministic_kernels_are_on():
 
 def test_a_pipe_gets_plain_lines_and_not_one_per_epoch(monkeypatch):
     text = io.StringIO()
-    reporter = reporter_for(Console(file=text, force_terminal=False))
+    reporter = reporter_for(Console(file=text, force_terminal=False), TITLES)
     assert isinstance(reporter, LineReporter)
     clock = iter([0.0, 3.0, 11.0, 11.0, 12.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    reporter.begin("mean on toy", 20, 5)
+    reporter.begin(SPEC, 5)
     for epoch in (6, 7, 8):
         reporter.epoch(epoch, ROW)
     reporter.end()
     assert text.getvalue().splitlines() == [
-        "mean on toy: continues after epoch 5",
-        "mean on toy: epoch 7/20 loss 0.500, val log loss 0.250, 80 bags/s",
+        "mean on toy [dims=a, b]: continues after epoch 5",
+        f"mean on toy [dims=a, b]: epoch 7/{SPEC.trainer.epochs} loss 0.500, "
+        "val log loss 0.250, 80 bags/s",
     ]
 
 
 def test_a_terminal_gets_a_bar_with_speed():
     text = io.StringIO()
-    reporter = reporter_for(Console(file=text, force_terminal=True, width=120))
+    reporter = reporter_for(Console(file=text, force_terminal=True, width=120), TITLES)
     assert isinstance(reporter, BarReporter)
-    reporter.begin("mean on toy", 20, 5)
+    reporter.begin(SPEC, 5)
     reporter.epoch(6, ROW)
     reporter.end()
-    assert "6/20" in text.getvalue()
+    assert "mean on toy [dims=a, b]" in text.getvalue()
+    assert f"6/{SPEC.trainer.epochs}" in text.getvalue()
     assert "80 bags/s" in text.getvalue()
 
 

@@ -19,6 +19,7 @@ from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.leaderboard import build_boards, collect
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import GridRequest, plan
+from mil_bench.studies.stored import stored_grids
 from mil_bench.taxonomy import Taxonomy
 from mil_bench.tuning.bench import Bench
 from mil_bench.tuning.plan import plan_searches, scopes
@@ -101,6 +102,15 @@ def test_boards_show_the_tuned_row_beside_the_default_with_its_cost(tuned):
         assert rows["tuned"].tuning.hours > 0
         assert rows["default"].tuning is None
     assert not any("budgets differ" in note for note in board.notes)
+
+
+def test_status_and_retry_know_the_runs_that_follow_a_search(tuned):
+    runs, _, _ = tuned
+    ((grid,), _) = stored_grids(runs)
+    assert grid.title == "plain, tiny on toy: default and tuned"
+    kept = {key for record in read_tunings(runs) for key in (*record.default, *record.tuned)}
+    assert {spec.key for spec in grid.specs} == kept
+    assert {task.data for task in grid.tasks()} == {DATA}
 
 
 def test_a_run_of_a_search_is_never_on_a_board(tuned):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
 from mil_bench.runs.devices import devices
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.executors import child
+from mil_bench.runs.executors.child import Child, begin
 from mil_bench.runs.homes import Homes
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.outcome import Outcome
@@ -36,8 +34,7 @@ def run_here(
 
 @dataclass
 class _Worker:
-    process: BaseProcess
-    pipe: Connection
+    child: Child
     device: torch.device
     task: Task
 
@@ -59,11 +56,11 @@ class LocalExecutor:
             for device in places:
                 workers.append(self._start(device, homes, waiting.pop()))
             while workers:
-                ready = wait([worker.pipe for worker in workers])
-                for worker in [worker for worker in workers if worker.pipe in ready]:
+                ready = wait([worker.child.pipe for worker in workers])
+                for worker in [worker for worker in workers if worker.child.pipe in ready]:
                     try:
-                        outcome = worker.pipe.recv()
-                    except (EOFError, OSError):
+                        outcome = worker.child.hear()
+                    except EOFError:
                         workers.remove(worker)
                         outcome = _killed(worker, self.machine.runs)
                         if waiting:
@@ -71,25 +68,18 @@ class LocalExecutor:
                     else:
                         if not _give(worker, waiting.pop() if waiting else None):
                             workers.remove(worker)
-                            worker.process.join()
+                            worker.child.process.join()
                     yield outcome
         finally:
             for worker in workers:
-                worker.process.terminate()
-                worker.process.join()
+                worker.child.process.terminate()
+                worker.child.process.join()
 
     def _start(self, device: torch.device, homes: Homes, task: Task) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-        here, there = context.Pipe()
-        process = context.Process(
-            target=_work,
-            args=(device, self.machine.threads, homes, self.machine.runs, there),
-            name=f"mil-bench {device}",
-        )
-        process.start()
-        there.close()  # so that the worker's death is the end of the pipe
-        here.send(task)
-        return _Worker(process, here, device, task)
+        given = (device, self.machine.threads, homes, self.machine.runs)
+        child = Child.start(_work, *given, name=device)
+        child.pipe.send(task)
+        return _Worker(child, device, task)
 
 
 def _decide(
@@ -105,7 +95,7 @@ def _decide(
 def _give(worker: _Worker, task: Task | None) -> bool:
     """Hand the next run to a worker, or send it home; whether it goes on working."""
     with suppress(OSError):  # a worker that died meanwhile is noticed at the next wait
-        worker.pipe.send(task)
+        worker.child.pipe.send(task)
     if task is not None:
         worker.task = task
     return task is not None
@@ -113,7 +103,7 @@ def _give(worker: _Worker, task: Task | None) -> bool:
 
 def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Connection) -> None:
     """The life of a worker: make runs until told to stop."""
-    child.begin()
+    begin()
     workshop = Workshop(device, threads, homes)
     while (task := pipe.recv()) is not None:
         pipe.send(workshop.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
@@ -121,9 +111,8 @@ def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Co
 
 def _killed(worker: _Worker, runs: Path) -> Outcome:
     """The failed run of a worker that died without a word."""
-    worker.process.join()
     sentence = (
-        f"the worker process was {child.ending(worker.process.exitcode)}; if the system ran out of "
+        f"the worker process was {worker.child.ending()}; if the system ran out of "
         "memory, use fewer --jobs, then run the same command with --existing retry-failed."
     )
     spec = worker.task.spec

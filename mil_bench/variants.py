@@ -1,10 +1,10 @@
-"""Names of the variants of one method: only what sets them apart."""
+"""Names of the variants of one method, on boards and of runs: only what sets them apart."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +50,27 @@ def labels(variants: Sequence[Settings]) -> list[str]:
             if value != usual or count * 2 <= len(values):
                 parts.append(f"{key}={value}")
     return [", ".join(parts) for parts in told]
+
+
+def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
+    """Key -> a line for people, with what sets a run apart from the others of its method.
+
+    ``hmil on digit-bags, fold 0, seed 1 [ia_weight=0.0]``; ``specs`` are the runs of one grid.
+    """
+    found: dict[str, str] = {}
+    groups: dict[tuple[str, str], list[RunSpec]] = defaultdict(list)
+    for spec in specs:
+        groups[spec.dataset, spec.method].append(spec)
+    for alike in groups.values():
+        chosen = [
+            {**settings(spec), "encoder": spec.encoder, "split": spec.split} for spec in alike
+        ]
+        distinct = {digest(own): own for own in chosen}
+        names = dict(zip(distinct, labels(list(distinct.values())), strict=True))
+        for spec, own in zip(alike, chosen, strict=True):
+            name = names[digest(own)]
+            found[spec.key] = f"{spec.title} [{name}]" if name else spec.title
+    return found
 
 
 def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
