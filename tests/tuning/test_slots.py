@@ -98,6 +98,8 @@ def test_a_locked_storage_is_one_sentence(tmp_path):
     [
         ("nonsense", UsageError, "is no database URL"),
         ("mysql://host/db", UsageError, "mysql is not supported"),
+        ("sqlite:///", UsageError, "names no file or database"),
+        ("postgresql+psycopg://me@host", UsageError, "names no file or database"),
         ("sqlite:////proc/none/tuning.db", StorageError, "cannot use the storage"),
         ("postgresql+psycopg://me:secret@127.0.0.1:1/x", StorageError, "cannot use the storage"),
     ],
