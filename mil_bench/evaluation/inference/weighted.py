@@ -21,7 +21,7 @@ _CHUNK = 1024
 
 
 def sums_by(index: NDArray[np.int64], rows: int, weights: Weights) -> Weights:
-    """``(rows, B)``: the weights ``(n, B)`` added up by ``index`` ``(n,)``, dropped from ``rows`` on.
+    """``(rows, B)``: the weights ``(n, B)`` added up by ``index`` ``(n,)``; others are dropped.
 
     One pass over the weights, whatever the number of rows.
     """
