@@ -22,7 +22,7 @@ from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
 from mil_bench.errors import DataError
-from mil_bench.evaluation.paired import PairedDifference
+from mil_bench.evaluation.paired import PairedDifference, fold_differences
 from mil_bench.leaderboard.collect import RunRecord, collect
 
 KEY: Final = ("dataset", "method", "precision", "metric")
@@ -36,9 +36,10 @@ class Pair:
     full: RunRecord
     low: RunRecord
 
-    def difference(self, metric: str) -> float:
-        """Score of the lower precision minus that of float32."""
-        return score(self.low, metric) - score(self.full, metric)
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Seed and fold."""
+        return self.low.cell
 
 
 def quality(
@@ -48,8 +49,8 @@ def quality(
     rows = quality_rows(collect(runs))
     if not rows:
         raise DataError(
-            f"{runs} holds no experiment of two folds or seeds run in both precisions; run each "
-            "with --precision 32 and --precision bf16."
+            f"{runs} holds no experiment of two folds run in both precisions; run each with "
+            "--precision 32 and --precision bf16."
         )
     cpu = torch.device("cpu")
     keep(results_path("quality", cpu), rows, KEY, cpu)
@@ -57,18 +58,28 @@ def quality(
 
 
 def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
-    """A row for every dataset, method, precision and metric that has two pairs or more."""
-    groups = defaultdict(list)
+    """A row for every dataset, method, precision and metric that has pairs of two folds or more.
+
+    Raises ``DataError`` when a method was run with several settings: a row is one experiment.
+    """
+    groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     for pair in pairs(records):
         assert pair.low.spec is not None
         spec = pair.low.spec
         groups[spec.dataset, spec.method, spec.precision].append(pair)
-    return [
-        dict(zip(KEY, (*group, metric), strict=True)) | compare(found, metric)
-        for group, found in sorted(groups.items())
-        if len(found) > 1
-        for metric in METRICS
-    ]
+    rows = []
+    for group, found in sorted(groups.items()):
+        if len({pair.cell for pair in found}) < len(found):
+            raise DataError(
+                f"{' '.join(group)} was run with several settings; give a folder in which runs "
+                "differ in nothing but fold, seed and precision."
+            )
+        if len({fold for _, fold in (pair.cell for pair in found)}) > 1:
+            rows += [
+                dict(zip(KEY, (*group, metric), strict=True)) | compare(found, metric)
+                for metric in METRICS
+            ]
+    return rows
 
 
 def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
@@ -85,15 +96,16 @@ def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
 
 
 def compare(found: Sequence[Pair], metric: str) -> Row:
-    """Means and the corrected interval of the difference over folds and seeds."""
-    differences = np.array([pair.difference(metric) for pair in found])
-    difference = PairedDifference.of(differences, test_share(found))
+    """Means, and the corrected interval of the difference over folds (seeds averaged in each)."""
+    full = {pair.cell: score(pair.full, metric) for pair in found}
+    low = {pair.cell: score(pair.low, metric) for pair in found}
+    difference = PairedDifference.of(fold_differences(low, full), test_share(found))
     return {
         "pairs": len(found),
-        "full": float(np.mean([score(pair.full, metric) for pair in found])),
+        "full": float(np.mean(list(full.values()))),
         "difference": difference.mean,
         "half_width": difference.half_width,
-        "largest": float(np.abs(differences).max()),
+        "largest": max(abs(low[cell] - full[cell]) for cell in full),
     }
 
 
