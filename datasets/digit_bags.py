@@ -39,6 +39,7 @@ from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.splits.split import Fold, Split
 from mil_bench.bags.store import BagStore
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
+from mil_bench.errors import UnknownNameError
 from mil_bench.taxonomy import Taxonomy
 
 TREE = Taxonomy.from_tree(
@@ -64,6 +65,7 @@ BACKGROUND_DIGITS = (0, 2, 5, 6)
 BAGS_PER_CLASS = (28, 94, 47, 26, 31, 39, 85)
 # Quantiles 2.5 %, 7.5 %, ... 97.5 % of a log-normal with median 70, cut to 30-200.
 BAG_SIZES = (30, 34, 39, 43, 47, 51, 55, 59, 63, 68, 73, 78, 84, 91, 99, 108, 120, 137, 164, 200)
+ENCODER = "pixels"
 N_POOLS = 5
 SEED = 20250
 
@@ -115,13 +117,18 @@ class DigitBags(DatasetAdapter):
     )
 
     def load(self, options: DatasetOptions) -> Dataset:
-        """Make the bags; of the options only the tree counts."""
+        """Make the bags; of the options only the tree counts.
+
+        Raises ``UnknownNameError`` for another encoder than the pixels.
+        """
+        if options.encoder not in (None, ENCODER):
+            raise UnknownNameError("encoder of digit-bags", options.encoder, [ENCODER])
         digits = load_digits()
         bags = list(draw_bags(digits.target))
         pixels = (digits.data / 16).astype(np.float32)
         ids = [bag.slide_id for bag in bags]
         store = BagStore.from_arrays(
-            "pixels",
+            ENCODER,
             {bag.slide_id: pixels[bag.images] for bag in bags},
             {bag.slide_id: _grid(len(bag.images)) for bag in bags},
         )

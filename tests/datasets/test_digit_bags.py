@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from mil_bench.dataset import Dataset, DatasetOptions
 from mil_bench.datasets.digit_bags import DigitBags
+from mil_bench.errors import UnknownNameError
 
 BRACS = {"none": 44, "four": 147, "seven": 74, "one": 41, "eight": 48, "three": 61, "nine": 132}
 RANK = ["four", "seven", "one", "eight", "three", "nine"]
@@ -28,6 +29,12 @@ def data() -> Dataset:
 
 def images_of(data: Dataset, slides: tuple[str, ...]) -> set[bytes]:
     return {row.tobytes() for slide in slides for row in data.store.bag(slide)}
+
+
+def test_features_that_it_does_not_have_are_refused() -> None:
+    assert DigitBags().load(DatasetOptions(encoder="pixels")).store.encoder == "pixels"
+    with pytest.raises(UnknownNameError, match=r"unknown encoder of digit-bags 'uni'.*'pixels'"):
+        DigitBags().load(DatasetOptions(encoder="uni"))
 
 
 def test_every_patch_is_a_real_scan_of_scikit_learn(data: Dataset) -> None:
