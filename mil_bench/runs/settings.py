@@ -74,7 +74,7 @@ def _assign(
     """Write one setting into every method of the grid that it concerns."""
     scope, dot, name = key.rpartition(".")
     if dot and scope not in (TRAINER, METHOD, *methods):
-        raise UnknownNameError("prefix of --set", scope, [TRAINER, METHOD, *methods])
+        raise UnknownNameError("prefix of a setting", scope, [TRAINER, METHOD, *methods])
     used = False
     for method, cls in methods.items():
         if scope in methods and scope != method:
@@ -83,7 +83,7 @@ def _assign(
         in_method = name in cls.Config.model_fields and scope != TRAINER
         if in_trainer and in_method:
             raise ConfigError(
-                f"--set {key}: both the trainer and method {method!r} have {name!r}; write "
+                f"setting {key}: both the trainer and method {method!r} have {name!r}; write "
                 f"{TRAINER}.{name}={text} or {METHOD}.{name}={text}."
             )
         if in_trainer:
@@ -92,7 +92,7 @@ def _assign(
             assigned[method].method[name] = parse(cls.Config, name, text)
         used = used or in_trainer or in_method
     if not used:
-        raise UnknownNameError("option in --set", key, _known(scope, methods))
+        raise UnknownNameError("setting", key, _known(scope, methods))
 
 
 def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:

@@ -18,6 +18,7 @@ from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.outcome import GridOutcome, Outcome
 from mil_bench.runs.task import Task
+from mil_bench.words import counted
 
 STYLE = {"done": "green", "skipped": "dim", "failed": "red"}
 
@@ -49,8 +50,8 @@ def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Conso
     precisions = ", ".join(dict.fromkeys(task.spec.precision for task in tasks))
     limit = "" if machine.executor == "local" else "up to "
     _say(
-        f"{len(tasks)} runs, {limit}{machine.jobs} at a time on {machine.where()}, "
-        f"{machine.threads} CPU thread(s) each, precision {precisions}",
+        f"{counted(len(tasks), 'run')}, {limit}{machine.jobs} at a time on {machine.where()}, "
+        f"{counted(machine.threads, 'CPU thread')} each, precision {precisions}",
         console,
     )
 

@@ -9,13 +9,14 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from mil_bench.errors import DataError, RunError
+from mil_bench.errors import RunError
 from mil_bench.runs.directory import run_directories
 from mil_bench.spec import RunSpec
 from mil_bench.studies.progress import PENDING, RunState, look
 from mil_bench.studies.show import failures, overview, running, time_left
-from mil_bench.studies.stored import StoredGrid, stored_grids
+from mil_bench.studies.stored import StoredGrid, no_runs, stored_grids
 from mil_bench.studies.timing import Timings, timings
+from mil_bench.words import counted
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Overseen:
         if any(state.status == "failed" for state in self.states):
             parts.append(Text("make them again with `mil-bench retry --failed`", style="dim"))
         if self.hidden:
-            parts.append(Text(f"{self.hidden} earlier grid(s) are shown with --all", style="dim"))
+            parts.append(Text(f"{counted(self.hidden, 'earlier grid')}: see --all", style="dim"))
         return Group(*parts, *(Text(note, style="yellow") for note in self.notes))
 
 
@@ -70,7 +71,7 @@ def oversee(runs: Path, everything: bool = False) -> Overseen:
     else:
         seen = [states[key] for key in dict.fromkeys(s.key for g in shown for s in g.specs)]
     if not seen:
-        raise DataError(f"no runs in {runs}; expected the --runs folder of `mil-bench run`.")
+        raise no_runs(runs)
     known = timings(runs, {state.spec.dataset for state in seen})
     return Overseen(shown, seen, known, len(grids) - len(shown), notes)
 

@@ -11,7 +11,7 @@ from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory, Status, run_directories
 from mil_bench.runs.task import Prepare, Task
 from mil_bench.spec import HARNESS
-from mil_bench.studies.stored import stored_grids
+from mil_bench.studies.stored import no_runs, stored_grids
 
 
 @dataclass
@@ -24,7 +24,10 @@ class Unfinished:
 
 
 def unfinished(runs: Path, wanted: Set[Status]) -> Unfinished:
-    """Every run under ``runs`` whose status is ``wanted``; the latest plan says how it is made."""
+    """Every run under ``runs`` whose status is ``wanted``; the latest plan says how it is made.
+
+    Raises ``DataError`` when there is no plan and no run under ``runs``.
+    """
     grids, notes = stored_grids(runs)
     planned: dict[str, Task] = {}
     for grid in grids:
@@ -33,7 +36,10 @@ def unfinished(runs: Path, wanted: Set[Status]) -> Unfinished:
     tasks = [
         task for task in planned.values() if RunDirectory.of(runs, task.spec).status() in wanted
     ]
-    others = [place for place in run_directories(runs) if place.path.name not in planned]
+    places = run_directories(runs)
+    if not (planned or places):
+        raise no_runs(runs)
+    others = [place for place in places if place.path.name not in planned]
     return Unfinished(tasks, [place for place in others if place.status() in wanted], notes)
 
 

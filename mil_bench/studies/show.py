@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence, Set
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -16,14 +17,17 @@ from mil_bench.spec import RunSpec
 from mil_bench.studies.progress import PENDING, RunState
 from mil_bench.studies.timing import Timings, in_words
 from mil_bench.variants import titles
+from mil_bench.words import counted
 
 MAX_REASONS = 10
 
 
 def overview(states: Sequence[RunState], timings: Timings, pending: Set[Status] = PENDING) -> Table:
     """A row per dataset and method, then the sum; ``pending`` statuses count as to do."""
-    table = Table("dataset", "method", title_justify="left")
-    for column in ("runs", "done", "running", "failed", "interrupted", "to do", "time, 1 job"):
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in ("dataset", "method"):
+        table.add_column(column, no_wrap=True, overflow="fold")
+    for column in ("runs", "done", "running", "failed", "interrupted", "to do", "time,\n1 job"):
         table.add_column(column, justify="right")
     names = _Names([state.spec for state in states])
     groups: dict[tuple[str, str], list[RunState]] = {}
@@ -48,10 +52,11 @@ def time_left(
     known = [s for s in seconds if s is not None]
     unknown = len(seconds) - len(known)
     if not known:
-        return f"time unknown: no run of these datasets is finished yet ({_runs(unknown)} to do)"
+        runs = counted(unknown, "run")
+        return f"time unknown: no run of these datasets is finished yet ({runs} to do)"
     at_a_time = min(jobs, len(ahead))
     words = in_words(max(sum(known) / at_a_time, max(known)))
-    beside = f", without {_runs(unknown)} of unknown time" if unknown else ""
+    beside = f", without {counted(unknown, 'run')} of unknown time" if unknown else ""
     return f"about {words} left, {at_a_time} at a time{beside}"
 
 
@@ -61,7 +66,10 @@ def running(states: Sequence[RunState], timings: Timings) -> RenderableType:
     if not now:
         return Text("nothing is running", style="dim")
     names = titles(state.spec for state in states)
-    table = Table("running now", "epoch", "validation", "left")
+    table = Table(
+        "running now", "epoch", "validation", "left", box=box.SIMPLE_HEAD, show_edge=False,
+        pad_edge=False,
+    )  # fmt: skip
     for state in now:
         monitor = state.spec.trainer.monitor
         value = "" if math.isnan(state.value) else f"{monitor} {state.value:.4f}"
@@ -99,8 +107,8 @@ def print_plan(
     console.print(overview(states, timings, pending))
     todo = sum(state.status in pending for state in states)
     console.print(
-        f"{_runs(len(states))}, {todo} to do; {time_left(states, timings, jobs, pending)}. "
-        "Nothing was run.",
+        f"{counted(len(states), 'run')}, {todo} to do; "
+        f"{time_left(states, timings, jobs, pending)}. Nothing was run.",
         highlight=False,
         soft_wrap=True,
     )
@@ -131,7 +139,3 @@ class _Names:
         parts += [spec.encoder] if len(self._encoders[spec.dataset]) > 1 else []
         parts += [spec.split] if len(self._splits[spec.dataset]) > 1 else []
         return " · ".join(parts)
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mil_bench.atomic import write_text
 from mil_bench.config import StrictConfig
-from mil_bench.errors import RunError
+from mil_bench.errors import DataError, RunError
 from mil_bench.runs.directory import now
 from mil_bench.spec import RunSpec
 
@@ -93,6 +93,11 @@ def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
             why = "of another version" if isinstance(error, ValidationError) else "damaged"
             notes.append(f"the plan {path} is {why} and left out; the runs themselves are there.")
     return sorted(found, key=lambda grid: grid.written, reverse=True), sorted(notes)
+
+
+def no_runs(runs: Path) -> DataError:
+    """What to raise where no plan and no run is."""
+    return DataError(f"no runs in {runs}; expected the --runs folder of `mil-bench run`.")
 
 
 def _anchored(data: DataRequest) -> DataRequest:

@@ -15,6 +15,7 @@ from mil_bench.tuning.samplers import make_pruner
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import slots
 from mil_bench.tuning.storage import Storage
+from mil_bench.words import counted
 
 DEFAULT = "default"  # marks trial 0
 CONTENT = "search"
@@ -55,9 +56,9 @@ def differences(storage: Storage, search: Search) -> str | None:
                 study = optuna.load_study(study_name=name, storage=storage.rdb)
                 before, n = study.user_attrs.get(CONTENT, {}), len(slots(study))
                 return (
-                    f"{search.title} has been searched before ({n} trials of study {name}), but "
-                    f"{_changed(before, search.describe())}; this is a new study, the other one "
-                    "stays and goes on when its command is given again"
+                    f"{search.title} has been searched before ({counted(n, 'trial')} of study "
+                    f"{name}), but {_changed(before, search.describe())}; this is a new study, the "
+                    "other one stays and goes on when its command is given again"
                 )
     return None
 

@@ -26,6 +26,7 @@ from mil_bench.tuning.slots import ended
 from mil_bench.tuning.storage import Storage, StorageRequest
 from mil_bench.tuning.study import differences, open_study
 from mil_bench.tuning.worker import FOLDER, Job, Told
+from mil_bench.words import counted
 
 
 def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) -> GridOutcome:
@@ -99,8 +100,9 @@ def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console
 def _announce(job: Job, storage: Storage, console: Console) -> None:
     first = job.searches[0]
     _say(
-        f"{len(job.searches)} searches of {job.trials} trials each, {len(first.starts)} runs a "
-        f"trial, {len(job.places)} at a time; objective: validation "
+        f"{counted(len(job.searches), 'search', 'searches')} of {counted(job.trials, 'trial')}, "
+        f"{counted(len(first.starts), 'run')} a trial, {len(job.places)} at a time; "
+        "objective: validation "
         f"{facts(first.rules.objective).title} ({first.rules.direction}); storage "
         f"{escape(job.storage.shown)}",
         console,

@@ -87,6 +87,13 @@ def test_a_run_without_a_plan_is_named(typed, tmp_path):
     assert f"no plan tells how runs/{folder.relative_to(tmp_path / 'runs')} was made" in said
 
 
+def test_a_folder_without_runs_is_one_sentence(typed):
+    assert typed("retry", "--failed", "--runs", "rnus") == (
+        1,
+        "error: no runs in rnus; expected the --runs folder of `mil-bench run`.\n",
+    )
+
+
 def test_it_wants_to_know_which(typed):
     assert typed("retry") == (
         2,

@@ -66,12 +66,12 @@ def test_a_method_name_as_prefix_changes_that_method_only():
     [("widht", "'width'"), ("weigth_decay", "'weight_decay'"), ("trainer.widht", "trainer.")],
 )
 def test_an_unknown_setting_lists_the_nearest_of_method_and_trainer(key, near):
-    with pytest.raises(UnknownNameError, match=f"unknown option in --set '{key}'.*{near}"):
+    with pytest.raises(UnknownNameError, match=f"unknown setting '{key}'.*{near}"):
         resolve(BOTH, ToyData.card, {key: "1"})
 
 
 def test_an_unknown_prefix_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"prefix of --set 'trainr'.*'trainer'"):
+    with pytest.raises(UnknownNameError, match=r"prefix of a setting 'trainr'.*'trainer'"):
         resolve(BOTH, ToyData.card, {"trainr.lr": "1"})
 
 
