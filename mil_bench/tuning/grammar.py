@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,8 +53,10 @@ def _range(name: str, value: str) -> Asked:
     try:
         ends = float(low), float(high)
     except ValueError:
-        raise UsageError(f"--search {name}={value} has no two numbers; {EXPECTED}.") from None
-    if not ends[0] < ends[1] < float("inf"):
+        ends = math.nan, math.nan
+    if not all(map(math.isfinite, ends)):
+        raise UsageError(f"--search {name}={value} has no two numbers; {EXPECTED}.")
+    if ends[0] >= ends[1]:
         raise UsageError(
             f"--search {name}={value} is an empty range; the first number must be the smaller one."
         )

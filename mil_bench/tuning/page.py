@@ -15,7 +15,10 @@ from mil_bench.tuning.search import Search
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body {{ font: 15px system-ui, sans-serif; margin: 2rem auto; max-width: 70rem }}</style>
+<style>
+body {{ font: 15px system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }}
+body > div {{ overflow-x: auto }}
+</style>
 </head><body><h1>{title}</h1><p>{about}</p>
 {plots}
 </body></html>

@@ -12,6 +12,7 @@ import optuna
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -89,6 +90,7 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
             lost, np.zeros(len(lost)), marker="x", s=16, color=GREY, lw=1, clip_on=False,
             transform=axis.get_xaxis_transform(), label="failed or pruned",
         )  # fmt: skip
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("trial", **LABEL)
     axis.set_ylabel(_objective(search), **LABEL)
     axis.legend(fontsize=8, frameon=False)
