@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -11,6 +12,7 @@ from typing import Any
 from mil_bench.spec import RunSpec
 
 Settings = Mapping[str, str]
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{5,}(e-?\d+)?")
 
 
 def settings(spec: RunSpec) -> dict[str, str]:
@@ -66,7 +68,8 @@ def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
             {**settings(spec), "encoder": spec.encoder, "split": spec.split} for spec in alike
         ]
         distinct = {digest(own): own for own in chosen}
-        names = dict(zip(distinct, labels(list(distinct.values())), strict=True))
+        told = [{key: _brief(value) for key, value in own.items()} for own in distinct.values()]
+        names = dict(zip(distinct, labels(told), strict=True))
         for spec, own in zip(alike, chosen, strict=True):
             name = names[digest(own)]
             found[spec.key] = f"{spec.title} [{name}]" if name else spec.title
@@ -82,6 +85,11 @@ def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
             else {above + key: _text(value)}
         )
     return flat
+
+
+def _brief(value: str) -> str:
+    """Three digits of a number with many, as searches find them."""
+    return f"{float(value):.3g}" if _LONG_NUMBER.fullmatch(value) else value
 
 
 def _text(value: object) -> str:

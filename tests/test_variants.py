@@ -42,3 +42,8 @@ def test_a_run_is_called_by_what_sets_it_apart_from_others_of_its_method():
 def test_encoders_and_splits_of_one_dataset_are_told_apart():
     found = titled(make_spec(encoder="uni"), make_spec(encoder="gigapath"))
     assert [title.partition(" [")[2] for title in found] == ["encoder=uni]", "encoder=gigapath]"]
+
+
+def test_numbers_with_many_digits_are_told_in_three():
+    found = titled(*(make_spec(trainer={"lr": lr}) for lr in (0.00038632190678178786, 2e-4)))
+    assert [title.partition(" [")[2] for title in found] == ["lr=0.000386]", "lr=0.0002]"]
