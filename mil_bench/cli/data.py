@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parser import Command, Parser, at_least, dispatch
+from mil_bench.cli.requests import dataset_options
 
 COMMANDS = {
     "check": Command(
@@ -43,17 +44,8 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.bags.check import check_dataset, render
-    from mil_bench.dataset import DatasetOptions
 
-    options = DatasetOptions(
-        given.data_root,
-        given.features,
-        given.encoder,
-        given.tree,
-        given.drop_leaky_patients,
-        True,
-        given.cache_dir,
-    )
+    options = dataset_options(given, allow_missing=True)
     report = check_dataset(given.dataset, options, given.split)
     render(report, Console())
     return 0 if report.ok else 1
@@ -66,17 +58,9 @@ def cache(parser: Parser, words: Sequence[str]) -> int:
     given = _parsed(parser, words)
     from rich.console import Console
 
-    from mil_bench.dataset import DatasetOptions
     from mil_bench.loading import load_dataset
 
-    options = DatasetOptions(
-        given.data_root,
-        given.features,
-        given.encoder,
-        allow_missing=given.allow_missing,
-        cache=given.cache_dir,
-    )
-    loaded = load_dataset(given.dataset, options)
+    loaded = load_dataset(given.dataset, dataset_options(given))
     store = loaded.store
     Console().print(
         f"{loaded.name}: {len(store.rows)} bags, {store.instances:,} patches of "
@@ -104,11 +88,9 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
     from rich.markup import escape
 
     from mil_bench.bags.splits.make import make_split
-    from mil_bench.dataset import DatasetOptions
     from mil_bench.loading import load_labels
 
-    options = DatasetOptions(given.data_root, drop_leaky_patients=given.drop_leaky_patients)
-    made = make_split(given.split, load_labels(given.dataset, options))
+    made = make_split(given.split, load_labels(given.dataset, dataset_options(given)))
     console = Console()
     for note in made.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mil_bench.runs.task import DataRequest
-
-
-def data_request(given: Namespace) -> DataRequest:
-    """The values of the shared data options, ``--split``, ``--allow-leaks`` and ``--plugin``."""
     from mil_bench.dataset import DatasetOptions
     from mil_bench.runs.task import DataRequest
 
-    options = DatasetOptions(
-        given.data_root,
-        given.features,
-        given.encoder,
-        given.tree,
-        given.drop_leaky_patients,
-        given.allow_missing,
-        given.cache_dir,
+SHARED = ("data_root", "features", "encoder", "tree", "drop_leaky_patients", "allow_missing")
+
+
+def dataset_options(given: Namespace, **changes: Any) -> DatasetOptions:
+    """The values of the shared options about data that a command declares; ``changes`` win."""
+    from mil_bench.dataset import DatasetOptions
+
+    said = {name: getattr(given, name) for name in SHARED if name in given}
+    cache = getattr(given, "cache_dir", None)  # --cache is where features are kept between epochs
+    return DatasetOptions(cache=cache, **{**said, **changes})
+
+
+def data_request(given: Namespace) -> DataRequest:
+    """:func:`dataset_options`, ``--split``, ``--allow-leaks`` and ``--plugin``."""
+    from mil_bench.runs.task import DataRequest
+
+    return DataRequest(
+        given.dataset, dataset_options(given), given.split, given.allow_leaks, tuple(given.plugin)
     )
-    return DataRequest(given.dataset, options, given.split, given.allow_leaks, tuple(given.plugin))
