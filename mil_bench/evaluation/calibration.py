@@ -31,7 +31,8 @@ def equal_mass_bins(confidence: NDArray[np.float64], bins: int = BINS) -> NDArra
 
     Tied slides share a bin, so the result does not depend on the order of slides.
     """
-    return ((rankdata(confidence) - 0.5) * bins / len(confidence)).astype(np.int64)
+    ranks: NDArray[np.float64] = rankdata(confidence)
+    return ((ranks - 0.5) * bins / len(confidence)).astype(np.int64)
 
 
 def reliability(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,7 @@ def _draws(scores: Mapping[str, Replicated], better: Better) -> NDArray[np.int64
     return _ranks(draws[:, ~np.isnan(draws).any(0)], better)
 
 
-def _ranks(values: NDArray[np.float64], better: Better) -> NDArray[Any]:
+def _ranks(values: NDArray[np.float64], better: Better) -> NDArray[np.int64]:
     """Ranks along the first axis; differences below 1e-9 are none."""
-    return rankdata(np.round(-better * values, 9), method="min", axis=0).astype(np.int64)
+    ranks: NDArray[np.float64] = rankdata(np.round(-better * values, 9), method="min", axis=0)
+    return ranks.astype(np.int64)
