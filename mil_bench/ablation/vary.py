@@ -110,6 +110,12 @@ def parse_axes(pairs: Sequence[str]) -> tuple[Axis, ...]:
             raise UsageError(
                 f"--vary {pair!r} is not KEY=VALUES; expected for example lr=1e-4,3e-4."
             )
+        if len(values) == 1:
+            instead = f"--encoder {values[0]}" if key == ENCODER else f"--set {key}={values[0]}"
+            raise UsageError(
+                f"--vary {pair!r} has one value, which varies nothing; name two or more, or fix it "
+                f"with {instead}."
+            )
         if key in axes:
             raise UsageError(f"--vary names {key!r} twice; give all its values once.")
         axes[key] = Axis(key, values)

@@ -20,6 +20,8 @@ from mil_bench.variants import titles
 from mil_bench.words import counted
 
 MAX_REASONS = 10
+# Broken so that the table fits a terminal of 80 columns
+COUNTS = ("runs", "done", "running", "failed", "inter-\nrupted", "to do", "time,\n1 job")
 
 
 def overview(states: Sequence[RunState], timings: Timings, pending: Set[Status] = PENDING) -> Table:
@@ -27,7 +29,7 @@ def overview(states: Sequence[RunState], timings: Timings, pending: Set[Status] 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("dataset", "method"):
         table.add_column(column, no_wrap=True, overflow="fold")
-    for column in ("runs", "done", "running", "failed", "interrupted", "to do", "time,\n1 job"):
+    for column in COUNTS:
         table.add_column(column, justify="right")
     names = _Names([state.spec for state in states])
     groups: dict[tuple[str, str], list[RunState]] = {}

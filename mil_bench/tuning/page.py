@@ -6,7 +6,6 @@ import html
 import warnings
 from pathlib import Path
 
-import optuna
 from optuna.study import Study
 
 from mil_bench.atomic import write_text
@@ -35,7 +34,7 @@ def write_page(search: Search, study: Study, path: Path, *, with_importance: boo
 
     name = f"validation {facts(search.rules.objective).title}"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # of what is experimental, and of few trials
         figures = [
             draw.plot_optimization_history(study, target_name=name),
             draw.plot_slice(study, target_name=name),

@@ -11,7 +11,7 @@ from prediction_cases import random_predictions
 from run_folders import finish
 from run_requests import request
 
-from mil_bench.ablation.vary import parse_axes, plan_vary
+from mil_bench.ablation.vary import Axis, parse_axes, plan_vary
 from mil_bench.ablation.vary_figure import vary_figure
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets, vary_table
 from mil_bench.ablation.write import write_varied
@@ -47,11 +47,20 @@ def test_a_pair_without_key_or_values_is_refused(pair):
         parse_axes([pair])
 
 
+@pytest.mark.parametrize(
+    ("pair", "instead"),
+    [("lr=1,1", "--set lr=1"), ("encoder=uni", "--encoder uni"), ("x=[1,2]", r"--set x=\[1,2\]")],
+)
+def test_one_value_varies_nothing(pair, instead):
+    with pytest.raises(UsageError, match=f"has one value.*, or fix it with {instead}"):
+        parse_axes([pair])
+
+
 def test_a_field_stands_once_and_there_are_three_at_most():
     with pytest.raises(UsageError, match="twice"):
-        parse_axes(["lr=1", "lr=2"])
+        parse_axes(["lr=1,2", "lr=3,4"])
     with pytest.raises(UsageError, match="4 fields"):
-        parse_axes([f"{c}=1" for c in "abcd"])
+        parse_axes([f"{c}=1,2" for c in "abcd"])
 
 
 def test_every_combination_of_method_and_trainer_fields_is_run(tmp_path):
@@ -79,7 +88,8 @@ def test_encoders_are_data_and_not_settings(tmp_path):
     grid, machine = request(tmp_path)
     with pytest.raises(UsageError, match="encoder=uni and encoder=gigapath are the same exp"):
         plan_vary(grid, parse_axes(["encoder=uni,gigapath"]), machine, prepare)
-    plan = plan_vary(grid, parse_axes(["encoder=uni", "width=3,5"]), machine, prepare)
+    axes = (Axis("encoder", ("uni",)), *parse_axes(["width=3,5"]))
+    plan = plan_vary(grid, axes, machine, prepare)
     assert {task.data.options.encoder for point in plan.points for task in point.tasks} == {"uni"}
     assert plan.default[0].data.options.encoder == "uni"
 

@@ -35,6 +35,9 @@ def test_it_shows_counts_epochs_reasons_and_time(said, tmp_path):
     with RunDirectory(folder).locked():
         text = said()
     assert "my [study].toml" in text
+    for heading in ("dataset", "method", "runs", "running", "failed", "rupted", "to do", "1 job"):
+        assert heading in text  # whole on a narrow terminal
+    assert "digit-bags" in text
     assert "abmil on digit-bags, fold 0, seed 2" in text
     assert "2/10" in text
     assert "loss 0.5000" in text
