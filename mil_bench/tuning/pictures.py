@@ -157,6 +157,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     axis.set_xticks(places, names, fontsize=8)
     axis.tick_params(axis="x", pad=14)
     axis.set_yticks([])
+    axis.set_ylim(-0.02, 1.02)  # whatever the trials hold
     for line in places.tolist():
         axis.axvline(line, color=GREY, lw=0.6)
     sns.despine(ax=axis, left=True, bottom=True)
