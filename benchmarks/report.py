@@ -23,6 +23,8 @@ PRINTERS: Final = {
     "loading": "loading:print_loading",
     "waiting": "wait_share:print_waits",
     "cli": "cli:print_cli",
+    "inference": "inference:print_inference",
+    "inference_coverage": "inference_coverage:print_inference_coverage",
     "quality": "quality:print_quality",
 }
 """Name of a results file -> module and function that print its rows."""

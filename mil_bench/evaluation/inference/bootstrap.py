@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.pairing import Cells, check_pairable
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
 from mil_bench.evaluation.inference.score_draws import Draws, Score, score_draws
@@ -17,7 +17,7 @@ class Bootstrap:
     """Scores of every method with replicates; ``resampling`` says who was drawn."""
 
     resampling: Resampling
-    scores: Mapping[str, Mapping[Score, Replicated]]
+    scores: Mapping[str, Mapping[Score, ScoreReplicates]]
 
     @classmethod
     def of(
@@ -33,7 +33,7 @@ class Bootstrap:
         resampling = Resampling.of(first.values(), replicates, seed)
         return cls(resampling, {name: replicate(c, resampling) for name, c in methods.items()})
 
-    def of_score(self, score: Score) -> dict[str, Replicated]:
+    def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
         """Method -> that score, for the methods that have it."""
         return {name: found[score] for name, found in self.scores.items() if score in found}
 
@@ -42,7 +42,7 @@ class Bootstrap:
         return self.scores[a][score] - self.scores[b][score]
 
 
-def replicate(cells: Cells, resampling: Resampling) -> dict[Score, Replicated]:
+def replicate(cells: Cells, resampling: Resampling) -> dict[Score, ScoreReplicates]:
     """Scores of one method: folds averaged within a seed, then seeds, inside every replicate.
 
     Scores of a fold are computed in that fold, because models of different folds do not share a
@@ -50,7 +50,8 @@ def replicate(cells: Cells, resampling: Resampling) -> dict[Score, Replicated]:
     """
     found = {cell: score_draws(p, resampling.of_slides(p)) for cell, p in sorted(cells.items())}
     names = dict.fromkeys(score for values in found.values() for score in values)
-    return {name: Replicated.of(_mean(found, name)) for name in names}
+    freedom = resampling.freedom
+    return {name: ScoreReplicates.of(_mean(found, name), freedom) for name in names}
 
 
 def _mean(found: Mapping[tuple[int, int], Mapping[Score, Draws]], score: Score) -> Draws:

@@ -1,4 +1,8 @@
-"""One score of one method with its replicates, and what follows from replicates alone."""
+"""One score of one method with its replicates, and what follows from replicates alone.
+
+Tails of draws are read at Student's instead of the normal quantile (expanded percentiles,
+Hesterberg, The American Statistician 69:371-386, 2015): 30 patients say less than 3,000.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +11,29 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 CONFIDENCE = 0.95
 _TIE = 1e-9
+_LARGEST_SHIFT = 1.0
 
 
 @dataclass(frozen=True)
 class Replicated:
     """A score, or a difference of scores: its ``value`` and its ``draws`` ``(B,)``.
 
+    ``freedom`` is that of Student's t, ``Resampling.freedom``; infinite is normal.
     Draws in which the score is undefined are ``nan`` and take part in nothing; interval and p are
     ``nan`` where the value is undefined or fewer than half of the draws are defined.
     """
 
     value: float
     draws: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64]) -> Replicated:
-        """From ``(1 + B,)`` values, the sample itself first."""
-        return cls(float(values[0]), values[1:])
+    freedom: float = float("inf")
 
     def __sub__(self, other: Replicated) -> Replicated:
         """The paired difference; both must come from the same draws of patients."""
-        return Replicated(self.value - other.value, self.draws - other.draws)
+        return Replicated(self.value - other.value, self.draws - other.draws, self.freedom)
 
     @cached_property
     def defined(self) -> NDArray[np.float64]:
@@ -41,12 +44,12 @@ class Replicated:
     @property
     def low(self) -> float:
         """Lower end of the 95 % percentile interval."""
-        return self._quantile((1 - CONFIDENCE) / 2)
+        return self._at(-1)
 
     @property
     def high(self) -> float:
         """Upper end of the 95 % percentile interval."""
-        return self._quantile((1 + CONFIDENCE) / 2)
+        return self._at(1)
 
     @property
     def error(self) -> float:
@@ -55,7 +58,7 @@ class Replicated:
 
     @property
     def p(self) -> float:
-        """Two-sided p of no difference, ``2 min(P(draw <= 0), P(draw >= 0))``.
+        """Two-sided p of no difference, ``2 min(P(draw <= 0), P(draw >= 0))`` read as Student's t.
 
         One draw is added to both sides, so that p is never 0 (Davison and Hinkley 1997, 4.2).
         """
@@ -63,7 +66,8 @@ class Replicated:
         if not len(d):
             return float("nan")
         side = min(int((d <= _TIE).sum()), int((d >= -_TIE).sum()))
-        return min(1.0, 2 * (side + 1) / (len(d) + 1))
+        normal = stats.norm.isf(min(0.5, (side + 1) / (len(d) + 1)))
+        return float(2 * stats.t.sf(normal, self.freedom))
 
     @property
     def superiority(self) -> float:
@@ -73,5 +77,34 @@ class Replicated:
             return float("nan")
         return float(((d > _TIE).sum() + (np.abs(d) <= _TIE).sum() / 2) / len(d))
 
-    def _quantile(self, q: float) -> float:
-        return float(np.quantile(self.defined, q)) if len(self.defined) else float("nan")
+    @property
+    def _shift(self) -> float:
+        """By how many standard errors the middle of the draws is off."""
+        return 0.0
+
+    def _at(self, side: int) -> float:
+        if not len(self.defined):
+            return float("nan")
+        reach = side * stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom)
+        return float(np.quantile(self.defined, stats.norm.cdf(2 * self._shift + reach)))
+
+
+@dataclass(frozen=True)
+class ScoreReplicates(Replicated):
+    """A score of one method, whose interval is corrected for bias (BC, Efron 1987).
+
+    Macro F1, ECE and others of few slides are lower or higher in replicates than in the sample, and
+    by as much again in the sample than in truth. The correction moves the interval back, by one
+    standard error each at most. In differences between methods such bias cancels.
+    """
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64], freedom: float) -> ScoreReplicates:
+        """From ``(1 + B,)`` values, the sample itself first."""
+        return cls(float(values[0]), values[1:], freedom)
+
+    @property
+    def _shift(self) -> float:
+        d = self.defined - self.value
+        below = ((d < -_TIE).sum() + (np.abs(d) <= _TIE).sum() / 2) / len(d)
+        return float(np.clip(stats.norm.ppf(below), -_LARGEST_SHIFT, _LARGEST_SHIFT))

@@ -63,6 +63,16 @@ class Resampling:
             weights[members, 1:] = _draw(rng, len(members), replicates)
         return cls(patients, strata, weights)
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom that the spread between patients is estimated with.
+
+        Those of a mean over strata of ``k`` patients each, ``(sum 1/k)^2 / sum 1/(k^2 (k - 1))``
+        (Satterthwaite 1946); patients less one where there are no strata.
+        """
+        k = np.unique(self.strata, return_counts=True)[1]
+        return float((1 / k).sum() ** 2 / (1 / (k**2 * (k - 1))).sum())
+
     def of_slides(self, p: Predictions) -> Weights:
         """``(n, 1 + B)``: the weight of every slide is that of its patient."""
         return self.weights[np.searchsorted(self.patients, p.groups)]

@@ -76,7 +76,7 @@ def test_a_method_does_not_differ_from_itself(three):
 def test_a_clear_difference_is_found(three):
     clear = three[1].difference("m2", "m0", ACCURACY)
     assert clear.low > 0
-    assert clear.p == pytest.approx(2 / 301)
+    assert clear.p < 0.01
     assert clear.superiority == 1
 
 

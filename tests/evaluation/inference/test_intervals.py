@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.ranks import Rank, rank_agreement, rank_intervals
 from mil_bench.evaluation.inference.tiers import bootstrap_tiers, tiers
 
@@ -45,6 +45,25 @@ def test_the_interval_holds_the_middle_of_the_draws():
     found = Replicated(0.5, np.linspace(0, 1, 2001))
     assert (found.low, found.high) == pytest.approx((0.025, 0.975))
     assert found.superiority == pytest.approx(1, abs=1e-3)
+
+
+def test_few_patients_widen_the_interval_and_raise_p_as_students_t_does():
+    grid = stats.norm.ppf((np.arange(99999) + 0.5) / 99999)
+    few = Replicated(2.5, 2.5 + grid, freedom=5)
+    expected = stats.t.interval(0.95, 5, 2.5)
+    assert (few.low, few.high) == pytest.approx(expected, abs=5e-3)
+    assert few.p == pytest.approx(2 * stats.t.sf(2.5, 5), rel=5e-3)
+    assert (few.p < 0.05) == (few.low > 0)
+
+
+def test_the_interval_of_a_score_moves_against_the_bias_of_its_draws():
+    grid = stats.norm.ppf((np.arange(99999) + 0.5) / 99999)
+    biased = ScoreReplicates(0.0, grid - 0.5)
+    assert (biased.low, biased.high) == pytest.approx((0.5 - 1.96, 0.5 + 1.96), abs=5e-3)
+    even = ScoreReplicates(0.0, grid)
+    assert (even.low, even.high) == pytest.approx((-1.96, 1.96), abs=5e-3)
+    constant = ScoreReplicates(1.0, np.ones(99))
+    assert (constant.low, constant.high) == (1, 1)
 
 
 def test_undefined_draws_take_no_part_and_too_many_leave_nothing():

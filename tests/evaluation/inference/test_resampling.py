@@ -104,6 +104,13 @@ def test_one_patient_is_too_few():
         Resampling.of([flat([0, 1], ["a", "a"])])
 
 
+def test_degrees_of_freedom_are_those_of_strata_and_of_patients_without_strata():
+    assert Resampling.of([flat([0] * 30 + [1] * 40, None)], 1).freedom == pytest.approx(69)
+    # strata of 2 and 4: (1/2 + 1/4)^2 / (1/4 + 1/48)
+    found = Resampling.of([flat([0, 0, 1, 1, 1, 1], None)], 1).freedom
+    assert found == pytest.approx(0.5625 / (0.25 + 1 / 48))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 99))
 def test_weights_sum_to_the_patients_of_their_stratum(labels, seed):
