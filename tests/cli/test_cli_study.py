@@ -36,7 +36,7 @@ def typed(tmp_path, monkeypatch, capfd):
 def row(said, *first):
     """The numbers of the table's row that begins so."""
     for line in said.splitlines():
-        cells = [cell.strip() for cell in re.split("[│┃]", line)[1:-1]]
+        cells = re.split(r"\s{2,}", line.strip())
         if cells[: len(first)] == list(first):
             return cells[len(first) :]
     raise AssertionError(first)
@@ -65,7 +65,7 @@ def test_a_study_is_planned_made_and_then_done(typed, tmp_path):
 def test_a_plain_grid_has_a_dry_run_too(typed, tmp_path):
     words = ["-m", "plain,tiny", "-d", "toy", "--fold", "0,2", "--seed", "0,1", "--dry-run"]
     code, said = typed(*words)
-    assert (code, row(said, "all")[1]) == (0, "8")
+    assert (code, row(said, "all")[0]) == (0, "8")
     assert not (tmp_path / "runs").exists()
 
 

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from test_conformance import make
+from test_conformance import OURS, make
 
 from mil_bench.bags.batch import BagBatch
-from mil_bench.methods import METHODS
 from mil_bench.taxonomy import Taxonomy
 
-OURS = [entry.name for entry in METHODS if entry.origin == "mil-bench"]
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 
 

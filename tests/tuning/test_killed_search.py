@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from run_requests import PLUGIN
 
+from mil_bench.runs.directory import RunDirectory
 from mil_bench.tuning.slots import slots
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
@@ -44,6 +45,13 @@ def wait_for(process, runs, count):
         time.sleep(0.02)
 
 
+def in_first_epoch(runs):
+    """Whether a run of a trial is being made and far from its end."""
+    begun = [p.parent for p in runs.glob(".search/toy/sleepy/*/spec.json")]
+    fresh = [folder for folder in begun if not (folder / "train.csv").exists()]
+    return any(RunDirectory(folder).status() == "running" for folder in fresh)
+
+
 def study_of(runs):
     url = f"sqlite:///{runs}/.search/tuning.db"
     (name,) = optuna.get_all_study_names(url)
@@ -55,7 +63,7 @@ def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_
     process = start(tmp_path, "2")
     wait_for(process, tmp_path, 1)
     os.kill(workers(process)[0], signal.SIGKILL)
-    wait_for(process, tmp_path, 4)
+    wait_for(process, tmp_path, 5)  # of two runs each: one trial is half made
     process.kill()  # its workers go with it
     said, _ = process.communicate()
     assert "a worker process was killed by SIGKILL; what it held goes back into the queue" in said
