@@ -63,7 +63,10 @@ def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_
     process = start(tmp_path, "2")
     wait_for(process, tmp_path, 1)
     os.kill(workers(process)[0], signal.SIGKILL)
-    wait_for(process, tmp_path, 5)  # of two runs each: one trial is half made
+    wait_for(process, tmp_path, 4)
+    while not in_first_epoch(tmp_path):  # so that a trial is half made
+        assert process.poll() is None
+        time.sleep(0.02)
     process.kill()  # its workers go with it
     said, _ = process.communicate()
     assert "a worker process was killed by SIGKILL; what it held goes back into the queue" in said
