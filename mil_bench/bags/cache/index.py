@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from mil_bench.bags.formats import BagSource
 from mil_bench.bags.store import BagStore, store_digest
 from mil_bench.config import StrictConfig
 
+FORMAT: Final = 2
 INDEX, FEATURES, COORDS = "index.json", "features.npy", "coords.npy"
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -60,12 +62,20 @@ class CacheError(Exception):
     """There is no usable cache; the text says why, or is empty when there is none at all."""
 
 
+def _of_this_version(path: Path) -> bytes:
+    content = path.read_bytes()
+    index = json.loads(content)
+    if isinstance(index, dict) and index.get("format", FORMAT) != FORMAT:
+        raise CacheError("packed by another version of mil-bench")
+    return content
+
+
 class Cache:
     """An opened packed cache. ``CacheError`` when the folder holds none or a damaged one."""
 
     def __init__(self, folder: Path) -> None:
         try:
-            self.index = Index.model_validate_json((folder / INDEX).read_bytes())
+            self.index = Index.model_validate_json(_of_this_version(folder / INDEX))
             self.features = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
             self.coords = np.load(folder / COORDS, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError as error:

@@ -138,6 +138,16 @@ def test_a_cache_of_another_version_is_rebuilt(root, cache):
     assert_whole(opened(root, cache))
 
 
+def test_a_cache_of_another_version_is_packed_anew_and_not_called_damaged(root, cache, capsys):
+    opened(root, cache)
+    path = place(cache) / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    assert_whole(opened(root, cache))
+    said = capsys.readouterr().err
+    assert "packed by another version of mil-bench" in said
+    assert "damaged" not in said
+
+
 def test_bags_damaged_in_the_cache_are_not_copied_into_the_next(root, cache):
     opened(root, cache)
     path = place(cache) / "features.npy"
