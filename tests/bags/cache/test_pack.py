@@ -131,13 +131,6 @@ def test_a_damaged_cache_is_rebuilt_with_a_message(root, cache, capsys, name, da
     assert "is rebuilt: " in capsys.readouterr().err
 
 
-def test_a_cache_of_another_version_is_rebuilt(root, cache):
-    opened(root, cache)
-    path = place(cache) / "index.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
-    assert_whole(opened(root, cache))
-
-
 def test_a_cache_of_another_version_is_packed_anew_and_not_called_damaged(root, cache, capsys):
     opened(root, cache)
     path = place(cache) / "index.json"
