@@ -75,6 +75,7 @@ class TransMIL(Method):
     config: TransMILConfig
     order_dependent: ClassVar[bool] = True
     attention_is_distribution: ClassVar[bool] = False
+    safe_in_bf16: ClassVar[bool] = True
     paper = PaperCard(
         title="TransMIL: Transformer based Correlated Multiple Instance Learning for Whole Slide "
         "Image Classification",
