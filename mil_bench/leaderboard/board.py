@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mil_bench.evaluation.metrics_table import PRIMARY
+from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.spread import Spread
@@ -69,6 +70,11 @@ class BoardRow:
     def done(self) -> dict[Cell, RunRecord]:
         """The finished runs by cell."""
         return {c: r for c in self.asked if (r := self.runs.get(c)) and r.status == "done"}
+
+    @cached_property
+    def predictions(self) -> dict[Cell, Predictions]:
+        """Test predictions of the finished runs by cell."""
+        return {cell: record.sets["test"] for cell, record in self.done.items()}
 
     @property
     def complete(self) -> bool:

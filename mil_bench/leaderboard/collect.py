@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mil_bench.errors import DataError, MilBenchError
+from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
@@ -46,7 +48,9 @@ class RunResult(BaseModel):
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. ``scores`` (of the test set) are there when ``status`` is ``done``.
+    """One run. ``scores`` (of the test set) and ``sets`` are there when ``status`` is ``done``.
+
+    ``sets`` are the stored predictions, ``val`` and ``test``.
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says what is wrong
     with a run that is not done.
@@ -59,6 +63,7 @@ class RunRecord:
     result: RunResult | None = None
     version: str = ""  # of mil-bench
     scores: Scores | None = None
+    sets: Mapping[str, Predictions] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -123,7 +128,8 @@ def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
             f"{directory.predictions} holds {found} test slides, result.json says {result.n_test}."
         )
     version = str(env.get("mil-bench", ""))
-    return RunRecord(directory.path, "done", "", spec, result, version, Scores.of(sets["test"]))
+    scores = Scores.of(sets["test"])
+    return RunRecord(directory.path, "done", "", spec, result, version, scores, sets)
 
 
 def _read_result(path: Path) -> RunResult:

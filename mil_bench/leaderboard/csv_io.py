@@ -12,17 +12,17 @@ import pandas as pd
 from mil_bench.atomic import write_text
 from mil_bench.errors import DataError
 from mil_bench.evaluation.csv_safety import escape
-from mil_bench.leaderboard import tables
 from mil_bench.leaderboard.board import Board
 from mil_bench.leaderboard.markdown import board_page
+from mil_bench.leaderboard.tables import frames
 
 TABLES = {
-    "overall": tables.overall_table,
-    "overall_tidy": tables.overall_tidy,
-    "classwise": tables.classwise_table,
-    "classwise_tidy": tables.classwise_tidy,
-    "hierarchical": tables.hierarchical_table,
-    "hierarchical_tidy": tables.hierarchical_tidy,
+    "overall": frames.overall_table,
+    "overall_tidy": frames.overall_tidy,
+    "classwise": frames.classwise_table,
+    "classwise_tidy": frames.classwise_tidy,
+    "hierarchical": frames.hierarchical_table,
+    "hierarchical_tidy": frames.hierarchical_tidy,
 }
 _DECIMALS = 6
 

@@ -20,7 +20,7 @@ from mil_bench.evaluation.ranking import macro_auc
 from mil_bench.leaderboard import build_boards, collect, show, write_boards, write_figures
 from mil_bench.leaderboard.csv_io import safe_name
 from mil_bench.leaderboard.spread import Spread
-from mil_bench.leaderboard.tables import classwise_table, hierarchical_table, overall_table
+from mil_bench.leaderboard.tables.frames import classwise_table, hierarchical_table, overall_table
 from mil_bench.taxonomy import LEAF
 
 

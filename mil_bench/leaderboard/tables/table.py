@@ -1,0 +1,67 @@
+"""A table that knows what its numbers are. Files, pages, screens and LaTeX are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from mil_bench.leaderboard.tables.column import Column
+
+NAN = float("nan")
+Mark = Literal["", "best", "tied"]
+"""``tied``: not separable from the best of its column."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number with what is known of its precision; ``nan`` where there is nothing.
+
+    ``low`` and ``high`` end the 95 % interval, ``sd_folds`` and ``sd_seeds`` are those of
+    :class:`~mil_bench.leaderboard.spread.Spread`. ``note`` says what is wrong with it: over fewer
+    cells than asked, undefined in some, an interval that may be too narrow.
+    """
+
+    value: float
+    low: float = NAN
+    high: float = NAN
+    sd_folds: float = NAN
+    sd_seeds: float = NAN
+    mark: Mark = ""
+    note: str = ""
+
+
+Cell = Number | str | None
+"""``None`` does not exist for its row (a head that a method does not have)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells by column name. ``method`` is the label of the board's row that it tells of."""
+
+    method: str
+    cells: Mapping[str, Cell]
+
+    def __getitem__(self, column: str) -> Cell:
+        return self.cells.get(column)
+
+
+@dataclass(frozen=True)
+class Table:
+    """``name`` is that of its files; ``note`` says how to read it.
+
+    ``keys`` name the columns that identify a row; they come first. ``shown`` are the columns that
+    people see unless they ask for more; files hold all.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    shown: tuple[str, ...]
+    note: str = ""
+
+    def column(self, name: str) -> Column:
+        """A column by name; ``KeyError`` for one that is not there."""
+        return next(c for c in self.columns if c.name == name)
