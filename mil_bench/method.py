@@ -66,6 +66,9 @@ class Method(nn.Module, ABC):
     instances matters); ``attention_is_distribution`` (false where ``Output.attention`` holds raw
     relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
     ``docs/performance.md``; ``--precision auto`` uses it only then).
+
+    The harness saves and restores ``state_dict()`` and nothing else of a method: what must outlive
+    a killed process is a buffer, or a parameter without gradient, such as a teacher's weights.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -93,6 +96,12 @@ class Method(nn.Module, ABC):
         entropy on the leaf logits.
         """
         return {"ce": self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)}
+
+    def before_epoch(self, progress: float) -> None:
+        """Called before the first batch of every epoch, with the ``progress`` its loss gets."""
+
+    def after_step(self, progress: float) -> None:
+        """Called after every step of the optimiser, as for a moving average of the weights."""
 
     def set_class_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Weights ``(K_level,)`` per level for :meth:`cross_entropy`; set by the harness."""

@@ -111,6 +111,7 @@ class Trainer:
         the device; the only wait for it is at the end of the epoch.
         """
         progress = (epoch - 1) / self.config.epochs
+        self.method.before_epoch(progress)
         bags, per_batch = len(self.data.train.slide_ids), self.config.batch_size
         accumulate = self.config.accumulate
         sums: dict[str, Tensor] = {}
@@ -130,6 +131,7 @@ class Trainer:
                 sums[name] = sums[name] + term if name in sums else term
             if (i + 1) % accumulate == 0 or i + 1 == len(self.data.train):
                 self._step()
+                self.method.after_step(progress)
         self.wait_seconds = batches.seconds
         means = {name: value.item() / bags for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
