@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from mil_bench.bags.bag import Tiling
 from mil_bench.bags.labels.cohort import choose_tree
 from mil_bench.bags.labels.instances import BACKGROUND
 from mil_bench.bags.manifest import Manifest
@@ -66,6 +67,7 @@ BAGS_PER_CLASS = (28, 94, 47, 26, 31, 39, 85)
 # Quantiles 2.5 %, 7.5 %, ... 97.5 % of a log-normal with median 70, cut to 30-200.
 BAG_SIZES = (30, 34, 39, 43, 47, 51, 55, 59, 63, 68, 73, 78, 84, 91, 99, 108, 120, 137, 164, 200)
 ENCODER = "pixels"
+SIDE = 8  # of an image, in pixels
 N_POOLS = 5
 SEED = 20250
 
@@ -131,6 +133,7 @@ class DigitBags(DatasetAdapter):
             ENCODER,
             {bag.slide_id: pixels[bag.images] for bag in bags},
             {bag.slide_id: _grid(len(bag.images)) for bag in bags},
+            Tiling(patch_size=SIDE),
         )
         pools = [bag.pool for bag in bags]
         return Dataset(
@@ -143,6 +146,7 @@ class DigitBags(DatasetAdapter):
             store=store,
             official=_split(ids, pools),
             instance_labels={b.slide_id: instance_labels(digits.target[b.images]) for b in bags},
+            picture_shape=(SIDE, SIDE),
         )
 
 
@@ -241,7 +245,7 @@ def _grid(n: int) -> NDArray[np.float64]:
     """``(n, 2)`` top-left corners of 8-pixel tiles on a square grid, row by row."""
     side = int(np.ceil(np.sqrt(n)))
     y, x = np.divmod(np.arange(n), side)
-    return np.stack([x, y], axis=1) * 8.0
+    return np.stack([x, y], axis=1) * float(SIDE)
 
 
 class _Dice:

@@ -29,6 +29,7 @@ from mil_bench.bags.labels.cohort import (
     kind_of,
 )
 from mil_bench.bags.labels.files import is_table, read_table
+from mil_bench.bags.labels.instances import read_instance_file
 from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
@@ -49,6 +50,7 @@ class OwnConfig(StrictConfig):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     features: str  # folder, .h5 with a group per bag, or table with a row per instance
     labels: str | None = None  # table with a row per slide; None: the instance table has labels
+    instances: str | None = None  # table slide_id, row, label of patches whose class is known
     columns: dict[str, Any] = Field({})
     feature_columns: tuple[str, ...] = ()  # of an instance table; all others by default
     tree: str | dict[str, Any] | None = None  # tree file, or the tree itself
@@ -120,8 +122,13 @@ class OwnData(LabelledAdapter):
         return _in_memory(bags, cohort, options)
 
     def load(self, options: DatasetOptions) -> Dataset:
-        """Labels and features together, and whether features are to be standardised."""
-        return replace(super().load(options), standardize=self.config.standardize)
+        """Labels and features, known patches, and whether features are to be standardised."""
+        dataset = replace(super().load(options), standardize=self.config.standardize)
+        if self.config.instances is None:
+            return dataset
+        sizes = {slide: size for slide, (_, size) in dataset.store.rows.items()}
+        known = read_instance_file(self._at(self.config.instances), sizes)
+        return replace(dataset, instance_labels=known)
 
     def _check(self, config: OwnConfig) -> None:
         if config.name in DATASETS:

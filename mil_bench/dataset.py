@@ -65,9 +65,10 @@ class Dataset:
     holds slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists
     slides of the label file that have no features (only with ``allow_missing``), ``dropped`` those
     left out on request (leaky patients).
-    ``instance_labels`` maps slide to per-patch class names where they are known. ``standardize``
-    asks the loader to shift and scale every feature by its mean and deviation over the training
-    bags of the fold.
+    ``instance_labels`` maps slide to per-patch class names where they are known; names outside the
+    tree are background. ``picture_shape`` says that the features of a patch are a grey picture of
+    that many rows and columns, from 0 to 1. ``standardize`` asks the loader to shift and scale
+    every feature by its mean and deviation over the training bags of the fold.
     """
 
     card: DatasetCard
@@ -81,6 +82,7 @@ class Dataset:
     dropped: tuple[str, ...] = ()
     not_for_training: frozenset[str] = frozenset()
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
+    picture_shape: tuple[int, int] | None = None
     standardize: bool = False
 
     @property

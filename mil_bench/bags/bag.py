@@ -9,6 +9,19 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
+class Tiling:
+    """How the coordinates of a bag are meant.
+
+    ``unit`` is ``level0_px`` or ``um``, ``anchor`` ``top_left`` or ``center``; ``patch_size`` is
+    the side of a patch in ``unit``, ``None`` where nobody says.
+    """
+
+    unit: str = "level0_px"
+    anchor: str = "top_left"
+    patch_size: float | None = None
+
+
+@dataclass(frozen=True)
 class Bag:
     """Patch features of one slide.
 

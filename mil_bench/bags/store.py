@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.bag import Bag
+from mil_bench.bags.bag import Bag, Tiling
 from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
 from mil_bench.bags.rows import stored_room
 from mil_bench.errors import FeatureError
@@ -30,6 +30,7 @@ class BagStore:
     ``coords``    ``(total, 2)`` float64, or ``None`` when any bag lacks them
     ``rows``      slide id -> (first row, number of rows)
     ``digest``    content hash of features, coordinates and slide ids; part of every run key
+    ``tilings``   slide id -> unit, anchor and patch size of its coordinates; in no digest
     """
 
     encoder: str
@@ -37,6 +38,7 @@ class BagStore:
     coords: NDArray[np.float64] | None
     rows: Mapping[str, tuple[int, int]]
     digest: str
+    tilings: Mapping[str, Tiling] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -44,11 +46,13 @@ class BagStore:
         encoder: str,
         features: Mapping[str, NDArray[np.floating]],
         coords: Mapping[str, NDArray[np.floating]] | None = None,
+        tiling: Tiling | None = None,
     ) -> BagStore:
         """A store in memory from ``(N, D)`` features and ``(N, 2)`` coordinates per slide.
 
-        float16 stays float16 if every bag has it, else all become float32. Raises
-        ``FeatureError`` for what the readers refuse in files: empty bags, NaN, mixed ``D``.
+        ``tiling`` is that of all slides. float16 stays float16 if every bag has it, else all
+        become float32. Raises ``FeatureError`` for what the readers refuse in files: empty bags,
+        NaN, mixed ``D``.
         """
         bags = {s: _checked(s, f, coords[s] if coords else None) for s, f in features.items()}
         if not bags:
@@ -66,6 +70,7 @@ class BagStore:
             np.concatenate([with_room(one) for one in xy]) if coords else None,
             rows,
             store_digest({slide: bag_digests(bag) for slide, bag in bags.items()}),
+            dict.fromkeys(bags, tiling) if tiling else {},
         )
 
     @property
@@ -89,6 +94,10 @@ class BagStore:
             return None
         start, length = self.rows[slide_id]
         return self.coords[start : start + length]
+
+    def tiling(self, slide_id: str) -> Tiling:
+        """How the coordinates of one bag are meant; level-0 pixels at top left if unsaid."""
+        return self.tilings.get(slide_id, Tiling())
 
 
 def with_room(rows: NDArray[Number]) -> NDArray[Number]:

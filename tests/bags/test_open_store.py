@@ -10,11 +10,13 @@ from feature_writers import (
     write_eva,
     write_npy,
     write_pt,
+    write_stamp,
     write_trident,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mil_bench.bags.bag import Tiling
 from mil_bench.bags.features import find_encoders, open_store
 from mil_bench.bags.formats import BagSource
 from mil_bench.bags.store import BagStore
@@ -166,3 +168,13 @@ def test_the_encoders_of_a_folder_are_listed(tmp_path):
         ("conch_v15", 3),
         ("uni_v1", 3),
     ]
+
+
+def test_a_store_knows_unit_anchor_and_size_of_its_patches(tmp_path, cache):
+    store, _ = open_store(
+        write_trident(tmp_path / "t", X, XY, patch_size_level0=512), X, cache=cache
+    )
+    assert store.tiling("s2") == Tiling("level0_px", "top_left", 512)
+    stamp, _ = open_store(write_stamp(tmp_path / "s", X, XY), X, cache=cache)
+    assert stamp.tiling("s2") == Tiling("um", "top_left", 256)
+    assert BagStore.from_arrays("e", X, XY).tiling("s2") == Tiling(patch_size=None)

@@ -137,6 +137,19 @@ def test_one_h5_with_a_group_per_bag_gives_features_coordinates_and_patch_labels
     assert dataset.instance_labels["s3"] == ("benign", "tumour", "benign")
 
 
+def test_known_patches_are_read_from_the_table_that_the_file_names(make, options):
+    toml = BASIC + 'instances = "marks.csv"\n'
+    marks = "slide_id,row,label\ns2,2,IC\ngone,0,N\n"
+    known = make(toml, marks__csv=marks).load(options).instance_labels
+    assert known["s2"] == ("background", "background", "IC")
+    assert set(known) == {"s1", "s2", "s3"}
+
+
+def test_a_table_of_patches_that_is_not_there_is_one_sentence(make, options):
+    with pytest.raises(DataError, match=r"marks\.csv: No such file"):
+        make(BASIC + 'instances = "marks.csv"\n').load(options)
+
+
 def test_one_table_holds_labels_and_instances(make, options):
     dataset = make(OF_INSTANCES + 'coarse = "kind"\n', t__csv=INSTANCES).load(options)
     assert dataset.manifest.labels() == {"b1": "cat", "b2": "car"}

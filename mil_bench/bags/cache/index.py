@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import ValidationError
 
-from mil_bench.bags.bag import Bag
+from mil_bench.bags.bag import Bag, Tiling
 from mil_bench.bags.formats import BagSource
 from mil_bench.bags.store import BagStore, store_digest
 from mil_bench.config import StrictConfig
@@ -113,4 +113,5 @@ class Cache:
             self.coords if all(b.coords_digest for b in bags.values()) else None,
             {slide: (b.start, b.length) for slide, b in bags.items()},
             store_digest({s: (b.digest, b.coords_digest) for s, b in bags.items()}),
+            {s: Tiling(b.unit, b.anchor, b.patch_size) for s, b in bags.items()},
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mil_bench.bags.labels.files import read_table, require
 from mil_bench.errors import DataError
 
 INSTANCES = "instances.csv"
@@ -28,28 +29,27 @@ def write_instances(root: Path, labels: Mapping[str, Mapping[int, str]]) -> Path
 
 
 def read_instances(root: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]] | None:
-    """Slide -> class name of each of its ``sizes[slide]`` patches; ``None`` without the file.
-
-    Slides outside ``sizes`` are left out. Raises ``DataError`` for missing columns and for rows
-    that are no patch of the bag.
-    """
+    """:func:`read_instance_file` of ``<root>/instances.csv``; ``None`` without the file."""
     path = root / INSTANCES
-    if not path.is_file():
-        return None
-    table = pd.read_csv(path, dtype=str, na_filter=False)
-    if not {"slide_id", "row", "label"} <= set(table.columns):
-        raise DataError(
-            f"{path} has the columns {list(table.columns)}; expected slide_id, row and label."
-        )
+    return read_instance_file(path, sizes) if path.is_file() else None
+
+
+def read_instance_file(path: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """Slide -> class name of each of its ``sizes[slide]`` patches.
+
+    Slides outside ``sizes`` are left out. Raises ``DataError`` for a file that cannot be read,
+    missing columns and rows that are no patch of the bag.
+    """
+    table = read_table(path)
+    columns = (table[require(table, [name], path)] for name in ("slide_id", "row", "label"))
     names = {slide: [BACKGROUND] * size for slide, size in sizes.items()}
-    known = table[table["slide_id"].isin(list(names))]
-    numbers = pd.to_numeric(known["row"], errors="coerce")
-    columns = (known["slide_id"], known["row"], numbers, known["label"])
-    for slide, row, number, label in zip(*columns, strict=True):
-        if number not in range(len(names[slide])):
+    for slide, row, label in zip(*columns, strict=True):
+        if slide not in names:
+            continue
+        if not row.isdecimal() or int(row) >= len(names[slide]):
             raise DataError(
                 f"{path} labels patch {row} of slide {slide}, whose bag has {len(names[slide])} "
                 "patches (0 the first); expected rows of the same feature files."
             )
-        names[slide][int(number)] = label
+        names[slide][int(row)] = label
     return {slide: tuple(labels) for slide, labels in names.items()}
