@@ -86,6 +86,7 @@ class _CLAM(Method):
         "patience": 20,
         "min_epochs": 50,
     }
+    version: ClassVar[str] = "2"
     safe_in_bf16: ClassVar[bool] = True
     ablations = Ablations(
         components={
@@ -152,14 +153,13 @@ class _CLAM(Method):
         return {"ce": share * ce, "instance": (1 - share) * instance}
 
     def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, C)`` each.
+        """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)`` each.
 
-        Largest and smallest first; one branch serves all classes.
+        Largest and smallest first.
         """
-        k, columns = self.config.k_sample, (-1, -1, self.n_leaves)
+        k = self.config.k_sample
         top = segment_topk(scores, k, batch.segment, batch.sizes)
-        bottom = segment_topk(-scores, k, batch.segment, batch.sizes)
-        return top.expand(columns), bottom.expand(columns)
+        return top, segment_topk(-scores, k, batch.segment, batch.sizes)
 
     def instance_loss(self, h: Tensor, scores: Tensor, batch: BagBatch) -> Tensor:
         """Clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)`` scores.
@@ -170,9 +170,10 @@ class _CLAM(Method):
         top, bottom = self.select(scores, batch)
         k = batch.offsets.diff().clamp(max=self.config.k_sample)
         counted = (within(top.shape[1], batch.offsets) / k.unsqueeze(1)).unsqueeze(2)
-        positive = self.instance_rows(h, top, truth.unsqueeze(1).expand_as(top))
-        negative = self.instance_rows(h, bottom, torch.zeros_like(bottom))
-        positive, negative = (positive * counted).sum(1), (negative * counted).sum(1)  # (B, C)
+        target = torch.stack([truth, torch.zeros_like(truth)], 1)  # of the largest, the smallest
+        target = target.repeat_interleave(top.shape[1], 1)  # (B, 2 k, C)
+        losses = self.instance_rows(h, torch.cat([top, bottom], 1), target)
+        positive, negative = ((part * counted).sum(1) for part in losses.chunk(2, 1))  # (B, C)
         inside = (truth * (positive + negative)).sum(1) / 2
         if not self.config.subtyping:
             return inside.mean()
@@ -180,18 +181,23 @@ class _CLAM(Method):
         return (inside + outside).mean() / self.n_leaves
 
     def instance_rows(self, h: Tensor, rows: Tensor, target: Tensor) -> Tensor:
-        """Losses of rows ``(B, k, C)`` of ``h``, column c by classifier c, with 0/1 targets."""
+        """Losses ``(B, k, C)`` of rows ``(B, k, K)`` of ``h`` with 0/1 ``target`` ``(B, k, C)``.
+
+        Class c judges the row of branch c, or of the only one. All classes judge all rows, in one
+        product: a batch of products with two columns each is far slower.
+        """
         classifiers = self.instance_classifiers
-        weight = torch.stack([one.get_parameter("weight") for one in classifiers])  # (C, 2, width)
-        bias = torch.stack([one.get_parameter("bias") for one in classifiers])  # (C, 2)
+        weight = torch.cat([one.get_parameter("weight") for one in classifiers])  # (2 C, width)
+        bias = torch.cat([one.get_parameter("bias") for one in classifiers])
         with as_written(h):
-            logits = torch.einsum("bkcd,cjd->bkcj", full_precision(h[rows]), weight) + bias
-            logits, target = logits.flatten(0, 2), target.flatten()
+            logits = F.linear(full_precision(h[rows]), weight, bias).unflatten(3, (-1, 2))
+            own = logits.squeeze(2) if rows.shape[2] == 1 else logits.diagonal(0, 2, 3).mT
+            own, wanted = own.flatten(0, 2), target.flatten()
             if self.config.instance_loss == "svm":
-                losses = smooth_top1_svm(logits, target)
+                losses = smooth_top1_svm(own, wanted)
             else:
-                losses = F.cross_entropy(logits, target, reduction="none")
-        return losses.view(rows.shape)
+                losses = F.cross_entropy(own, wanted, reduction="none")
+        return losses.view(target.shape)
 
 
 class CLAMSB(_CLAM):

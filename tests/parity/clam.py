@@ -72,7 +72,6 @@ def outputs_of(model: Model, x: Tensor, label: int) -> dict[str, Tensor]:
     output = model(batch)
     logits = output.logits[LEAF]
     top, bottom = (one[0] for one in model.select(output.extras["scores"].detach(), batch))
-    branches = output.extras["scores"].shape[1]
     outputs = {
         "logits": logits,
         "prob": logits.softmax(1),
@@ -80,8 +79,8 @@ def outputs_of(model: Model, x: Tensor, label: int) -> dict[str, Tensor]:
         "attention_raw": output.extras["scores"].T,
         "attention": output.attention[LEAF].T,
         "bag_feature": output.extras["bag_features"],
-        "top_ids": top[:, :branches].T,
-        "bottom_ids": bottom[:, :branches].T,
+        "top_ids": top.T,
+        "bottom_ids": bottom.T,
     }
     for subtyping in (False, True):
         for c in range(model.n_leaves):
@@ -115,7 +114,8 @@ def pseudo_labels(
     """Targets and predictions in the official order: per class, positives before negatives."""
     h = output.extras["features"]
     batch = BagBatch.pack([h])
-    top, bottom = (one[0] for one in model.select(output.extras["scores"].detach(), batch))
+    found = model.select(output.extras["scores"].detach(), batch)
+    top, bottom = (one[0].expand(-1, model.n_leaves) for one in found)
     k = len(top)
     targets, predictions = [], []
     for c, classifier in enumerate(model.instance_classifiers):
