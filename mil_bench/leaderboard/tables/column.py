@@ -8,6 +8,9 @@ from typing import Literal
 from mil_bench.evaluation.metrics_table import Unit, facts
 from mil_bench.taxonomy import LEAF
 
+ColumnUnit = (
+    Unit | Literal["text", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row"]
+)
 Interval = Literal["", "patients", "patients or Wilson"]
 """How the interval is made: patients drawn anew; Wilson's where those draws see no spread."""
 
@@ -17,12 +20,12 @@ class Column:
     """One column.
 
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither. ``level`` is empty
-    where a level of the tree means nothing.
+    where a level of the tree means nothing. The unit ``row`` is that of ``Row.metric``.
     """
 
     name: str
     title: str
-    unit: Unit | Literal["text", "rank", "seconds", "hours", "MiB", "FLOPs", "probability"] = "text"
+    unit: ColumnUnit = "text"
     better: Literal[1, -1, 0] = 0
     level: str = ""
     interval: Interval = ""

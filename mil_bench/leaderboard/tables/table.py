@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mil_bench.evaluation.metrics_table import facts
 from mil_bench.leaderboard.tables.column import Column
 
 NAN = float("nan")
@@ -37,13 +38,21 @@ Cell = Number | str | None
 
 @dataclass(frozen=True)
 class Row:
-    """Cells by column name. ``method`` is the label of the board's row that it tells of."""
+    """Cells by column name. ``method`` is the label of the board's row that it tells of.
+
+    ``metric`` is the score that columns of the unit ``row`` hold, where rows differ in it.
+    """
 
     method: str
     cells: Mapping[str, Cell]
+    metric: str = ""
 
     def __getitem__(self, column: str) -> Cell:
         return self.cells.get(column)
+
+    def percent(self, column: Column) -> bool:
+        """Whether screens show the cell of ``column`` times 100."""
+        return facts(self.metric).percent if column.unit == "row" else column.percent
 
 
 @dataclass(frozen=True)
