@@ -49,6 +49,10 @@ class FeatureError(DataError):
     """A feature file is missing, truncated or not a bag of patch features."""
 
 
+class SlideError(DataError):
+    """A slide cannot be read, or nothing on it can be tiled."""
+
+
 class SplitError(DataError):
     """A split is not disjoint, names unknown slides, or cannot be made."""
 

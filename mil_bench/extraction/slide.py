@@ -1,0 +1,149 @@
+"""A slide that is open for reading: through OpenSlide, or a plain image held in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mil_bench.errors import MilBenchError, SlideError
+
+PLAIN = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+SENSIBLE_MPP = (0.05, 20.0)  # 72 dpi in a TIFF header is 353 um per pixel and means nothing
+MOST_PIXELS = 2**31  # of a plain image, which is held in memory
+
+
+class Slide(ABC):
+    """Pixels of one slide.
+
+    ``width`` and ``height`` count level-0 pixels, ``downsamples`` has one factor per level, ``mpp``
+    is um per level-0 pixel or ``None`` where the file does not say.
+    """
+
+    width: int
+    height: int
+    downsamples: tuple[float, ...]
+    mpp: float | None
+
+    @abstractmethod
+    def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+        """RGB pixels from ``corner`` (x, y in level-0 pixels), ``size`` in pixels of ``level``.
+
+        What lies outside of the slide is white. Raises ``SlideError`` for damaged pixels; the
+        slide is then to be opened anew.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the file back."""
+
+
+def open_slide(path: Path) -> Slide:
+    """The slide in ``path``; images that OpenSlide does not know are read as a whole.
+
+    Raises ``SlideError`` with the reason when the file is no slide, or is damaged.
+    """
+    if not path.is_file():
+        raise SlideError(f"{path}: there is no such file; check the path.")
+    if path.stat().st_size == 0:
+        raise SlideError(f"{path}: the file is empty (0 bytes); copy the slide again.")
+    openslide = _openslide()
+    try:
+        return _Pyramid(openslide.OpenSlide(path), path)
+    except openslide.OpenSlideUnsupportedFormatError:
+        if path.suffix.lower() in PLAIN:
+            return _Plain(path)
+        raise SlideError(
+            f"{path}: not a slide that OpenSlide can read; convert it to a pyramidal TIFF."
+        ) from None
+    except openslide.OpenSlideError as error:
+        raise _damaged(path, error) from None
+
+
+class _Pyramid(Slide):
+    """A slide of OpenSlide."""
+
+    def __init__(self, handle: Any, path: Path) -> None:
+        self._handle, self._path = handle, path
+        self.width, self.height = handle.dimensions
+        self.downsamples = tuple(handle.level_downsamples)
+        self.mpp = _mpp(handle.properties)
+
+    def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+        try:
+            pixels: Image.Image = self._handle.read_region(corner, level, size)
+        except _openslide().OpenSlideError as error:
+            raise _damaged(self._path, error) from None
+        return _on_white(pixels)
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+class _Plain(Slide):
+    """A TIFF, PNG or JPEG without levels."""
+
+    mpp = None
+
+    def __init__(self, path: Path) -> None:
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+        try:
+            with Image.open(path) as image:
+                self._image = _on_white(image)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise _damaged(path, error) from None
+        self.width, self.height = self._image.size
+        self.downsamples = (1.0,)
+
+    def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+        (x, y), (width, height) = corner, size
+        region = self._image.crop((x, y, x + width, y + height))
+        inside = (self.width - x, self.height - y)
+        if inside[0] >= width and inside[1] >= height:
+            return region
+        white = Image.new("RGB", size, "white")
+        white.paste(region.crop((0, 0, min(width, inside[0]), min(height, inside[1]))))
+        return white
+
+    def close(self) -> None:
+        self._image.close()
+
+
+def _openslide() -> Any:
+    try:
+        import openslide
+    except ImportError as error:
+        raise MilBenchError(
+            f"reading slides needs OpenSlide, which cannot be imported ({error}); install it: "
+            "pip install 'mil-bench[slides]'."
+        ) from None
+    return openslide
+
+
+def _on_white(pixels: Image.Image) -> Image.Image:
+    if "A" not in pixels.getbands() and "transparency" not in pixels.info:
+        return pixels.convert("RGB")
+    pixels = pixels.convert("RGBA")
+    opacity = pixels.getchannel("A")
+    if opacity.getextrema()[0] == 255:
+        return pixels.convert("RGB")
+    white = Image.new("RGB", pixels.size, "white")
+    white.paste(pixels, mask=opacity)
+    return white
+
+
+def _mpp(properties: Any) -> float | None:
+    """The mean of both directions; ``None`` for what is missing or cannot be a slide's."""
+    try:
+        sides = [float(properties[f"openslide.mpp-{side}"]) for side in "xy"]
+    except (KeyError, ValueError):
+        return None
+    mean = sum(sides) / 2
+    return mean if SENSIBLE_MPP[0] <= mean <= SENSIBLE_MPP[1] else None
+
+
+def _damaged(path: Path, error: Exception) -> SlideError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return SlideError(f"{path}: truncated, damaged or not an image ({reason}); copy it again.")

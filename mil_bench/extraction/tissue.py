@@ -1,0 +1,99 @@
+"""Where the tissue is: saturation, median, threshold, closing, small pieces and holes removed.
+
+The steps and the named presets are CLAM's (Lu et al. 2021); sizes are tied to micrometres, so that
+a preset means the same on every scanner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+MASK_MPP = 16.0  # CLAM's: 64-fold downsampled at 40x
+BLACK = 40  # the saturation of what is darker is noise
+OTSU_CEILING = 40  # on slides full of tissue Otsu would split the tissue itself
+AREA_UM2 = 128.0**2  # CLAM's unit of areas: 512 x 512 pixels at 40x
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How tissue is told from glass.
+
+    ``saturation`` (0..255) is the threshold, or the least that Otsu's may be; ``median`` and
+    ``close`` are in mask pixels (:data:`MASK_MPP`); ``piece`` and ``hole`` are the smallest tissue
+    and the smallest hole that count, in units of 128 x 128 um.
+    """
+
+    summary: str
+    saturation: int
+    otsu: bool
+    median: int
+    close: int
+    piece: float
+    hole: float
+    min_share: float  # of tissue in a tile that is kept
+
+
+PRESETS = {
+    "default": Preset("Otsu, from biopsies to resections", 8, True, 7, 4, 1, 1, 0.25),
+    "biopsy": Preset("CLAM's bwh_biopsy", 15, False, 11, 2, 1, 1, 0.25),
+    "resection": Preset("CLAM's bwh_resection", 15, False, 11, 4, 100, 16, 0.25),
+    "tcga": Preset("CLAM's tcga", 8, False, 7, 4, 16, 4, 0.25),
+    "smear": Preset("pale, scattered cells of cytology", 6, False, 3, 7, 0.02, 1, 0.05),
+}
+EVERYTHING = "none"  # no mask: every tile that is not blank
+
+
+def tissue_mask(image: Image.Image, preset: Preset) -> Mask:
+    """``(height, width)``: which pixels of an RGB overview at :data:`MASK_MPP` are tissue."""
+    values = ndimage.median_filter(_saturation(image), size=preset.median)
+    threshold = preset.saturation
+    if preset.otsu:
+        threshold = int(np.clip(otsu(values), preset.saturation, OTSU_CEILING))
+    mask = _closed(values > threshold, preset.close)
+    unit = AREA_UM2 / MASK_MPP**2
+    mask = _without_small(mask, preset.piece * unit)
+    return ~_without_small(~mask, preset.hole * unit)
+
+
+def otsu(values: NDArray[np.uint8]) -> int:
+    """The threshold ``t`` with the largest variance between ``<= t`` and ``> t`` (Otsu 1979)."""
+    counts = np.bincount(values.ravel(), minlength=256).astype(float)
+    below = counts.cumsum()
+    above = below[-1] - below
+    sums = (counts * np.arange(256)).cumsum()
+    both = (below > 0) & (above > 0)
+    means = np.divide(sums, below, where=both, out=np.zeros(256))
+    rest = np.divide(sums[-1] - sums, above, where=both, out=np.zeros(256))
+    return int(np.argmax(below * above * (means - rest) ** 2))
+
+
+def _saturation(image: Image.Image) -> NDArray[np.uint8]:
+    """HSV saturation as OpenCV scales it, 0..255; none where it is black."""
+    rgb = np.asarray(image, dtype=np.float32)
+    high, low = rgb.max(2), rgb.min(2)
+    share = np.divide(high - low, high, where=high >= BLACK, out=np.zeros_like(high))
+    return (255 * share).round().astype(np.uint8)
+
+
+def _closed(mask: Mask, size: int) -> Mask:
+    """Dilated, then eroded with the mirrored square, so that even sizes shift nothing."""
+    wide = ndimage.maximum_filter(mask, size, mode="nearest")
+    mirrored = -1 if size % 2 == 0 else 0
+    closed: Mask = ndimage.minimum_filter(wide, size, mode="nearest", origin=mirrored)
+    return closed
+
+
+def _without_small(mask: Mask, area: float) -> Mask:
+    """Only the pieces of ``mask`` with at least ``area`` pixels."""
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    keep = np.bincount(pieces.ravel()) >= area
+    keep[0] = False
+    kept: Mask = keep[pieces]
+    return kept
