@@ -23,3 +23,4 @@ METHODS.add(
 )
 METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with PPEG (Shao 2021)")
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
+METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")

@@ -21,3 +21,12 @@ def kaiming_linear(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def orthogonal_layers(module: nn.Module) -> None:
+    """Orthogonal weights and zero biases in every ``Linear`` and ``Conv1d`` below ``module``."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv1d):
+            nn.init.orthogonal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

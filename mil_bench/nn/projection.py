@@ -15,21 +15,22 @@ from mil_bench.nn.dropout import KeepMask
 
 
 class Projection(nn.Sequential):
-    """``dropout(relu(W x + b))``, the first layer of most MIL methods.
+    """``dropout(relu(W x + b))``, the first layer of most MIL methods; some have no ``b``.
 
     Parameters are those of ``Sequential(Linear, ReLU)``. The backward pass needs only where the
     output is positive, because a dropped entry and a negative one both pass no gradient.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, dropout: float = 0.0) -> None:
-        super().__init__(nn.Linear(in_dim, out_dim), nn.ReLU())
+    def __init__(self, in_dim: int, out_dim: int, dropout: float = 0.0, bias: bool = True) -> None:
+        super().__init__(nn.Linear(in_dim, out_dim, bias), nn.ReLU())
         self.dropout = dropout
 
     def forward(self, h: Features) -> Tensor:
         """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
         h, layer = as_affine(h), self.get_submodule("0")
         assert isinstance(layer, nn.Linear)
-        weight, bias = h.folded(layer.weight, layer.bias)
+        bias = layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+        weight, bias = h.folded(layer.weight, bias)
         dtype, p = compute_dtype(h.x), self.dropout if self.training else 0.0
         with as_written(h.x):
             y: Tensor = _Projected.apply(h.x, weight, bias, p, dtype)

@@ -53,6 +53,12 @@ def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[
     return pooled
 
 
+def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
+    """``(sum N, D)`` and ``(B, D, K)`` -> ``(sum N, K)``: every bag's rows times its own matrix."""
+    bags = zip(x.split_with_sizes(list(sizes)), matrices, strict=True)
+    return torch.cat([rows @ matrix for rows, matrix in bags])
+
+
 class _SegmentSoftmax(torch.autograd.Function):
     """Keeps its output alone: the gradient is ``a (g - sum_bag a g)``."""
 

@@ -32,6 +32,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "clam-sb": {"width": 16},
     "clam-mb": {"width": 16},
     "transmil": {"dim": 16, "heads": 2},
+    "dsmil": {"query_dim": 8},
     "hmil": {"embed_dim": 12, "fine_dim": 10, "fine_attention_dim": 8, "coarse_attention_dim": 8},
 }
 SIZES = (1, 2, 5, 12)

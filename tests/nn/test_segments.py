@@ -9,7 +9,13 @@ from ragged import SIZES, in_roomy_memory, numbers, packed
 
 from mil_bench.bags.rows import STEP, room, whole
 from mil_bench.nn.blocks import most_bags
-from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
+from mil_bench.nn.segment import (
+    segment_map,
+    segment_matmul,
+    segment_max,
+    segment_mean,
+    segment_softmax,
+)
 from mil_bench.nn.topk import _by_sorting, segment_topk, within
 
 
@@ -28,6 +34,15 @@ def test_weighted_sums_and_their_gradients_are_those_of_every_bag(sizes, branche
     wanted = torch.autograd.grad((expected * direction).sum(), (weights, x))
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sizes=SIZES)
+def test_a_map_per_bag_gives_every_row_the_matrix_of_its_bag(sizes):
+    batch = packed(sizes, 4)
+    matrices = numbers(len(sizes), 4, 3)
+    expected = torch.einsum("nd,ndk->nk", batch.features, matrices[batch.segment])
+    torch.testing.assert_close(segment_map(batch.features, matrices, batch.sizes), expected)
 
 
 @settings(max_examples=40, deadline=None)
