@@ -28,6 +28,7 @@ from mil_bench.runs.environment import (
 )
 from mil_bench.runs.opened import Opened
 from mil_bench.spec import RunSpec
+from mil_bench.taxonomy import Taxonomy
 from mil_bench.training.checkpoint import Checkpoint
 from mil_bench.training.evaluate import predict
 from mil_bench.training.loop import Trainer, TrainingData
@@ -65,7 +66,7 @@ def train(
     checkpoint = _checkpoint(spec, opened, directory, threads)
     torch.set_num_threads(checkpoint.threads)
     write_json(directory.env_path, environment(opened.device))
-    method = _method(spec, opened)
+    method = new_method(spec, opened.dataset.taxonomy, opened.device)
     bags = opened.bags(spec, home, checkpoint.standardization)
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
     train_loader = _train_loader(spec, opened, bags, fold.train)
@@ -106,11 +107,12 @@ def _checkpoint(spec: RunSpec, opened: Opened, directory: RunDirectory, threads:
     return checkpoint
 
 
-def _method(spec: RunSpec, opened: Opened) -> Method:
+def new_method(spec: RunSpec, taxonomy: Taxonomy, device: torch.device) -> Method:
+    """The untrained model of a run on ``device``, always with the same weights."""
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
     seed_everything(spec.seed, SETUP)
-    return cls(config, spec.dim, opened.dataset.taxonomy).to(opened.device)
+    return cls(config, spec.dim, taxonomy).to(device)
 
 
 def _train_loader(
