@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board
+from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.tables.table import Table
+
+TABLES = (overall_table,)
+"""What a report has, in this order. Each makes a table of an analysis, or ``None``."""
 
 
 @dataclass(frozen=True)
 class Report:
     """A board, its analysis, its tables in order, and computed sentences.
 
-    ``verdict`` says what can be told apart; ``caveats`` say what to distrust.
+    ``verdict`` says what can be told apart; ``caveats`` say what to distrust; ``problems`` name
+    the rows that lack runs.
     """
 
     board: Board
@@ -26,3 +31,11 @@ class Report:
     def table(self, name: str) -> Table | None:
         """A table by name; ``None`` where the board has none (no tree, no searches)."""
         return next((t for t in self.tables if t.name == name), None)
+
+
+def report_of(board: Board) -> Report:
+    """Everything about a board; the same runs give the same report."""
+    analysis = Analysis.of(board)
+    tables = tuple(table for make in TABLES if (table := make(analysis)) is not None)
+    problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
+    return Report(board, analysis, tables, "", board.notes, problems)

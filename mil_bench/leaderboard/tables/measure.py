@@ -1,0 +1,104 @@
+"""Scores of all rows as numbers of a table: value, interval, spread, mark, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.evaluation.scores import Scores
+from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.board import BoardRow, class_value
+from mil_bench.leaderboard.spread import Spread
+from mil_bench.leaderboard.tables.table import NAN, Cell, Mark, Number
+from mil_bench.leaderboard.tables.wilson import boundary_interval
+
+
+def measured(analysis: Analysis, score: Score) -> dict[str, Cell]:
+    """Row label -> number; ``None`` for rows that have no such score, or no result."""
+    marks = marks_of(analysis, score)
+    return {
+        row.label: _number(row, score, analysis, marks.get(row.label, ""))
+        for row in analysis.board.rows
+    }
+
+
+def value_of(score: Score) -> Callable[[Scores], float | None]:
+    """How to find a score among those of one run; ``None`` where the method has it not."""
+
+    def get(scores: Scores) -> float | None:
+        if score.name:
+            return class_value(scores, (score.level, score.source, score.name), score.metric)
+        return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
+
+    return get
+
+
+def marks_of(analysis: Analysis, score: Score) -> Mapping[str, Mark]:
+    """The best comparable row, and those that are not separable from it after Holm.
+
+    Nothing is marked where there is nothing to compare.
+    """
+    better = facts(score.metric).better
+    if better == 0 or len(analysis.of_score(score)) < 2:
+        return {}
+    tiers = analysis.tiers(score, better)
+    if not tiers:
+        return {}
+    best, *tied = tiers[0]
+    return {best: "best"} | {label: "tied" for label in tied}
+
+
+def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cell:
+    """A number of the runs themselves, without an interval; ``None`` without any run."""
+    if not values:
+        return None
+    spread = Spread.of(values)
+    return Number(
+        spread.mean, NAN, NAN, spread.sd_folds, spread.sd_seeds, note=_lacking(values, row)
+    )
+
+
+def _number(row: BoardRow, score: Score, analysis: Analysis, mark: Mark) -> Cell:
+    values = row.values(value_of(score))
+    if not values:
+        return None
+    spread = Spread.of(values)
+    low, high, narrow = _interval(row, score, analysis.scores.get(row.label, {}).get(score))
+    notes = [_lacking(values, row), narrow]
+    return Number(
+        spread.mean,
+        low,
+        high,
+        spread.sd_folds,
+        spread.sd_seeds,
+        mark,
+        "; ".join(filter(None, notes)),
+    )
+
+
+def _interval(row: BoardRow, score: Score, found: Replicated | None) -> tuple[float, float, str]:
+    """Both ends, and a word where they are not those of patients drawn anew."""
+    if found is None:
+        return NAN, NAN, ""
+    if len(found.defined) and np.ptp(found.defined) == 0:
+        ends = boundary_interval(row.predictions, score, found.value)
+        return (*ends, "Wilson interval" if ends[0] == ends[0] else "no spread over patients")
+    if not found.low <= found.value <= found.high:
+        return (
+            NAN,
+            NAN,
+            "no interval, draws of patients are biased" if found.low == found.low else "",
+        )
+    return found.low, found.high, ""
+
+
+def _lacking(values: Mapping[tuple[int, int], float], row: BoardRow) -> str:
+    undefined = sum(value != value for value in values.values())
+    told = [f"undefined in {undefined} of {len(values)} runs"] if undefined else []
+    if not row.complete:
+        told.append(f"{row.coverage} runs")
+    return ", ".join(told)
