@@ -30,6 +30,7 @@ class RunResult(BaseModel):
 
     key: str
     parameters: float = float("nan")
+    flops: float = float("nan")
     epochs: float = float("nan")
     train_seconds: float = float("nan")
     test_seconds: float = float("nan")

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board
+from mil_bench.leaderboard.tables.classwise import classwise_table
+from mil_bench.leaderboard.tables.cost import cost_table
+from mil_bench.leaderboard.tables.hierarchical import hierarchical_table
 from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.tables.table import Table
 
-TABLES = (overall_table,)
+TABLES = (overall_table, hierarchical_table, classwise_table, cost_table)
 """What a report has, in this order. Each makes a table of an analysis, or ``None``."""
 
 

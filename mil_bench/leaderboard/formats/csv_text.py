@@ -11,12 +11,13 @@ import pandas as pd
 from mil_bench.evaluation.csv_safety import escape
 
 _DECIMALS = 6
+_SMALL = 0.01
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A header and rows; undefined (``nan``, ``None``) is empty.
 
-    Six decimals; whole numbers from 2 up (counts) have none.
+    Six decimals, of small numbers six digits; whole numbers from 2 up (counts) have none.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -39,5 +40,8 @@ def cell(value: object) -> str:
     if isinstance(value, float):
         if value != value:
             return ""
-        return f"{value:.0f}" if value >= 2 and value.is_integer() else f"{value:.{_DECIMALS}f}"
+        if value >= 2 and value.is_integer():
+            return f"{value:.0f}"
+        small = 0 < abs(value) < _SMALL
+        return f"{value:.{_DECIMALS}g}" if small else f"{value:.{_DECIMALS}f}"
     return str(value)

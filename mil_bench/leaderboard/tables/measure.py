@@ -49,7 +49,7 @@ def marks_of(analysis: Analysis, score: Score) -> Mapping[str, Mark]:
     if not tiers:
         return {}
     best, *tied = tiers[0]
-    return {best: "best"} | {label: "tied" for label in tied}
+    return {best: "best"} | dict.fromkeys(tied, "tied")
 
 
 def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cell:
