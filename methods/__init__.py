@@ -22,5 +22,9 @@ METHODS.add(
     "clam-mb", f"{_HERE}.clam:CLAMMB", "an attention branch per class + clustering (Lu 2021)"
 )
 METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with PPEG (Shao 2021)")
+METHODS.add(
+    "rrt", f"{_HERE}.rrt.method:RRT", "features re-embedded within and across regions (Tang 2024)"
+)
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")
+METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")

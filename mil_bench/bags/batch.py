@@ -47,6 +47,11 @@ class BagBatch:
             slide_ids=tuple(slide_ids),
         )
 
+    @classmethod
+    def of_rows(cls, features: Tensor, sizes: Sequence[int]) -> BagBatch:
+        """Rows ``(sum N, D)`` that lie one after another already, cut into bags of ``sizes``."""
+        return cls(features, _offsets(sizes, features.device), tuple(sizes))
+
     def __len__(self) -> int:
         return len(self.sizes)
 

@@ -33,6 +33,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "clam-mb": {"width": 16},
     "transmil": {"dim": 16, "heads": 2},
     "dsmil": {"query_dim": 8},
+    "dtfd": {"width": 16, "hidden": 8},
+    "rrt": {"width": 16, "heads": 2, "cross_heads": 2, "epeg": 3},
     "hmil": {"embed_dim": 12, "fine_dim": 10, "fine_attention_dim": 8, "coarse_attention_dim": 8},
 }
 SIZES = (1, 2, 5, 12)
@@ -69,14 +71,15 @@ def flat(classes: int) -> Taxonomy:
 def make_batch(
     sizes: tuple[int, ...], labels: tuple[int, ...], taxonomy: Taxonomy, dim: int = 6
 ) -> BagBatch:
-    """Random bags with the labels of every level."""
+    """Random bags with coordinates and the labels of every level."""
     torch.manual_seed(2)
     bags = [torch.randn(size, dim, dtype=torch.float64) for size in sizes]
+    coords = [torch.rand(size, 2) * 1000 for size in sizes]
     levels = {
         level: torch.from_numpy(taxonomy.ancestor_index(level)[list(labels)])
         for level in taxonomy.levels
     }
-    return BagBatch.pack(bags, labels=levels)
+    return BagBatch.pack(bags, coords, levels)
 
 
 def tensors(output: Output) -> dict[str, Tensor]:
@@ -131,10 +134,10 @@ def test_a_bag_alone_scores_as_it_does_in_a_batch(name, tree):
 @every_method
 def test_the_order_of_instances_matters_only_where_declared(name):
     taxonomy = three_levels(5)
-    batch = make_batch((12,), (1,), taxonomy)
+    batch = make_batch((130,), (1,), taxonomy)
     method = make(name, taxonomy).eval()
-    order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
-    shuffled = BagBatch.pack([batch.features[order]])
+    order = torch.randperm(130, generator=torch.Generator().manual_seed(0))
+    shuffled = BagBatch.pack([batch.features[order]], [batch.coords[order]])
     logits, again = method(batch).logits, method(shuffled).logits
     same = all(torch.allclose(logits[level], again[level], atol=1e-9) for level in logits)
     assert same is not method.order_dependent
@@ -146,7 +149,7 @@ def test_every_parameter_gets_a_gradient_and_every_loss_term_moves_one(name, tre
     taxonomy = tree(5)
     batch = make_batch(SIZES, LABELS, taxonomy)
     method = make(name, taxonomy)
-    parameters = dict(method.named_parameters())
+    parameters = {k: p for k, p in method.named_parameters() if p.requires_grad}
     moving: set[str] = set()
     for progress in (0.1, 0.5, 0.9):  # a curriculum may rest a term at times
         terms = method.loss(method(batch), batch, progress)
@@ -195,9 +198,11 @@ def test_evaluation_is_deterministic_and_blind_to_labels(name):
 def test_half_precision_features_cast_by_the_harness_score_as_their_values(name):
     taxonomy = flat(3)
     half = torch.randn(7, 6, generator=torch.Generator().manual_seed(0)).half()
+    coords = torch.arange(14.0).view(7, 2)
     method = make(name, taxonomy).float().eval()
-    cast = method(BagBatch.pack([half]).to("cpu", torch.float32)).logits[LEAF]
-    torch.testing.assert_close(cast, method(BagBatch.pack([half.float()])).logits[LEAF])
+    cast = method(BagBatch.pack([half], [coords]).to("cpu", torch.float32)).logits[LEAF]
+    again = method(BagBatch.pack([half.float()], [coords])).logits[LEAF]
+    torch.testing.assert_close(cast, again)
 
 
 @every_method

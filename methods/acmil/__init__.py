@@ -1,0 +1,1 @@
+"""ACMIL: attention with several branches, diversity and stochastic masking."""

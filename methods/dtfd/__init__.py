@@ -1,0 +1,1 @@
+"""DTFD-MIL: pseudo-bags, and a second tier over what is distilled from them."""
