@@ -60,13 +60,17 @@ class Replicated:
     def p(self) -> float:
         """Two-sided p of no difference, ``2 min(P(draw <= 0), P(draw >= 0))`` read as Student's t.
 
-        One draw is added to both sides, so that p is never 0 (Davison and Hinkley 1997, 4.2).
+        One draw is added to both sides (Davison and Hinkley 1997, 4.2). Where all draws are on one
+        side, they only say that p is below about 0.001; the distance from 0 in standard errors
+        says how far, without which no difference would survive a correction for many tests.
         """
         d = self.defined
         if not len(d):
             return float("nan")
         side = min(int((d <= _TIE).sum()), int((d >= -_TIE).sum()))
         normal = stats.norm.isf(min(0.5, (side + 1) / (len(d) + 1)))
+        if side == 0 and self.error > _TIE:
+            normal = max(normal, abs(self.value) / self.error)
         return float(2 * stats.t.sf(normal, self.freedom))
 
     @property

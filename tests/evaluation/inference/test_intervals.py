@@ -56,6 +56,15 @@ def test_few_patients_widen_the_interval_and_raise_p_as_students_t_does():
     assert (few.p < 0.05) == (few.low > 0)
 
 
+def test_a_p_beyond_what_draws_can_tell_is_that_of_students_t():
+    noise = np.random.default_rng(0).normal(size=2000)
+    noise = (noise - noise.mean()) / noise.std(ddof=1)
+    for distance in (5, 8):
+        far = Replicated(distance, distance + noise, freedom=20)
+        assert far.p == pytest.approx(2 * stats.t.sf(distance, 20), rel=1e-6)
+        assert Replicated(-distance, noise - distance, freedom=20).p == pytest.approx(far.p)
+
+
 def test_the_interval_of_a_score_moves_against_the_bias_of_its_draws():
     grid = stats.norm.ppf((np.arange(99999) + 0.5) / 99999)
     biased = ScoreReplicates(0.0, grid - 0.5)

@@ -1,0 +1,141 @@
+"""Two methods on the same slides: is the difference one of the models, or of the methods?
+
+Two questions, each with its own test. **Patients**: would these trained models keep their order on
+new patients? The paired bootstrap. **Refits**: would the methods keep it when trained anew? Folds
+with the correction of Nadeau and Bengio, because their training sets overlap. A method is called
+better only where both say so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.holm import holm
+from mil_bench.evaluation.inference.rope import Equivalence, equivalence
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.inference.seeds import probability_better
+from mil_bench.evaluation.inference.tiers import ALPHA
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.evaluation.paired import PairedDifference, fold_differences
+from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.undefined import mean_defined
+from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.board import BoardRow, class_value
+
+ALL_PAIRS = 40
+"""With more comparable rows than this, methods are compared with the leader alone."""
+
+Decision = Literal["better", "better as trained", "worse", "worse as trained", "not separable", ""]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``a - b`` of one score.
+
+    ``patients``  over patients, of the trained models
+    ``refits``    over folds, of the methods; its error is ``nan`` with one fold
+    ``won``       share of runs (same seed and fold) in which ``a`` is better, ties a half
+    ``p_holm``    p over patients after Holm's correction over all pairs that were asked for
+    ``p_both``    the same of the larger p of both tests; ``nan`` with one fold
+    """
+
+    a: str
+    b: str
+    score: Score
+    patients: Replicated
+    refits: PairedDifference
+    won: float
+    p_holm: float = float("nan")
+    p_both: float = float("nan")
+
+    @property
+    def better(self) -> Literal[1, -1]:
+        """Direction of the score."""
+        return 1 if facts(self.score.metric).better == 1 else -1
+
+    @property
+    def p_worst(self) -> float:
+        """The larger p: both tests reject where it does (Berger 1982)."""
+        return float(np.maximum(self.patients.p, self.refits.p))
+
+    @property
+    def superiority(self) -> float:
+        """P(a better than b) over patients."""
+        share = self.patients.superiority
+        return share if self.better == 1 else 1 - share
+
+    @property
+    def rope(self) -> Equivalence | None:
+        """Over refits: a worse, equal within 1 point, better; ``None`` where a point means nothing.
+
+        ``below`` is a worse, whatever the direction of the score.
+        """
+        if not facts(self.score.metric).percent:
+            return None
+        found = equivalence(self.refits)
+        return found if self.better == 1 else Equivalence(found.above, found.within, found.below)
+
+    @property
+    def decision(self) -> Decision:
+        """What may be said of ``a``; empty where nothing could be tested."""
+        if self.p_holm != self.p_holm:
+            return ""
+        if self.p_holm > ALPHA:
+            return "not separable"
+        ahead = self.better * self.patients.value > 0
+        if self.p_both <= ALPHA:
+            return "better" if ahead else "worse"
+        return "better as trained" if ahead else "worse as trained"
+
+
+def all_pairs(analysis: Analysis) -> list[tuple[str, str]]:
+    """Every two comparable rows, the higher first; on large boards the leader and each other."""
+    labels = analysis.paired
+    if len(labels) > ALL_PAIRS:
+        return [(labels[0], other) for other in labels[1:]]
+    return list(itertools.combinations(labels, 2))
+
+
+def compare_pairs(
+    analysis: Analysis, score: Score, wanted: Sequence[tuple[str, str]]
+) -> list[Pair]:
+    """The ``wanted`` pairs that both have ``score``, corrected for being so many."""
+    known = analysis.of_score(score)
+    found = [_pair(analysis, score, a, b) for a, b in wanted if a in known and b in known]
+    single = holm([pair.patients.p for pair in found])
+    both = holm([pair.p_worst for pair in found])
+    return [
+        Pair(p.a, p.b, p.score, p.patients, p.refits, p.won, float(one), float(two))
+        for p, one, two in zip(found, single, both, strict=True)
+    ]
+
+
+def score_value(scores: Scores, score: Score) -> float | None:
+    """The value of ``score`` in one run; ``None`` where its method has no such head."""
+    if score.name:
+        return class_value(scores, (score.level, score.source, score.name), score.metric)
+    return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
+
+
+def _pair(analysis: Analysis, score: Score, a: str, b: str) -> Pair:
+    rows = {row.label: row for row in analysis.board.rows}
+    one, two = (rows[x].values(lambda s: score_value(s, score)) for x in (a, b))
+    cells = [c for c in one if c in two and one[c] == one[c] and two[c] == two[c]]
+    one, two = {c: one[c] for c in cells}, {c: two[c] for c in cells}
+    better = facts(score.metric).better
+    won = probability_better(*([better * v for v in x.values()] for x in (one, two)))
+    differences = fold_differences(one, two)
+    refits = PairedDifference.of(differences, _test_share(rows[a], rows[b]))
+    return Pair(a, b, score, analysis.difference(a, b, score), refits, won.value)
+
+
+def _test_share(*rows: BoardRow) -> float:
+    """Test slides per training slide; ``nan`` where no run says."""
+    results = [r.result for row in rows for r in row.done.values() if r.result is not None]
+    return mean_defined([result.test_share for result in results])

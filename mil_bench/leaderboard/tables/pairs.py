@@ -1,0 +1,109 @@
+"""Every two methods, score by score: how far apart, and whether that is more than chance."""
+
+from __future__ import annotations
+
+from mil_bench.evaluation.inference.detectable import detectable_difference
+from mil_bench.evaluation.inference.rope import ROPE
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics_table import PRIMARY, facts, in_order
+from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.pairs import Pair, all_pairs, compare_pairs
+from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
+from mil_bench.taxonomy import LEAF
+
+_POINT = f"{100 * ROPE:g} point"
+COLUMNS = (
+    Column("method", "Method"),
+    Column("other", "Other"),
+    Column("score", "Score"),
+    Column(
+        "difference",
+        "Difference",
+        "row",
+        interval="patients",
+        note="method minus other; interval over patients, for these trained models",
+    ),
+    Column("p", "p", "probability", note="paired bootstrap over patients"),
+    Column("p_holm", "p Holm", "probability", note="p, corrected for all pairs of the score"),
+    Column("superiority", "P(better)", "probability", note="share of draws of patients"),
+    Column(
+        "refits",
+        "Trained anew",
+        "row",
+        note="difference over folds; interval of Nadeau and Bengio",
+    ),
+    Column("p_refits", "p anew", "probability", note="Nadeau and Bengio over folds"),
+    Column("p_both", "p both", "probability", note="Holm over the larger of p and p anew"),
+    Column("won", "Runs won", "fraction", note="share of runs of equal seed and fold, ties half"),
+    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, trained anew"),
+    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, trained anew"),
+    Column("rope_better", "P(better) anew", "probability", note=f"by more than {_POINT}"),
+    Column("detectable", "Detectable", "row", note="smallest difference found in 4 of 5 studies"),
+    Column("folds", "Folds", "count"),
+    Column("decision", "The method is", note="better or worse needs both tests"),
+)
+SHOWN = ("method", "other", "score", "difference", "p_holm", "refits", "p_refits", "decision")
+NOTE = (
+    "Method minus other. 'as trained': patients separate these trained models, folds do not show "
+    "that methods trained anew would keep the order. Holm's correction is over all pairs of a "
+    "score; tiers and verdict compare with the leader alone, which are fewer tests."
+)
+
+
+def pairs_table(analysis: Analysis) -> Table | None:
+    """A row per score and pair, ``None`` with fewer than two comparable rows.
+
+    All scores of leaves, and of upper levels and the tree those that boards are read by.
+    """
+    wanted = all_pairs(analysis)
+    if not wanted:
+        return None
+    rows = [
+        _row(pair) for score in _scores(analysis) for pair in compare_pairs(analysis, score, wanted)
+    ]
+    keys = ("method", "other", "score")
+    return Table("pairs", "Pairs", COLUMNS, tuple(rows), keys, SHOWN, NOTE, PRIMARY)
+
+
+def difference_cells(pair: Pair) -> dict[str, Cell]:
+    """The cells of one pair, without who and what."""
+    d, r, rope = pair.patients, pair.refits, pair.rope
+    return {
+        "difference": Number(d.value, d.low, d.high),
+        "p": Number(d.p),
+        "p_holm": Number(pair.p_holm),
+        "superiority": Number(pair.superiority),
+        "refits": Number(r.mean, r.low, r.high) if r.n > 1 else None,
+        "p_refits": Number(r.p) if r.n > 1 else None,
+        "p_both": Number(pair.p_both) if r.n > 1 else None,
+        "won": Number(pair.won),
+        "rope_worse": Number(rope.below) if rope and r.n > 1 else None,
+        "rope_equal": Number(rope.within) if rope and r.n > 1 else None,
+        "rope_better": Number(rope.above) if rope and r.n > 1 else None,
+        "detectable": Number(detectable_difference(d.error)),
+        "folds": Number(r.n),
+        "decision": pair.decision,
+    }
+
+
+def _row(pair: Pair) -> Row:
+    who: dict[str, Cell] = {"method": pair.a, "other": pair.b, "score": pair.score.metric}
+    return Row(pair.a, who | difference_cells(pair), pair.score.metric)
+
+
+def _scores(analysis: Analysis) -> list[Score]:
+    """Scores of all slides that at least two comparable rows have, the ranked one first."""
+    found = dict.fromkeys(
+        score.metric
+        for label in analysis.paired
+        for score in analysis.scores[label]
+        if not score.name and _is_read(score.metric)
+    )
+    return [Score(name) for name in sorted(in_order(found), key=lambda name: name != PRIMARY)]
+
+
+def _is_read(name: str) -> bool:
+    """Not the repetition of a leaf score, nor a path that sums decide better."""
+    metric = facts(name)
+    return metric.better != 0 and not name.startswith(f"{LEAF}_") and "_path_" not in name
