@@ -16,6 +16,7 @@ from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
+from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.ppeg import PPEG
 from mil_bench.nn.projection import Projection
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -26,6 +27,8 @@ class TransMILConfig(MethodConfig):
 
     ``nystrom="0.0.9"`` reproduces the release pinned by the official requirements, which shifts
     every attention output against its token; later releases are the model that was meant.
+    ``order="coords"`` folds the square of PPEG by the coordinates of patches, ``"file"`` by the
+    rows of the feature file, as the official code does.
     """
 
     dim: int = tunable(512, choices=(64, 128, 256, 512), ge=8)
@@ -33,6 +36,7 @@ class TransMILConfig(MethodConfig):
     landmarks: int | None = Field(None, ge=1)
     dropout: float = tunable(0.1, low=0.0, high=0.5, ge=0, lt=1)  # after each attention
     nystrom: Literal["0.0.14", "0.0.9"] = "0.0.14"
+    order: Order = "file"
 
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> TransMILConfig:
@@ -100,7 +104,10 @@ class TransMIL(Method):
         "patience": 10,
     }
     ablations = Ablations(
-        variants={"nystrom_009": Switch("nystrom-attention 0.0.9", {"nystrom": "0.0.9"})}
+        variants={
+            "nystrom_009": Switch("nystrom-attention 0.0.9", {"nystrom": "0.0.9"}),
+            "coords": Switch("grid by coordinates", {"order": "coords"}),
+        }
     )
 
     def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -118,7 +125,8 @@ class TransMIL(Method):
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
         order = sorted(range(len(batch)), key=batch.sizes.__getitem__)
-        bags = self.project(batch.features).split_with_sizes(list(batch.sizes))
+        ordered = Ordered.of(batch, self.config.order)
+        bags = self.project(ordered.batch.features).split_with_sizes(list(batch.sizes))
         x, sizes = self.sequences([bags[b] for b in order])
         x = self.ppeg(self.layer1(x, sizes), sizes)
         tokens, attention = self.layer2.class_tokens(x, sizes)  # (B, dim)
@@ -127,7 +135,7 @@ class TransMIL(Method):
         relevance = [attention[place[b]].mean(0)[1 : n + 1] for b, n in enumerate(batch.sizes)]
         return Output(
             logits={LEAF: torch.stack([logits[p] for p in place])},
-            attention={LEAF: torch.cat(relevance).detach().unsqueeze(1)},
+            attention={LEAF: ordered.restored(torch.cat(relevance).detach().unsqueeze(1))},
         )
 
     def sequences(self, bags: Sequence[Tensor]) -> tuple[Tensor, list[int]]:

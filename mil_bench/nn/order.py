@@ -1,0 +1,76 @@
+"""Instances in the order of their coordinates, for methods whose result depends on the order.
+
+The grid of such a method is its sequence folded row by row into a square. In the order of a feature
+file the square has little to do with the slide; in the order of coordinates neighbours in the
+square are neighbours on the slide, as far as a square without holes can have it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import isqrt
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.errors import FeatureError
+
+Order = Literal["file", "coords"]
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """``batch`` with its instances in another order; ``rows`` says where each comes from."""
+
+    batch: BagBatch
+    rows: Tensor | None = None
+
+    @classmethod
+    def of(cls, batch: BagBatch, order: Order, multiple: int = 1) -> Ordered:
+        """The instances of every bag in ``order``; ``multiple`` as in :func:`grid_order`.
+
+        Raises ``FeatureError`` for ``coords`` where the features have none.
+        """
+        if order == "file":
+            return cls(batch)
+        rows = grid_order(needed_coords(batch, "order=coords", "use order=file"), batch, multiple)
+        coords = None if batch.coords is None else batch.coords[rows]
+        return cls(replace(batch, features=batch.features[rows], coords=coords), rows)
+
+    def restored(self, values: Tensor) -> Tensor:
+        """``(sum N, K)`` values of the ordered instances in the order of the file."""
+        return values if self.rows is None else values[self.rows.argsort()]
+
+
+def needed_coords(batch: BagBatch, who: str, advice: str) -> Tensor:
+    """``(sum N, 2)``; raises ``FeatureError`` where the features have no coordinates."""
+    if batch.coords is None:
+        raise FeatureError(
+            f"{who} needs the coordinates of patches, but these features have none (they are kept "
+            f"only if every bag has them); extract features with coordinates, or {advice}."
+        )
+    return batch.coords
+
+
+def grid_order(coords: Tensor, batch: BagBatch, multiple: int = 1) -> Tensor:
+    """``(sum N,)``: packed rows of every bag as they fill a square of side ``S``, row by row.
+
+    ``S`` is ``ceil(sqrt(N))``, raised to a multiple of ``multiple``. The topmost ``S`` instances
+    are the first row of the square, from left to right, the next ``S`` the second, and so on; a
+    full square of tiles is itself. Equal coordinates stay in the order of the file.
+    """
+    x, y = coords.unbind(1)
+    rows = torch.arange(len(coords), device=coords.device)
+    sides = [-(-(isqrt(n - 1) + 1) // multiple) * multiple for n in batch.sizes]
+    side = torch.tensor(sides, device=coords.device)[batch.segment]
+    for key in (x, y, batch.segment):  # the last key is the first to count
+        rows = rows[key[rows].argsort(stable=True)]
+    band = torch.empty_like(rows)
+    band[rows] = (
+        torch.arange(len(rows), device=rows.device) - batch.offsets[batch.segment]
+    ) // side
+    for key in (y, x, band, batch.segment):
+        rows = rows[key[rows].argsort(stable=True)]
+    return rows
