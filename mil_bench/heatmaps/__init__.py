@@ -1,0 +1,1 @@
+"""Back to the slide: where a model looked, as pictures, tables and numbers."""

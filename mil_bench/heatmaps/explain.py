@@ -1,0 +1,83 @@
+"""Scores of patches for methods without attention: what would change were a patch ordinary?
+
+Both ask how the log odds ``log p / (1 - p)`` of a class depend on one patch. *Occlusion* gives
+every patch in turn the mean features of its bag, which keeps the size of the bag and all places,
+and takes the fall of the log odds (Zeiler and Fergus, ECCV 2014). The *gradient* is the same to
+first order, ``(x_i - mean x) . d log odds / d x_i``, for one backward pass per class (Simonyan et
+al., 2014, with the bag's mean as baseline). For a linear model they are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.method import Method, Output
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+AT_ONCE = 8192  # patches of the copies of a bag that are computed together
+
+Scores = dict[str, NDArray[np.float64]]
+"""Level name -> ``(N, K_level)``."""
+
+
+def by_gradient(method: Method, batch: BagBatch) -> Scores:
+    """Relevance of the ``N`` patches of one bag for every class of every level."""
+    x = batch.features.detach().clone().requires_grad_()
+    away = (x - x.mean(0)).detach()
+    output = method(replace(batch, features=x))
+    scores = {}
+    for level, odds in log_odds(output, method.taxonomy).items():
+        gradients = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in odds[0]]
+        columns = [(away * gradient).sum(1) for gradient in gradients]
+        scores[level] = torch.stack(columns, 1).double().cpu().numpy()
+    return scores
+
+
+def by_occlusion(method: Method, batch: BagBatch) -> Scores:
+    """Relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
+    with torch.inference_mode():
+        whole = log_odds(method(batch), method.taxonomy)
+        parts = [log_odds(method(copy), method.taxonomy) for copy in _occluded(batch)]
+        return {
+            level: (odds - torch.cat([part[level] for part in parts])).double().cpu().numpy()
+            for level, odds in whole.items()
+        }
+
+
+def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
+    """Level -> ``(B, K_level)``: of the level's own head, else of its summed leaves.
+
+    A level with a single class has no odds and is left out.
+    """
+    odds = {}
+    for level in taxonomy.levels:
+        if len(taxonomy.classes[level]) < 2:
+            continue
+        own = level in output.logits
+        logits = output.logits[level if own else LEAF].float()
+        below = np.eye(logits.shape[1]) if own else taxonomy.membership(level)
+        inside = torch.from_numpy(below.T > 0).to(logits.device)  # (K_level, classes of logits)
+        spread = logits.unsqueeze(1)  # (B, 1, classes of logits)
+        for_it = spread.masked_fill(~inside, -torch.inf).logsumexp(2)
+        odds[level] = for_it - spread.masked_fill(inside, -torch.inf).logsumexp(2)
+    return odds
+
+
+def _occluded(batch: BagBatch) -> Iterator[BagBatch]:
+    """Copies of the bag, in the order of its patches; each has one replaced by the mean."""
+    x, n = batch.features, len(batch.features)
+    mean, together = x.mean(0), max(1, AT_ONCE // n)
+    for start in range(0, n, together):
+        rows = range(start, min(start + together, n))
+        copies = x.repeat(len(rows), 1, 1)
+        for copy, row in zip(copies, rows, strict=True):
+            copy[row] = mean
+        coords = [batch.coords] * len(rows) if batch.coords is not None else None
+        yield BagBatch.pack(copies.unbind(), coords, slide_ids=batch.slide_ids * len(rows))
