@@ -34,7 +34,10 @@ def _test_sets(done: Sequence[RunRecord]) -> list[str]:
     notes = []
     groups = frozenset().union(*(s.groups for s in by_fold.values()))
     if all(group.startswith("slide:") for group in groups):
-        notes.append("no patient is known, so every slide counts as a patient of its own")
+        notes.append(
+            "no patient is known, so every slide counts as a patient of its own and intervals may "
+            "be too narrow"
+        )
     smallest = min(len(s.slides) for s in by_fold.values())
     if smallest < FEW_SLIDES:
         notes.append(

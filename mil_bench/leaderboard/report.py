@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board
+from mil_bench.leaderboard.caveats import caveats_of
 from mil_bench.leaderboard.tables.classwise import classwise_table
 from mil_bench.leaderboard.tables.cost import cost_table
 from mil_bench.leaderboard.tables.hierarchical import hierarchical_table
 from mil_bench.leaderboard.tables.overall import overall_table
+from mil_bench.leaderboard.tables.pairs import pairs_table
 from mil_bench.leaderboard.tables.table import Table
+from mil_bench.leaderboard.verdict import verdict_of
 
-TABLES = (overall_table, hierarchical_table, classwise_table, cost_table)
+TABLES = (overall_table, hierarchical_table, classwise_table, pairs_table, cost_table)
 """What a report has, in this order. Each makes a table of an analysis, or ``None``."""
 
 
@@ -41,4 +44,4 @@ def report_of(board: Board) -> Report:
     analysis = Analysis.of(board)
     tables = tuple(table for make in TABLES if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
-    return Report(board, analysis, tables, "", board.notes, problems)
+    return Report(board, analysis, tables, verdict_of(analysis), caveats_of(analysis), problems)
