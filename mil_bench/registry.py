@@ -35,8 +35,8 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry] = {}
         self._plugins_loaded = False
 
-    def add(self, name: str, target: str, summary: str, origin: str = "mil-bench") -> None:
-        """Register ``"module:attribute"`` under ``name``; it is imported when first asked for."""
+    def add(self, name: str, target: str | T, summary: str, origin: str = "mil-bench") -> None:
+        """Register an object, or a ``"module:attribute"`` that is imported when first asked for."""
         self._insert(Entry(name, summary, target, origin))
 
     def register(self, name: str, summary: str = "") -> Callable[[D], D]:

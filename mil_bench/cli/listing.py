@@ -8,13 +8,13 @@ from mil_bench.cli.options import add_shared
 from mil_bench.cli.parser import Parser
 from mil_bench.errors import UnknownNameError
 
-KINDS = ("methods", "datasets")
+KINDS = ("methods", "datasets", "encoders")
 
 
 def list_names(parser: Parser, words: Sequence[str]) -> int:
     """Print the registered names with their summaries."""
     parser.add_argument(
-        "kind", nargs="?", default="", help="methods or datasets; both if left out."
+        "kind", nargs="?", default="", help="methods, datasets or encoders; all if left out."
     )
     add_shared(parser, "plugin")
     given = parser.parse(words)
@@ -24,12 +24,13 @@ def list_names(parser: Parser, words: Sequence[str]) -> int:
     from rich.table import Table
 
     from mil_bench.datasets import DATASETS
+    from mil_bench.extraction.encoders import ENCODERS
     from mil_bench.methods import METHODS
     from mil_bench.plugins import load_plugins
 
     load_plugins(given.plugin)
     console = Console()
-    for name, registry in (("methods", METHODS), ("datasets", DATASETS)):
+    for name, registry in zip(KINDS, (METHODS, DATASETS, ENCODERS), strict=True):
         if given.kind in ("", name):
             table = Table("name", "what it is", "from", title=name, title_justify="left")
             for entry in registry:

@@ -11,6 +11,10 @@ from mil_bench.errors import MilBenchError
 
 SUMMARY = "Compare multiple-instance learning methods on whole slide images."
 COMMANDS = {
+    "extract": Command(
+        "Make features of slides: tissue, tiles, an encoder; what is done already is skipped.",
+        "mil_bench.cli.extract:extract",
+    ),
     "run": Command(
         "Train and test methods on a dataset; what is done already is skipped.",
         "mil_bench.cli.run:run",
@@ -34,6 +38,9 @@ COMMANDS = {
     "leaderboard": Command(
         "Score every run again from its predictions; write and print the boards.",
         "mil_bench.cli.leaderboard:leaderboard",
+    ),
+    "heatmap": Command(
+        "Draw where the model of a run looked on a slide.", "mil_bench.cli.heatmap:heatmap"
     ),
     "score": Command(
         "Score predictions made anywhere by the code that makes the leaderboards.",

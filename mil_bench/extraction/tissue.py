@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-MASK_MPP = 16.0  # CLAM's: 64-fold downsampled at 40x
+MASK_MPP = 8.0  # finer than CLAM's 16, which loses thin strands of tissue
 BLACK = 40  # the saturation of what is darker is noise
 OTSU_CEILING = 40  # on slides full of tissue Otsu would split the tissue itself
 AREA_UM2 = 128.0**2  # CLAM's unit of areas: 512 x 512 pixels at 40x
@@ -52,11 +52,11 @@ EVERYTHING = "none"  # no mask: every tile that is not blank
 
 def tissue_mask(image: Image.Image, preset: Preset) -> Mask:
     """``(height, width)``: which pixels of an RGB overview at :data:`MASK_MPP` are tissue."""
-    values = ndimage.median_filter(_saturation(image), size=preset.median)
+    values = _saturation(image)
     threshold = preset.saturation
     if preset.otsu:
         threshold = int(np.clip(otsu(values), preset.saturation, OTSU_CEILING))
-    mask = _closed(values > threshold, preset.close)
+    mask = _closed(_median(values > threshold, preset.median), preset.close)
     unit = AREA_UM2 / MASK_MPP**2
     mask = _without_small(mask, preset.piece * unit)
     return ~_without_small(~mask, preset.hole * unit)
@@ -80,6 +80,15 @@ def _saturation(image: Image.Image) -> NDArray[np.uint8]:
     high, low = rgb.max(2), rgb.min(2)
     share = np.divide(high - low, high, where=high >= BLACK, out=np.zeros_like(high))
     return (255 * share).round().astype(np.uint8)
+
+
+def _median(mask: Mask, size: int) -> Mask:
+    """What the median of the values exceeds too: thresholds and medians may change places.
+
+    The median of a mask is its majority, which costs the same for every ``size``.
+    """
+    majority: Mask = ndimage.uniform_filter(mask.astype(np.float32), size, mode="reflect") > 0.5
+    return majority
 
 
 def _closed(mask: Mask, size: int) -> Mask:

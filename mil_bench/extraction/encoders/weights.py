@@ -1,0 +1,129 @@
+"""Weights of an encoder: from a local file, downloaded on demand, or random."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mil_bench.errors import MilBenchError, UsageError
+from mil_bench.extraction.encoders.card import EncoderCard
+from mil_bench.extraction.encoders.transformers_names import is_transformers, to_timm
+
+RANDOM_SEED = 0
+WRAPPERS = ("state_dict", "model")  # keys under which training code keeps the weights
+HEADS = ("head.", "fc.", "classifier.")
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class WeightsChoice:
+    """Where weights come from: one of a file, a download, or chance."""
+
+    checkpoint: Path | None = None
+    download: bool = False
+    random: bool = False
+
+    def resolve(self, card: EncoderCard) -> Path | None:
+        """The file to load, ``None`` for random weights.
+
+        Raises ``UsageError`` when nothing was chosen, and names the file that is expected.
+        """
+        if self.random:
+            return None
+        if self.checkpoint is not None:
+            if not self.checkpoint.is_file():
+                raise UsageError(
+                    f"{self.checkpoint}: there is no such checkpoint; expected {card.origin}."
+                )
+            return self.checkpoint
+        if self.download:
+            return _download(card)
+        raise UsageError(
+            f"encoder {card.name} needs weights: {card.origin} ({card.licence}"
+            f"{', access must be asked for there' if card.gated else ''}); fetch that file and "
+            "give it with --checkpoint, or say --download, or --random-weights for a trial."
+        )
+
+
+def described(path: Path | None) -> str:
+    """What identifies weights in a feature file: the digest of their file, or the random seed."""
+    if path is None:
+        return f"random, seed {RANDOM_SEED}"
+    with path.open("rb") as file:
+        return f"sha256:{file_digest(file, 'sha256').hexdigest()[:16]}"
+
+
+def load_weights(network: nn.Module, path: Path, card: EncoderCard) -> None:
+    """Put the weights of ``path`` into ``network``; the head of a classifier is left out.
+
+    Raises ``MilBenchError`` when the file is no checkpoint or one of another architecture.
+    """
+    weights = read_weights(path)
+    weights = to_timm(weights) if is_transformers(weights) else weights
+    wanted = network.state_dict()
+    dropped = (*HEADS, "layer4.") if card.pool == "layer3" else HEADS
+    given = {k: v for k, v in weights.items() if k in wanted or not k.startswith(dropped)}
+    missing = [k for k in wanted if k not in given and not k.endswith("num_batches_tracked")]
+    foreign = [k for k in given if k not in wanted]
+    reshaped = [k for k in given if k in wanted and given[k].shape != wanted[k].shape]
+    wrong = (("missing", missing), ("not known", foreign), ("of another shape", reshaped))
+    if missing or foreign or reshaped:
+        found = "; ".join(
+            f"{len(keys)} {what} ({', '.join(keys[:SHOWN])})" for what, keys in wrong if keys
+        )
+        raise MilBenchError(
+            f"{path} is no checkpoint of {card.name} ({card.architecture}), its tensors are "
+            f"{found}; expected {card.origin}."
+        )
+    network.load_state_dict(given, strict=False)
+
+
+def read_weights(path: Path) -> Mapping[str, Tensor]:
+    """Name -> tensor of a ``.safetensors`` file or one of ``torch.save``; no code is run."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise MilBenchError(
+            f"{path} is no checkpoint of plain tensors: it is damaged, or would have to run code; "
+            "save its state_dict as .safetensors."
+        ) from None
+    except Exception as error:  # a damaged file makes either library raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise MilBenchError(
+            f"{path} is truncated, damaged or no checkpoint ({reason}); fetch it again."
+        ) from None
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    tensors = isinstance(content, Mapping) and all(isinstance(v, Tensor) for v in content.values())
+    if not tensors or not content:
+        raise MilBenchError(
+            f"{path} holds no dictionary of tensors; expected a state_dict, save that alone."
+        )
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _download(card: EncoderCard) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(card.repository, card.file))
+    except Exception as error:  # network, permission and hub errors of several libraries
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        advice = (
+            "log in with `hf auth login` after access was granted there, " if card.gated else ""
+        )
+        raise MilBenchError(
+            f"{card.origin} could not be downloaded ({reason}); {advice}or fetch the file in a "
+            "browser and give it with --checkpoint."
+        ) from None

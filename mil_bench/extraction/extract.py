@@ -1,0 +1,189 @@
+"""``mil-bench extract``: every slide to a feature file; when one fails, the others go on."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from rich.console import Console
+from torch import Tensor
+
+from mil_bench.errors import RunError, SlideError
+from mil_bench.extraction.bag_file import Extracted, write_bag
+from mil_bench.extraction.encoders.encoder import Encoder
+from mil_bench.extraction.found import Source, find_slides
+from mil_bench.extraction.outcome import Outcome, SlideOutcome, extracted, failed
+from mil_bench.extraction.picture import draw_check
+from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
+from mil_bench.extraction.progress import Telling
+from mil_bench.extraction.resume import split_finished
+from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.stream import Pixels, stream
+from mil_bench.extraction.summary import write_summary
+
+MOST_BAD = 0.1  # of a slide's tiles; with more of them unreadable its bag would mislead
+WAITING = 2  # slides that are encoded and not yet on disk
+PICTURES = "visualization"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to extract, where to, and with how many processes and tiles at a time.
+
+    ``mpp`` is for slides that do not say how large a pixel is, or say it wrongly.
+    """
+
+    slides: Path
+    out: Path
+    settings: Settings
+    mpp: float | None = None
+    workers: int = 1
+    batch: int = 64
+    overwrite: bool = False
+
+
+def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
+    """Extract all slides that are not done; write features, pictures, summary.
+
+    Raises ``MilBenchError`` when nothing can be started; what happens to single slides is in the
+    outcome.
+    """
+    sources, twice = find_slides(request.slides, request.mpp, without=request.out)
+    folder = request.settings.folder(request.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return _extract(request, encoder, console, sources, twice)
+    except Timeout:
+        raise RunError(
+            f"another extraction is at work in {folder}; wait for it, or give another --out."
+        ) from None
+
+
+def _extract(
+    request: Request,
+    encoder: Encoder,
+    console: Console,
+    sources: list[Source],
+    twice: dict[str, str],
+) -> Outcome:
+    start = time.perf_counter()
+    folder = request.settings.folder(request.out)
+    left, finished = split_finished(sources, request.settings, folder, request.overwrite)
+    outcomes = [failed(Source(name, Path()), reason) for name, reason in twice.items()] + finished
+    with Telling(console, len(sources) + len(twice)) as telling:
+        for one in outcomes:
+            telling.slide(one)
+        for one in _outcomes(left, request, encoder, telling):
+            outcomes.append(one)
+            telling.slide(one)
+    outcome = Outcome(tuple(outcomes), folder, time.perf_counter() - start)
+    write_summary(outcome, request.settings, encoder.card)
+    return outcome
+
+
+def _outcomes(
+    sources: list[Source], request: Request, encoder: Encoder, telling: Telling
+) -> Iterator[SlideOutcome]:
+    """Read, encode and write slides; three things that happen at the same time."""
+    folder = request.settings.folder(request.out)
+    pictures = request.settings.grid_folder(request.out) / PICTURES
+    plans = plan_ahead(sources, request.settings, folder, encoder.card.dim)
+    ended: list[SlideOutcome] = []
+    pinned = encoder.device.type == "cuda"
+    slides = stream(
+        plans,
+        encoder.card.scaled,
+        request.workers,
+        pinned,
+        lambda refused: ended.append(failed(*refused)),
+    )
+    writing: list[Future[SlideOutcome]] = []
+    with ThreadPoolExecutor(1) as writer:
+        for plan, items in slides:
+            began = time.perf_counter()
+            try:
+                found = _encode(plan, items, encoder, request.batch, telling)
+            except SlideError as error:
+                ended.append(failed(plan.source, str(error)))
+            else:
+                paths = (folder / f"{plan.source.name}.h5", pictures / f"{plan.source.name}.jpg")
+                seconds = time.perf_counter() - began
+                job = writer.submit(_write, *paths, found, request.settings, seconds)
+                writing.append(job)
+            while len(writing) > WAITING or (writing and writing[0].done()):
+                ended.append(writing.pop(0).result())
+            yield from _emptied(ended)
+        ended += [job.result() for job in writing]
+    yield from _emptied(ended)
+
+
+def _encode(
+    plan: SlidePlan, items: Iterator[Pixels], encoder: Encoder, batch: int, telling: Telling
+) -> Extracted:
+    """All features of one slide. Batches hold tiles of one slide, so that no slide's features
+    depend on which others were extracted with it.
+
+    Raises ``SlideError`` when there is no tissue after all, or too much cannot be read.
+    """
+    waiting: list[Tensor] = []
+    features, rows, bad = [], [], []
+    for tiles, found, unreadable in items:
+        rows.append(found)
+        bad.append(unreadable)
+        waiting.append(tiles)
+        while sum(map(len, waiting)) >= batch:
+            joined = torch.cat(waiting)
+            features.append(encoder(joined[:batch]))
+            waiting = [joined[batch:]]
+            telling.tiles(batch, len(plan.coords))
+    rest = torch.cat(waiting)
+    if len(rest):
+        features.append(encoder(rest))
+        telling.tiles(len(rest), len(plan.coords))
+    return _checked(plan, features, torch.cat(rows).numpy(), torch.cat(bad).numpy())
+
+
+def _checked(
+    plan: SlidePlan, features: list[Tensor], rows: np.ndarray, bad: np.ndarray
+) -> Extracted:
+    path, tiles = plan.source.path, len(plan.coords)
+    if len(bad) > MOST_BAD * tiles:
+        raise SlideError(
+            f"{path}: {len(bad)} of {tiles} tiles could not be read, the slide is truncated or "
+            "damaged; copy it again."
+        )
+    if not features:
+        raise no_tissue(plan.source)
+    values = torch.cat(features).cpu().numpy()
+    if not np.isfinite(values).all():
+        raise SlideError(f"{path}: the encoder put out NaN or Inf; try --precision 32.")
+    order = np.argsort(rows)
+    blank = tiles - len(rows) - len(bad)
+    return Extracted(plan, values[order], plan.coords[rows[order]], plan.coords[bad], blank)
+
+
+def _write(
+    path: Path, picture: Path, found: Extracted, settings: Settings, seconds: float
+) -> SlideOutcome:
+    try:
+        write_bag(path, found, settings)
+        draw_check(picture, found)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(error)
+        reason = "no space left on the disk" if full else str(error)
+        advice = "make room and give the same command again."
+        return failed(found.plan.source, f"{path} could not be written ({reason}); {advice}")
+    return extracted(found, seconds)
+
+
+def _emptied(ended: list[SlideOutcome]) -> Iterator[SlideOutcome]:
+    while ended:
+        yield ended.pop(0)

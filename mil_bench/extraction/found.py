@@ -1,0 +1,104 @@
+"""Which slides are to be extracted: those of a folder, of a table, or one file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mil_bench.bags.formats.slide_ids import normalise
+from mil_bench.bags.labels.files import column, read_table, require
+from mil_bench.bags.manifest import check_id
+from mil_bench.errors import DataError
+
+SLIDE_SUFFIXES = (
+    *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".bif", ".svslide"),
+    *(".png", ".jpg", ".jpeg", ".bmp"),
+)
+TABLES = (".csv", ".tsv", ".xlsx")
+PATHS = ("slide", "path", "file", "wsi", "slide_path")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A slide to extract; ``mpp`` (um per level-0 pixel) overrides what its file says."""
+
+    name: str
+    path: Path
+    mpp: float | None = None
+
+
+def find_slides(
+    where: Path, mpp: float | None = None, without: Path | None = None
+) -> tuple[list[Source], dict[str, str]]:
+    """The slides of a folder (and its sub-folders), of a table, or the one file ``where``.
+
+    Nothing is looked for in the folder ``without``, which holds pictures of an extraction.
+
+    A table has a column ``slide`` with paths relative to it and may have ``mpp``; ``mpp`` here is
+    for slides without a value of their own. The second result names slides that cannot be told
+    apart, and why. Raises ``DataError`` when nothing is found.
+    """
+    if not where.exists():
+        raise DataError(f"{where}: there is no such file or folder of slides; check --slides.")
+    if where.is_file() and where.suffix.lower() in TABLES:
+        found = _listed(where, mpp)
+    elif where.is_file():
+        found = [_source(where, mpp)]
+    else:
+        inside = sorted(path for path in where.rglob("*") if _is_slide(path))
+        skipped = without.absolute() if without else None
+        found = [_source(p, mpp) for p in inside if skipped not in p.absolute().parents]
+    if not found:
+        raise DataError(
+            f"{where} holds no slides; expected files such as {', '.join(SLIDE_SUFFIXES[:5])}, "
+            "or a table of their paths."
+        )
+    return _told_apart(found)
+
+
+def _listed(table: Path, mpp: float | None) -> list[Source]:
+    rows = read_table(table)
+    paths = rows[require(rows, PATHS, table)]
+    named = column(rows, ("mpp",))
+    values: Iterable[str] = rows[named] if named else [""] * len(paths)
+    return [
+        _source(table.parent / path, _number(table, path, value) if value else mpp)
+        for path, value in zip(paths, values, strict=True)
+    ]
+
+
+def _number(table: Path, path: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise DataError(
+            f"{table}: slide {path!r} has mpp {text!r}; expected um per pixel such as 0.25, or a "
+            "blank to take what the slide says."
+        )
+    return value
+
+
+def _source(path: Path, mpp: float | None) -> Source:
+    return Source(check_id(normalise(path.name)), path, mpp)
+
+
+def _is_slide(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and path.is_file()
+
+
+def _told_apart(found: Sequence[Source]) -> tuple[list[Source], dict[str, str]]:
+    by_name: dict[str, list[Source]] = defaultdict(list)
+    for source in found:
+        by_name[source.name].append(source)
+    twice = {
+        name: f"{len(same)} slides have this name ({', '.join(str(s.path) for s in same[:3])}); "
+        "expected one, rename or move the others."
+        for name, same in by_name.items()
+        if len(same) > 1
+    }
+    return [same[0] for same in by_name.values() if len(same) == 1], twice

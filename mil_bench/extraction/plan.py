@@ -1,0 +1,127 @@
+"""What will be read of a slide: its tissue and its tiles."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from mil_bench.errors import SlideError
+from mil_bench.extraction.found import Source
+from mil_bench.extraction.grid import (
+    Block,
+    Coords,
+    Tiling,
+    all_tiles,
+    blocks,
+    choose_tiling,
+    tissue_share,
+)
+from mil_bench.extraction.overview import Overview, overview
+from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.slide import Slide, open_slide
+from mil_bench.extraction.tissue import EVERYTHING, MASK_MPP, PRESETS, Mask, tissue_mask
+
+AHEAD = 2  # slides whose tissue is found while the one before is read
+SPARE_BYTES = 2**20  # beside the features: coordinates, picture
+
+
+@dataclass(frozen=True)
+class SlidePlan:
+    """Tiles of one slide.
+
+    ``coords`` ``(N, 2)`` top-left corners in level-0 pixels, row after row; ``mpp`` um per level-0
+    pixel; ``size`` (width, height) of level 0; ``mask`` is ``None`` where no tissue was looked for.
+    """
+
+    source: Source
+    mpp: float
+    size: tuple[int, int]
+    tiling: Tiling
+    coords: Coords
+    blocks: tuple[Block, ...]
+    overview: Overview
+    mask: Mask | None
+
+
+Planned = SlidePlan | tuple[Source, str]
+"""A plan, or a slide that cannot be extracted and why."""
+
+
+def plan_slide(source: Source, settings: Settings) -> SlidePlan:
+    """Find the tissue of a slide and its tiles. Raises ``SlideError`` with the reason why not."""
+    slide = open_slide(source.path)
+    try:
+        return _plan(slide, source, settings)
+    finally:
+        slide.close()
+
+
+def plan_ahead(
+    sources: Iterable[Source], settings: Settings, folder: Path, dim: int
+) -> Iterator[Planned]:
+    """The plan of every slide in turn; the next ones are made meanwhile.
+
+    A slide whose features (``dim`` numbers per tile) do not fit into ``folder`` is refused before
+    anything is computed for it.
+    """
+
+    def plan(source: Source) -> Planned:
+        try:
+            planned = plan_slide(source, settings)
+            _check_space(planned, folder, dim)
+        except (SlideError, OSError) as error:
+            return source, str(error)
+        return planned
+
+    left = iter(sources)
+    with ThreadPoolExecutor(1) as pool:
+        waiting: list[Future[Planned]] = [pool.submit(plan, s) for s in islice(left, AHEAD)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(plan, s) for s in islice(left, 1)]
+
+
+def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
+    mpp = source.mpp or slide.mpp
+    if mpp is None:
+        raise SlideError(
+            f"{source.path}: the slide does not say how large a pixel is; give its um per pixel "
+            "with --mpp-override, or in the column mpp of a table of slides."
+        )
+    try:
+        tiling = choose_tiling(slide, mpp, settings.mpp, settings.tile)
+    except SlideError as error:
+        raise SlideError(f"{source.path}: {error}") from None
+    view = overview(slide, MASK_MPP / mpp)
+    coords = all_tiles(slide, tiling.step)
+    mask = None
+    if settings.tissue != EVERYTHING:
+        mask = tissue_mask(view.image, PRESETS[settings.tissue])
+        share = tissue_share(mask, view.scale, coords, tiling.step)
+        coords = coords[(share > 0) & (share >= settings.min_tissue)]
+    if not len(coords):
+        raise no_tissue(source)
+    size = (slide.width, slide.height)
+    return SlidePlan(source, mpp, size, tiling, coords, tuple(blocks(coords, tiling)), view, mask)
+
+
+def no_tissue(source: Source) -> SlideError:
+    """The error of a slide on which nothing but glass is found."""
+    return SlideError(
+        f"{source.path}: no tissue found; look at the slide, or try --tissue smear for pale cells "
+        "or --tissue none to take every tile that is not blank."
+    )
+
+
+def _check_space(plan: SlidePlan, folder: Path, dim: int) -> None:
+    needed = 4 * dim * len(plan.coords) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise SlideError(
+            f"{plan.source.path}: its features need {needed / 2**20:,.0f} MiB and {folder} has "
+            f"{free / 2**20:,.0f} free; make room and give the same command again."
+        )

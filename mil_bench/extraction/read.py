@@ -1,0 +1,116 @@
+"""Pixels of blocks of tiles; what workers do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mil_bench.errors import SlideError
+from mil_bench.extraction.grid import Block, Tiling
+from mil_bench.extraction.slide import Slide, open_slide
+
+GREY = 13  # largest minus smallest channel of what has no colour
+WHITE, BLACK = 210, 40
+BLANK_SHARE = 0.99
+
+
+@dataclass(frozen=True)
+class BlockJob:
+    """A block of the slide in ``path``; its tiles are scaled to ``pixels``."""
+
+    path: Path
+    tiling: Tiling
+    block: Block
+    pixels: int
+
+
+class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Reads blocks with one handle per process, opened there.
+
+    An item is ``(tiles (n, pixels, pixels, 3) uint8, rows (n), bad (m))``: rows of the bag that
+    were read, and those that could not be. Blank tiles are in neither.
+    """
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._slide: Slide | None = None
+
+    def __getitem__(self, job: BlockJob) -> tuple[Tensor, Tensor, Tensor]:
+        try:
+            pixels, bad = self._read(job, job.block), np.empty(0, np.int64)
+            rows = job.block.tiles
+        except SlideError:
+            pixels, rows, bad = self._one_by_one(job)
+        keep = ~blank(pixels)
+        found = (pixels[keep], rows[keep], bad)
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in found)  # type: ignore[return-value]
+
+    def _one_by_one(self, job: BlockJob) -> tuple[NDArray[np.uint8], Any, Any]:
+        """The tiles of a damaged block that can be read, and the rows of those that cannot."""
+        whole = job.block
+        read, rows, bad = [], [], []
+        for row, place in zip(whole.tiles, whole.places, strict=True):
+            x, y = (int(c + job.tiling.step * p) for c, p in zip(whole.corner, place, strict=True))
+            single = Block((x, y), 1, 1, np.array([row]), np.zeros((1, 2), np.int64))
+            try:
+                read.append(self._read(job, single))
+                rows.append(row)
+            except SlideError:
+                bad.append(row)
+        none = np.empty((0, job.pixels, job.pixels, 3), np.uint8)
+        return (
+            np.concatenate([none, *read]),
+            np.array(rows, np.int64),
+            np.array(bad, np.int64),
+        )
+
+    def _read(self, job: BlockJob, block: Block) -> NDArray[np.uint8]:
+        slide = self._open(job.path)
+        wide, high = (round(n * job.tiling.pixels) for n in (block.columns, block.rows))
+        try:
+            region = slide.read(job.tiling.level, block.corner, (wide, high))
+        except SlideError:
+            self._close()  # OpenSlide answers nothing more after an error
+            raise
+        return cut(region, block, job.pixels)
+
+    def _open(self, path: Path) -> Slide:
+        if self._slide is None or self._path != path:
+            self._close()
+            self._slide, self._path = open_slide(path), path
+        return self._slide
+
+    def _close(self) -> None:
+        if self._slide is not None:
+            self._slide.close()
+        self._slide = None
+
+
+def cut(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
+    """The tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at any size."""
+    size = (block.columns * pixels, block.rows * pixels)
+    if region.size != size:
+        shrinks = region.width >= size[0]
+        how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
+        region = region.resize(size, how)
+    grid = np.asarray(region).reshape(block.rows, pixels, block.columns, pixels, 3)
+    columns, rows = block.places.T
+    tiles: NDArray[np.uint8] = grid.transpose(0, 2, 1, 3, 4)[rows, columns]
+    return tiles
+
+
+def blank(tiles: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """``(n,)``: tiles of glass, or of the black that scanners put where they saw nothing."""
+    few = tiles[:, ::4, ::4]
+    high, low = few.max(3), few.min(3)
+    empty = (high - low < GREY) & ((low > WHITE) | (high < BLACK))
+    nothing: NDArray[np.bool_] = empty.mean((1, 2)) >= BLANK_SHARE
+    return nothing

@@ -1,0 +1,70 @@
+"""What defines the features of a slide; equal settings mean that a slide is done."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mil_bench.extraction.found import Source
+from mil_bench.extraction.tissue import EVERYTHING, PRESETS
+
+METHOD: Final = 1  # of tiling and reading; raise it when features change
+NOMINAL_MPP: Final = 10.0  # divided by the magnification: 0.5 um per pixel is called 20x
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``mpp`` in um per pixel, ``tile`` in pixels at ``mpp``, ``min_tissue`` a share of a tile."""
+
+    encoder: str
+    weights: str
+    precision: str
+    mpp: float
+    tile: int
+    tissue: str
+    min_tissue: float
+
+    @property
+    def magnification(self) -> float:
+        """Nominal, as TRIDENT names it."""
+        return NOMINAL_MPP / self.mpp
+
+    def folder(self, out: Path) -> Path:
+        """TRIDENT's place for the files of one encoder."""
+        return self.grid_folder(out) / f"features_{self.encoder}"
+
+    def grid_folder(self, out: Path) -> Path:
+        """TRIDENT's place for all that has one magnification and tile size."""
+        return out / f"{self.magnification:g}x_{self.tile}px_0px_overlap"
+
+    def record(self, source: Source) -> dict[str, Any]:
+        """What the feature file of ``source`` says about how it was made."""
+        size = source.path.stat().st_size if source.path.exists() else None
+        return {
+            **asdict(self),
+            "method": METHOD,
+            "mpp_override": source.mpp,
+            "slide_bytes": size,
+        }
+
+
+def min_share(tissue: str) -> float:
+    """The share of tissue a tile needs where the user does not say."""
+    return 0.0 if tissue == EVERYTHING else PRESETS[tissue].min_share
+
+
+def differences(old: str, new: dict[str, Any]) -> list[str]:
+    """``"tile 256, now 512"`` for every setting of the JSON text ``old`` that is not as in ``new``.
+
+    Raises ``ValueError`` when ``old`` is no such record.
+    """
+    before = json.loads(old)
+    if not isinstance(before, dict):
+        raise ValueError(old)
+    return [
+        f"{key} {before.get(key)}, now {value}"
+        for key, value in new.items()
+        if before.get(key) != value
+    ]
