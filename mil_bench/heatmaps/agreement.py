@@ -1,0 +1,124 @@
+"""The hierarchy made visible: a class's own attention beside the summed attention of its children.
+
+HMIL's alignment asks that the two be alike (Jin et al., IEEE TMI 2025): ``1 - cosine`` is its loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from mil_bench.heatmaps.draw import (
+    BLUE,
+    HOLDS,
+    ORANGE,
+    Scene,
+    footnote,
+    heading,
+    rank_bar,
+    show_panel,
+    show_ranks,
+)
+from mil_bench.heatmaps.relevance import ScoreMap, percentile_ranks
+from mil_bench.taxonomy import Taxonomy
+
+# Neither, children alone, the class alone, both: from pale to dark also in greyscale.
+KINDS = {"neither": "#ececec", "children alone": ORANGE, "own alone": BLUE, "both": "black"}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``upper`` is a class's own map, ``summed`` ``(N,)`` that of its children.
+
+    ``cosine`` and ``spearman`` compare all patches, ``top`` is the share of the upper map's top
+    tenth that is also in the other's. ``nan`` where a map is constant.
+    """
+
+    upper: ScoreMap
+    children: tuple[str, ...]
+    summed: NDArray[np.float64]
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of the two maps."""
+        norms = np.linalg.norm(self.upper.values) * np.linalg.norm(self.summed)
+        return float(self.upper.values @ self.summed / norms) if norms else float("nan")
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of the two maps."""
+        if np.ptp(self.upper.values) == 0 or np.ptp(self.summed) == 0:
+            return float("nan")
+        return float(spearmanr(self.upper.values, self.summed).statistic)
+
+    @property
+    def top(self) -> float:
+        """Overlap of the top tenths; chance is a tenth."""
+        own, below = top_tenth(self.upper.values), top_tenth(self.summed)
+        return float((own & below).sum() / own.sum())
+
+    def numbers(self) -> dict[str, float | None]:
+        """Cosine, rank correlation and overlap; ``None`` where undefined."""
+        found = {"cosine": self.cosine, "spearman": self.spearman, "top_tenth": self.top}
+        return {name: value if value == value else None for name, value in found.items()}
+
+
+def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
+    """One per class above the leaves whose level and the next have maps of their own."""
+    by_place = {(m.level, m.name): m for m in maps if m.sums_to_one}
+    found = []
+    for upper, lower in pairwise(tree.levels):
+        parents = tree.parent_index(lower)
+        for k, name in enumerate(tree.classes[upper]):
+            children = [c for c, p in zip(tree.classes[lower], parents, strict=True) if p == k]
+            places = [(upper, name), *((lower, child) for child in children)]
+            if all(place in by_place for place in places):
+                own, *below = (by_place[place] for place in places)
+                summed = np.sum([one.values for one in below], axis=0)
+                found.append(Agreement(own, tuple(children), summed))
+    return found
+
+
+def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
+    """A row per class: its own ranks, those of its children's sum, and where the tops meet."""
+    width, height = (0.62 * side for side in scene.panel)
+    size = (3 * width + 1.6, len(found) * (height + 0.45) + 1.4)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(found), 3, squeeze=False)
+    for row, one in zip(axes, found, strict=True):
+        for axis in row:
+            show_panel(axis, scene)
+        squares = show_ranks(row[0], one.upper.ranks, scene)
+        show_ranks(row[1], percentile_ranks(one.summed), scene)
+        kinds = top_tenth(one.summed) + 2 * top_tenth(one.upper.values)
+        tops = show_ranks(row[2], kinds / 3, scene)
+        tops.set_cmap(ListedColormap(list(KINDS.values())))
+        words = f"cosine {one.cosine:.2f}, rank corr. {one.spearman:.2f}, top {one.top:.0%}"
+        row[1].set_title(f"sum of {', '.join(one.children)}", fontsize=8, loc="left")
+        row[2].set_title(words, fontsize=8, loc="left")
+    rank_bar(figure, squares, axes[:, 1].tolist())
+    heading(figure, f"Attention of classes and of their children: {scene.title}\n")
+    for row, one in zip(axes, found, strict=True):
+        row[0].set_title(f"{one.upper.title} (own)", fontsize=8, loc="left")
+    figure.legend(
+        handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()], title="top tenth",
+        loc="outside lower right", ncols=4, frameon=False, fontsize=7.5, title_fontsize=7.5,
+    )  # fmt: skip
+    footnote(figure, "Ranks within the slide; cosine of raw attention, 1 minus HMIL's alignment.")
+    return figure
+
+
+def top_tenth(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """``(N,)``: the patches of the highest tenth, one at least; the first of equal ones."""
+    top = np.argsort(-values, kind="stable")[: max(1, round(HOLDS * len(values)))]
+    chosen = np.zeros(len(values), dtype=np.bool_)
+    chosen[top] = True
+    return chosen

@@ -1,0 +1,167 @@
+"""A picture of one map: squares coloured by percentile rank, over the slide where it is at hand.
+
+The colours run from pale to dark, so that they keep their order in greyscale and for colour-blind
+readers; dark is high. Known witnesses have a blue frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from mil_bench.extraction.overview import Overview
+from mil_bench.heatmaps.places import Places
+from mil_bench.heatmaps.relevance import ScoreMap
+
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#E69F00"
+GREY: Final = "#6e6e6e"
+PANEL = 4.6  # inches of the longer side of a map
+OPAQUE_OVER_SLIDE = 0.6
+HOLDS = 0.1  # the share of top patches whose part of the attention is told
+RANKS: Final[Colormap] = LinearSegmentedColormap.from_list(
+    "ranks", mpl.colormaps["magma_r"](np.linspace(0.02, 0.9, 256))
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all pictures of one slide share.
+
+    ``places`` are in pixels of the slide where there is a ``slide``, else in any unit. ``title``
+    names slide, run and what the model says.
+    """
+
+    places: Places
+    title: str
+    slide: Overview | None = None
+
+    @property
+    def limits(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom, top of a panel: the slide, or the squares with a margin."""
+        if self.slide is not None:
+            width, height = (side * self.slide.scale for side in self.slide.image.size)
+            return 0, width, height, 0
+        low, high = self.places.corners.min(0), self.places.corners.max(0) + self.places.side
+        margin = 0.02 * float((high - low).max())
+        return low[0] - margin, high[0] + margin, high[1] + margin, low[1] - margin
+
+    @property
+    def panel(self) -> tuple[float, float]:
+        """Width and height of a panel in inches."""
+        left, right, bottom, top = self.limits
+        width, height = right - left, bottom - top
+        longest = max(width, height)
+        return PANEL * max(0.35, width / longest), PANEL * max(0.35, height / longest)
+
+
+def heat_figure(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> Figure:
+    """The map of one class; with a slide, the bare slide stands beside it.
+
+    ``witnesses`` ``(N,)`` are the patches known to show the class, ``None`` where nobody knows.
+    """
+    panels = 2 if scene.slide is not None else 1
+    width, height = scene.panel
+    figure = Figure(figsize=(panels * width + 1.3, height + 1.5), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, panels))
+    if scene.slide is not None:
+        show_panel(axes[0], scene)
+    show_panel(axes[-1], scene)
+    squares = show_ranks(axes[-1], one.ranks, scene)
+    frame_witnesses(axes[-1], witnesses, scene)
+    rank_bar(figure, squares, axes[-1])
+    heading(figure, f"{one.title}\n{scene.title}")
+    footnote(figure, _words(one, scene, witnesses))
+    return figure
+
+
+def show_panel(axis: Axes, scene: Scene) -> None:
+    """The empty field of one map, with the slide if there is one."""
+    left, right, bottom, top = scene.limits
+    if scene.slide is not None:
+        axis.imshow(scene.slide.image, extent=(left, right, bottom, top))
+    axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+    for spine in axis.spines.values():
+        spine.set_color("#c8c8c8")
+
+
+def show_ranks(axis: Axes, ranks: NDArray[np.float64], scene: Scene) -> PolyCollection:
+    """Squares coloured by rank, from 0 to 1."""
+    squares = PolyCollection(
+        list(scene.places.squares),
+        array=ranks,
+        cmap=RANKS,
+        edgecolors="none",
+        alpha=OPAQUE_OVER_SLIDE if scene.slide is not None else 1.0,
+        antialiaseds=False,
+    )
+    squares.set_clim(0, 1)
+    axis.add_collection(squares)
+    return squares
+
+
+def frame_witnesses(axis: Axes, witnesses: NDArray[np.bool_] | None, scene: Scene) -> None:
+    """Blue frames on a white ground around the known patches."""
+    if witnesses is None or not witnesses.any():
+        return
+    known = list(scene.places.squares[witnesses])
+    for colour, width in (("white", 2.6), (BLUE, 1.3)):
+        axis.add_collection(
+            PolyCollection(known, facecolors="none", edgecolors=colour, linewidths=width)
+        )
+    axis.legend(
+        handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label="known witness")],
+        loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=8,
+        borderaxespad=0.0,
+    )  # fmt: skip
+
+
+def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes]) -> None:
+    """The scale of the colours."""
+    bar = figure.colorbar(squares, ax=axis, shrink=0.8, ticks=[0, 0.5, 1])
+    bar.set_ticklabels(["lowest", "median", "highest"], fontsize=8)
+    bar.set_label("percentile rank within the slide", fontsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def heading(figure: Figure, text: str) -> None:
+    """The words above a picture, the first line in bold."""
+    first, _, rest = text.replace("$", r"\$").partition("\n")
+    figure.suptitle(first, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.axes[0].set_title(rest, loc="left", fontsize=8.5, color="#222222")
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """The small words below a picture."""
+    figure.supxlabel(text.replace("$", r"\$"), x=0.01, ha="left", fontsize=7.5, color=GREY)
+
+
+def top_share(values: NDArray[np.float64]) -> float:
+    """Part of the sum that the top tenth of the patches holds (one patch at least)."""
+    top = max(1, round(HOLDS * len(values)))
+    return float(np.sort(values)[-top:].sum() / values.sum())
+
+
+def _words(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> str:
+    n = len(one.values)
+    lines = [
+        f"Scores: {one.source}; {n} patches, coloured by rank (raw in scores.csv, "
+        f"{one.values.min():.2g} to {one.values.max():.2g})."
+    ]
+    if one.sums_to_one:
+        lines.append(f"The top tenth of the patches holds {top_share(one.values):.0%} of it.")
+    if witnesses is not None:
+        lines.append(f"Known witnesses of the class: {int(witnesses.sum())}.")
+    if scene.places.note:
+        lines.append(f"{scene.places.note[0].upper()}{scene.places.note[1:]}.")
+    return "\n".join([lines[0], " ".join(lines[1:])] if lines[1:] else lines)

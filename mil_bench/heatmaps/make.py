@@ -1,0 +1,186 @@
+"""All files of one slide: pictures, scores, GeoJSON and what is said of it.
+
+``<run>/heatmaps/<slide>/`` holds, for every map, ``<level>_<class>.png`` and, where pixels are at
+hand, ``<level>_<class>_patches.png``; ``scores.csv``; ``tiles.geojson`` where places on the slide
+are known; ``hierarchy.png`` for attention at several levels; and ``summary.json``. Scores by
+gradient or occlusion on request stand in a folder of that name below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mil_bench.atomic import write_json, write_text
+from mil_bench.bags.manifest import check_id
+from mil_bench.evaluation.predictions_csv import read_predictions
+from mil_bench.heatmaps.agreement import agreement_figure, agreements
+from mil_bench.heatmaps.backdrop import Backdrop, backdrop_of
+from mil_bench.heatmaps.contact import contact_sheet, pixels_of
+from mil_bench.heatmaps.draw import Scene, heat_figure
+from mil_bench.heatmaps.geojson import tiles_geojson
+from mil_bench.heatmaps.names import file_names
+from mil_bench.heatmaps.page import SUMMARY, write_page
+from mil_bench.heatmaps.places import Places, places_of
+from mil_bench.heatmaps.relevance import ALL, By, ScoreMap, score_maps, select
+from mil_bench.heatmaps.table import scores_csv
+from mil_bench.heatmaps.witnesses import witnesses_of
+from mil_bench.runs.restore import Restored
+from mil_bench.taxonomy import LEAF
+
+HEATMAPS = "heatmaps"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is drawn: one level and class or all (``None``), the kind of scores, the slide files."""
+
+    level: str | None = None
+    name: str | None = None
+    by: By = "auto"
+    slides: Path | None = None
+
+
+@dataclass(frozen=True)
+class Written:
+    """``folder`` with the files of a slide; ``notes`` say what could not be made and why."""
+
+    folder: Path
+    pictures: tuple[Path, ...]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def write_heatmaps(run: Restored, slide_id: str, wanted: Wanted) -> Written:
+    """Make the files of one slide and the run's ``heatmaps/index.html``.
+
+    Tables hold all maps, pictures are those of ``wanted``. Raises ``UnknownNameError`` for an
+    unknown slide, level or class, and what reading the slide raises.
+    """
+    batch = run.batch(slide_id)
+    maps = score_maps(run.method, batch, wanted.by)
+    drawn = select(maps, run.taxonomy, wanted.level, wanted.name)
+    home = run.directory.path / HEATMAPS
+    folder = home / check_id(slide_id)
+    if wanted.by in ("gradient", "occlusion"):
+        folder /= wanted.by
+    with ExitStack() as stack:
+        backdrop = None
+        if wanted.slides is not None:
+            backdrop = stack.enter_context(backdrop_of(slide_id, wanted.slides))
+        written = _Slide(run, slide_id, maps, backdrop).write(folder, drawn)
+    write_page(home)
+    return written
+
+
+class _Slide:
+    """One slide of one run, with everything that its files need."""
+
+    def __init__(
+        self, run: Restored, slide_id: str, maps: Sequence[ScoreMap], backdrop: Backdrop | None
+    ) -> None:
+        self.run, self.id, self.maps, self.backdrop = run, slide_id, maps, backdrop
+        self.notes: list[str] = []
+        known = (run.dataset.instance_labels or {}).get(slide_id)
+        self.marks = known
+        self.label = run.dataset.manifest.labels().get(slide_id, "")
+        self.places, self.backdrop = self._on_slide(places_of(run.dataset.store, slide_id))
+        self.said = self._prediction()
+
+    def write(self, folder: Path, drawn: Sequence[ScoreMap]) -> Written:
+        """Write all files; the summary comes last."""
+        folder.mkdir(parents=True, exist_ok=True)
+        names = file_names(self.maps)
+        scene = Scene(self.places, self._title(), self.backdrop and self.backdrop.overview)
+        pixels = pixels_of(self.run.dataset, self.id, self.backdrop, self.places)
+        if pixels is None:
+            self.notes.append("no pixels of patches are at hand: give --slides for contact sheets")
+        pictures = []
+        for one in drawn:
+            pictures.append(folder / f"{names[one.title]}.png")
+            _save(heat_figure(one, scene, self.witnesses(one)), pictures[-1])
+            if pixels is not None:
+                pictures.append(folder / f"{names[one.title]}_patches.png")
+                _save(contact_sheet(one, pixels, scene.title, self.marks), pictures[-1])
+        agreeing = agreements(self.maps, self.run.taxonomy)
+        if agreeing:
+            pictures.append(folder / "hierarchy.png")
+            _save(agreement_figure(agreeing, scene), pictures[-1])
+        write_text(folder / "scores.csv", scores_csv(self.maps, self.places, self.marks))
+        if self.places.unit == "level0_px":
+            geojson = tiles_geojson(self.maps, self.places, self.marks)
+            write_text(folder / "tiles.geojson", geojson)
+        else:
+            self.notes.append("no GeoJSON: places in pixels of the slide are not known")
+        summary = self._summary() | {
+            "maps": [
+                {"title": m.title, "source": m.source, "file": names[m.title]} for m in self.maps
+            ],
+            "agreement": [{"class": one.upper.title, **one.numbers()} for one in agreeing],
+        }
+        write_json(folder / SUMMARY, summary)
+        sources = tuple(dict.fromkeys(m.source for m in self.maps))
+        return Written(folder, tuple(pictures), sources, tuple(self.notes))
+
+    def witnesses(self, one: ScoreMap) -> NDArray[np.bool_] | None:
+        """Patches known to show the map's class; of the slide's own class for a map of all."""
+        if self.marks is None:
+            return None
+        level, name = (LEAF, self.label) if one.name == ALL else (one.level, one.name)
+        return witnesses_of(self.marks, self.run.taxonomy, level, name)
+
+    def _on_slide(self, places: Places) -> tuple[Places, Backdrop | None]:
+        """Places in pixels of the slide wherever that is possible, and the slide if they are."""
+        there = places.in_pixels(self.backdrop.mpp if self.backdrop else None)
+        if there is not None:
+            return there, self.backdrop
+        if self.backdrop is not None:
+            why = "has no mpp" if places.unit == "um" else "cannot be used: places are not known"
+            self.notes.append(f"the slide {why}; drawn without it")
+        return places, None
+
+    def _prediction(self) -> dict[str, dict[str, float]]:
+        """Level -> class -> probability, of every head of the model."""
+        with torch.inference_mode():
+            logits = self.run.method(self.run.batch(self.id)).logits
+        classes = self.run.taxonomy.classes
+        return {
+            level: dict(zip(classes[level], one[0].double().softmax(0).cpu().tolist(), strict=True))
+            for level, one in logits.items()
+        }
+
+    def _title(self) -> str:
+        best = max(self.said[LEAF], key=self.said[LEAF].__getitem__)
+        spec, key = self.run.spec, self.run.directory.path.name
+        return (
+            f"slide {self.id} ({self._set()}, label {self.label}), predicted {best} "
+            f"({self.said[LEAF][best]:.0%}); {spec.title}, run {key}"
+        )
+
+    def _set(self) -> str:
+        sets = read_predictions(self.run.directory.predictions, self.run.taxonomy)
+        return next((name for name, p in sets.items() if self.id in p.slide_ids), "train")
+
+    def _summary(self) -> dict[str, Any]:
+        return {
+            "slide": self.id,
+            "set": self._set(),
+            "label": self.label,
+            "run": self.run.directory.path.name,
+            "title": self.run.spec.title,
+            "probabilities": self.said,
+            "patches": len(self.places.corners),
+            "notes": self.notes,
+        }
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})
