@@ -35,8 +35,8 @@ def _patients(analysis: Analysis) -> list[str]:
         return []
     known = not all(g.startswith("slide:") for s in analysis.board.scores for g in s.groups)
     return [
-        f"{number} {'patients' if known else 'slides'} are tested: differences below {100 * smallest:.1f} points of balanced "
-        "accuracy are likely to go unseen"
+        f"{number} {'patients' if known else 'slides'} are tested: differences below "
+        f"{100 * smallest:.1f} points of balanced accuracy are likely to go unseen"
     ]
 
 
