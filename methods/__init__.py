@@ -30,3 +30,4 @@ METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attent
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")
 METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")
 METHODS.add("acmil", f"{_HERE}.acmil.method:ACMIL", "branches, diversity, masking (Zhang 2024)")
+METHODS.add("ilra", f"{_HERE}.ilra.method:ILRA", "low-rank attention through latents (Xiang 2023)")

@@ -35,6 +35,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "dsmil": {"query_dim": 8},
     "dtfd": {"width": 16, "hidden": 8},
     "acmil": {"width": 16, "hidden": 8},
+    "ilra": {"width": 16, "heads": 2, "rank": 2},
     "wikg": {"width": 16},
     "rrt": {"width": 16, "heads": 2, "cross_heads": 2, "epeg": 3},
     "hmil": {"embed_dim": 12, "fine_dim": 10, "fine_attention_dim": 8, "coarse_attention_dim": 8},

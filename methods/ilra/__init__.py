@@ -1,0 +1,1 @@
+"""ILRA-MIL: instances exchange what they know through a few latent vectors."""
