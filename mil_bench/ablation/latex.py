@@ -11,7 +11,7 @@ from mil_bench.ablation.text import grid_words, marks, signed
 from mil_bench.ablation.variants import Group
 from mil_bench.evaluation.paired import PairedDifference
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.screen import shown
+from mil_bench.leaderboard.sheet import shown
 from mil_bench.leaderboard.spread import Spread
 
 _SPECIAL = {

@@ -9,7 +9,9 @@ from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.evaluation.paired import PairedDifference
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.screen import INCOMPLETE, NONE, Sheet, shown
+from mil_bench.leaderboard.formats.grid import INCOMPLETE
+from mil_bench.leaderboard.formats.text import NONE
+from mil_bench.leaderboard.sheet import Sheet, shown
 from mil_bench.leaderboard.spread import Spread
 
 ON, OFF = "✓", "·"

@@ -17,9 +17,10 @@ from mil_bench.ablation.vary_figure import vary_figure
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets, vary_table
 from mil_bench.atomic import write_text
 from mil_bench.errors import DataError
-from mil_bench.leaderboard.csv_io import safe_name, to_csv
-from mil_bench.leaderboard.markdown import escape, sheet_markdown
-from mil_bench.leaderboard.screen import Sheet
+from mil_bench.leaderboard.formats.csv_text import to_csv
+from mil_bench.leaderboard.formats.folder import safe_name
+from mil_bench.leaderboard.formats.markdown import escape, sheet_markdown
+from mil_bench.leaderboard.sheet import Sheet
 from mil_bench.spec import RunSpec
 
 PICTURE = "differences.png"

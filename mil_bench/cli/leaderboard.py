@@ -27,15 +27,23 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.leaderboard import build_boards, collect, show, write_boards, write_figures
+    from mil_bench.leaderboard import (
+        build_boards,
+        collect,
+        report_of,
+        show,
+        write_figures,
+        write_reports,
+    )
     from mil_bench.tuning.record import read_tunings
 
     console = Console()
     boards = build_boards(collect(given.runs), read_tunings(given.runs))
-    written = write_boards(boards, given.out, given.figures)
+    reports = [report_of(board) for board in boards]
+    written = write_reports(reports, given.out, given.figures)
     if given.figures:
         written += write_figures(boards, given.out)
-    show(boards, console)
+    show(reports, console)
     console.print(f"{len(written)} files written under {given.out}")
     return 0
 

@@ -1,21 +1,24 @@
-"""From run directories to leaderboards: collect, score, summarise, write, show."""
+"""From run directories to leaderboards: collect, score, infer, tabulate, write, show."""
 
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow
 from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.collect import RunRecord, collect
-from mil_bench.leaderboard.csv_io import write_boards
 from mil_bench.leaderboard.figure import board_figure, write_figures
-from mil_bench.leaderboard.render import show
+from mil_bench.leaderboard.formats.folder import write_reports
+from mil_bench.leaderboard.formats.terminal import show
+from mil_bench.leaderboard.report import Report, report_of
 
 __all__ = [
     "Board",
     "BoardId",
     "BoardRow",
+    "Report",
     "RunRecord",
     "board_figure",
     "build_boards",
     "collect",
+    "report_of",
     "show",
-    "write_boards",
     "write_figures",
+    "write_reports",
 ]

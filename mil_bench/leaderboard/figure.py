@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.board import Board, BoardRow
-from mil_bench.leaderboard.csv_io import board_folders
-from mil_bench.leaderboard.markdown import FIGURE
+from mil_bench.leaderboard.formats.folder import board_folders
+from mil_bench.leaderboard.formats.markdown import FIGURE
 from mil_bench.leaderboard.spread import Spread
 from mil_bench.taxonomy import LEAF, Taxonomy
 

@@ -16,9 +16,9 @@ from mil_bench.evaluation.classwise import ClassScores
 from mil_bench.evaluation.external import read_external
 from mil_bench.evaluation.metrics_table import facts, in_order
 from mil_bench.evaluation.scores import Scores
-from mil_bench.leaderboard.render import sheet_table
-from mil_bench.leaderboard.screen import Sheet, shown
-from mil_bench.leaderboard.tables.frames import CLASS_METRICS, COUNTS
+from mil_bench.leaderboard.formats.terminal import sheet_table
+from mil_bench.leaderboard.sheet import Sheet, shown
+from mil_bench.leaderboard.tables.classwise import CLASS_METRICS, COUNTS
 from mil_bench.loading import adapter_of, with_data_root
 from mil_bench.taxonomy import LEAF, Taxonomy
 

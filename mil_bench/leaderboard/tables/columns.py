@@ -21,7 +21,7 @@ _TABLE = (
     Column("behind", "Behind", "fraction", -1, interval="patients", note="the first row minus it"),
     Column("p", "p", "probability", note="of being behind, Holm over all rows behind the first"),
     Column(
-        "detectable", "MDD", "fraction", -1,
+        "detectable", "MDD", "fraction",
         note="smallest difference to the first row that is found with 80 % power",
     ),
     Column("status", "Status"),

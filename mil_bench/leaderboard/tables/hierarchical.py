@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.board import Board
+from mil_bench.leaderboard.board import Board, BoardRow
 from mil_bench.leaderboard.tables.columns import columns, level_column
 from mil_bench.leaderboard.tables.identity import KEYS, STANDING, origin, origin_columns, place
 from mil_bench.leaderboard.tables.measure import measured
@@ -15,7 +15,9 @@ from mil_bench.leaderboard.tables.table import Row, Table
 from mil_bench.taxonomy import LEAF
 
 _OF_LEVEL = ("summed_balanced_accuracy", "direct_balanced_accuracy", "gain_balanced_accuracy")
-_OF_TREE = ("fine_error", "severity", "full_path_accuracy", "inconsistency", "hf")
+_OF_TREE = ("fine_error", "severity", "full_path_accuracy", "inconsistency")
+_OF_HEADS = ("inconsistency", "soft_inconsistency")
+"""0 by construction for methods without upper heads, so empty for them."""
 _NOTE = (
     "summed: the class with the largest sum of leaf probabilities; direct: the level's own head; "
     "gain: direct minus summed. Severity falls when mild mistakes are added: read it with the "
@@ -29,7 +31,12 @@ def hierarchical_table(analysis: Analysis) -> Table | None:
     names = hierarchical_names(board)
     if board.taxonomy is None or not names:
         return None
-    found = {name: measured(analysis, Score(name)) for name in names}
+    found = {
+        name: measured(analysis, Score(name), _has_heads)
+        if name in _OF_HEADS
+        else measured(analysis, Score(name))
+        for name in names
+    }
     stands = standings(analysis)
     rows = tuple(
         Row(
@@ -54,6 +61,11 @@ def hierarchical_names(board: Board) -> list[str]:
     names = dict.fromkeys(name for scores in board.scores for name in scores.hierarchical)
     levels = board.taxonomy.levels if board.taxonomy else ()
     return sorted(names, key=lambda name: _place(name, levels))
+
+
+def _has_heads(row: BoardRow) -> bool:
+    scores = [r.scores for r in row.done.values() if r.scores is not None]
+    return any(c.level != LEAF and c.source == "direct" for s in scores for c in s.classes)
 
 
 def _place(name: str, levels: Iterable[str]) -> tuple[bool, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.inference.tiers import bootstrap_tiers
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.evaluation.scores import Scores
 from mil_bench.leaderboard.analysis import Analysis
@@ -16,12 +17,19 @@ from mil_bench.leaderboard.spread import Spread
 from mil_bench.leaderboard.tables.table import NAN, Cell, Mark, Number
 from mil_bench.leaderboard.tables.wilson import boundary_interval
 
+_SAME = 1e-9
 
-def measured(analysis: Analysis, score: Score) -> dict[str, Cell]:
-    """Row label -> number; ``None`` for rows that have no such score, or no result."""
-    marks = marks_of(analysis, score)
+
+def measured(
+    analysis: Analysis, score: Score, has: Callable[[BoardRow], bool] = lambda _: True
+) -> dict[str, Cell]:
+    """Row label -> number; ``None`` for rows that have no such score, no result, or not ``has``."""
+    rows = {row.label: row for row in analysis.board.rows if has(row)}
+    marks = marks_of(analysis, score, rows)
     return {
         row.label: _number(row, score, analysis, marks.get(row.label, ""))
+        if row.label in rows
+        else None
         for row in analysis.board.rows
     }
 
@@ -37,19 +45,21 @@ def value_of(score: Score) -> Callable[[Scores], float | None]:
     return get
 
 
-def marks_of(analysis: Analysis, score: Score) -> Mapping[str, Mark]:
-    """The best comparable row, and those that are not separable from it after Holm.
+def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mapping[str, Mark]:
+    """The best comparable row of ``labels``, and those that Holm cannot separate from it.
 
-    Nothing is marked where there is nothing to compare.
+    Rows of the same value are best together. Nothing is marked where there is nothing to compare.
     """
     better = facts(score.metric).better
-    if better == 0 or len(analysis.of_score(score)) < 2:
+    scores = {k: v for k, v in analysis.of_score(score).items() if k in labels}
+    if better == 0 or len(scores) < 2:
         return {}
-    tiers = analysis.tiers(score, better)
-    if not tiers:
-        return {}
-    best, *tied = tiers[0]
-    return {best: "best"} | dict.fromkeys(tied, "tied")
+    tiers = bootstrap_tiers(scores, better)
+    first = tiers[0] if tiers else ()
+    return {
+        label: "best" if abs(scores[label].value - scores[first[0]].value) < _SAME else "tied"
+        for label in first
+    }
 
 
 def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cell:

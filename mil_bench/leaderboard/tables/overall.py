@@ -20,7 +20,6 @@ SHOWN = (
     "qwk",
     "macro_f1",
     "worst_sensitivity",
-    "brier",
     "detectable",
     "coverage",
 )

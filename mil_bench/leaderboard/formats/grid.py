@@ -1,0 +1,131 @@
+"""Tables as text for people: what screens, Markdown and LaTeX have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.leaderboard.board import BoardRow
+from mil_bench.leaderboard.formats.text import NONE, interval_text, number_text, unit_of
+from mil_bench.leaderboard.report import Report
+from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.identity import KEYS
+from mil_bench.leaderboard.tables.table import Cell, Mark, Number, Row, Table
+from mil_bench.taxonomy import LEAF
+
+ARROWS = {1: " ↑", -1: " ↓", 0: ""}
+PIVOTED = ("auc", "sensitivity")
+"""What is shown of classes, a grid each, a column per class. Files hold all."""
+INCOMPLETE = "*"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One cell: ``41.7`` with its interval ``[38.2, 45.0]`` and mark."""
+
+    text: str
+    interval: str = ""
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The first ``names`` columns are words, the others numbers. ``name`` is the table's."""
+
+    name: str
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    names: int
+    note: str = ""
+
+
+def grids_of(report: Report, upper: bool = True) -> list[Grid]:
+    """The tables of a report; classes as one grid per score, of leaves alone unless ``upper``."""
+    lacking = {row.label for row in report.board.rows if _lacks(row)}
+    found = []
+    for table in report.tables:
+        if table.name == "classwise":
+            found += _class_grids(table, lacking, upper)
+        else:
+            found.append(_grid(table, lacking))
+    return found
+
+
+def _grid(table: Table, lacking: Iterable[str]) -> Grid:
+    labelled = "variant" in table.keys
+    named = [key for key in table.keys if not labelled or key not in KEYS]
+    shown = [table.column(name) for name in dict.fromkeys((*named, *table.shown))]
+    rows = tuple(
+        (*([_label(row, lacking)] if labelled else []), *(_shown(row, c) for c in shown))
+        for row in table.brief
+    )
+    heads = (*(["method"] if labelled else []), *map(head, shown))
+    return Grid(table.name, table.title, heads, rows, labelled + len(named), table.note)
+
+
+def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid]:
+    """Methods by classes: one grid per score, level and decision."""
+    places = dict.fromkeys((row["level"], row["source"]) for row in table.rows)
+    return [
+        _class_grid(table, metric, place, lacking)
+        for place in sorted(places, key=lambda place: place[0] != LEAF)
+        if upper or place[0] == LEAF
+        for metric in PIVOTED
+    ]
+
+
+def _class_grid(
+    table: Table, metric: str, place: tuple[Cell, Cell], lacking: Iterable[str]
+) -> Grid:
+    rows = [row for row in table.rows if (row["level"], row["source"]) == place]
+    column = table.column(metric)
+    classes = tuple(dict.fromkeys(str(row["class"]) for row in rows))
+    of_method: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        of_method.setdefault(row.method, {})[str(row["class"])] = row
+    lines = tuple(
+        (
+            _label(next(iter(found.values())), lacking),
+            *(_shown(found[c], column) if c in found else Shown(NONE) for c in classes),
+        )
+        for found in of_method.values()
+    )
+    level, source = map(str, place)
+    where = level if level == LEAF else f"{level}, {source}"
+    title = f"{table.title}: {facts(metric).title}{ARROWS[column.better]} ({where})"
+    return Grid(table.name, title, ("method", *classes), lines, 1)
+
+
+def head(column: Column) -> str:
+    """``AUC ↑``."""
+    return f"{column.title}{ARROWS[column.better] if column.unit != 'rank' else ''}"
+
+
+def _label(row: Row, lacking: Iterable[str]) -> Shown:
+    return Shown(row.method + (INCOMPLETE if row.method in lacking else ""))
+
+
+def _shown(row: Row, column: Column) -> Shown:
+    cell = row[column.name]
+    if not isinstance(cell, Number):
+        return Shown(
+            cell.replace(" of ", "/") if cell and column.name == "coverage" else cell or NONE
+        )
+    unit = unit_of(row, column)
+    return Shown(number_text(cell.value, unit), interval_text(cell, unit), cell.mark)
+
+
+def _lacks(row: BoardRow) -> bool:
+    return bool(row.done) and not row.complete
+
+
+def caption(grids: Sequence[Grid]) -> str:
+    """How to read the grids."""
+    told = ["fractions times 100", "[95 % interval over patients]"]
+    if any(cell.mark == "best" for grid in grids for row in grid.rows for cell in row):
+        told.append("bold: best, underlined: not separable from the best (paired, Holm)")
+    if any(row[0].text.endswith(INCOMPLETE) for grid in grids for row in grid.rows):
+        told.append(f"{INCOMPLETE} fewer runs than asked, so neither ranked nor compared")
+    return "; ".join(told)

@@ -1,0 +1,120 @@
+"""Reports as rich tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mil_bench.leaderboard.formats.grid import Grid, Shown, caption, grids_of
+from mil_bench.leaderboard.report import Report
+from mil_bench.leaderboard.sheet import Sheet
+
+_WIDEST = 40  # name that is kept on one line
+_PADDING = 2
+_INTERVALS = 2
+_STYLES = {"": "", "best": "bold", "tied": "underline"}
+
+
+def show(reports: Sequence[Report], console: Console) -> None:
+    """Print every report: its tables, its verdict, how to read it, and what to distrust."""
+    for report in reports:
+        console.rule(Text(report.board.title))
+        grids = grids_of(report, upper=False)
+        for grid in grids:
+            for table in grid_tables(grid, console.width):
+                console.print(table)
+            if grid.note:
+                console.print(Text(grid.note, style="dim"))
+        if grids:
+            console.print(Text(caption(grids), style="dim"))
+        if report.verdict:
+            console.print(Text(report.verdict, style="bold"))
+        for note in report.caveats:
+            style = "bold red" if note.startswith("leak") else "yellow"
+            console.print(Text(f"note: {note}", style=style))
+        for problem in report.problems:
+            console.print(Text(problem, style="red"))
+
+
+def grid_tables(grid: Grid, width: int) -> list[Table]:
+    """A grid as tables of at most ``width`` where that can be: what is left goes below.
+
+    Two columns show their interval, below the number; files show all.
+    """
+    intervals = _first([any(row[i].interval for row in grid.rows) for i in range(len(grid.heads))])
+    rows = [[_text(cell, i in intervals) for i, cell in enumerate(row)] for row in grid.rows]
+    widths = [
+        max(_widest(head), *(_widest(row[i].plain, i < grid.names) for row in rows))
+        for i, head in enumerate(grid.heads)
+    ]
+    found = []
+    for chosen in _chunks(widths, grid.names, width):
+        heads = [grid.heads[i] for i in chosen]
+        cells = [[row[i] for i in chosen] for row in rows]
+        title = grid.title if not found else f"{grid.title}, continued"
+        found.append(_table(title, heads, cells, grid.names, [widths[i] for i in chosen]))
+    return found
+
+
+def sheet_table(sheet: Sheet) -> Table:
+    """One table. Cells are plain text, so a name cannot carry markup."""
+    return _table(sheet.title, sheet.columns, [list(map(Text, row)) for row in sheet.rows], 1)
+
+
+def _table(
+    title: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    names: int,
+    widths: Sequence[int] = (),
+) -> Table:
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for i, text in enumerate(map(Text, heads)):
+        kept = i < names and all(len(row[i]) <= _WIDEST for row in rows)
+        justify = "left" if i < names else "right"
+        least = widths[i] if widths else None
+        table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, min_width=least)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
+    """Columns of each table, the names in all of them."""
+    left = width - sum(widths[:names]) - _PADDING * (names + 2)
+    chunks: list[list[int]] = [[]]
+    used = 0
+    for i in range(names, len(widths)):
+        if chunks[-1] and used + widths[i] + _PADDING > left:
+            chunks.append([])
+            used = 0
+        chunks[-1].append(i)
+        used += widths[i] + _PADDING
+    return [[*range(names), *chunk] for chunk in chunks]
+
+
+def _first(has: Sequence[bool]) -> list[int]:
+    return [i for i, there in enumerate(has) if there][:_INTERVALS]
+
+
+def _widest(text: str, whole: bool = False) -> int:
+    """Length of the longest part that stays on one line."""
+    return max(map(len, text.split("\n" if whole else None)), default=0)
+
+
+def _text(cell: Shown, interval: bool) -> Text:
+    text = Text(cell.text, style=_STYLES[cell.mark])
+    if interval and cell.interval:
+        ends = cell.interval.strip("[]").replace(", ", "–")
+        return Text.assemble(text, "\n", (ends, "dim"))
+    return text
