@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parser import Parser
@@ -27,10 +28,14 @@ def list_names(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.extraction.encoders import ENCODERS
     from mil_bench.methods import METHODS
     from mil_bench.plugins import load_plugins
+    from mil_bench.registry import Registry
 
     load_plugins(given.plugin)
     console = Console()
-    for name, registry in zip(KINDS, (METHODS, DATASETS, ENCODERS), strict=True):
+    registries: dict[str, Registry[Any]] = dict(
+        zip(KINDS, (METHODS, DATASETS, ENCODERS), strict=True)
+    )
+    for name, registry in registries.items():
         if given.kind in ("", name):
             table = Table("name", "what it is", "from", title=name, title_justify="left")
             for entry in registry:

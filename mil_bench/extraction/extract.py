@@ -103,7 +103,7 @@ def _outcomes(
         encoder.card.scaled,
         request.workers,
         pinned,
-        lambda refused: ended.append(failed(*refused)),
+        lambda source, reason: ended.append(failed(source, reason)),
     )
     writing: list[Future[SlideOutcome]] = []
     with ThreadPoolExecutor(1) as writer:

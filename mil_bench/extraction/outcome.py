@@ -50,6 +50,14 @@ class Outcome:
         return all(slide.good for slide in self.slides)
 
 
+def counts(outcome: Outcome) -> str:
+    """How many slides ended how."""
+    return (
+        f"{outcome.count('done')} extracted, {outcome.count('skipped')} done before, "
+        f"{outcome.count('incomplete')} incomplete, {outcome.count('failed')} failed"
+    )
+
+
 def extracted(found: Extracted, seconds: float) -> SlideOutcome:
     """The row of a slide whose file has just been written."""
     source, bad = found.plan.source, len(found.bad)

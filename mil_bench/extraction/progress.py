@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mil_bench.extraction.encoders.encoder import Encoder
-from mil_bench.extraction.outcome import Outcome, SlideOutcome
+from mil_bench.extraction.outcome import Outcome, SlideOutcome, counts
 from mil_bench.extraction.settings import Settings
 from mil_bench.words import counted
 
@@ -81,12 +81,8 @@ def summarise(outcome: Outcome, console: Console) -> None:
     """Counts, rate, the list of what is missing, and where everything is."""
     tiles = sum(s.tiles for s in outcome.slides if s.seconds)
     rate = f", {tiles / outcome.seconds:,.0f} tiles/s" if tiles else ""
-    counts = (
-        f"{outcome.count('done')} extracted, {outcome.count('skipped')} done before, "
-        f"{outcome.count('incomplete')} incomplete, {outcome.count('failed')} failed{rate}; "
-        f"features and summary.md are in {outcome.folder}"
-    )
-    _say(escape(counts), console)
+    place = f"features and summary.md are in {outcome.folder}"
+    _say(escape(f"{counts(outcome)}{rate}; {place}"), console)
     for slide in outcome.slides:
         if not slide.good:
             style = STYLE[slide.status]

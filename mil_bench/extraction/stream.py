@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mil_bench.errors import MilBenchError
+from mil_bench.extraction.found import Source
 from mil_bench.extraction.plan import Planned, SlidePlan
 from mil_bench.extraction.read import BlockJob, Tiles
 
@@ -22,7 +23,7 @@ def stream(
     pixels: int,
     workers: int,
     pin: bool,
-    refused: Callable[[Planned], None],
+    refused: Callable[[Source, str], None],
 ) -> Iterator[tuple[SlidePlan, Iterator[Pixels]]]:
     """Every plan with the items of its blocks (see :class:`Tiles`), in order.
 
@@ -34,7 +35,7 @@ def stream(
     def jobs() -> Iterator[BlockJob]:
         for planned in plans:
             if not isinstance(planned, SlidePlan):
-                refused(planned)
+                refused(*planned)
                 continue
             started.append(planned)
             for block in planned.blocks:

@@ -12,7 +12,7 @@ from mil_bench import __version__
 from mil_bench.atomic import write_text
 from mil_bench.evaluation.csv_safety import escape
 from mil_bench.extraction.encoders.card import EncoderCard
-from mil_bench.extraction.outcome import Outcome, SlideOutcome
+from mil_bench.extraction.outcome import Outcome, SlideOutcome, counts
 from mil_bench.extraction.settings import Settings
 from mil_bench.words import counted
 
@@ -27,19 +27,10 @@ def write_summary(outcome: Outcome, settings: Settings, card: EncoderCard) -> No
 
 def _markdown(outcome: Outcome, settings: Settings, card: EncoderCard) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    counts = ", ".join(
-        f"{outcome.count(status)} {word}"
-        for status, word in (
-            ("done", "extracted"),
-            ("skipped", "done before"),
-            ("incomplete", "incomplete"),
-            ("failed", "failed"),
-        )
-    )
     lines = [
         f"# {settings.encoder}: {counted(len(outcome.slides), 'slide')}",
         "",
-        f"{counts}. {_tiles(outcome)}",
+        f"{counts(outcome)}. {_tiles(outcome)}",
         "",
         "| setting | value |",
         "| --- | --- |",

@@ -79,7 +79,8 @@ def _saturation(image: Image.Image) -> NDArray[np.uint8]:
     rgb = np.asarray(image, dtype=np.float32)
     high, low = rgb.max(2), rgb.min(2)
     share = np.divide(high - low, high, where=high >= BLACK, out=np.zeros_like(high))
-    return (255 * share).round().astype(np.uint8)
+    saturation: NDArray[np.uint8] = (255 * share).round().astype(np.uint8)
+    return saturation
 
 
 def _median(mask: Mask, size: int) -> Mask:

@@ -64,7 +64,7 @@ def load_encoder(
     if path is not None:
         load_weights(pooled.network, path, card)
     card = replace(card, dim=card.dim or pooled.network.num_features)
-    network = pooled.to(device, memory_format=torch.channels_last)
+    network = pooled.to(device).to(memory_format=torch.channels_last)
     tagged = card.name + (RANDOM_TAG if path is None else "")
     return Encoder(tagged, card, described(path), network, device, precision)
 
