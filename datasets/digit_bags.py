@@ -113,6 +113,8 @@ class DigitBags(DatasetAdapter):
                 "clam-sb": {"width": 128},
                 "clam-mb": {"width": 128},
                 "transmil": {"dim": 64, "heads": 4, "landmarks": 8, "trainer": {"lr": 5e-4}},
+                "aem": {"width": 128, "hidden": 64},
+                "mhim": {"width": 128, "hidden": 32},
                 "wikg": {"width": 128},
                 "rrt": {"width": 128, "regions": 4},
                 "hmil": {"embed_dim": 128, "fine_dim": 128, "coarse_attention_dim": 128},

@@ -25,6 +25,10 @@ METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with 
 METHODS.add(
     "rrt", f"{_HERE}.rrt.method:RRT", "features re-embedded within and across regions (Tang 2024)"
 )
+METHODS.add("aem", f"{_HERE}.aem:AEM", "attention pooling, its entropy maximised (Zhang 2024)")
+METHODS.add(
+    "mhim", f"{_HERE}.mhim.method:MHIM", "masked hard instances, momentum teacher (Tang 2023)"
+)
 METHODS.add("wikg", f"{_HERE}.wikg:WiKG", "a graph of learned edges, attention over it (Li 2024)")
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Final, Literal
 import torch
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Component
+from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Method, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
+from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -32,7 +33,7 @@ SLIDE_RECIPE: Final[dict[str, Any]] = {
 """Training as in use on whole slides (CLAM's README, without class-balanced sampling)."""
 
 
-class ABMILConfig(MethodConfig):
+class ABMILConfig(EntropyConfig):
     """Widths as used on whole slides. The paper's MNIST network is ``width=500 hidden=128
     gated=false dropout=0 attention_dropout=0 head=sigmoid``.
     """
@@ -74,7 +75,8 @@ class ABMIL(Method):
         components={
             "gating": Component("gated attention", {"gated": False}),
             "dropout": Component("dropout", {"dropout": 0.0, "attention_dropout": 0.0}),
-        }
+        },
+        variants={"entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1})},
     )
 
     def __init__(self, config: ABMILConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -106,9 +108,13 @@ class ABMIL(Method):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Cross entropy; with the sigmoid head Bernoulli likelihood of the clamped probability."""
+        """Cross entropy; with the sigmoid head Bernoulli likelihood of the clamped probability.
+
+        The term ``entropy`` is added where it is switched on.
+        """
+        entropy = entropy_term(self.config, output, batch, progress)
         if self.config.head == "softmax":
-            return super().loss(output, batch, progress)
+            return {**super().loss(output, batch, progress), **entropy}
         p = (output.logits[LEAF][:, 1]).sigmoid().clamp(_CLAMP, 1 - _CLAMP)
         y = batch.labels[LEAF].to(p.dtype)
-        return {"nll": -(y * p.log() + (1 - y) * (1 - p).log()).mean()}
+        return {"nll": -(y * p.log() + (1 - y) * (1 - p).log()).mean(), **entropy}

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Method, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.init import xavier_linear
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
@@ -26,7 +27,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
 
 
-class CLAMConfig(MethodConfig):
+class CLAMConfig(EntropyConfig):
     """``width`` of the projected features; ``size`` sets the attention's hidden width.
 
     ``small`` is half of ``width`` and ``big`` three quarters (512 -> 256 or 384); ``hidden``
@@ -99,6 +100,7 @@ class _CLAM(Method):
         variants={
             "instance_ce": Switch("cross entropy on instances", {"instance_loss": "ce"}),
             "xavier": Switch("Xavier initialisation", {"init": "xavier"}),
+            "entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}),
         },
     )
 
@@ -144,13 +146,14 @@ class _CLAM(Method):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``bag_weight * ce`` and ``(1 - bag_weight) * instance``."""
+        """``bag_weight * ce``, ``(1 - bag_weight) * instance``, and ``entropy`` if switched on."""
         share = self.config.bag_weight
         ce = self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)
         instance = self.instance_loss(
             output.extras["features"], output.extras["scores"].detach(), batch
         )
-        return {"ce": share * ce, "instance": (1 - share) * instance}
+        entropy = entropy_term(self.config, output, batch, progress)
+        return {"ce": share * ce, "instance": (1 - share) * instance, **entropy}
 
     def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)`` each.

@@ -82,6 +82,16 @@ class BagBatch:
             )
             start += size
 
+    def take(self, rows: Tensor, sizes: Sequence[int]) -> BagBatch:
+        """Some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each."""
+        return replace(
+            self,
+            features=self.features[rows],
+            offsets=_offsets(sizes, rows.device),
+            sizes=tuple(sizes),
+            coords=self.coords[rows] if self.coords is not None else None,
+        )
+
     def without_labels(self) -> BagBatch:
         """The same bags as seen at inference."""
         return replace(self, labels={})

@@ -7,7 +7,7 @@ square are neighbours on the slide, as far as a square without holes can have it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isqrt
 from typing import Literal
 
@@ -36,8 +36,7 @@ class Ordered:
         if order == "file":
             return cls(batch)
         rows = grid_order(needed_coords(batch, "order=coords", "use order=file"), batch, multiple)
-        coords = None if batch.coords is None else batch.coords[rows]
-        return cls(replace(batch, features=batch.features[rows], coords=coords), rows)
+        return cls(batch.take(rows, batch.sizes), rows)
 
     def restored(self, values: Tensor) -> Tensor:
         """``(sum N, K)`` values of the ordered instances in the order of the file."""

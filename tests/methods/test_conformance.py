@@ -37,6 +37,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "acmil": {"width": 16, "hidden": 8},
     "ilra": {"width": 16, "heads": 2, "rank": 2},
     "wikg": {"width": 16},
+    "aem": {"width": 16, "hidden": 8},
+    "mhim": {"width": 16, "hidden": 8},
     "rrt": {"width": 16, "heads": 2, "cross_heads": 2, "epeg": 3},
     "hmil": {"embed_dim": 12, "fine_dim": 10, "fine_attention_dim": 8, "coarse_attention_dim": 8},
 }

@@ -1,0 +1,1 @@
+"""MHIM-MIL: a student learns from the instances that its teacher finds hard."""
