@@ -24,8 +24,15 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     parser.add_argument(
         "--figures", action=BooleanOptionalAction, default=True, help="Draw a figure per board."
     )
+    parser.add_argument(
+        "--tree",
+        metavar="FILE",
+        type=Path,
+        help="Score the runs under this tree (.toml, .json) over the same leaves; no training.",
+    )
     given = parser.parse(words)
     from rich.console import Console
+    from rich.text import Text
 
     from mil_bench.leaderboard import (
         build_boards,
@@ -35,15 +42,22 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         write_figures,
         write_reports,
     )
+    from mil_bench.leaderboard.rescore import rescore
+    from mil_bench.taxonomy import Taxonomy
     from mil_bench.tuning.record import read_tunings
 
     console = Console()
-    boards = build_boards(collect(given.runs), read_tunings(given.runs))
+    records, left_out = collect(given.runs), ""
+    if given.tree is not None:
+        records, left_out = rescore(records, Taxonomy.load(given.tree))
+    boards = build_boards(records, read_tunings(given.runs))
     reports = [report_of(board) for board in boards]
     written = write_reports(reports, given.out, given.figures)
     if given.figures:
         written += write_figures(boards, given.out)
     show(reports, console)
+    if left_out:
+        console.print(Text(left_out, style="yellow"))
     console.print(f"{len(written)} files written under {given.out}")
     return 0
 

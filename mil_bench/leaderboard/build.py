@@ -83,8 +83,8 @@ def _rows(
     variants: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
         if run.key not in found:
-            variants[digest(settings(_spec(run)))].append(run)
-    names = labels([settings(_spec(alike[0])) for alike in variants.values()])
+            variants[digest(_settings(run))].append(run)
+    names = labels([_settings(alike[0]) for alike in variants.values()])
     rows = []
     for name, (hashed, alike) in zip(names, variants.items(), strict=True):
         role = "default" if any(run.key in default for run in alike) else ""
@@ -107,6 +107,12 @@ def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:
 def _unreadable(record: RunRecord) -> BoardRow:
     name = f"{record.path.parent.name}/{record.key}"
     return BoardRow(name, "", "", {record.cell: record}, (record.cell,))
+
+
+def _settings(run: RunRecord) -> dict[str, str]:
+    """Settings of a run, and the tree of its training where it is scored under another."""
+    trained = {"trained_tree": run.trained_tree} if run.trained_tree else {}
+    return settings(_spec(run)) | trained
 
 
 def _spec(record: RunRecord) -> RunSpec:

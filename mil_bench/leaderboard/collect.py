@@ -54,7 +54,8 @@ class RunRecord:
     ``sets`` are the stored predictions, ``val`` and ``test``.
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says what is wrong
-    with a run that is not done.
+    with a run that is not done. Where records are scored under a tree that was asked for,
+    ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
     """
 
     path: Path
@@ -65,6 +66,8 @@ class RunRecord:
     version: str = ""  # of mil-bench
     scores: Scores | None = None
     sets: Mapping[str, Predictions] = field(default_factory=dict)
+    trained_tree: str = ""
+    lost_heads: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -14,12 +14,27 @@ FEW_SLIDES = 200
 def notes_of(rows: Sequence[BoardRow]) -> tuple[str, ...]:
     """Sentences on leaks of the split, the data, the test sets, the searches and the spread."""
     done = [record for row in rows for record in row.done.values()]
-    return (*_split(done), *_missing(done), *_test_sets(done), *_searches(rows), *_grid(rows))
+    data = (*_split(done), *_trees(rows), *_missing(done), *_test_sets(done))
+    return (*data, *_searches(rows), *_grid(rows))
 
 
 def _split(done: Sequence[RunRecord]) -> list[str]:
     results = [record.result for record in done if record.result is not None]
     return list(dict.fromkeys(note for result in results for note in result.split_notes))
+
+
+def _trees(rows: Sequence[BoardRow]) -> list[str]:
+    """Whether runs were trained with another tree than they are scored under."""
+    runs = [(row.label, run) for row in rows for run in row.done.values()]
+    own = {run.spec.tree["name"] for _, run in runs if run.spec is not None}
+    trained = sorted({run.trained_tree for _, run in runs} - own - {""})
+    if not trained:
+        return []
+    told = f"scored under another tree than trained with ({', '.join(trained)})"
+    lost = sorted({f"{v} of {label}" for label, run in runs for v in run.lost_heads})
+    return [
+        f"{told}; heads without a place in it are left out: {', '.join(lost)}" if lost else told
+    ]
 
 
 def _missing(done: Sequence[RunRecord]) -> list[str]:
