@@ -53,7 +53,7 @@ class ACMIL(Method):
     one branch ``CE(bag)`` alone.
 
     Cost with D = 1024 and 7 classes: gated 0.68 M parameters, 1.32 MFLOP per patch; multihead
-    6.33 M, 1.17 MFLOP (6.83 officially: see ``branches.py``). Linear in N.
+    6.33 M, 1.13 MFLOP (6.83 officially: see ``branches.py``). Linear in N.
     ``Output.attention`` ``(sum N, 1)`` is the mean attention of branches and heads.
     """
 

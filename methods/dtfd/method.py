@@ -55,7 +55,7 @@ class DTFD(Method):
     Training shuffles anew in every step. Evaluation uses one permutation per number of instances,
     so that it is deterministic and depends on the order of the file.
 
-    Cost with D = 1024 and 7 classes: 0.79 M parameters, 1.32 MFLOP per patch, linear in N.
+    Cost with D = 1024 and 7 classes: 0.79 M parameters, 1.31 MFLOP per patch, linear in N.
     ``Output.attention`` is ``(sum N, 1)``: the second tier's weights, shared out among the
     instances of a pseudo-bag by the first tier's (``afs``) or on the selected instances alone.
     """

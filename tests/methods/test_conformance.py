@@ -36,6 +36,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "dtfd": {"width": 16, "hidden": 8},
     "acmil": {"width": 16, "hidden": 8},
     "ilra": {"width": 16, "heads": 2, "rank": 2},
+    "transformer": {"dim": 16, "heads": 2, "hidden": 16},
+    "simlp": {"width": 16},
     "wikg": {"width": 16},
     "aem": {"width": 16, "hidden": 8},
     "mhim": {"width": 16, "hidden": 8},

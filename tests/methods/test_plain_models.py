@@ -1,0 +1,89 @@
+"""The plain transformer and SiMLP against the same models made of torch's own modules."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from test_conformance import flat, make, make_batch
+from torch import Tensor, nn
+
+from mil_bench.config import build
+from mil_bench.errors import ConfigError
+from mil_bench.methods import METHODS
+from mil_bench.methods.transformer import Transformer
+from mil_bench.taxonomy import LEAF
+
+THREE = flat(3)
+SIZES = (5, 1, 12, 5)
+
+
+def torch_encoder(model: Transformer) -> nn.TransformerEncoder:
+    """Torch's encoder with the weights of ``model``."""
+    config = model.config
+    layer = nn.TransformerEncoderLayer(
+        config.dim,
+        config.heads,
+        config.hidden,
+        dropout=0.0,
+        activation="gelu",
+        batch_first=True,
+        norm_first=True,
+        dtype=torch.float64,
+    )
+    encoder = nn.TransformerEncoder(
+        layer, config.layers, norm=model.norm, enable_nested_tensor=False
+    )
+    for theirs, ours in zip(encoder.layers, model.layers, strict=True):
+        theirs.self_attn.in_proj_weight = ours.attention.qkv.weight
+        nn.init.zeros_(theirs.self_attn.in_proj_bias)
+        theirs.self_attn.out_proj = ours.attention.out
+        theirs.linear1, theirs.linear2 = ours.feed[0], ours.feed[2]
+        theirs.norm1, theirs.norm2 = ours.norm1, ours.norm2
+    return encoder
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_transformer_is_the_encoder_of_torch_in_scores_and_gradients(layers):
+    batch = make_batch(SIZES, (0, 1, 2, 0), THREE)
+    model = make("transformer", THREE, layers=layers)
+    encoder = torch_encoder(model)
+
+    def expected(x: Tensor) -> Tensor:
+        tokens = torch.cat([model.token, model.project(x)])[None]
+        return model.classifier(encoder(tokens)[:, 0])
+
+    theirs = torch.cat([expected(bag.features) for bag in batch.bags()])
+    ours = model(batch).logits[LEAF]
+    torch.testing.assert_close(ours, theirs)
+    parameters = list(model.parameters())
+    got, wanted = (
+        torch.autograd.grad(logits.square().sum(), parameters) for logits in (ours, theirs)
+    )
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_attention_of_the_class_token_is_that_of_torch_without_its_own_share():
+    batch = make_batch((7,), (0,), THREE)
+    model = make("transformer", THREE, layers=1).eval()
+    layer = torch_encoder(model).layers[0]
+    tokens = layer.norm1(torch.cat([model.token, model.project(batch.features)])[None])
+    _, weights = layer.self_attn(tokens, tokens, tokens, average_attn_weights=False)
+    patches = weights[0, :, 0, 1:]  # (heads, N)
+    expected = (patches / patches.sum(1, keepdim=True)).mean(0)
+    torch.testing.assert_close(model(batch).attention[LEAF][:, 0], expected)
+
+
+@pytest.mark.parametrize("mlp", [True, False])
+def test_simlp_is_a_network_of_the_mean(mlp):
+    batch = make_batch(SIZES, (0, 1, 2, 0), THREE)
+    model = make("simlp", THREE, mlp=mlp).eval()
+    means = torch.stack([bag.features.mean(0) for bag in batch.bags()])
+    hidden = nn.Sequential(*model.hidden)(means) if mlp else means
+    torch.testing.assert_close(model(batch).logits[LEAF], model.classifier(hidden))
+
+
+@pytest.mark.parametrize(("name", "width"), [("transformer", "dim"), ("ilra", "width")])
+def test_heads_must_divide_the_width(name, width):
+    with pytest.raises(ConfigError, match="multiple of heads"):
+        build(METHODS.get(name).Config, {width: 20, "heads": 8}, name)
