@@ -12,7 +12,7 @@ from mil_bench.errors import MilBenchError, SlideError
 
 PLAIN = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 SENSIBLE_MPP = (0.05, 20.0)  # 72 dpi in a TIFF header is 353 um per pixel and means nothing
-MOST_PIXELS = 2**31  # of a plain image, which is held in memory
+MOST_PIXELS = 2**29  # of a plain image, which is held in memory
 
 
 class Slide(ABC):
