@@ -151,6 +151,12 @@ class Board:
         """Whether groups stand in several sets of the split."""
         return any(note.startswith("leak") for note in self.notes)
 
+    @property
+    def rescored(self) -> bool:
+        """Whether runs were trained with another tree than the board's."""
+        runs = [run for row in self.rows for run in row.done.values()]
+        return any(run.trained_tree not in ("", self.id.tree) for run in runs)
+
     @cached_property
     def scores(self) -> list[Scores]:
         """Scores of every finished run."""

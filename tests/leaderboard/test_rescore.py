@@ -15,6 +15,7 @@ from mil_bench.evaluation.external import read_external
 from mil_bench.evaluation.scores import Scores
 from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.collect import collect
+from mil_bench.leaderboard.formats.folder import board_folders
 from mil_bench.leaderboard.rescore import rescore, under_tree
 from mil_bench.taxonomy import Taxonomy
 
@@ -56,6 +57,7 @@ def test_heads_of_equal_groups_are_kept_by_content_and_others_dropped(tmp_path):
     assert board.rows[0].label == "hmil"
     assert "left out: coarse of hmil" in board.notes[0]
     assert "(bracs)" in board.notes[0]
+    assert board_folders([board], tmp_path)[0].name == "kfold-5--two"
 
 
 def test_a_head_may_move_to_another_level():

@@ -56,16 +56,20 @@ def _files(report: Report, figures: bool) -> dict[str, str]:
 
 
 def board_folders(boards: Sequence[Board], out: Path) -> list[Path]:
-    """The folder of every board. Boards of one place differ by tree, then by content hash."""
+    """The folder of every board. Boards of one place differ by tree, then by content hash.
+
+    A board under another tree than that of the training never takes the place of the first.
+    """
     homes = [_home(board) for board in boards]
     same_split = Counter(homes)
     with_tree = Counter((home, board.id.tree) for home, board in zip(homes, boards, strict=True))
     folders = []
     for home, board in zip(homes, boards, strict=True):
         name = home[-1]
-        if same_split[home] > 1 and with_tree[home, board.id.tree] == 1:
+        crowded = same_split[home] > 1 or board.rescored
+        if crowded and with_tree[home, board.id.tree] == 1:
             name += f"--{safe_name(board.id.tree)}"
-        elif same_split[home] > 1:
+        elif crowded:
             name += f"--{safe_name(board.id.tree)}-{_content(board)}"
         folders.append(out.joinpath(*home[:-1], name))
     return folders
