@@ -1,0 +1,55 @@
+"""Interval forest: every method's value with its interval over patients, a panel per score."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics_table import PRIMARY
+from mil_bench.leaderboard.figures.captions import (
+    PATIENTS,
+    axis_words,
+    heading,
+    number_words,
+    sample,
+)
+from mil_bench.leaderboard.figures.numbers import numbers, rows_of, scale_of
+from mil_bench.leaderboard.figures.panels import beside, dots, marks_note, name_rows
+from mil_bench.leaderboard.figures.style import blank, headed, quiet, titled
+from mil_bench.leaderboard.report import Report
+
+SCORES = (
+    PRIMARY,
+    "macro_auc",
+    "macro_f1",
+    "worst_sensitivity",
+    "brier",
+    "qwk",
+    "accuracy",
+)
+_PANELS, _ACROSS = 6, 3
+
+
+def draw(report: Report) -> Figure | None:
+    """Up to six scores of the leaf level; rows in order of the board."""
+    rows = rows_of(report)
+    found = {name: numbers(report, Score(name)) for name in SCORES}
+    shown = [name for name in SCORES if found[name]][:_PANELS]
+    if not shown:
+        return None
+    lines = -(-len(shown) // _ACROSS)
+    figure = blank(11.5, lines * (0.27 * len(rows) + 0.75) + 0.9)
+    axes = figure.subplots(lines, _ACROSS, squeeze=False).flatten()
+    for i, (axis, name) in enumerate(zip(axes, shown, strict=False)):
+        scale = scale_of(name)
+        dots(axis, rows, found[name], scale)
+        name_rows(axis, rows, shown=i % _ACROSS == 0)
+        headed(axis, axis_words(name))
+        quiet(axis, "x", left=True)
+        words = {y: number_words(found[name][row.label], scale)
+                 for y, row in enumerate(rows) if row.label in found[name]}  # fmt: skip
+        beside(axis, words)
+    for axis in axes[len(shown) :]:
+        axis.set_axis_off()
+    note = f"{sample(report.board)} Bar: {PATIENTS}. {marks_note(rows)}"
+    return titled(figure, heading(report, "Scores with intervals"), note)

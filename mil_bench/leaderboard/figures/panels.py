@@ -1,0 +1,141 @@
+"""Parts that several pictures share: dots with intervals, names of rows, brackets of classes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mil_bench.leaderboard.board import BoardRow
+from mil_bench.leaderboard.figures.captions import row_names
+from mil_bench.leaderboard.figures.style import BLUE, GREY, INK, SMALL, TEXT, TINY, Look
+from mil_bench.leaderboard.figures.words import plain, short
+from mil_bench.leaderboard.tables.table import Number
+from mil_bench.taxonomy import Taxonomy
+
+
+def marks_note(rows: Sequence[BoardRow]) -> str:
+    """How to read the dots of :func:`dots`."""
+    lacking = "" if all(row.complete for row in rows) else "; diamond: lacks runs, not compared"
+    return (
+        "Filled: best, or not separable from the best (paired over patients, Holm); hollow: "
+        f"separable{lacking}."
+    )
+
+
+def dot(
+    axis: Axes,
+    y: float,
+    number: Number,
+    scale: float,
+    color: str = BLUE,
+    marker: str = "o",
+    filled: bool = True,
+) -> None:
+    """A value with its interval."""
+    if number.low == number.low:
+        ends = [scale * number.low, scale * number.high]
+        axis.plot(ends, [y, y], "-", color=color, lw=1.6, solid_capstyle="butt")
+    face = color if filled else "white"
+    axis.plot([scale * number.value], [y], marker, color=color, mfc=face, ms=5.5, mew=1.3, zorder=3)
+
+
+def dots(axis: Axes, rows: Sequence[BoardRow], found: Mapping[str, Number], scale: float) -> None:
+    """A line per row, filled where the row is the best or tied with it."""
+    for y, row in enumerate(rows):
+        if number := found.get(row.label):
+            shape = "o" if row.complete else "D"
+            dot(axis, y, number, scale, marker=shape, filled=bool(number.mark))
+        else:
+            missing(axis, y)
+
+
+def cross(
+    axis: Axes, x: Number, y: Number, scales: tuple[float, float], look: Look, name: str
+) -> None:
+    """A method in the plane, with an interval in each direction that has one."""
+    at = (scales[0] * x.value, scales[1] * y.value)
+    if x.low == x.low:
+        axis.plot([scales[0] * x.low, scales[0] * x.high], [at[1], at[1]], color=look.color, lw=1.1)
+    if y.low == y.low:
+        axis.plot([at[0], at[0]], [scales[1] * y.low, scales[1] * y.high], color=look.color, lw=1.1)
+    axis.plot(
+        [at[0]], [at[1]], look.marker, color=look.color, ms=6.5, mec="white", mew=0.5, ls="",
+        label=name, zorder=3,
+    )  # fmt: skip
+
+
+def key(figure: Figure, axis: Axes) -> None:
+    """Which look is which method, right of the panels."""
+    figure.legend(
+        *axis.get_legend_handles_labels(), loc="outside right upper", fontsize=SMALL, frameon=False
+    )
+
+
+def beside(axis: Axes, words: Mapping[int, str]) -> None:
+    """Row -> words right of a panel."""
+    for y, word in words.items():
+        axis.annotate(
+            word, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=TINY,
+            color=GREY, annotation_clip=False,
+        )  # fmt: skip
+
+
+def missing(axis: Axes, y: float) -> None:
+    """A word in place of a number that a row does not have."""
+    axis.annotate(
+        "not defined", (0.02, y), xycoords=("axes fraction", "data"), va="center",
+        fontsize=TINY, color=GREY,
+    )  # fmt: skip
+
+
+def name_rows(axis: Axes, rows: Sequence[BoardRow], shown: bool = True) -> None:
+    """One line per row from the top, with its name unless not ``shown``."""
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    words = list(row_names(rows).values()) if shown else []
+    axis.set_yticks(range(len(words)), words, fontsize=TEXT, color=INK)
+
+
+def chance(axis: Axes, value: float) -> None:
+    """A dashed line at what random predictions reach."""
+    axis.axvline(value, color=GREY, lw=1, ls=(0, (3, 3)), zorder=1)
+    axis.annotate(
+        "chance", (value, 0), xycoords=("data", "axes fraction"), xytext=(2, 2),
+        textcoords="offset points", fontsize=TINY, color=GREY,
+    )  # fmt: skip
+
+
+def runs_of(tree: Taxonomy, level: str) -> list[tuple[int, int, str]]:
+    """Neighbouring leaves of one class of ``level``: first, one past the last, name."""
+    index = tree.ancestor_index(level)
+    cuts = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(index)]
+    return [(a, b, tree.classes[level][index[a]]) for a, b in itertools.pairwise(cuts)]
+
+
+def brackets(axis: Axes, tree: Taxonomy, y: float = -0.08, per_leaf: int = 9) -> None:
+    """Coarse classes above the columns of their leaves; ``y`` in rows of the axis."""
+    for first, end, name in runs_of(tree, tree.levels[0]) if tree.depth > 1 else ():
+        axis.plot(
+            [first + 0.1, end - 0.1], [y, y], color=GREY, lw=1.2, clip_on=False,
+            solid_capstyle="butt",
+        )  # fmt: skip
+        axis.annotate(
+            short(name, per_leaf * (end - first)), ((first + end) / 2, y), xytext=(0, 3),
+            textcoords="offset points", ha="center", va="bottom", fontsize=SMALL,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def leaf_names(tree: Taxonomy, longest: int = 14) -> list[str]:
+    """Short names of the leaves."""
+    return [short(name, longest) for name in tree.leaves]
+
+
+def caption(axis: Axes, words: str) -> None:
+    """A line of explanation above a panel, below its title."""
+    axis.text(
+        0, 1.01, plain(words), transform=axis.transAxes, fontsize=TINY, color=GREY, va="bottom"
+    )

@@ -1,0 +1,107 @@
+"""Quality against cost: what a method buys with parameters, operations, time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from mil_bench.leaderboard.analysis import RANKED
+from mil_bench.leaderboard.board import BoardRow
+from mil_bench.leaderboard.figures.captions import PATIENTS, heading, row_names, sample
+from mil_bench.leaderboard.figures.numbers import numbers, rows_of
+from mil_bench.leaderboard.figures.panels import cross, key
+from mil_bench.leaderboard.figures.style import (
+    GREY,
+    LABEL,
+    blank,
+    looks,
+    quiet,
+    titled,
+)
+from mil_bench.leaderboard.report import Report
+from mil_bench.leaderboard.tables.columns import COLUMNS
+from mil_bench.leaderboard.tables.cost import AXES, frontier
+from mil_bench.leaderboard.tables.table import Number, Table
+
+_UNITS = {"seconds": " (s)", "MiB": " (MiB)", "FLOPs": "", "count": ""}
+_FAR = 5
+"""Costs further apart than this factor get a log scale."""
+
+
+def draw(report: Report) -> Figure | None:
+    """A panel per cost that was measured; the staircase joins methods that nothing dominates."""
+    table, quality = report.table("cost"), numbers(report, RANKED)
+    rows = [row for row in rows_of(report) if row.label in quality]
+    if table is None or not rows:
+        return None
+    costs = {axis: found for axis in AXES if (found := _costs(table, axis))}
+    if not costs:
+        return None
+    across = 2 if len(costs) in (2, 4) else 3
+    down = -(-len(costs) // across)
+    figure = blank(2.9 * across + 1.5, 2.6 * down + 0.9)
+    axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
+    look, names = looks([row.label for row in rows]), row_names(rows)
+    for i, (axis, (name, found)) in enumerate(zip(axes, costs.items(), strict=False)):
+        for row in rows:
+            if cost := found.get(row.label):
+                cross(axis, cost, quality[row.label], (1, 100), look[row.label],
+                      names[row.label])  # fmt: skip
+        _staircase(axis, rows, found, quality)
+        _scale(axis, found.values())
+        column = COLUMNS[name]
+        axis.set_xlabel(f"{column.title}{_UNITS[column.unit]} ↓", **LABEL)
+        if i % across == 0:
+            axis.set_ylabel("balanced accuracy (%) ↑", **LABEL)
+        quiet(axis)
+    for axis in axes[len(costs) :]:
+        axis.set_axis_off()
+    key(figure, axes[0])
+    note = (
+        f"{sample(report.board)} Bars: {PATIENTS}; Grey line: "
+        f"methods that no other complete one matches at less cost; costs are means over runs."
+    )
+    return titled(figure, heading(report, "Quality and cost"), note)
+
+
+def _costs(table: Table, axis: str) -> dict[str, Number]:
+    """Label -> cost, where it is known and positive."""
+    cells = {row.method: row[axis] for row in table.rows}
+    return {k: c for k, c in cells.items() if isinstance(c, Number) and c.value > 0}
+
+
+def _staircase(
+    axis: Axes, rows: Sequence[BoardRow], costs: dict[str, Number], quality: dict[str, Number]
+) -> None:
+    points = {
+        row.label: (-quality[row.label].value, costs[row.label].value)
+        for row in rows
+        if row.complete and row.label in costs
+    }
+    best = np.array(sorted((points[k][1], -100 * points[k][0]) for k in frontier(points)))
+    x, y = best.reshape(-1, 2).T
+    axis.plot(x, y, color=GREY, lw=1, drawstyle="steps-post", zorder=1)
+
+
+def _scale(axis: Axes, costs: Iterable[Number]) -> None:
+    """A log scale where costs differ much; plain numbers, where matplotlib would write formulas."""
+    values = [cost.value for cost in costs]
+    if max(values) > _FAR * min(values):
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=7))
+        axis.xaxis.set_minor_locator(NullLocator())
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _engineering(value)))
+
+
+def _engineering(value: float) -> str:
+    """``30``, ``0.003``, ``100k``, ``3M``."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
