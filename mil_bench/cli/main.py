@@ -42,6 +42,10 @@ COMMANDS = {
     "heatmap": Command(
         "Draw where the model of a run looked on a slide.", "mil_bench.cli.heatmap:heatmap"
     ),
+    "localise": Command(
+        "Score how well attention finds the patches whose class is known.",
+        "mil_bench.cli.localise:localise",
+    ),
     "score": Command(
         "Score predictions made anywhere by the code that makes the leaderboards.",
         "mil_bench.cli.leaderboard:score",

@@ -25,7 +25,7 @@ from mil_bench.heatmaps.draw import (
     heading,
     rank_bar,
     show_panel,
-    show_ranks,
+    show_scores,
 )
 from mil_bench.heatmaps.relevance import ScoreMap, percentile_ranks
 from mil_bench.taxonomy import Taxonomy
@@ -90,29 +90,38 @@ def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
 def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
     """A row per class: its own ranks, those of its children's sum, and where the tops meet."""
     width, height = (0.62 * side for side in scene.panel)
-    size = (3 * width + 1.6, len(found) * (height + 0.45) + 1.4)
+    size = (3 * width + 1.4, len(found) * (height + 0.35) + 1.6)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(found), 3, squeeze=False)
     for row, one in zip(axes, found, strict=True):
         for axis in row:
             show_panel(axis, scene)
-        squares = show_ranks(row[0], one.upper.ranks, scene)
-        show_ranks(row[1], percentile_ranks(one.summed), scene)
+        squares = show_scores(row[0], one.upper.ranks, scene)
+        show_scores(row[1], percentile_ranks(one.summed), scene)
         kinds = top_tenth(one.summed) + 2 * top_tenth(one.upper.values)
-        tops = show_ranks(row[2], kinds / 3, scene)
+        tops = show_scores(row[2], kinds / 3, scene)
         tops.set_cmap(ListedColormap(list(KINDS.values())))
         words = f"cosine {one.cosine:.2f}, rank corr. {one.spearman:.2f}, top {one.top:.0%}"
         row[1].set_title(f"sum of {', '.join(one.children)}", fontsize=8, loc="left")
         row[2].set_title(words, fontsize=8, loc="left")
-    rank_bar(figure, squares, axes[:, 1].tolist())
-    heading(figure, f"Attention of classes and of their children: {scene.title}\n")
+    rank_bar(figure, squares, axes.ravel().tolist())
+    heading(figure, "Attention of classes and of their children\n")
     for row, one in zip(axes, found, strict=True):
         row[0].set_title(f"{one.upper.title} (own)", fontsize=8, loc="left")
     figure.legend(
-        handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()], title="top tenth",
-        loc="outside lower right", ncols=4, frameon=False, fontsize=7.5, title_fontsize=7.5,
-    )  # fmt: skip
-    footnote(figure, "Ranks within the slide; cosine of raw attention, 1 minus HMIL's alignment.")
+        handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()],
+        title="right: the top tenth",
+        loc="outside upper right",
+        ncols=4,
+        frameon=False,
+        fontsize=7.5,
+        title_fontsize=7.5,
+    )
+    footnote(
+        figure,
+        f"{scene.title}\nLeft and middle: ranks within the slide. Cosine of the raw attention; "
+        "1 minus its mean over the classes is HMIL's instance alignment.",
+    )
     return figure
 
 

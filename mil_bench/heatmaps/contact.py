@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mil_bench.dataset import Dataset
 from mil_bench.heatmaps.backdrop import Backdrop
@@ -38,12 +38,16 @@ def pixels_of(
 
 
 def contact_sheet(
-    one: ScoreMap, pixels: Pixels, title: str, marks: Sequence[str] | None = None
+    one: ScoreMap,
+    pixels: Pixels,
+    title: str,
+    marks: Sequence[str] | None = None,
+    witnesses: NDArray[np.bool_] | None = None,
 ) -> Figure:
     """Two blocks of at most 16 patches: the highest scores first, then the lowest.
 
-    Every patch has its percentile rank above it and its known class below. A bag of fewer patches
-    shows none of them twice.
+    Every patch has its percentile rank above it and its known class below; witnesses of the class
+    are framed in blue. A bag of fewer patches shows none of them twice.
     """
     order = np.argsort(-one.values, kind="stable").tolist()
     most = min(SHOWN, -(-len(order) // 2))
@@ -58,6 +62,9 @@ def contact_sheet(
     for (word, rows), count in zip(blocks.items(), lines, strict=True):
         for axis, row in zip(axes[start : start + count].flat, rows, strict=False):
             _show(axis, pixels(row), f"{one.ranks[row]:.1%}", marks[row] if marks else "")
+            if witnesses is not None and witnesses[row]:
+                for spine in axis.spines.values():
+                    spine.set(color=BLUE, linewidth=2.5)
         if rows:
             axes[start, 0].annotate(
                 word, (0, 0.5), xycoords="axes fraction", xytext=(-5, 0), rotation=90,
@@ -77,4 +84,4 @@ def _show(axis: Axes, picture: ArrayLike, rank: str, mark: str) -> None:
     if mark:
         axis.set_xlabel(mark.replace("$", r"\$"), fontsize=7, labelpad=2)
     for spine in axis.spines.values():
-        spine.set_color(BLUE)
+        spine.set_color("#c8c8c8")

@@ -1,7 +1,8 @@
-"""A picture of one map: squares coloured by percentile rank, over the slide where it is at hand.
+"""A picture of one map over the slide where it is at hand: percentile ranks, and raw scores.
 
-The colours run from pale to dark, so that they keep their order in greyscale and for colour-blind
-readers; dark is high. Known witnesses have a blue frame.
+Ranks show the order of all patches, raw scores how much the first of them hold. The colours run
+from pale to dark, so that they keep their order in greyscale and for colour-blind readers; dark is
+high. Known witnesses have a blue frame.
 """
 
 from __future__ import annotations
@@ -66,20 +67,27 @@ class Scene:
 
 
 def heat_figure(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> Figure:
-    """The map of one class; with a slide, the bare slide stands beside it.
+    """Ranks and raw scores of one class side by side; with a slide, the bare slide before them.
 
     ``witnesses`` ``(N,)`` are the patches known to show the class, ``None`` where nobody knows.
     """
-    panels = 2 if scene.slide is not None else 1
+    panels = 3 if scene.slide is not None else 2
     width, height = scene.panel
-    figure = Figure(figsize=(panels * width + 1.3, height + 1.5), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, panels))
-    if scene.slide is not None:
-        show_panel(axes[0], scene)
-    show_panel(axes[-1], scene)
-    squares = show_ranks(axes[-1], one.ranks, scene)
-    frame_witnesses(axes[-1], witnesses, scene)
-    rank_bar(figure, squares, axes[-1])
+    figure = Figure(figsize=(panels * width + 2.0, height + 1.5), layout="constrained")
+    axes = figure.subplots(1, panels)
+    for axis in axes:
+        show_panel(axis, scene)
+    for axis in axes[-2:]:
+        frame_witnesses(axis, witnesses, scene)
+    rank_bar(figure, show_scores(axes[-2], one.ranks, scene), axes[-2])
+    low, high = min(0.0, one.values.min()), one.values.max()
+    raw = show_scores(axes[-1], one.values, scene, (low, high))
+    bar = figure.colorbar(raw, ax=axes[-1], shrink=0.8)
+    bar.set_label("raw score", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    if witnesses is not None and witnesses.any():
+        _explain_frames(axes[-1])
     heading(figure, f"{one.title}\n{scene.title}")
     footnote(figure, _words(one, scene, witnesses))
     return figure
@@ -95,17 +103,22 @@ def show_panel(axis: Axes, scene: Scene) -> None:
         spine.set_color("#c8c8c8")
 
 
-def show_ranks(axis: Axes, ranks: NDArray[np.float64], scene: Scene) -> PolyCollection:
-    """Squares coloured by rank, from 0 to 1."""
+def show_scores(
+    axis: Axes,
+    scores: NDArray[np.float64],
+    scene: Scene,
+    limits: tuple[float, float] = (0.0, 1.0),
+) -> PolyCollection:
+    """Squares coloured by score, pale to dark between ``limits``."""
     squares = PolyCollection(
         list(scene.places.squares),
-        array=ranks,
+        array=scores,
         cmap=RANKS,
         edgecolors="none",
         alpha=OPAQUE_OVER_SLIDE if scene.slide is not None else 1.0,
         antialiaseds=False,
     )
-    squares.set_clim(0, 1)
+    squares.set_clim(*limits)
     axis.add_collection(squares)
     return squares
 
@@ -117,8 +130,11 @@ def frame_witnesses(axis: Axes, witnesses: NDArray[np.bool_] | None, scene: Scen
     known = list(scene.places.squares[witnesses])
     for colour, width in (("white", 2.6), (BLUE, 1.3)):
         axis.add_collection(
-            PolyCollection(known, facecolors="none", edgecolors=colour, linewidths=width)
+            PolyCollection(known, facecolors="none", edgecolors=colour, linewidths=width, zorder=3)
         )
+
+
+def _explain_frames(axis: Axes) -> None:
     axis.legend(
         handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label="known witness")],
         loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=8,
@@ -155,8 +171,8 @@ def top_share(values: NDArray[np.float64]) -> float:
 def _words(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> str:
     n = len(one.values)
     lines = [
-        f"Scores: {one.source}; {n} patches, coloured by rank (raw in scores.csv, "
-        f"{one.values.min():.2g} to {one.values.max():.2g})."
+        f"Scores: {one.source}; {n} patches; left by percentile rank, right raw "
+        f"({one.values.min():.2g} to {one.values.max():.2g}, in scores.csv)."
     ]
     if one.sums_to_one:
         lines.append(f"The top tenth of the patches holds {top_share(one.values):.0%} of it.")

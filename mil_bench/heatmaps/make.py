@@ -89,8 +89,7 @@ class _Slide:
     ) -> None:
         self.run, self.id, self.maps, self.backdrop = run, slide_id, maps, backdrop
         self.notes: list[str] = []
-        known = (run.dataset.instance_labels or {}).get(slide_id)
-        self.marks = known
+        self.marks = (run.dataset.instance_labels or {}).get(slide_id)
         self.label = run.dataset.manifest.labels().get(slide_id, "")
         self.places, self.backdrop = self._on_slide(places_of(run.dataset.store, slide_id))
         self.said = self._prediction()
@@ -106,10 +105,11 @@ class _Slide:
         pictures = []
         for one in drawn:
             pictures.append(folder / f"{names[one.title]}.png")
-            _save(heat_figure(one, scene, self.witnesses(one)), pictures[-1])
+            known = self.witnesses(one)
+            _save(heat_figure(one, scene, known), pictures[-1])
             if pixels is not None:
                 pictures.append(folder / f"{names[one.title]}_patches.png")
-                _save(contact_sheet(one, pixels, scene.title, self.marks), pictures[-1])
+                _save(contact_sheet(one, pixels, scene.title, self.marks, known), pictures[-1])
         agreeing = agreements(self.maps, self.run.taxonomy)
         if agreeing:
             pictures.append(folder / "hierarchy.png")

@@ -103,7 +103,7 @@ def _attention(method: Method, batch: BagBatch) -> list[ScoreMap]:
     with torch.inference_mode():
         attention = method(batch).attention
     tree, one = method.taxonomy, method.attention_is_distribution
-    word = "attention" if one else "relevance (the method's own, no distribution)"
+    word = "attention" if one else "own relevance"
     maps = []
     for level in tree.levels:
         if level in attention:

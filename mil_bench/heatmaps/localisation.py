@@ -1,0 +1,97 @@
+"""Whether attention lies where a class is known to be: scores over the patches of a slide.
+
+For every class of every level, over the test slides of that class: ROC AUC and average precision of
+the class's map, with the patches known to show the class as positives and all other patches of the
+same slide as negatives. Scores are of one slide each and then averaged over slides, because
+attention sums to one within a slide and is not comparable between slides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.errors import DataError
+from mil_bench.evaluation.predictions_csv import read_predictions
+from mil_bench.evaluation.ranking import auc, average_precision
+from mil_bench.evaluation.undefined import mean_defined
+from mil_bench.heatmaps.localisation_csv import ClassLocalisation
+from mil_bench.heatmaps.relevance import ALL, By, ScoreMap, score_maps
+from mil_bench.heatmaps.witnesses import witnesses_of
+from mil_bench.runs.restore import Restored
+
+
+def localise(run: Restored, by: By = "auto") -> list[ClassLocalisation]:
+    """Every class of every level of the run's tree, from the top.
+
+    A level without maps of its own (attention of leaves only, in a method whose branches are no
+    classes) takes the one map for all classes. Raises ``DataError`` when no test slide has known
+    patches.
+    """
+    known = run.dataset.instance_labels or {}
+    stored = read_predictions(run.directory.predictions, run.taxonomy)
+    test = [str(slide) for slide in stored["test"].slide_ids if slide in known]
+    if not test:
+        raise DataError(
+            f"no patches of the test slides of {run.spec.dataset} are known; expected an "
+            "instances.csv beside the features, or `instances` in the dataset's file."
+        )
+    tree, labels = run.taxonomy, run.dataset.manifest.labels()
+    scores: dict[tuple[str, str], list[_Slide]] = {
+        (level, name): [] for level in tree.levels for name in tree.classes[level]
+    }
+    sources: dict[tuple[str, str], str] = {}
+    for slide in test:
+        maps = score_maps(run.method, run.batch(slide), by)
+        for level in tree.levels:
+            name = tree.classes[level][tree.ancestor_index(level)[tree.index(labels[slide])]]
+            one = _map_of(maps, level, name)
+            if one is None:
+                continue
+            sources[level, name] = one.source
+            marked = witnesses_of(known[slide], tree, level, name)
+            scores[level, name] += _scored(marked, one.values)
+    return [
+        _mean(*place, sources.get(place, "none"), of_class) for place, of_class in scores.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Slide:
+    """One slide of the class."""
+
+    witnesses: int
+    prevalence: float
+    auc: float
+    ap: float
+
+
+def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[_Slide]:
+    """The scores of a slide; nothing where it has no witnesses, or nothing else."""
+    if marked.any() and not marked.all():
+        prevalence = float(marked.mean())
+        ap = average_precision(marked, values)
+        yield _Slide(int(marked.sum()), prevalence, auc(marked, values), ap)
+
+
+def _map_of(maps: Sequence[ScoreMap], level: str, name: str) -> ScoreMap | None:
+    """The class's map, or the one for all classes."""
+    own = [m for m in maps if (m.level, m.name) == (level, name)]
+    shared = [m for m in maps if m.name == ALL]
+    return next(iter(own or shared), None)
+
+
+def _mean(level: str, name: str, source: str, slides: Sequence[_Slide]) -> ClassLocalisation:
+    return ClassLocalisation(
+        level,
+        name,
+        source,
+        len(slides),
+        mean_defined([s.witnesses for s in slides]),
+        mean_defined([s.prevalence for s in slides]),
+        mean_defined([s.auc for s in slides]),
+        mean_defined([s.ap for s in slides]),
+    )

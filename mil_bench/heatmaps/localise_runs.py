@@ -1,0 +1,58 @@
+"""The localisation of every run of a folder, computed once and kept beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from mil_bench.errors import MilBenchError
+from mil_bench.heatmaps.find import DataOfRuns
+from mil_bench.heatmaps.localisation import localise
+from mil_bench.heatmaps.localisation_csv import (
+    LOCALISATION,
+    ClassLocalisation,
+    read_localisation,
+    write_localisation,
+)
+from mil_bench.heatmaps.relevance import By
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.restore import restore
+
+
+@dataclass
+class Localised:
+    """Run folders with their rows; ``kept`` of them were there before; ``refused`` says why not."""
+
+    rows: dict[RunDirectory, list[ClassLocalisation]] = field(default_factory=dict)
+    kept: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def localise_runs(
+    places: Sequence[RunDirectory],
+    data: DataOfRuns,
+    device: torch.device,
+    by: By = "auto",
+    again: bool = False,
+) -> Localised:
+    """Compute and store what is not there yet (all with ``again``); a refused run stops no other.
+
+    Runs that are not done are left out.
+    """
+    made = Localised()
+    for place in places:
+        if place.status() != "done":
+            continue
+        try:
+            if (place.path / LOCALISATION).is_file() and not again:
+                made.rows[place] = read_localisation(place.path) or []
+                made.kept += 1
+                continue
+            run = restore(place, data.of(place.read_spec()), device)
+            made.rows[place] = localise(run, by)
+            write_localisation(place.path, made.rows[place])
+        except MilBenchError as error:
+            made.refused[place.path.name] = str(error)
+    return made
