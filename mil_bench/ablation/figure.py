@@ -13,7 +13,7 @@ from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.ablation.text import grid_words
 from mil_bench.ablation.variants import Group
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figure import GREY
+from mil_bench.leaderboard.figures.style import GREY
 
 # Okabe and Ito's colours stay apart for colour-blind readers.
 _COLOURS = {

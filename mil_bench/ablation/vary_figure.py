@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mil_bench.ablation.text import mean_text
 from mil_bench.ablation.vary import Axis, Values, Varied
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figure import GREY
+from mil_bench.leaderboard.figures.style import GREY
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 

@@ -22,7 +22,16 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         help="Folder of the CSV files and figures.",
     )
     parser.add_argument(
-        "--figures", action=BooleanOptionalAction, default=True, help="Draw a figure per board."
+        "--figures",
+        action=BooleanOptionalAction,
+        default=None,
+        help="Draw all figures, or none (default: the overview).",
+    )
+    parser.add_argument(
+        "--html",
+        action=BooleanOptionalAction,
+        default=True,
+        help="Write leaderboard.html: all boards as one page that needs no network.",
     )
     parser.add_argument(
         "--tree",
@@ -39,7 +48,6 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         collect,
         report_of,
         show,
-        write_figures,
         write_reports,
     )
     from mil_bench.leaderboard.rescore import rescore
@@ -52,12 +60,22 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         records, left_out = rescore(records, Taxonomy.load(given.tree))
     boards = build_boards(records, read_tunings(given.runs))
     reports = [report_of(board) for board in boards]
-    written = write_reports(reports, given.out, given.figures)
-    if given.figures:
-        written += write_figures(boards, given.out)
+    written = write_reports(reports, given.out, given.figures is not False)
+    refused: list[str] = []
+    if given.figures is not False:
+        from mil_bench.leaderboard.figures.write import write_all, write_overviews
+
+        written += write_overviews(reports, given.out)
+        if given.figures:
+            drawn, refused = write_all(reports, given.out)
+            written += drawn
+    if given.html:
+        from mil_bench.leaderboard.page import write_page
+
+        written.append(write_page(reports, given.out))
     show(reports, console)
-    if left_out:
-        console.print(Text(left_out, style="yellow"))
+    for told in filter(None, (left_out, *refused)):
+        console.print(Text(told, style="yellow"))
     console.print(f"{len(written)} files written under {given.out}")
     return 0
 

@@ -3,7 +3,6 @@
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow
 from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.collect import RunRecord, collect
-from mil_bench.leaderboard.figure import board_figure, write_figures
 from mil_bench.leaderboard.formats.folder import write_reports
 from mil_bench.leaderboard.formats.terminal import show
 from mil_bench.leaderboard.report import Report, report_of
@@ -14,11 +13,9 @@ __all__ = [
     "BoardRow",
     "Report",
     "RunRecord",
-    "board_figure",
     "build_boards",
     "collect",
     "report_of",
     "show",
-    "write_figures",
     "write_reports",
 ]

@@ -18,7 +18,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figure import BLUE, GREY, LABEL, ORANGE
+from mil_bench.leaderboard.figures.style import BLUE, GREY, LABEL, ORANGE
 from mil_bench.tuning.page import write_page
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import slots

@@ -52,11 +52,17 @@ def write_overviews(reports: Sequence[Report], out: Path) -> list[Path]:
     return written
 
 
-def write_figures(reports: Sequence[Report], out: Path) -> list[Path]:
-    """Draw :data:`FIGURES` into ``figures/`` of every board, as PNG and SVG; the paths.
+def write_all(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
+    """Everything but overviews, as PNG and SVG: paths, and sentences on what was refused.
 
     What a board does not have is left out. The same runs give the same bytes.
     """
+    drawn, refused = _critical(reports, out)
+    return _figures(reports, out) + drawn, refused
+
+
+def _figures(reports: Sequence[Report], out: Path) -> list[Path]:
+    """Draw :data:`FIGURES` into ``figures/`` of every board."""
     written = []
     for report, folder in _homes(reports, out):
         for name, draw in FIGURES.items():
@@ -65,7 +71,7 @@ def write_figures(reports: Sequence[Report], out: Path) -> list[Path]:
     return written
 
 
-def write_critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
+def _critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
     """Draw ``<kind>/critical_difference`` over the datasets of each kind; paths, and why not."""
     written, refused = [], []
     for kind in sorted({report.board.id.kind for report in reports if report.board.scores}):
