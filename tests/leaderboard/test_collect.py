@@ -10,7 +10,7 @@ from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.errors import DataError
 from mil_bench.evaluation.overall import overall_scores
-from mil_bench.leaderboard import build_boards, collect, show, write_boards
+from mil_bench.leaderboard import build_boards, collect, report_of, show, write_reports
 from mil_bench.leaderboard.collect import read_record
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_run_becomes_a_row_with_a_reason(tmp_path, damage, reason):
     rows = {row.label: row.status for board in boards for row in board.rows}
     assert rows["mean"] == "complete"
     assert any("1 unreadable" in status and reason in status for status in rows.values())
-    write_boards(boards, tmp_path / "out")
+    write_reports([report_of(board) for board in boards], tmp_path / "out")
 
 
 def test_a_definition_of_unknown_fields_is_unreadable_not_wrongly_read(tmp_path):
@@ -119,5 +119,5 @@ def test_a_board_of_damaged_runs_alone_is_shown(tmp_path, capsys):
 
     folder, _ = finish(tmp_path, make_spec(tree=BRACS))
     (folder / "spec.json").write_text("{")
-    show(build_boards(collect(tmp_path)), Console())
+    show([report_of(board) for board in build_boards(collect(tmp_path))], Console())
     assert "1 unreadable" in capsys.readouterr().out

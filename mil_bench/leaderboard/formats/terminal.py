@@ -15,29 +15,42 @@ from mil_bench.leaderboard.sheet import Sheet
 
 _WIDEST = 40  # name that is kept on one line
 _PADDING = 2
+_MOST_ROWS = 30
+_WHOLE = ("overall",)
+"""Shown however long it is."""
 _INTERVALS = 2
 _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 
 def show(reports: Sequence[Report], console: Console) -> None:
-    """Print every report: its tables, its verdict, how to read it, and what to distrust."""
+    """Print every report: its verdict, its tables, how to read them, and what to distrust.
+
+    Long tables are left to the files.
+    """
     for report in reports:
         console.rule(Text(report.board.title))
-        grids = grids_of(report, upper=False)
-        for grid in grids:
-            for table in grid_tables(grid, console.width):
-                console.print(table)
-            if grid.note:
-                console.print(Text(grid.note, style="dim"))
-        if grids:
-            console.print(Text(caption(grids), style="dim"))
         if report.verdict:
             console.print(Text(report.verdict, style="bold"))
+        grids = grids_of(report, upper=False)
+        for grid in grids:
+            _show_grid(grid, console)
+        if grids:
+            console.print(Text(caption(grids), style="dim"))
         for note in report.caveats:
             style = "bold red" if note.startswith("leak") else "yellow"
             console.print(Text(f"note: {note}", style=style))
         for problem in report.problems:
             console.print(Text(problem, style="red"))
+
+
+def _show_grid(grid: Grid, console: Console) -> None:
+    if len(grid.rows) > _MOST_ROWS and grid.name not in _WHOLE:
+        console.print(Text(f"{grid.title}: {len(grid.rows)} rows, see {grid.name}.csv"))
+        return
+    for table in grid_tables(grid, console.width):
+        console.print(table)
+    if grid.note:
+        console.print(Text(grid.note, style="dim"))
 
 
 def grid_tables(grid: Grid, width: int) -> list[Table]:

@@ -1,0 +1,284 @@
+"""Files and screens of reports: the same numbers everywhere, the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from paired_runs import paired_predictions, write_grid
+from prediction_cases import FLAT, random_predictions
+from rich.console import Console
+from run_folders import begin, fail, finish, make_spec
+
+from mil_bench.evaluation.csv_safety import unescape
+from mil_bench.evaluation.overall import overall_scores
+from mil_bench.leaderboard import build_boards, collect, report_of, show, write_reports
+from mil_bench.leaderboard.formats.csv_tidy import csv_tidy
+from mil_bench.leaderboard.formats.csv_wide import csv_wide
+from mil_bench.leaderboard.formats.grid import grids_of
+from mil_bench.leaderboard.formats.latex import grids_latex
+from mil_bench.leaderboard.formats.markdown import report_page
+from mil_bench.leaderboard.formats.text import number_text, unit_of
+from mil_bench.leaderboard.tables.table import Number
+
+
+def reports_of(runs):
+    return [report_of(board) for board in build_boards(collect(runs))]
+
+
+def lines(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def printed(reports, width=160):
+    console = Console(file=io.StringIO(), width=width)
+    show(reports, console)
+    return console.file.getvalue()
+
+
+def number(text):
+    return float(text) if text else math.nan
+
+
+def same(a, b, places=1e-6):
+    return (math.isnan(a) and math.isnan(b)) or a == pytest.approx(b, abs=places)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two methods, two seeds, three folds; ``hmil`` has a coarse head; ``max`` lacks runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_grid(folder, {"abmil": 1}, folds=3)
+    for fold in range(3):
+        for seed in range(2):
+            p = paired_predictions(3, fold, 90 + seed, heads=("coarse",))
+            finish(folder, make_spec("hmil", seed=seed, fold=fold), p)
+    finish(folder, make_spec("max"), paired_predictions(1, 0, 70))
+    fail(folder, make_spec("max", fold=1), "out of memory; use bf16")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    (found,) = reports_of(runs)
+    return found
+
+
+def test_wide_and_tidy_files_hold_the_numbers_of_the_tables(report):
+    checked = 0
+    for table in report.tables:
+        wide, tidy = lines(csv_wide(table)), lines(csv_tidy(table))
+        assert len(wide) == len(table.rows)
+        found = {tuple(line[k] for k in (*table.keys, "metric")): line for line in tidy}
+        assert len(found) == len(tidy)
+        for row, line in zip(table.rows, wide, strict=True):
+            for column in table.columns:
+                cell, key = row[column.name], tuple(line[k] for k in table.keys)
+                if not isinstance(cell, Number):
+                    assert unescape(line[column.name]) == (cell or "")
+                    assert (*key, column.name) not in found
+                    continue
+                told = found[*key, column.name]
+                assert same(number(line[column.name]), number(told["value"]), 0)
+                assert same(number(told["value"]), cell.value)
+                assert (told["mark"], told["note"]) == (cell.mark, cell.note)
+                for part in ("low", "high", "sd_folds", "sd_seeds"):
+                    in_wide = number(line.get(f"{column.name}_{part}", ""))
+                    assert same(in_wide, number(told[part]), 0)
+                    assert same(in_wide, getattr(cell, part))
+                checked += 1
+    assert checked > 300
+
+
+def test_the_page_shows_the_numbers_of_the_wide_file_rounded(report):
+    page = report_page(report, figure=False).replace("\\", "")
+    for name in ("overall", "hierarchical", "cost"):
+        table = report.table(name)
+        section = page.split(f"## {table.title}\n")[1].split("\n## ")[0]
+        body = [line for line in section.splitlines() if line.startswith("| ")][2:]
+        wide = lines(csv_wide(table))
+        for text, line, row in zip(body, wide, table.rows, strict=True):
+            cells = [cell.strip() for cell in text.strip("|").split("|")]
+            assert cells[0].removesuffix("*") == row.method
+            for shown, column in zip(cells[1:], map(table.column, table.shown), strict=True):
+                value = re.sub(r"<br>.*|\*\*|</?ins>", "", shown)
+                if isinstance(row[column.name], Number):
+                    unit = unit_of(row, column)
+                    assert value == number_text(number(line[column.name]), unit)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.41666, "fraction", "41.7"),
+        (-0.0001, "fraction", "0.0"),
+        (1.732, "levels", "1.73"),
+        (27606, "count", "27,606"),
+        (0.000714, "seconds", "0.714 ms"),
+        (22.32, "seconds", "22.3 s"),
+        (3.25e9, "FLOPs", "3.25 G"),
+        (2, "rank", "2"),
+        (math.nan, "fraction", "–"),
+    ],
+)
+def test_numbers_are_shown_in_the_words_of_their_unit(value, unit, text):
+    assert number_text(value, unit) == text
+
+
+def test_the_runs_file_holds_the_scores_of_the_stored_predictions(tmp_path):
+    folder, p = finish(tmp_path / "runs", make_spec(seed=3, fold=1))
+    write_reports(reports_of(tmp_path / "runs"), tmp_path)
+    path = tmp_path / "embedded/digit-bags/pixels/kfold-5/runs_tidy.csv"
+    tidy = pd.read_csv(path)
+    of_leaves = tidy[tidy["class"].isna() & (tidy["level"] == "leaf")].set_index("metric")
+    for metric, value in overall_scores(p).items():
+        line = of_leaves.loc[metric]
+        assert line["value"] == pytest.approx(value, abs=1e-6)
+        assert (line["seed"], line["fold"], line["run_key"]) == (3, 1, folder.name)
+
+
+def test_means_and_spreads_are_those_of_the_runs(runs, report, tmp_path):
+    write_reports(reports_of(runs), tmp_path)
+    folder = tmp_path / "embedded" / "digit-bags" / "pixels" / "kfold-5"
+    tidy = pd.read_csv(folder / "runs_tidy.csv", keep_default_na=False)
+    tidy["value"] = tidy["value"].replace("", math.nan).astype(float)
+    wide = {
+        name: pd.read_csv(folder / f"{name}.csv").set_index("method")
+        for name in ("overall", "hierarchical", "classwise")
+    }
+    checked = 0
+    done = tidy[tidy["status"] == "done"]
+    for (method, level, source, name, metric), found in done.groupby(
+        ["method", "level", "source", "class", "metric"]
+    ):
+        grid = found.pivot(index="seed", columns="fold", values="value")
+        table = wide["classwise"] if name else wide["overall"]
+        table = table if metric in table else wide["hierarchical"]
+        row = table.loc[[method]]
+        if name:
+            row = row[(row["level"] == level) & (row["source"] == source) & (row["class"] == name)]
+        if (
+            grid.isna().any(axis=None)
+            or metric in ("support", "patients")
+            or row[metric].isna().any()
+        ):
+            continue
+        assert row[metric].item() == pytest.approx(grid.mean(axis=1).mean(), abs=2e-6)
+        for part, axis in (("sd_folds", 0), ("sd_seeds", 1)):
+            expected = grid.mean(axis=axis).std()
+            assert row[f"{metric}_{part}"].item() == pytest.approx(expected, abs=2e-6, nan_ok=True)
+        checked += 1
+    assert checked > 200
+
+
+def test_a_lost_run_keeps_its_line_and_its_reason(runs, report, tmp_path):
+    write_reports([report], tmp_path)
+    tidy = pd.read_csv(next(tmp_path.rglob("runs_tidy.csv")))
+    lost = tidy[tidy["method"].eq("max") & tidy["metric"].isna()]
+    assert lost["status"].value_counts().to_dict() == {"missing": 4, "failed": 1}
+    shown = printed([report])
+    line = next(line for line in shown.splitlines() if "max" in line)
+    assert "max*" in line
+    assert "1/6" in line
+    assert "out of memory; use bf16" in shown
+    assert "\\* fewer runs than asked" in report_page(report, figure=False)
+
+
+def test_the_same_runs_in_any_order_give_the_same_bytes(runs, tmp_path):
+    records = collect(runs)
+    first = write_reports([report_of(b) for b in build_boards(records)], tmp_path / "a")
+    again = write_reports([report_of(b) for b in build_boards(records[::-1])], tmp_path / "b")
+    assert {p.name for p in first} >= {
+        "overall.csv",
+        "overall_tidy.csv",
+        "overall.tex",
+        "README.md",
+    }
+    assert [p.name for p in first] == [p.name for p in again]
+    for a, b in zip(first, again, strict=True):
+        assert a.read_bytes() == b.read_bytes(), a.name
+
+
+def test_best_is_bold_and_tied_is_underlined_in_every_format(report):
+    table = report.table("overall")
+    (best,) = [r for r in table.rows if r["accuracy"].mark == "best"]
+    value = number_text(best["balanced_accuracy"].value, "fraction")
+    assert f"**{value}**" in report_page(report, figure=False)
+    tex = grids_latex(report, grids_of(report))
+    assert rf"\textbf{{{value}}}" in tex
+    tied = replace(best["macro_auc"], mark="tied", value=0.12345)
+    cells = {**best.cells, "macro_auc": tied}
+    changed = replace(report, tables=(replace(table, rows=(replace(best, cells=cells),)),))
+    assert "<ins>12.3</ins>" in report_page(changed, figure=False)
+    assert r"\underline{12.3}" in grids_latex(changed, grids_of(changed))
+
+
+def test_flat_label_sets_have_no_hierarchical_files(tmp_path):
+    finish(tmp_path / "runs", make_spec(tree=FLAT))
+    names = {p.name for p in write_reports(reports_of(tmp_path / "runs"), tmp_path / "out")}
+    assert "overall.csv" in names
+    assert not any("hierarchical" in name for name in names)
+
+
+def test_a_leaky_split_is_marked_everywhere(tmp_path):
+    leak = "leak: 72-87 % of the test slides share a patient with train"
+    finish(tmp_path / "runs", make_spec(), split_notes=[leak])
+    finish(tmp_path / "runs", make_spec(encoder="clean"))
+    leaky, clean = sorted(reports_of(tmp_path / "runs"), key=lambda r: not r.board.leaky)
+    assert [r["leaky"] for r in leaky.table("overall").rows] == ["yes"]
+    assert [r["leaky"] for r in clean.table("overall").rows] == ["no"]
+    assert leak in printed([leaky])
+    page = report_page(leaky, figure=False)
+    assert "This split leaks" in page
+    assert leak in page
+
+
+def test_names_cannot_run_formulas_markup_or_paths(tmp_path):
+    evil = "=1+1|<b>[red]x[/red]`"
+    p = random_predictions(n=60)
+    finish(tmp_path / "runs", make_spec("abmil", dataset="my [bold]data"), p)
+    begin(tmp_path / "runs", make_spec("mean", dataset="my [bold]data"))
+    (board,) = build_boards(collect(tmp_path / "runs"))
+    report = report_of(replace(board, rows=(replace(board.rows[0], method=evil),)))
+    assert evil in printed([report])
+    assert "my [bold]data" in printed([report])
+    write_reports([report], tmp_path / "out")
+    text = next((tmp_path / "out").rglob("overall.csv")).read_text()
+    assert text.splitlines()[1].startswith("'=1+1|")
+    page = next((tmp_path / "out").rglob("README.md")).read_text()
+    assert r"=1+1\|\<b\>\[red\]x\[/red\]\`" in page
+    assert "<b>" not in page
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_of_every_table_compiles(report, tmp_path):
+    write_reports([report], tmp_path / "out")
+    texts = sorted((tmp_path / "out").rglob("*.tex"))
+    names = [f"\\input{{{path}}}" for path in texts]
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}"
+        + "\n".join(names)
+        + "\\end{document}"
+    )
+    made = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-draftmode", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout[-600:]
+    assert "Overfull \\hbox" not in made.stdout
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_tables_fit_the_terminal(report, width):
+    told = printed([report], width)
+    assert max(map(len, told.splitlines())) <= width
+    assert "…" not in told
