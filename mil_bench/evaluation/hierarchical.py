@@ -1,8 +1,8 @@
 """Scores that know the tree: levels, distances of mistakes, and consistency of heads.
 
-Three coarse decisions are told apart: ``direct`` (the level's own head), ``summed`` (the class with
-the largest sum of leaf probabilities, optimal for 0-1 loss) and ``path`` (the ancestor of the
-decided leaf). Set and distance measures use the path.
+Four coarse decisions are told apart: ``direct`` (the level's own head), ``summed`` (the class with
+the largest sum of leaf probabilities, optimal for 0-1 loss), ``path`` (the ancestor of the decided
+leaf) and ``crm`` (that of the leaf of least risk). Set and distance measures use the path.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.evaluation.confusion import accuracy, balanced_accuracy, confusion_matrix
+from mil_bench.evaluation.cost_sensitive import least_risk_leaf
 from mil_bench.evaluation.overall import level_scores
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.slide_ratio import SlideRatio, scored
@@ -34,7 +35,26 @@ def hierarchical_scores(p: Predictions) -> dict[str, float]:
     scores = {f"leaf_{name}": leaf[name] for name in LEVEL_METRICS}
     for level in p.taxonomy.levels[:-1]:
         scores |= _scores_of_level(p, level)
+    for (level, source), decided in leaf_decisions(p).items():
+        matrix = confusion_matrix(p.truth(level), decided, len(p.taxonomy.classes[level]))
+        scores[f"{level}_{source}_accuracy"] = float(accuracy(matrix))
+        scores[f"{level}_{source}_balanced_accuracy"] = float(balanced_accuracy(matrix))
     return scores | scored(tree_ratios(p))
+
+
+def leaf_decisions(p: Predictions) -> dict[tuple[str, str], NDArray[np.int64]]:
+    """``(level, source)`` -> ``(n,)`` class that a decided leaf stands under.
+
+    ``path``, of every upper level, follows the most probable leaf; ``crm``, of every level, the
+    leaf of least risk.
+    """
+    leaf, tree = {"path": p.heads[LEAF].argmax(1), "crm": least_risk_leaf(p)}, p.taxonomy
+    return {
+        (level, source): tree.ancestor_index(level)[chosen]
+        for level in tree.levels
+        for source, chosen in leaf.items()
+        if (level, source) != (LEAF, "path")
+    }
 
 
 def decisions(p: Predictions) -> dict[str, NDArray[np.int64]]:
@@ -58,14 +78,17 @@ def mistakes(p: Predictions) -> dict[str, SlideRatio]:
 
     ``mean_lca_distance``: mean height of the lowest common ancestor, 0 for a right slide.
     ``severity``: the same over wrong slides only, ``nan`` without any. It falls when mild mistakes
-    are added (Karthik et al., ICLR 2021), so read it with ``fine_error``.
+    are added (Karthik et al., ICLR 2021), so read it with ``fine_error``. The distance of ``crm``
+    is that of the leaf of least risk.
     """
     decision = p.heads[LEAF].argmax(1)
     distance, wrong = p.taxonomy.lca_height[p.labels, decision], decision != p.labels
+    careful = p.taxonomy.lca_height[p.labels, least_risk_leaf(p)]
     return {
         "fine_error": SlideRatio.mean(wrong),
         "severity": SlideRatio(distance, wrong),
         "mean_lca_distance": SlideRatio.mean(distance),
+        "crm_mean_lca_distance": SlideRatio.mean(careful),
     }
 
 
@@ -110,11 +133,7 @@ def hierarchical_f1(p: Predictions) -> dict[str, SlideRatio]:
 
 def _scores_of_level(p: Predictions, level: str) -> dict[str, float]:
     summed = level_scores(p, level, "summed")
-    path = p.taxonomy.ancestor_index(level)[p.heads[LEAF].argmax(1)]
-    matrix = confusion_matrix(p.truth(level), path, len(p.taxonomy.classes[level]))
     scores = {f"{level}_summed_{name}": summed[name] for name in LEVEL_METRICS}
-    scores[f"{level}_path_accuracy"] = float(accuracy(matrix))
-    scores[f"{level}_path_balanced_accuracy"] = float(balanced_accuracy(matrix))
     if level in p.heads:
         direct = level_scores(p, level, "direct")
         scores |= {f"{level}_direct_{name}": direct[name] for name in LEVEL_METRICS}

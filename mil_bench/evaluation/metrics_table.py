@@ -61,6 +61,7 @@ _TABLE = (
     Metric("fine_error", "Fine error", -1, needs="tree", note="share of wrong leaves"),
     Metric("severity", "Severity", -1, "levels", "tree", note="mean LCA height of wrong slides"),
     Metric("mean_lca_distance", "LCA dist", -1, "levels", "tree", note="mean LCA height"),
+    Metric("crm_mean_lca_distance", "CRM dist", -1, "levels", "tree", note="leaf of least risk"),
     Metric("full_path_accuracy", "Full path", 1, needs="tree", note="every level right"),
     Metric("inconsistency", "Inconsist.", -1, needs="tree", note="heads contradict each other"),
     Metric("soft_inconsistency", "Soft incons.", -1, needs="tree", note="head against leaf sums"),
@@ -70,7 +71,7 @@ _TABLE = (
 )
 METRICS = {metric.name: metric for metric in _TABLE}
 
-_SOURCES = ("summed", "direct", "path", "gain")
+_SOURCES = ("summed", "direct", "path", "crm", "gain")
 
 
 def facts(name: str) -> Metric:

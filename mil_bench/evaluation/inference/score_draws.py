@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.evaluation.confusion import OneVsRest, decision_scores
-from mil_bench.evaluation.hierarchical import GAINS, LEVEL_METRICS, tree_ratios
+from mil_bench.evaluation.hierarchical import GAINS, LEVEL_METRICS, leaf_decisions, tree_ratios
 from mil_bench.evaluation.inference.resampling import Weights
 from mil_bench.evaluation.inference.weighted import (
     calibration_errors,
@@ -61,13 +61,15 @@ def score_draws(p: Predictions, weights: Weights) -> dict[Score, Draws]:
         named |= weighted_ratios(tree_ratios(p), weights)
         named |= {f"{LEAF}_{m}": named[m] for m in LEVEL_METRICS}
     for level in tree.levels[:-1]:
-        named |= _path(p, level, weights)
         for source in _sources(p, level):
             values = found[level, source].scores
             named |= {f"{level}_{source}_{m}": values[m] for m in LEVEL_METRICS}
         if level in p.heads:
             direct, summed = (found[level, s].scores for s in ("direct", "summed"))
             named |= {f"{level}_gain_{m}": direct[m] - summed[m] for m in GAINS}
+    for (level, source), decided in (leaf_decisions(p) if tree.depth > 1 else {}).items():
+        values = _decided(p, level, decided, weights)
+        named |= {f"{level}_{source}_{m}": draws for m, draws in values.items()}
     classes = {
         Score(metric, level, source, name): values[:, k]
         for (level, source), part in found.items()
@@ -98,9 +100,10 @@ def _level(p: Predictions, level: str, source: Source, weights: Weights) -> _Lev
     return _Level(scores, {"auc": auc, "ap": ap, **rates})
 
 
-def _path(p: Predictions, level: str, weights: Weights) -> dict[str, Draws]:
-    """Scores of the ancestors of decided leaves."""
-    path = p.taxonomy.ancestor_index(level)[p.heads[LEAF].argmax(1)]
+def _decided(
+    p: Predictions, level: str, decided: NDArray[np.int64], weights: Weights
+) -> dict[str, Draws]:
+    """Scores of decisions that follow from a leaf."""
     size = len(p.taxonomy.classes[level])
-    scores = decision_scores(confusion_matrices(p.truth(level), path, size, weights))
-    return {f"{level}_path_{m}": scores[m] for m in ("accuracy", "balanced_accuracy")}
+    scores = decision_scores(confusion_matrices(p.truth(level), decided, size, weights))
+    return {m: scores[m] for m in ("accuracy", "balanced_accuracy")}

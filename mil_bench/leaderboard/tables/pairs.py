@@ -104,6 +104,6 @@ def _scores(analysis: Analysis) -> list[Score]:
 
 
 def _is_read(name: str) -> bool:
-    """Not the repetition of a leaf score, nor a path that sums decide better."""
-    metric = facts(name)
-    return metric.better != 0 and not name.startswith(f"{LEAF}_") and "_path_" not in name
+    """Not the repetition of a leaf score, nor one of a decision that is there as a control."""
+    derived = name.startswith((f"{LEAF}_", "crm_")) or "_path_" in name or "_crm_" in name
+    return facts(name).better != 0 and not derived
