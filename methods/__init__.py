@@ -30,6 +30,9 @@ METHODS.add(
     "mhim", f"{_HERE}.mhim.method:MHIM", "masked hard instances, momentum teacher (Tang 2023)"
 )
 METHODS.add("wikg", f"{_HERE}.wikg:WiKG", "a graph of learned edges, attention over it (Li 2024)")
+METHODS.add(
+    "patch-gcn", f"{_HERE}.patch_gcn:PatchGCN", "convolutions over neighbouring patches (Chen 2021)"
+)
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")
 METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")

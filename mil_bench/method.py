@@ -120,6 +120,11 @@ class Method(nn.Module, ABC):
         return F.cross_entropy(logits, target, weight, reduction="sum") / len(target)
 
     @property
+    def neighbours(self) -> int:
+        """Nearest patches that a graph on coordinates has for each; 0: no ``batch.edges``."""
+        return 0
+
+    @property
     def n_leaves(self) -> int:
         """Number of leaf classes."""
         return len(self.taxonomy.leaves)

@@ -18,6 +18,8 @@ class BagBatch:
     ``offsets``   ``(B + 1,)`` int64 on the same device; rows ``offsets[b]:offsets[b+1]``
     ``sizes``     the bag lengths as Python integers, so that no step waits for the device
     ``coords``    ``(sum N, 2)`` or ``None``
+    ``edges``     ``(2, E)`` int64 of :mod:`mil_bench.bags.graph`, packed rows, or ``None``; only
+                  for a method that asks for them
     ``labels``    level name -> ``(B,)`` int64; empty at inference
     """
 
@@ -25,6 +27,7 @@ class BagBatch:
     offsets: Tensor
     sizes: tuple[int, ...]
     coords: Tensor | None = None
+    edges: Tensor | None = None
     labels: Mapping[str, Tensor] = field(default_factory=dict)
     slide_ids: tuple[str, ...] = ()
 
@@ -83,13 +86,17 @@ class BagBatch:
             start += size
 
     def take(self, rows: Tensor, sizes: Sequence[int]) -> BagBatch:
-        """Some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each."""
+        """Some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each.
+
+        Without edges, as in :meth:`bags`.
+        """
         return replace(
             self,
             features=self.features[rows],
             offsets=_offsets(sizes, rows.device),
             sizes=tuple(sizes),
             coords=self.coords[rows] if self.coords is not None else None,
+            edges=None,
         )
 
     def without_labels(self) -> BagBatch:
@@ -103,6 +110,7 @@ class BagBatch:
             features=self.features.to(device, dtype, non_blocking=True),
             offsets=self.offsets.to(device, non_blocking=True),
             coords=self.coords.to(device, non_blocking=True) if self.coords is not None else None,
+            edges=self.edges.to(device, non_blocking=True) if self.edges is not None else None,
             labels={k: v.to(device, non_blocking=True) for k, v in self.labels.items()},
         )
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from mil_bench.bags.allocate import host_empty, on_cache_line
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.convert import Conversion
+from mil_bench.bags.graph import Graphs
 from mil_bench.bags.placement import Home
 from mil_bench.bags.readahead import read_ahead
 from mil_bench.bags.resident import ResidentFeatures
@@ -41,6 +42,7 @@ class DeviceBags:
         dtype: torch.dtype = torch.float32,
         standardization: Standardization | None = None,
         home: Home = "none",
+        neighbours: int = 0,
     ) -> None:
         self.device, self.dtype, self.dim = device, dtype, store.dim
         self.rows, self._store = store.rows, store
@@ -55,6 +57,9 @@ class DeviceBags:
             )
         self._conversion = conversion.to(device)
         self._converts = conversion.changes(self._features.dtype)
+        self._graphs = (
+            Graphs(store, neighbours) if neighbours and store.coords is not None else None
+        )
         coords = _shared(store.coords) if store.coords is not None else None
         self._coords = coords.to(device) if coords is not None and home == "gpu" else coords
 
@@ -102,6 +107,7 @@ class DeviceBags:
             offsets=self._send(torch.tensor([0, *sizes]).cumsum(0)),
             sizes=sizes,
             coords=self._pack(self._coords, spans).float() if self._coords is not None else None,
+            edges=self._send(self._graphs.packed(slide_ids, subsets)) if self._graphs else None,
             labels={level: self._send(y) for level, y in (labels or {}).items()},
             slide_ids=tuple(slide_ids),
         )

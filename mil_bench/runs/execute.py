@@ -26,6 +26,7 @@ from mil_bench.runs.environment import (
     peak_memory_mb,
     reset_peak_memory,
 )
+from mil_bench.runs.flops import forward_flops
 from mil_bench.runs.opened import Opened
 from mil_bench.spec import RunSpec
 from mil_bench.taxonomy import Taxonomy
@@ -67,7 +68,7 @@ def train(
     torch.set_num_threads(checkpoint.threads)
     write_json(directory.env_path, environment(opened.device))
     method = new_method(spec, opened.dataset.taxonomy, opened.device)
-    bags = opened.bags(spec, home, checkpoint.standardization)
+    bags = opened.bags(spec, home, checkpoint.standardization, method.neighbours)
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
     train_loader = _train_loader(spec, opened, bags, fold.train)
     if spec.trainer.class_weighting == "balanced":
@@ -147,6 +148,7 @@ def result_of(trained: Trained, opened: Opened, test_seconds: float) -> dict[str
         "cache": trained.home,
         "parameters": sum(p.numel() for p in trained.method.parameters() if p.requires_grad),
         "peak_memory_mb": peak_memory_mb(opened.device),
+        "flops": forward_flops(trained.method),
         "device": device_name(opened.device),
         "n_train": len(fold.train),
         "n_val": len(fold.val),

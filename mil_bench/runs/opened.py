@@ -25,11 +25,18 @@ class Opened:
     _kept: dict[object, DeviceBags] = field(default_factory=dict)
 
     def bags(
-        self, spec: RunSpec, home: Home, standardization: Standardization | None
+        self,
+        spec: RunSpec,
+        home: Home,
+        standardization: Standardization | None,
+        neighbours: int = 0,
     ) -> DeviceBags:
-        """The bags as ``spec`` wants them; kept for the next run that wants the same."""
+        """The bags as ``spec`` wants them; kept for the next run that wants the same.
+
+        ``neighbours`` is what :attr:`~mil_bench.method.Method.neighbours` says.
+        """
         dtype = feature_type(spec.precision)
-        wanted = (dtype, spec.fold if standardization is not None else None)
+        wanted = (dtype, spec.fold if standardization is not None else None, neighbours)
         if wanted not in self._kept:
             if home != "none":
                 self._kept.clear()  # room for the next
@@ -39,5 +46,6 @@ class Opened:
                 dtype=dtype,
                 standardization=standardization,
                 home=home,
+                neighbours=neighbours,
             )
         return self._kept[wanted]

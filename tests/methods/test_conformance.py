@@ -39,6 +39,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "transformer": {"dim": 16, "heads": 2, "hidden": 16},
     "simlp": {"width": 16},
     "wikg": {"width": 16},
+    "patch-gcn": {"width": 8},
     "aem": {"width": 16, "hidden": 8},
     "mhim": {"width": 16, "hidden": 8},
     "rrt": {"width": 16, "heads": 2, "cross_heads": 2, "epeg": 3},
