@@ -117,6 +117,7 @@ class DigitBags(DatasetAdapter):
                 "mhim": {"width": 128, "hidden": 32},
                 "wikg": {"width": 128},
                 "patch-gcn": {"width": 32},
+                "s4mil": {"width": 128},
                 "rrt": {"width": 128, "regions": 4},
                 "dsmil": {"query_dim": 32},
                 "dtfd": {"width": 128, "hidden": 32},

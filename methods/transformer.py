@@ -115,7 +115,8 @@ class Transformer(Method):
         super().__init__(config, dim, taxonomy)
         self.project = Projection(dim, config.dim, config.dropout)
         self.token = nn.Parameter(torch.randn(1, config.dim))
-        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers - 1))
+        self.last = EncoderLayer(config)
         self.norm = nn.LayerNorm(config.dim)
         self.classifier = nn.Linear(config.dim, self.n_leaves)
 
@@ -130,10 +131,9 @@ class Transformer(Method):
         token = self.token.to(bags[0].dtype)
         x = torch.cat([rows for b in order for rows in (token, bags[b])])
         sizes = [1 + batch.sizes[b] for b in order]
-        *others, last = self.layers
-        for layer in others:
+        for layer in self.layers:
             x = layer(x, sizes)
-        tokens, scores = last.class_tokens(x, sizes)  # (B, dim)
+        tokens, scores = self.last.class_tokens(x, sizes)  # (B, dim)
         logits = self.classifier(self.norm(tokens))
         each = scores.split_with_sizes(sizes)
         patches = torch.cat([each[p][1:] for p in place])  # (sum N, heads)

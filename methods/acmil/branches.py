@@ -52,27 +52,38 @@ class MultiHeadBranches(nn.Module):
     def __init__(self, width: int, heads: int, branches: int) -> None:
         super().__init__()
         self.queries = nn.Parameter(1e-6 * torch.randn(1, branches, width))
-        self.branches = nn.ModuleList(_Branch(width, heads) for _ in range(branches))
+        self.keys = nn.ModuleList(_FoldedKeys(width, heads) for _ in range(branches))
+        self.values = nn.ModuleList(_HeadMeans(width, heads) for _ in range(branches))
         self.bag = _HeadMeans(width, heads)
-        self.heads = heads
 
     def scores(self, h: Tensor) -> Tensor:
         """``(sum N, width)`` -> ``(sum N, branches * heads)``."""
-        folded = [
-            branch.folded(query)
-            for branch, query in zip(self.branches, self.queries[0], strict=True)
-        ]
+        folded = [key(query) for key, query in zip(self.keys, self.queries[0], strict=True)]
         weights, constants = zip(*folded, strict=True)
         return F.linear(h, torch.cat(weights), torch.cat(constants))
 
     def pool(self, attention: Tensor, h: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Per head weighted means, then each branch's values, output layer and norm."""
         means = segment_matmul(attention, h, batch.segment, batch.sizes)
-        means = means.unflatten(1, (len(self.branches), self.heads))  # (B, branches, heads, width)
-        features = [
-            branch.values(one) for branch, one in zip(self.branches, means.unbind(1), strict=True)
-        ]
-        return torch.stack(features, 1), self.bag(means.mean(1))
+        means = torch.unflatten(means, 1, (len(self.values), -1))  # (B, branches, heads, width)
+        branches = zip(self.values, means.unbind(1), strict=True)
+        features = torch.stack([values(one) for values, one in branches], 1)
+        return features, self.bag(means.mean(1))
+
+
+class _FoldedKeys(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+
+    def forward(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """``(heads, width)`` weights and ``(heads,)`` constants that score an instance."""
+        q = self.query(query).view(self.heads, -1)  # (heads, width per head)
+        q = q / sqrt(q.shape[1])
+        weight = self.key.weight.view(*q.shape, -1).to(q.dtype)
+        return torch.einsum("hd,hdw->hw", q, weight), (q * self.key.bias.view(q.shape)).sum(1)
 
 
 class _HeadMeans(nn.Module):
@@ -88,23 +99,7 @@ class _HeadMeans(nn.Module):
 
     def forward(self, means: Tensor) -> Tensor:
         """``(B, heads, width)`` -> ``(B, width)``."""
-        weight = self.value.weight.unflatten(0, (self.heads, -1))
-        values = torch.einsum("bhw,hdw->bhd", means, weight.to(means.dtype)).flatten(1)
+        weight = self.value.weight.view(self.heads, -1, means.shape[2]).to(means.dtype)
+        values = torch.einsum("bhw,hdw->bhd", means, weight).flatten(1)
         rows: Tensor = self.norm(self.dropout(self.out(values + self.value.bias)))
         return rows
-
-
-class _Branch(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.values = _HeadMeans(width, heads)
-
-    def folded(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """``(heads, width)`` weights and ``(heads,)`` constants that score an instance."""
-        heads = (self.values.heads, -1)
-        q = self.query(query).unflatten(0, heads)  # (heads, width per head)
-        q = q / sqrt(q.shape[1])
-        weight = torch.einsum("hd,hdw->hw", q, self.key.weight.unflatten(0, heads).to(q.dtype))
-        return weight, (q * self.key.bias.unflatten(0, heads)).sum(1)

@@ -15,9 +15,9 @@ def similarity(attention: Tensor, branches: int, batch: BagBatch) -> Tensor:
     ``attention`` is ``(sum N, branches * heads)``, at least two branches.
     """
     products = segment_matmul(attention, attention, batch.segment, batch.sizes)
-    heads = (branches, -1)
-    products = products.unflatten(1, heads).unflatten(3, heads).diagonal(dim1=2, dim2=4)
+    heads = products.shape[1] // branches
+    products = products.view(-1, branches, heads, branches, heads).diagonal(dim1=2, dim2=4)
     lengths = products.diagonal(dim1=1, dim2=2).mT.sqrt()  # (B, branches, heads)
     one, other = torch.triu_indices(branches, branches, 1, device=attention.device)
-    cosines = products[:, one, other] / (lengths[:, one] * lengths[:, other])
+    cosines: Tensor = products[:, one, other] / (lengths[:, one] * lengths[:, other])
     return cosines.mean()

@@ -163,7 +163,7 @@ class DTFD(Method):
         """``tier1``: mean over slides of the mean over pseudo-bags; ``tier2``: cross entropy."""
         labels = batch.labels[LEAF]
         counts = [min(self.config.groups, size) for size in batch.sizes]
-        slides = output.extras["first"].split(counts)
+        slides = torch.split(output.extras["first"], counts)
         first = [
             self.cross_entropy(logits, label.expand(len(logits)), LEAF)
             for logits, label in zip(slides, labels, strict=True)

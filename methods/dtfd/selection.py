@@ -23,7 +23,7 @@ def strongest(
     table = torch.cat(ends, 1).squeeze(2)  # (B, places)
     places, half = table.shape[1], ends[0].shape[1]
     counts = [min(k, size) for size in bags.sizes]
-    chosen = []
+    chosen: list[int] = []
     for bag, count in enumerate(counts):
         start = bag * places
         chosen += range(start, start + count)

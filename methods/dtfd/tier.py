@@ -34,11 +34,12 @@ class Tier(nn.Module):
         return Scored(self.classifier(pooled), attention, pooled)
 
 
-class ResidualBlock(nn.Sequential):
+class ResidualBlock(nn.Module):
     """``x + relu(W2 relu(W1 x))``."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(
+        super().__init__()
+        self.inner = nn.Sequential(
             nn.Linear(width, width, bias=False),
             nn.ReLU(),
             nn.Linear(width, width, bias=False),
@@ -47,5 +48,5 @@ class ResidualBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, width)`` -> ``(N, width)``."""
-        rows: Tensor = x + super().forward(x)
+        rows: Tensor = x + self.inner(x)
         return rows

@@ -56,16 +56,17 @@ class Block(nn.Module):
         projected = self.query(queries)
         (to_query, _), (to_key, bias), (to_value, value_bias) = self._inner()
         q = F.linear(projected, to_query.flatten(0, 1), self.inner.bias[: len(self.out.bias)])
-        q = q.unflatten(1, (self.heads, -1)) / sqrt(to_key.shape[1])  # (r, heads, width per head)
+        q = torch.unflatten(q, 1, (self.heads, -1))  # (r, heads, width per head)
+        q = q / sqrt(to_key.shape[1])
         inner = torch.einsum("rhd,hdw->rhw", q, to_key).flatten(0, 1)
         constant = torch.einsum("rhd,hd->rh", q, bias).flatten() + inner @ self.key.bias
         scores = F.linear(x, inner @ self.key.weight, constant)  # (sum N, r * heads)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
         means = segment_matmul(attention, x, batch.segment, batch.sizes)  # (B, r * heads, key_dim)
-        values = self.value(means).unflatten(1, (-1, self.heads))
+        values = torch.unflatten(self.value(means), 1, (-1, self.heads))
         values = torch.einsum("brhw,hdw->brhd", values, to_value.to(values.dtype)) + value_bias
         rows = self._finish(projected, self.out(values.flatten(2)), queries)
-        return rows, attention.unflatten(1, (-1, self.heads))
+        return rows, torch.unflatten(attention, 1, (-1, self.heads))
 
     def distribute(self, x: Tensor, keys: Tensor, batch: BagBatch) -> Tensor:
         """Instances ``(sum N, query_dim)`` attend to ``(B, r, key_dim)`` of their bag.
@@ -80,16 +81,20 @@ class Block(nn.Module):
         matrices = torch.einsum("brhd,hdw->bwrh", k, to_query.to(k.dtype)).flatten(2)
         constants = torch.einsum("brhd,hd->brh", k, query_bias.to(k.dtype)).flatten(1)
         scores = segment_map(projected, matrices, batch.sizes) + constants[batch.segment]
-        attention = full_precision(scores).unflatten(1, (-1, self.heads)).softmax(1).flatten(1)
-        out = self.out.weight.unflatten(1, (self.heads, -1))  # (width, heads, width per head)
+        attention = torch.unflatten(full_precision(scores), 1, (-1, self.heads)).softmax(1)
+        out = torch.unflatten(
+            self.out.weight, 1, (self.heads, -1)
+        )  # (width, heads, width per head)
         matrices = torch.einsum("brhd,whd->brhw", v, out.to(v.dtype)).flatten(1, 2)
-        attended = segment_map(attention.to(matrices.dtype), matrices, batch.sizes)
+        attention = attention.flatten(1).to(matrices.dtype)
+        attended = segment_map(attention, matrices, batch.sizes)
         return self._finish(projected, attended + self.out.bias, x)
 
     def _inner(self) -> list[tuple[Tensor, Tensor]]:
         """Weights ``(heads, width per head, width)`` and biases of queries, keys and values."""
-        weights = self.inner.weight.unflatten(0, (3, self.heads, -1))
-        return list(zip(weights, self.inner.bias.unflatten(0, (3, self.heads, -1)), strict=True))
+        parts = (3, self.heads, -1)
+        weights = torch.unflatten(self.inner.weight, 0, parts)
+        return list(zip(weights, torch.unflatten(self.inner.bias, 0, parts), strict=True))
 
     def _finish(self, projected: Tensor, attended: Tensor, raw: Tensor) -> Tensor:
         rows: Tensor = self.norm0(projected + attended)

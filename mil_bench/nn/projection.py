@@ -29,7 +29,8 @@ class Projection(nn.Sequential):
         """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
         h, layer = as_affine(h), self.get_submodule("0")
         assert isinstance(layer, nn.Linear)
-        bias = layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+        given: Tensor | None = layer.bias
+        bias = layer.weight.new_zeros(len(layer.weight)) if given is None else given
         weight, bias = h.folded(layer.weight, bias)
         dtype, p = compute_dtype(h.x), self.dropout if self.training else 0.0
         with as_written(h.x):

@@ -31,7 +31,7 @@ class SelfAttention(nn.Module):
         """``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
         mixed = []
         for run in equal_runs(self.qkv(x), sizes):
-            heads = run.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+            heads = torch.unflatten(run, 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
             attended = F.scaled_dot_product_attention(*heads)  # (g, heads, n, dim / heads)
             mixed.append(attended.transpose(1, 2).flatten(2))
         rows: Tensor = self.out(pack(mixed))
@@ -44,7 +44,7 @@ class SelfAttention(nn.Module):
         projected after they are averaged.
         """
         bags = BagBatch.of_rows(x, sizes)
-        to_query, to_key, to_value = self.qkv.weight.unflatten(0, (3, self.heads, -1))
+        to_query, to_key, to_value = torch.unflatten(self.qkv.weight, 0, (3, self.heads, -1))
         first = x[bags.offsets[:-1]]
         queries = torch.einsum("bw,hdw->bhd", first, to_query.to(x.dtype)) / sqrt(to_key.shape[1])
         matrices = torch.einsum("bhd,hdw->bwh", queries, to_key.to(queries.dtype))

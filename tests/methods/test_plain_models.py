@@ -33,7 +33,7 @@ def torch_encoder(model: Transformer) -> nn.TransformerEncoder:
     encoder = nn.TransformerEncoder(
         layer, config.layers, norm=model.norm, enable_nested_tensor=False
     )
-    for theirs, ours in zip(encoder.layers, model.layers, strict=True):
+    for theirs, ours in zip(encoder.layers, [*model.layers, model.last], strict=True):
         theirs.self_attn.in_proj_weight = ours.attention.qkv.weight
         nn.init.zeros_(theirs.self_attn.in_proj_bias)
         theirs.self_attn.out_proj = ours.attention.out

@@ -24,7 +24,7 @@ RULES = (
     (r"attention_weights\.", "score."),
     (r"classifier\.fc\.", "classifier."),
     (r"^dimReduction\.fc1\.", "project.0."),
-    (r"^dimReduction\.resBlocks\.(\d+)\.block\.", r"blocks.\1."),
+    (r"^dimReduction\.resBlocks\.(\d+)\.block\.", r"blocks.\1.inner."),
 )
 
 
