@@ -20,8 +20,8 @@ def settings(spec: RunSpec) -> dict[str, str]:
 
     Harness settings stand under their own name unless the method has one of the same name.
     """
-    method = _flat(spec.method_config)
-    trainer = _flat(spec.trainer.model_dump(mode="json"))
+    method = flattened(spec.method_config)
+    trainer = flattened(spec.trainer.model_dump(mode="json"))
     harness = {(f"trainer.{k}" if k in method else k): v for k, v in trainer.items()}
     other = {
         "precision": spec.precision,
@@ -76,11 +76,12 @@ def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
     return found
 
 
-def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
+def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
+    """Settings as text, those of nested groups under dotted names."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         flat |= (
-            _flat(value, f"{above}{key}.")
+            flattened(value, f"{above}{key}.")
             if isinstance(value, dict)
             else {above + key: _text(value)}
         )

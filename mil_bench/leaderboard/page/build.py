@@ -1,0 +1,130 @@
+"""The page: parts of HTML, CSS and JavaScript around one island of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mil_bench.atomic import write_text
+from mil_bench.errors import DataError
+from mil_bench.evaluation.metrics_table import facts
+from mil_bench.leaderboard.formats.folder import board_folders
+from mil_bench.leaderboard.page.cards import cards
+from mil_bench.leaderboard.page.confusions import confusions, tree_of
+from mil_bench.leaderboard.page.encode import encode
+from mil_bench.leaderboard.page.island import island
+from mil_bench.leaderboard.page.runs import runs_table
+from mil_bench.leaderboard.page.slides import slides_of
+from mil_bench.leaderboard.report import Report
+
+NAME = "leaderboard.html"
+_PARTS = files("mil_bench.leaderboard.page") / "parts"
+_STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
+_SCRIPTS = (
+    "dom",
+    "state",
+    "data",
+    "numbers",
+    "export",
+    "scale",
+    "whisker",
+    "table_cells",
+    "table_tools",
+    "table",
+    "plot_forest",
+    "plot_scatter",
+    "plot_reliability",
+    "plot_confusion",
+    "plot_tree",
+    "view_overall",
+    "view_hierarchy",
+    "view_classes",
+    "view_pairs",
+    "view_pair",
+    "view_calibration",
+    "view_cost",
+    "view_runs",
+    "view_methods",
+    "frame",
+)
+
+
+def write_page(reports: Sequence[Report], out: Path) -> Path:
+    """Write ``leaderboard.html`` of all boards into the folder ``out``; its path.
+
+    Raises ``DataError`` when that cannot be written.
+    """
+    path = out / NAME
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, page_html(reports, out))
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path} ({error.strerror}); choose another --out folder."
+        ) from None
+    return path
+
+
+def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
+    """The page of ``reports``, in their order; the same reports give the same text.
+
+    It needs no network and no other file. ``out`` is the folder that it will stand in, for links to
+    heatmaps.
+    """
+    data = {
+        "boards": [
+            _board(report, folder.relative_to(out).as_posix(), out)
+            for report, folder in zip(
+                reports, board_folders([report.board for report in reports], out), strict=True
+            )
+        ],
+        "cards": cards([report.board for report in reports]),
+        "metrics": _metrics(reports),
+    }
+    pieces = {
+        "style": "\n".join(_part("css", f"{name}.css") for name in _STYLES),
+        "island": island(data),
+        "script": "\n".join(_part("js", f"{name}.js") for name in _SCRIPTS),
+    }
+    text = _part("page.html")
+    for name, piece in pieces.items():
+        before, after = text.split(f"<!--{name}-->")
+        text = before + piece + after
+    return text
+
+
+def _board(report: Report, place: str, out: Path) -> dict[str, Any]:
+    board = report.board
+    tables = [*report.tables, runs_table(board, out)]
+    return {
+        "place": place,
+        "title": board.title,
+        "kind": board.id.kind,
+        "slides": board.slides if board.scores else 0,
+        "patients": board.groups if board.scores else 0,
+        "verdict": report.verdict,
+        "caveats": report.caveats,
+        "problems": report.problems,
+        "methods": {row.label: row.method for row in board.rows},
+        "tables": {table.name: encode(table) for table in tables},
+        "tree": tree_of(board.taxonomy) if board.taxonomy else None,
+        "confusions": confusions(board),
+        "slidewise": slides_of(report.analysis),
+    }
+
+
+def _metrics(reports: Sequence[Report]) -> dict[str, Any]:
+    """Title, unit and direction of the scores that rows of tables name."""
+    tables = [table for report in reports for table in report.tables]
+    names = sorted({row.metric for table in tables for row in table.rows if row.metric})
+    return {
+        name: {"title": m.title, "percent": m.percent, "better": m.better}
+        for name in names
+        for m in [facts(name)]
+    }
+
+
+def _part(*names: str) -> str:
+    return _PARTS.joinpath(*names).read_text(encoding="utf-8")

@@ -1,0 +1,36 @@
+"""What a page says about every method: its paper, how this code differs, its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mil_bench.config import search_space
+from mil_bench.leaderboard.board import Board
+from mil_bench.method import Method
+from mil_bench.methods import METHODS
+from mil_bench.variants import flattened
+
+
+def cards(boards: Sequence[Board]) -> dict[str, Any]:
+    """Method name -> card, for every method of ``boards`` that is installed here."""
+    names = dict.fromkeys(row.method for board in boards for row in board.rows)
+    return {name: _card(name, METHODS.get(name)) for name in names if name in METHODS}
+
+
+def _card(name: str, method: type[Method]) -> dict[str, Any]:
+    paper, searched = method.paper, search_space(method.Config)
+    return {
+        "summary": next(entry.summary for entry in METHODS if entry.name == name),
+        "title": paper.title,
+        "year": paper.year,
+        "venue": paper.venue,
+        "link": paper.link,
+        "code": paper.code,
+        "differs": paper.differs,
+        "measured": "\n".join(paper.measured),
+        "version": method.version,
+        "settings": flattened(method.Config().model_dump(mode="json")),
+        "searched": list(searched),
+        "recipe": flattened(dict(method.recipe)),
+    }

@@ -1,0 +1,103 @@
+// The frame of every view: title, boards, verdict, caveats, tabs, theme.
+
+const CAVEATS = 4;
+
+function frameTop(board, view) {
+  const boards = DATA.boards.map((b) => [b.place, b.title]);
+  const open = (changes) => { location.hash = address(changes); };
+  return el("div", { class: "bar" },
+    el("span", { class: "brand" }, "mil-bench"),
+    boards.length > 1 ? chooser("board", "Board", boards, board.place,
+      (place) => open({ board: place })) : null,
+    el("nav", { class: "tabs", "aria-label": "Views" },
+      Object.entries(VIEWS).filter(([, v]) => !v.has || v.has(board)).map(([name, v]) =>
+        el("a", { href: address({ view: name }), id: `view-${name}`,
+          "aria-current": name === view ? "page" : null }, v.title))),
+    el("button", { type: "button", class: "quiet", id: "theme", onclick: nextTheme,
+      "aria-label": `Theme: ${theTheme()}`, title: "light, dark or as the system" },
+    { light: "☀ light", dark: "☾ dark", system: "◐ system" }[theTheme()]));
+}
+
+function frameHead(board, view) {
+  const facts = [`${board.patients} patients`, `${board.slides} slides`,
+    `${Object.keys(board.methods).length} rows`];
+  const kind = { real: "real cohort", embedded: "embedded demo data",
+    simulated: "simulated data" }[board.kind] ?? board.kind;
+  const caveats = board.caveats.map((text) => el("li", {}, sentence(text)));
+  const [first, rest] = [caveats.slice(0, CAVEATS), caveats.slice(CAVEATS)];
+  const open = view === "overall";
+  return el("div", { class: open ? "head" : "head brief" },
+    el("h1", {}, board.title.replace(/ \([^()]*\)$/, "")),
+    el("p", { class: "facts" }, el("span", { class: `chip kind ${board.kind}` }, kind),
+      facts.join(" · ")),
+    el("div", { class: "words" }, board.verdict ? el("p", { class: "verdict", id: "verdict" }, sentence(board.verdict)) : null,
+    caveats.length ? el("details", { class: "caveats", open },
+      el("summary", { id: "caveats" }, `Read with care (${caveats.length})`), el("ul", {}, first),
+      rest.length ? el("details", { open: printing }, el("summary", { id: "caveats-more" },
+        `${rest.length} more`), el("ul", {}, rest)) : null) : null));
+}
+
+function theTheme() {
+  return document.documentElement.dataset.theme ?? "system";
+}
+
+function setTheme(theme) {
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}
+
+function nextTheme() {
+  const order = ["system", "light", "dark"];
+  const next = order[(order.indexOf(theTheme()) + 1) % 3];
+  setTheme(next);
+  try {
+    localStorage.setItem("mil-bench-theme", next);
+  } catch {
+    // A page from file:// may not be allowed to remember; it still changes now.
+  }
+  redraw();
+}
+
+/** Draw everything from the address. */
+function redraw() {
+  keepingFocus(() => {
+    const board = theBoard();
+    const main = document.getElementById("main");
+    if (!board) {
+      main.replaceChildren(el("p", { class: "none" }, "There is no board."));
+      return;
+    }
+    const view = VIEWS[get("view")] ? get("view") : "overall";
+    document.title = `${VIEWS[view].title} · ${board.title} · mil-bench`;
+    document.getElementById("top").replaceChildren(frameTop(board, view));
+    const scrolled = [...main.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    main.replaceChildren(frameHead(board, view), el("div", { class: `view ${view}` },
+      el("h2", { class: "unseen" }, VIEWS[view].title), VIEWS[view].draw(board)));
+    main.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] ?? 0; });
+    document.getElementById("foot").replaceChildren(
+      el("p", {}, "Intervals are 95 % over patients. Bold: best of its column. Underlined: not "
+        + "separable from the best. †: there is a note on the number."));
+  });
+}
+
+try {
+  setTheme(localStorage.getItem("mil-bench-theme") ?? "system");
+} catch {
+  // Nothing was remembered.
+}
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address holds the state, not a place
+  document.getElementById("main").focus();
+});
+addEventListener("hashchange", () => {
+  redraw();
+  scrollTo(0, 0);
+});
+let width = innerWidth;
+addEventListener("resize", () => {
+  if (innerWidth !== width && !printing) {
+    width = innerWidth;
+    redraw();
+  }
+});
+redraw();

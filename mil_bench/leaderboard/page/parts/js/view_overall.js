@@ -1,0 +1,44 @@
+// Overall: intervals of one score as a forest, then every score of the leaves.
+
+const VIEWS = {};
+
+VIEWS.overall = {
+  title: "Overall",
+  draw(board) {
+    const table = board.tables.overall;
+    if (!table) return [el("p", { class: "none" }, "No run of this board is finished.")];
+    return [forestPanel(table, "overall"), tableView(table, { bands: true }), publishedPanel(board)];
+  },
+};
+
+/** A plot of one chosen score over the methods of a table. */
+function forestPanel(table, id, columns = scoreColumns(table)) {
+  const usable = columns.filter((c) => isNumeric(table, c.name));
+  if (!usable.length) return null;
+  const wanted = get("metric");
+  const c = usable.find((u) => u.name === wanted)
+    ?? usable.find((u) => u.name.endsWith("balanced_accuracy")) ?? usable[0];
+  const rows = allRows(table).slice(0, 60);
+  const plot = forest(table, c.name, rows);
+  const options = usable.map((u) => [u.name, u.title]);
+  return el("section", { class: "panel" },
+    el("div", { class: "tools" },
+      chooser(`metric-${id}`, "Score", options, c.name, (v) => set({ metric: v })),
+      el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
+        el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind"),
+      svgButton(`svg-${id}`, plot)),
+    el("div", { class: "plot-box" }, plot),
+    table.methods.length > rows.length
+      ? el("p", { class: "note" }, `The first ${rows.length} of ${table.methods.length} rows.`) : null);
+}
+
+/** Numbers of papers: beside ours, never among them. */
+function publishedPanel(board) {
+  const table = board.tables.published;
+  if (!table || !table.methods.length) return null;
+  return el("section", { class: "elsewhere", "aria-labelledby": "elsewhere" },
+    el("h2", { id: "elsewhere" }, "Reported elsewhere"),
+    el("p", { class: "muted" }, "Numbers of papers, not made by this code or on these splits. They "
+      + "have no rank here and cannot be set beside the table above."),
+    tableView(table));
+}

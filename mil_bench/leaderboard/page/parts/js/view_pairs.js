@@ -1,0 +1,85 @@
+// Pairs: every method against every other; one pair in detail.
+
+VIEWS.pairs = {
+  title: "Pairs",
+  draw(board) {
+    const table = board.tables.pairs;
+    if (!table || !table.methods.length) {
+      return [el("p", { class: "none" }, "Fewer than two rows of this board can be compared.")];
+    }
+    const scores = distinct(table, "score");
+    const score = scores.includes(get("metric")) ? get("metric") : scores[0];
+    const rows = rowsWhere(table, { score });
+    const pair = chosenPair(table, rows);
+    return [
+      el("div", { class: "tools" },
+        chooser("metric-pairs", "Score", scores.map((s) => [s, DATA.metrics[s]?.title ?? s]), score,
+          (v) => set({ metric: v })),
+        el("span", { class: "legend" }, el("i", { class: "key ahead" }), "row is better",
+          el("i", { class: "key behind" }), "row is worse", el("i", { class: "key" }),
+          "not separable", el("em", {}, "Italic:"), "for these trained models only")),
+      pairMatrix(board, table, rows, score, pair),
+      pair ? pairDetail(board, table, pair) : null,
+      el("h2", {}, "Every pair"),
+      tableView(table, { rows }),
+    ];
+  },
+};
+
+/** The pair of the address, or the first. */
+function chosenPair(table, rows) {
+  const both = rows.map((row) => [cellAt(table, row, "method"), cellAt(table, row, "other")]);
+  const wanted = [get("a"), get("b")];
+  return both.find(([a, b]) => wanted.includes(a) && wanted.includes(b)) ?? both[0];
+}
+
+/** Methods by methods: the difference row minus column, shaded where it is more than chance. */
+function pairMatrix(board, table, rows, score, pair) {
+  const methods = [...new Set(rows.flatMap((row) =>
+    [cellAt(table, row, "method"), cellAt(table, row, "other")]))];
+  const at = new Map();
+  for (const row of rows) {
+    const [a, b] = [cellAt(table, row, "method"), cellAt(table, row, "other")];
+    at.set(`${a}\n${b}`, { row, sign: 1 });
+    at.set(`${b}\n${a}`, { row, sign: -1 });
+  }
+  const most = Math.max(...rows.map((row) => Math.abs(valueOf(cellAt(table, row, "difference")) ?? 0)));
+  const better = DATA.metrics[score]?.better ?? 1;
+  const body = methods.map((a, i) => el("tr", {}, el("th", { scope: "row" }, a),
+    methods.map((b, j) => pairCell(table, at.get(`${a}\n${b}`), { a, b, most, better, pair,
+      id: `pair-${i}-${j}` }))));
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Pairs" },
+    el("table", { class: "matrix pairs" },
+      el("caption", { class: "unseen" }, "Difference of every two methods, row minus column"),
+      el("thead", {}, el("tr", {}, el("td", { class: "corner" }, "row − column"),
+        methods.map((b) => el("th", { scope: "col" }, b)))),
+      el("tbody", {}, body)));
+}
+
+function pairCell(table, found, { a, b, most, better, pair, id }) {
+  if (!found) return el("td", { class: "heat empty" }, a === b ? "" : "–");
+  const cell = cellAt(table, found.row, "difference");
+  const value = isNumber(cell) ? cell[0] ?? null : null;
+  if (value === null) return el("td", { class: "heat empty" }, "–");
+  const { low, high } = details(cell);
+  const say = (v) => signed(found.sign * v, inPercent(table, "difference", found.row));
+  const decision = String(cellAt(table, found.row, "decision") ?? "");
+  const separable = /^(better|worse)/.test(decision);
+  const kind = !separable ? "" : found.sign * value * better > 0 ? " ahead" : " behind";
+  const words = `${a} minus ${b}: ${say(value)}, ${separable ? "separable" : "not separable"}`
+    + `${decision.endsWith("trained") ? " as trained, not when trained anew" : ""}`;
+  const chosen = pair && pair.includes(a) && pair.includes(b);
+  return el("td", { class: `heat${kind}${chosen ? " chosen" : ""}`, title: words,
+    style: { "--heat": `${(18 + 62 * (Math.abs(value) / (most || 1))).toFixed(1)}%` } },
+  el("button", { type: "button", class: "plain", id, "aria-label": `${words}; show this pair`,
+    onclick: () => set({ a, b }) },
+  el("span", { class: `value${decision.endsWith("trained") ? " weak" : ""}` }, say(value)),
+  low === null ? null : el("span", { class: "interval" },
+    found.sign > 0 ? `[${say(low)}, ${say(high)}]` : `[${say(high)}, ${say(low)}]`)));
+}
+
+/** A difference with its sign. */
+function signed(value, percent) {
+  const text = percent ? fixed(100 * value, 1) : fixed(value, 3);
+  return Number(value) > 0 && !/^0[.0]*$/.test(text) ? `+${text}` : text;
+}
