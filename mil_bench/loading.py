@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
     """Load a registered dataset, or the own data that a ``.toml`` file describes.
 
     Without ``options.data_root`` the environment variable ``MIL_BENCH_DATA`` is used. Raises
-    ``UnknownNameError``, ``ConfigError``, ``DataError`` or ``TaxonomyError``.
+    ``UnknownNameError``, ``ConfigError``, ``DataError`` or ``TaxonomyError``. The name of an upper
+    level as the tree labels the slides with the classes of that level.
     """
-    return adapter_of(name_or_toml).load(with_data_root(options or DatasetOptions()))
+    return _load(adapter_of(name_or_toml).load, with_data_root(options or DatasetOptions()))
 
 
 def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
@@ -27,8 +29,8 @@ def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
 
     adapter = adapter_of(name_or_toml)
     if isinstance(adapter, LabelledAdapter):
-        return assemble(adapter.cohort(with_data_root(options)), NO_FEATURES)
-    return adapter.load(options)
+        return _load(lambda o: assemble(adapter.cohort(o), NO_FEATURES), with_data_root(options))
+    return _load(adapter.load, options)
 
 
 def adapter_of(name_or_toml: str) -> DatasetAdapter:
@@ -38,6 +40,14 @@ def adapter_of(name_or_toml: str) -> DatasetAdapter:
 
         return OwnData(Path(name_or_toml))
     return DATASETS.get(name_or_toml)()
+
+
+def _load(load: Callable[[DatasetOptions], Dataset], options: DatasetOptions) -> Dataset:
+    from mil_bench.bags.labels.level import at_level, is_level
+
+    if options.tree is None or not is_level(options.tree):
+        return load(options)
+    return at_level(load(replace(options, tree=None)), options.tree)
 
 
 def with_data_root(options: DatasetOptions) -> DatasetOptions:

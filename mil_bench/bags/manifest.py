@@ -12,6 +12,8 @@ import pandas as pd
 from mil_bench.errors import DataError, UnknownNameError
 from mil_bench.taxonomy import Taxonomy
 
+STRATUM = "stratum"
+"""Column of what splits balance where that is not the label (coarse labels of the same slides)."""
 REQUIRED = ("slide_id", "patient_id", "group_id", "label")
 _UNSAFE = re.compile(r"(^|[\\/])\.\.([\\/]|$)|^[\\/]|^[A-Za-z]:[\\/]|[\x00-\x1f]")
 
@@ -81,6 +83,11 @@ class Manifest:
     def labels(self) -> dict[str, str]:
         """Slide id -> leaf label."""
         return dict(zip(self.table["slide_id"], self.table["label"], strict=True))
+
+    def strata(self) -> dict[str, str]:
+        """Slide id -> what splits balance: the label, unless a column ``stratum`` says more."""
+        column = STRATUM if STRATUM in self.table.columns else "label"
+        return dict(zip(self.table["slide_id"], self.table[column], strict=True))
 
     def groups(self) -> dict[str, str]:
         """Slide id -> group id."""

@@ -36,7 +36,8 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--tree",),
         {
             "metavar": "NAME",
-            "help": "A tree of the dataset by name, or a tree file (.toml, .json).",
+            "help": "A tree of the dataset by name, a tree file (.toml, .json), or an upper level "
+            "(coarse): labels are its classes, and nothing sees the leaves.",
         },
     ),
     "allow_missing": (

@@ -35,7 +35,7 @@ class Cohort:
     @classmethod
     def of(cls, manifest: Manifest, slide_ids: Iterable[str]) -> Cohort:
         """The given slides of ``manifest``."""
-        groups, labels = manifest.groups(), manifest.labels()
+        groups, labels = manifest.groups(), manifest.strata()
         members: dict[str, list[str]] = {}
         for slide in sorted(slide_ids):
             members.setdefault(groups[slide], []).append(slide)
