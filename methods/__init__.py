@@ -33,6 +33,10 @@ METHODS.add("wikg", f"{_HERE}.wikg:WiKG", "a graph of learned edges, attention o
 METHODS.add(
     "patch-gcn", f"{_HERE}.patch_gcn:PatchGCN", "convolutions over neighbouring patches (Chen 2021)"
 )
+METHODS.add("s4mil", f"{_HERE}.s4mil:S4MIL", "state space model over the sequence (Fillioux 2023)")
+METHODS.add(
+    "probe", f"{_HERE}.probe:Probe", "linear or small network on slide embeddings, bags of one"
+)
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")
 METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")

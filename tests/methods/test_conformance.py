@@ -39,6 +39,8 @@ NARROW: dict[str, dict[str, Any]] = {
     "transformer": {"dim": 16, "heads": 2, "hidden": 16},
     "simlp": {"width": 16},
     "wikg": {"width": 16},
+    "s4mil": {"width": 16, "states": 4},
+    "probe": {"hidden": 8},
     "patch-gcn": {"width": 8},
     "aem": {"width": 16, "hidden": 8},
     "mhim": {"width": 16, "hidden": 8},

@@ -16,6 +16,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 
 NARROW = {
     "transmil": {"dim": 16, "heads": 2},
+    "s4mil": {"width": 16, "states": 4},
     "rrt": {"width": 16, "heads": 2, "cross_heads": 2, "epeg": 3},
 }
 

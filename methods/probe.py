@@ -1,0 +1,75 @@
+"""Probe: a linear or small network on embeddings of whole slides, a bag of one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from mil_bench.ablation.declaration import Ablations, Switch
+from mil_bench.bags.batch import BagBatch
+from mil_bench.config import tunable
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.segment import segment_mean
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+
+class ProbeConfig(MethodConfig):
+    """``hidden`` width of one layer in front of the classifier; without it the probe is linear.
+
+    ``dropout`` follows that layer.
+    """
+
+    hidden: int | None = tunable(None, choices=(None, 128, 512), ge=1)
+    dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
+
+
+class Probe(Method):
+    """``W z + b`` of a slide's embedding ``z``, or with one hidden layer (ReLU, dropout).
+
+    The features of a slide encoder (TITAN, PRISM, GigaPath, ...) are bags of one. In a bag of
+    several the mean is the embedding: of patch features, the plainest slide embedding there is.
+    ``Output.attention`` is the same for every instance.
+    """
+
+    Config = ProbeConfig
+    config: ProbeConfig
+    safe_in_bf16: ClassVar[bool] = False
+    paper = PaperCard(
+        title="Understanding intermediate layers using linear classifier probes",
+        year=2016,
+        venue="arXiv",
+        link="https://arxiv.org/abs/1610.01644",
+        differs=(
+            "the features are those of a slide encoder, not of a layer; a bag of several is "
+            "averaged",
+            "trained by gradient descent with the harness's early stopping, not to convergence",
+        ),
+    )
+    recipe: ClassVar[dict[str, Any]] = {
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "epochs": 200,
+        "batch_size": 16,
+        "patience": 20,
+        "min_epochs": 50,
+    }
+    ablations = Ablations(variants={"mlp": Switch("one hidden layer", {"hidden": 512})})
+
+    def __init__(self, config: ProbeConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        width = config.hidden
+        self.hidden = (
+            nn.Sequential(nn.Linear(dim, width), nn.ReLU(), Dropout(config.dropout))
+            if width
+            else nn.Identity()
+        )
+        self.classifier = nn.Linear(width or dim, self.n_leaves)
+
+    def forward(self, batch: BagBatch) -> Output:
+        """Leaf logits ``(B, C)`` and even weights ``(sum N, 1)``."""
+        logits: Tensor = self.classifier(self.hidden(segment_mean(batch.features, batch.offsets)))
+        weights = 1 / batch.offsets.diff().to(logits.dtype)
+        return Output({LEAF: logits}, {LEAF: weights[batch.segment].unsqueeze(1)})

@@ -1,0 +1,124 @@
+"""S4MIL: a state space model over the patches of a slide (Fillioux et al., MICCAI 2023)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from mil_bench.ablation.declaration import Ablations, Component, Switch
+from mil_bench.bags.batch import BagBatch
+from mil_bench.config import tunable
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.nn.order import Order, Ordered
+from mil_bench.nn.projection import Projection
+from mil_bench.nn.s4d import S4D
+from mil_bench.nn.segment import segment_max
+from mil_bench.taxonomy import LEAF, Taxonomy
+
+
+class S4MILConfig(MethodConfig):
+    """``width`` of the sequence, ``states`` of every channel (even), number of ``layers``.
+
+    ``order="coords"`` runs through the slide by the coordinates of its patches, in rows of
+    ``sqrt(N)``; ``"file"`` by the rows of the feature file, as the official code does.
+    """
+
+    width: int = tunable(512, choices=(128, 256, 512), ge=1)
+    states: int = tunable(32, choices=(16, 32, 64), ge=2)
+    layers: int = tunable(1, low=0, high=3, ge=0)
+    dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)  # after the projection
+    order: Order = "file"
+
+    @model_validator(mode="after")
+    def _pairs(self) -> S4MILConfig:
+        if self.states % 2:
+            raise ValueError(f"states {self.states} must be even, they come in conjugate pairs")
+        return self
+
+
+class S4Layer(nn.Module):
+    """``S4D(norm(x))``; there is no residual connection."""
+
+    def __init__(self, width: int, states: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.s4d = S4D(width, states)
+
+    def forward(self, x: Tensor, sizes: list[int]) -> Tensor:
+        """Packed sequences ``(sum N, width)`` -> the same shape."""
+        rows: Tensor = self.s4d(self.norm(x), sizes)
+        return rows
+
+
+class S4MIL(Method):
+    """Projection, state space layers over the sequence, maximum per channel, linear classifier.
+
+    Time grows with ``N log N``. ``Output.attention`` is the share of channels whose maximum each
+    patch is.
+    """
+
+    Config = S4MILConfig
+    config: S4MILConfig
+    order_dependent: ClassVar[bool] = True
+    paper = PaperCard(
+        title="Structured State Space Models for Multiple Instance Learning in Digital Pathology",
+        year=2023,
+        venue="MICCAI",
+        link="https://arxiv.org/abs/2306.15789",
+        code="the copy in isyangshu/MambaMIL @ 7e0133f (read for facts; no golden vectors)",
+        differs=(
+            "plain torch without einops and opt_einsum; the kernel is made block by block instead "
+            "of from a tensor of width x states x N",
+            "one learning rate and weight decay for all parameters; S4D's code does not decay its "
+            "step, decay and frequency",
+            "order=coords runs through the slide by coordinates instead of rows of the file",
+            "any width; several slides per step, each computed alone",
+            "the recipe is the one of whole slides here (Adam, 2e-4, 200 epochs, patience 20)",
+        ),
+    )
+    recipe: ClassVar[dict[str, Any]] = {
+        "optimizer": "adam",
+        "lr": 2e-4,
+        "weight_decay": 1e-5,
+        "epochs": 200,
+        "batch_size": 1,
+        "patience": 20,
+        "min_epochs": 50,
+    }
+    ablations = Ablations(
+        components={"sequence": Component("state space layers", {"layers": 0})},
+        variants={
+            "coords": Switch("sequence by coordinates", {"order": "coords"}),
+            "two": Switch("two layers", {"layers": 2}),
+        },
+        twins=("max",),
+    )
+
+    def __init__(self, config: S4MILConfig, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        self.project = Projection(dim, config.width, config.dropout)
+        self.layers = nn.ModuleList(
+            S4Layer(config.width, config.states) for _ in range(config.layers)
+        )
+        self.classifier = nn.Linear(config.width, self.n_leaves)
+
+    def forward(self, batch: BagBatch) -> Output:
+        """Leaf logits ``(B, C)`` and shares of channels ``(sum N, 1)``."""
+        ordered = Ordered.of(batch, self.config.order)
+        h = self.project(ordered.batch.features)
+        for layer in self.layers:
+            h = layer(h, list(batch.sizes))
+        z = segment_max(h, batch.offsets)
+        return Output(
+            logits={LEAF: self.classifier(z)},
+            attention={LEAF: ordered.restored(self.shares(h.detach(), z.detach(), batch))},
+        )
+
+    def shares(self, h: Tensor, z: Tensor, batch: BagBatch) -> Tensor:
+        """``(sum N, 1)``: channels whose maximum a patch is; shared where several are."""
+        best = (h == z[batch.segment]).to(torch.float32)
+        together = torch.segment_reduce(best, "sum", offsets=batch.offsets, axis=0)
+        return (best / together[batch.segment]).mean(1, keepdim=True)
