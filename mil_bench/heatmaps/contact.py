@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mil_bench.dataset import Dataset
 from mil_bench.heatmaps.backdrop import Backdrop
 from mil_bench.heatmaps.draw import BLUE, footnote, heading
 from mil_bench.heatmaps.places import Places
 from mil_bench.heatmaps.relevance import ScoreMap
+from mil_bench.heatmaps.witnesses import Known
 
 Pixels = Callable[[int], ArrayLike]
 """Row of the bag -> the picture of that patch: RGB, or grey from 0 to 1."""
@@ -42,7 +43,7 @@ def contact_sheet(
     pixels: Pixels,
     title: str,
     marks: Sequence[str] | None = None,
-    witnesses: NDArray[np.bool_] | None = None,
+    known: Known | None = None,
 ) -> Figure:
     """Two blocks of at most 16 patches: the highest scores first, then the lowest.
 
@@ -62,7 +63,7 @@ def contact_sheet(
     for (word, rows), count in zip(blocks.items(), lines, strict=True):
         for axis, row in zip(axes[start : start + count].flat, rows, strict=False):
             _show(axis, pixels(row), f"{one.ranks[row]:.1%}", marks[row] if marks else "")
-            if witnesses is not None and witnesses[row]:
+            if known is not None and known.mask[row]:
                 for spine in axis.spines.values():
                     spine.set(color=BLUE, linewidth=2.5)
         if rows:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mil_bench.extraction.overview import Overview
 from mil_bench.heatmaps.places import Places
 from mil_bench.heatmaps.relevance import ScoreMap
+from mil_bench.heatmaps.witnesses import Known
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#E69F00"
@@ -66,10 +67,10 @@ class Scene:
         return PANEL * max(0.35, width / longest), PANEL * max(0.35, height / longest)
 
 
-def heat_figure(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> Figure:
+def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     """Ranks and raw scores of one class side by side; with a slide, the bare slide before them.
 
-    ``witnesses`` ``(N,)`` are the patches known to show the class, ``None`` where nobody knows.
+    ``known`` are the patches known to show the class, ``None`` where nobody knows.
     """
     panels = 3 if scene.slide is not None else 2
     width, height = scene.panel
@@ -78,7 +79,8 @@ def heat_figure(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None
     for axis in axes:
         show_panel(axis, scene)
     for axis in axes[-2:]:
-        frame_witnesses(axis, witnesses, scene)
+        if known is not None:
+            frame_witnesses(axis, known, scene)
     rank_bar(figure, show_scores(axes[-2], one.ranks, scene), axes[-2])
     low, high = min(0.0, one.values.min()), one.values.max()
     raw = show_scores(axes[-1], one.values, scene, (low, high))
@@ -86,10 +88,10 @@ def heat_figure(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None
     bar.set_label("raw score", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    if witnesses is not None and witnesses.any():
-        _explain_frames(axes[-1])
+    if known is not None and known.mask.any():
+        _explain_frames(axes[-1], known)
     heading(figure, f"{one.title}\n{scene.title}")
-    footnote(figure, _words(one, scene, witnesses))
+    footnote(figure, _words(one, scene, known))
     return figure
 
 
@@ -123,20 +125,21 @@ def show_scores(
     return squares
 
 
-def frame_witnesses(axis: Axes, witnesses: NDArray[np.bool_] | None, scene: Scene) -> None:
+def frame_witnesses(axis: Axes, known: Known, scene: Scene) -> None:
     """Blue frames on a white ground around the known patches."""
-    if witnesses is None or not witnesses.any():
-        return
-    known = list(scene.places.squares[witnesses])
+    squares = list(scene.places.squares[known.mask])
     for colour, width in (("white", 2.6), (BLUE, 1.3)):
         axis.add_collection(
-            PolyCollection(known, facecolors="none", edgecolors=colour, linewidths=width, zorder=3)
+            PolyCollection(
+                squares, facecolors="none", edgecolors=colour, linewidths=width, zorder=3
+            )
         )
 
 
-def _explain_frames(axis: Axes) -> None:
+def _explain_frames(axis: Axes, known: Known) -> None:
+    label = _plain(f"known {known.name}")
     axis.legend(
-        handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label="known witness")],
+        handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label=label)],
         loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=8,
         borderaxespad=0.0,
     )  # fmt: skip
@@ -152,14 +155,14 @@ def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes
 
 def heading(figure: Figure, text: str) -> None:
     """The words above a picture, the first line in bold."""
-    first, _, rest = text.replace("$", r"\$").partition("\n")
+    first, _, rest = _plain(text).partition("\n")
     figure.suptitle(first, x=0.01, ha="left", fontsize=11, fontweight="bold")
     figure.axes[0].set_title(rest, loc="left", fontsize=8.5, color="#222222")
 
 
 def footnote(figure: Figure, text: str) -> None:
     """The small words below a picture."""
-    figure.supxlabel(text.replace("$", r"\$"), x=0.01, ha="left", fontsize=7.5, color=GREY)
+    figure.supxlabel(_plain(text), x=0.01, ha="left", fontsize=7.5, color=GREY)
 
 
 def top_share(values: NDArray[np.float64]) -> float:
@@ -168,7 +171,12 @@ def top_share(values: NDArray[np.float64]) -> float:
     return float(np.sort(values)[-top:].sum() / values.sum())
 
 
-def _words(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> str:
+def _plain(text: str) -> str:
+    """``text`` of which nothing is taken for a formula."""
+    return text.replace("$", r"\$")
+
+
+def _words(one: ScoreMap, scene: Scene, known: Known | None) -> str:
     n = len(one.values)
     lines = [
         f"Scores: {one.source}; {n} patches; left by percentile rank, right raw "
@@ -176,8 +184,8 @@ def _words(one: ScoreMap, scene: Scene, witnesses: NDArray[np.bool_] | None) -> 
     ]
     if one.sums_to_one:
         lines.append(f"The top tenth of the patches holds {top_share(one.values):.0%} of it.")
-    if witnesses is not None:
-        lines.append(f"Known witnesses of the class: {int(witnesses.sum())}.")
+    if known is not None:
+        lines.append(f"Patches known to show {known.name}: {int(known.mask.sum())}.")
     if scene.places.note:
         lines.append(f"{scene.places.note[0].upper()}{scene.places.note[1:]}.")
     return "\n".join([lines[0], " ".join(lines[1:])] if lines[1:] else lines)

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from mil_bench.atomic import write_json, write_text
 from mil_bench.bags.manifest import check_id
@@ -32,7 +30,7 @@ from mil_bench.heatmaps.page import SUMMARY, write_page
 from mil_bench.heatmaps.places import Places, places_of
 from mil_bench.heatmaps.relevance import ALL, By, ScoreMap, score_maps, select
 from mil_bench.heatmaps.table import scores_csv
-from mil_bench.heatmaps.witnesses import witnesses_of
+from mil_bench.heatmaps.witnesses import Known, witnesses_of
 from mil_bench.runs.restore import Restored
 from mil_bench.taxonomy import LEAF
 
@@ -105,7 +103,7 @@ class _Slide:
         pictures = []
         for one in drawn:
             pictures.append(folder / f"{names[one.title]}.png")
-            known = self.witnesses(one)
+            known = self.known(one)
             _save(heat_figure(one, scene, known), pictures[-1])
             if pixels is not None:
                 pictures.append(folder / f"{names[one.title]}_patches.png")
@@ -130,12 +128,12 @@ class _Slide:
         sources = tuple(dict.fromkeys(m.source for m in self.maps))
         return Written(folder, tuple(pictures), sources, tuple(self.notes))
 
-    def witnesses(self, one: ScoreMap) -> NDArray[np.bool_] | None:
-        """Patches known to show the map's class; of the slide's own class for a map of all."""
+    def known(self, one: ScoreMap) -> Known | None:
+        """Patches known to show the map's class; the slide's own class for a map of all."""
         if self.marks is None:
             return None
         level, name = (LEAF, self.label) if one.name == ALL else (one.level, one.name)
-        return witnesses_of(self.marks, self.run.taxonomy, level, name)
+        return Known(name, witnesses_of(self.marks, self.run.taxonomy, level, name))
 
     def _on_slide(self, places: Places) -> tuple[Places, Backdrop | None]:
         """Places in pixels of the slide wherever that is possible, and the slide if they are."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Known:
+    """``mask`` ``(N,)``: the patches known to show class ``name``."""
+
+    name: str
+    mask: NDArray[np.bool_]
 
 
 def witnesses_of(marks: Sequence[str], tree: Taxonomy, level: str, name: str) -> NDArray[np.bool_]:
