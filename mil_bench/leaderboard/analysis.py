@@ -31,12 +31,14 @@ class Analysis:
     ``scores``    row label -> score -> replicates; rows without a finished run are not in it, and
                   no row is where ``refusal`` says why nothing can be drawn
     ``unpaired``  row label -> why it cannot be compared with the others; the rest can
+    ``twins``     scores of ``board.twins``, in their order
     """
 
     board: Board
     scores: Mapping[str, Mapping[Score, ScoreReplicates]]
     unpaired: Mapping[str, str]
     refusal: str = ""
+    twins: tuple[Mapping[Score, ScoreReplicates], ...] = ()
 
     @classmethod
     def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
@@ -51,7 +53,8 @@ class Analysis:
         except DataError as error:
             return cls(board, {}, unpaired, str(error))
         found = {label: replicate(cells, resampling) for label, cells in rows.items()}
-        return cls(board, found, unpaired)
+        twins = tuple(replicate(twin.predictions, resampling) for _, twin in board.twins)
+        return cls(board, found, unpaired, "", twins)
 
     @cached_property
     def paired(self) -> tuple[str, ...]:

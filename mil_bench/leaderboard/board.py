@@ -134,12 +134,17 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Board:
-    """Rows in order of balanced accuracy, and computed notes on how to read them."""
+    """Rows in order of balanced accuracy, and computed notes on how to read them.
+
+    ``twins`` are rows of another board by the level that they were trained for: the same slides
+    labelled with the classes of an upper level.
+    """
 
     id: BoardId
     taxonomy: Taxonomy | None
     rows: tuple[BoardRow, ...]
     notes: tuple[str, ...]
+    twins: tuple[tuple[str, BoardRow], ...] = ()
 
     @property
     def title(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
+from mil_bench.leaderboard.controls.twins import with_twins
 from mil_bench.leaderboard.notes import notes_of
 from mil_bench.leaderboard.tuned import tunings_of
 from mil_bench.spec import RunSpec
@@ -28,7 +29,7 @@ def build_boards(
     for record in records:
         groups[_board_of(record)].append(record)
     found = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
-    return [_board(board_id, groups[board_id], searches) for board_id in found]
+    return with_twins([_board(board_id, groups[board_id], searches) for board_id in found])
 
 
 def _board_of(record: RunRecord) -> BoardId:

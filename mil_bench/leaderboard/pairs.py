@@ -9,8 +9,8 @@ better only where both say so.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,12 +26,29 @@ from mil_bench.evaluation.paired import PairedDifference, fold_differences
 from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.undefined import mean_defined
 from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.board import BoardRow, class_value
+from mil_bench.leaderboard.board import BoardRow, Cell, class_value
 
 ALL_PAIRS = 40
 """With more comparable rows than this, methods are compared with the leader alone."""
 
 Decision = Literal["better", "better as trained", "worse", "worse as trained", "not separable", ""]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One score of one row: its replicates, its values by cell, test slides per training slide."""
+
+    label: str
+    drawn: Replicated
+    values: Mapping[Cell, float]
+    test_share: float
+
+    @classmethod
+    def of(cls, row: BoardRow, score: Score, drawn: Replicated) -> Side:
+        """From a row; ``drawn`` are the replicates of ``score``."""
+        results = [r.result for r in row.done.values() if r.result is not None]
+        share = mean_defined([result.test_share for result in results])
+        return cls(row.label, drawn, row.values(lambda s: score_value(s, score)), share)
 
 
 @dataclass(frozen=True)
@@ -107,12 +124,31 @@ def compare_pairs(
 ) -> list[Pair]:
     """The ``wanted`` pairs that both have ``score``, corrected for being so many."""
     known = analysis.of_score(score)
-    found = [_pair(analysis, score, a, b) for a, b in wanted if a in known and b in known]
-    single = holm([pair.patients.p for pair in found])
-    both = holm([pair.p_worst for pair in found])
+    rows = {row.label: row for row in analysis.board.rows}
+    sides = {label: Side.of(rows[label], score, drawn) for label, drawn in known.items()}
+    return corrected(
+        [pair_of(score, sides[a], sides[b]) for a, b in wanted if a in sides and b in sides]
+    )
+
+
+def pair_of(score: Score, a: Side, b: Side) -> Pair:
+    """Two sides, each of a row and a score of its own; ``score`` says what is compared."""
+    cells = [cell for cell in a.values if _known(a.values, cell) and _known(b.values, cell)]
+    one, two = ({c: side.values[c] for c in cells} for side in (a, b))
+    better = facts(score.metric).better
+    won = probability_better(*([better * v for v in x.values()] for x in (one, two)))
+    share = mean_defined([a.test_share, b.test_share])
+    refits = PairedDifference.of(fold_differences(one, two), share)
+    return Pair(a.label, b.label, score, a.drawn - b.drawn, refits, won.value)
+
+
+def corrected(pairs: Sequence[Pair]) -> list[Pair]:
+    """The same pairs with the p of Holm's correction over all of them."""
+    single = holm([pair.patients.p for pair in pairs])
+    both = holm([pair.p_worst for pair in pairs])
     return [
-        Pair(p.a, p.b, p.score, p.patients, p.refits, p.won, float(one), float(two))
-        for p, one, two in zip(found, single, both, strict=True)
+        replace(pair, p_holm=float(one), p_both=float(two))
+        for pair, one, two in zip(pairs, single, both, strict=True)
     ]
 
 
@@ -123,19 +159,5 @@ def score_value(scores: Scores, score: Score) -> float | None:
     return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
 
 
-def _pair(analysis: Analysis, score: Score, a: str, b: str) -> Pair:
-    rows = {row.label: row for row in analysis.board.rows}
-    one, two = (rows[x].values(lambda s: score_value(s, score)) for x in (a, b))
-    cells = [c for c in one if c in two and one[c] == one[c] and two[c] == two[c]]
-    one, two = {c: one[c] for c in cells}, {c: two[c] for c in cells}
-    better = facts(score.metric).better
-    won = probability_better(*([better * v for v in x.values()] for x in (one, two)))
-    differences = fold_differences(one, two)
-    refits = PairedDifference.of(differences, _test_share(rows[a], rows[b]))
-    return Pair(a, b, score, analysis.difference(a, b, score), refits, won.value)
-
-
-def _test_share(*rows: BoardRow) -> float:
-    """Test slides per training slide; ``nan`` where no run says."""
-    results = [r.result for row in rows for r in row.done.values() if r.result is not None]
-    return mean_defined([result.test_share for result in results])
+def _known(values: Mapping[Cell, float], cell: Cell) -> bool:
+    return cell in values and values[cell] == values[cell]

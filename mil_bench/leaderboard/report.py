@@ -8,6 +8,7 @@ from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board
 from mil_bench.leaderboard.caveats import caveats_of
 from mil_bench.leaderboard.tables.classwise import classwise_table
+from mil_bench.leaderboard.tables.controls import controls_table
 from mil_bench.leaderboard.tables.cost import cost_table
 from mil_bench.leaderboard.tables.hierarchical import hierarchical_table
 from mil_bench.leaderboard.tables.overall import overall_table
@@ -15,7 +16,14 @@ from mil_bench.leaderboard.tables.pairs import pairs_table
 from mil_bench.leaderboard.tables.table import Table
 from mil_bench.leaderboard.verdict import verdict_of
 
-TABLES = (overall_table, hierarchical_table, classwise_table, pairs_table, cost_table)
+TABLES = (
+    overall_table,
+    hierarchical_table,
+    controls_table,
+    classwise_table,
+    pairs_table,
+    cost_table,
+)
 """What a report has, in this order. Each makes a table of an analysis, or ``None``."""
 
 

@@ -1,0 +1,1 @@
+"""What a hierarchical method must beat before its gain is one of the hierarchy."""
