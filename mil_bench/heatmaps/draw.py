@@ -179,7 +179,7 @@ def _plain(text: str) -> str:
 def _words(one: ScoreMap, scene: Scene, known: Known | None) -> str:
     n = len(one.values)
     lines = [
-        f"Scores: {one.source}; {n} patches; left by percentile rank, right raw "
+        f"Scores: {one.source}; {n} patches; by percentile rank, then raw "
         f"({one.values.min():.2g} to {one.values.max():.2g}, in scores.csv)."
     ]
     if one.sums_to_one:
