@@ -26,7 +26,7 @@ def find_run(runs: Path, key: str) -> RunDirectory:
     if not places:
         raise no_runs(runs)
     found = [place for place in places if place.path.name.startswith(key)]
-    if not found or not key:
+    if not found:
         raise UnknownNameError(
             "run", key, [place.path.name for place in places], f"The keys are folders of {runs}."
         )

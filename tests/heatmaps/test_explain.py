@@ -29,7 +29,7 @@ class Linear(Method):
 
     def forward(self, batch):
         logits = self.linear(segment_mean(batch.features, batch.offsets))
-        return Output({LEAF: logits, **{h: logits[:, :2] for h in self.heads}})
+        return Output({LEAF: logits, **dict.fromkeys(self.heads, logits[:, :2])})
 
 
 def test_occlusion_of_a_linear_model_is_its_weight_times_the_distance_from_the_mean():

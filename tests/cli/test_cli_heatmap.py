@@ -1,0 +1,116 @@
+"""``mil-bench heatmap`` and ``mil-bench localise``: what they find, what they say."""
+
+import io
+import shutil
+
+import pytest
+from rich.console import Console
+from run_requests import PLUGIN, request
+
+from mil_bench.cli.main import main
+from mil_bench.dataset import DatasetOptions
+from mil_bench.errors import DataError, RunError, UnknownNameError, UsageError
+from mil_bench.heatmaps.find import DataOfRuns, find_run
+from mil_bench.heatmaps.localisation_csv import read_localisation
+from mil_bench.runs.directory import run_directories
+from mil_bench.runs.grid import run_grid
+from mil_bench.simulation.simulate import simulate
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """ABMIL on a simulated cohort, made by the command line, and a run of the toy."""
+    root = tmp_path_factory.mktemp("made")
+    simulate("bracs", root / "sim", slides=42, dim=8, max_patches=30)
+    words = ["run", "-m", "abmil", "-d", "bracs", "--split", "official", "--set", "epochs=2"]
+    words += ["--data-root", str(root / "sim"), "--cache-dir", str(root / "cache")]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--device", "cpu", "--runs", str(root / "runs")])
+    assert end.value.code == 0
+    run_grid(*request(root / "runs", settings={"epochs": "1"}), Console(file=io.StringIO()))
+    return root
+
+
+@pytest.fixture
+def runs(made, tmp_path):
+    return shutil.copytree(made / "runs", tmp_path / "runs")
+
+
+def obey(capsys, *words):
+    """Exit code, output and errors."""
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return end.value.code, *capsys.readouterr()
+
+
+def key_of(runs, method):
+    return next(p.path.name for p in run_directories(runs) if p.read_spec().method == method)
+
+
+def test_the_plan_of_a_run_tells_where_its_data_are(runs, capsys):
+    key = key_of(runs, "abmil")
+    slide = "BRACS_SIM_1"
+    code, out, err = obey(capsys, "heatmap", "--run", key[:8], "--slide", slide, "--runs", runs)
+    assert (code, err) == (0, "")
+    folder = runs / "bracs" / "abmil" / key / "heatmaps"
+    assert "by attention" in out
+    assert "give --slides for contact sheets" in out
+    assert {p.name for p in (folder / slide).iterdir()} == {
+        "leaf_all-classes.png", "scores.csv", "tiles.geojson", "summary.json",
+    }  # fmt: skip
+    assert (folder / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--slide", "BRACS_SIM_1x"], "unknown slide of bracs 'BRACS_SIM_1x'; did you mean"),
+        (["--slide", "BRACS_SIM_1", "--class", "DCSI"], "'DCSI'; did you mean 'DCIS'"),
+        (["--slide", "BRACS_SIM_1", "--level", "corse"], "'corse'; did you mean 'coarse'"),
+        (["--slide", "BRACS_SIM_1", "--slides", "nowhere"], "nowhere: there is no such file"),
+    ],
+)
+def test_wrong_words_are_one_sentence_with_the_nearest_names(runs, capsys, words, sentence):
+    code, _, err = obey(capsys, "heatmap", "--run", key_of(runs, "abmil"), *words, "--runs", runs)
+    assert code in (1, 2)
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_localise_scores_once_and_names_runs_that_it_cannot_score(runs, capsys):
+    code, out, _ = obey(capsys, "localise", "--runs", runs, "--plugin", PLUGIN)
+    assert code == 1
+    assert "1 runs scored, 0 before, 1 refused" in out
+    assert "no patches of the test slides of toy are known" in out.replace("\n", " ")
+    folder = next((runs / "bracs" / "abmil").iterdir())
+    leaf = [row for row in read_localisation(folder) if row.level == "leaf"]
+    assert [row.name for row in leaf] == ["N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC"]
+    assert (leaf[0].slides, leaf[0].source) == (0, "attention")  # normal tissue has no lesions
+    key = folder.name
+    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs)
+    assert (code, "0 runs scored, 1 before" in out) == (0, True)
+    code, out, _ = obey(
+        capsys, "localise", "--run", key, "--runs", runs, "--again", "--by", "gradient"
+    )
+    assert (code, "1 runs scored, 0 before" in out) == (0, True)
+    assert read_localisation(folder)[0].source == "gradient (change of the log odds)"
+
+
+def test_a_key_that_none_or_several_runs_begin_with(runs, tmp_path):
+    key = key_of(runs, "abmil")
+    assert find_run(runs, key[:6]).path.name == key
+    with pytest.raises(UnknownNameError, match=f"unknown run '{key[:-1]}!'; did you mean '{key}'"):
+        find_run(runs, f"{key[:-1]}!")
+    with pytest.raises(UsageError, match="2 runs begin with ''"):
+        find_run(runs, "")
+    with pytest.raises(DataError, match="no runs in"):
+        find_run(tmp_path / "empty", key)
+
+
+def test_without_a_plan_the_dataset_is_looked_for_by_name(runs, made):
+    shutil.rmtree(runs / ".plans")
+    spec = next(p.read_spec() for p in run_directories(runs) if p.read_spec().method == "abmil")
+    said = DatasetOptions(data_root=made / "sim", cache=made / "cache")
+    assert DataOfRuns(runs, None, said).of(spec).kind == "simulated"
+    with pytest.raises(RunError, match="give the file of dataset own with --dataset"):
+        DataOfRuns(runs, None, said).of(spec.model_copy(update={"dataset": "own"}))
