@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mil_bench.leaderboard.formats.csv_text import cell as csv_cell
 from mil_bench.leaderboard.tables.column import Column
 from mil_bench.leaderboard.tables.table import Cell, Number, Table
-
-DECIMALS = 6
-"""Of numbers, as in the CSV files."""
 
 
 def encode(table: Table) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def number(value: float) -> float | int | None:
     """A number as the CSV files round it; ``None`` for ``nan``."""
     if value != value:
         return None
-    rounded = round(float(value), DECIMALS)
+    rounded = float(csv_cell(float(value)))
     return int(rounded) if rounded.is_integer() else rounded
 
 

@@ -21,7 +21,7 @@ function csvCell(table, row, name, part) {
   if (!isNumber(cell)) return part > 0 ? "" : quoted(cell ?? "");
   const value = cell[part] ?? null;
   if (value === null) return "";
-  return Number.isInteger(value) ? String(value) : value.toFixed(6);
+  return String(value);
 }
 
 function quoted(text) {

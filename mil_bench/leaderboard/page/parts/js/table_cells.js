@@ -38,6 +38,7 @@ const SPECIAL_CELLS = {
   status: (text) => el("span", { class: `chip ${text.split(" ")[0]}` }, text),
   run_key: (text) => el("code", {}, text),
   commit: (text) => el("code", {}, text),
+  finished: (text) => text.slice(0, 16).replace("T", " "),
   heatmaps: (text) => link(encodeURI(text), "open"),
   command: (text, id) => el("span", { class: "command" },
     el("button", { type: "button", class: "quiet", id: `copy-${id}`, onclick: () => copy(text) },

@@ -95,7 +95,7 @@ function confusionPanel(board, level, source) {
   const [first, second] = chosenMethods(board, methods);
   const options = methods.map((m) => [m, m]);
   const shownNow = [first, second].map((m) => entries.find((e) => e.method === m)).filter(Boolean);
-  return el("section", {},
+  return el("section", { class: shownNow.length > 1 ? null : "narrow" },
     el("h2", {}, "Confusion"),
     el("div", { class: "tools" },
       chooser("confusion-a", "Method", options, first, (v) => set({ a: v })),
