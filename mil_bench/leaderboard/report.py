@@ -13,6 +13,7 @@ from mil_bench.leaderboard.tables.cost import cost_table
 from mil_bench.leaderboard.tables.hierarchical import hierarchical_table
 from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.tables.pairs import pairs_table
+from mil_bench.leaderboard.tables.published import published_table
 from mil_bench.leaderboard.tables.table import Table
 from mil_bench.leaderboard.verdict import verdict_of
 
@@ -23,6 +24,7 @@ TABLES = (
     classwise_table,
     pairs_table,
     cost_table,
+    published_table,
 )
 """What a report has, in this order. Each makes a table of an analysis, or ``None``."""
 

@@ -1,0 +1,1 @@
+"""Numbers reported in papers, a CSV file per dataset; see README.md."""

@@ -1,0 +1,42 @@
+"""Numbers that others report for the dataset: beside ours, never ranked with them."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+
+from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.table import Number, Row, Table
+
+_KEYS = ("method", "encoder", "split", "metric")
+_COLUMNS = (
+    Column("method", "Method"),
+    Column("encoder", "Encoder"),
+    Column("split", "Split"),
+    Column("metric", "Score", note="level and score as the source names it"),
+    Column("value", "Reported", "fraction"),
+    Column("source", "Source"),
+    Column("split_caveat", "Caveat"),
+    Column("checked", "Checked", note="whether compared with the table of the paper itself"),
+)
+_NOTE = (
+    "Numbers of papers: not made by this code, on other splits, from predictions that cannot be "
+    "scored again. They are not ranked with ours"
+)
+
+
+def published_table(analysis: Analysis) -> Table | None:
+    """What ``leaderboards/published`` holds for a real dataset; ``None`` where it holds nothing."""
+    board = analysis.board
+    there = {file.name: file for file in files("mil_bench.published").iterdir()}
+    file = there.get(f"{board.id.dataset}.csv")
+    if board.id.kind != "real" or file is None:
+        return None
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = tuple(
+            Row(line["method"], {**line, "value": Number(float(line["value"]))})
+            for line in csv.DictReader(lines)
+        )
+    shown = ("value", "split_caveat", "source")
+    return Table("published", "Reported elsewhere", _COLUMNS, rows, _KEYS, shown, _NOTE)
