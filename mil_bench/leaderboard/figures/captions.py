@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.leaderboard.board import Board, BoardRow
-from mil_bench.leaderboard.figures.words import names
+from mil_bench.leaderboard.figures.words import LONGEST, names
 from mil_bench.leaderboard.report import Report
 from mil_bench.leaderboard.tables.table import Number
-
-PATIENTS = "95 % interval over patients of these trained models"
 
 
 def heading(report: Report, what: str) -> str:
@@ -19,9 +17,16 @@ def heading(report: Report, what: str) -> str:
     return f"{what}: {report.board.title}{leak}"
 
 
-def row_names(rows: Sequence[BoardRow]) -> dict[str, str]:
+def bars_note(report: Report, mark: str = "Bars") -> str:
+    """What bars (or whatever ``mark`` names) show, or why there are none."""
+    if report.analysis.refusal:
+        return f"No intervals: {report.analysis.refusal}"
+    return f"{mark}: 95 % intervals over patients of these trained models."
+
+
+def row_names(rows: Sequence[BoardRow], longest: int = LONGEST) -> dict[str, str]:
     """Label -> name to draw; a row that lacks runs says so."""
-    shown = names([row.label for row in rows])
+    shown = names([row.label for row in rows], longest)
     return {
         row.label: shown[row.label] + ("" if row.complete else f" ({row.coverage} runs)")
         for row in rows

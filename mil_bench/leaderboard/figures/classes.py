@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.figures.captions import PATIENTS, axis_words, heading, sample
+from mil_bench.leaderboard.figures.captions import axis_words, bars_note, heading, sample
 from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import brackets, leaf_names, name_rows
 from mil_bench.leaderboard.figures.style import (
@@ -49,7 +49,7 @@ def draw(report: Report) -> Figure | None:
         brackets(axis, tree)
         axis.set_ylim(len(rows), 0)
         axis.set_yticks(axis.get_yticks() + 0.5, axis.get_yticklabels())
-    note = f"{sample(report.board)} Small: {PATIENTS}. –: undefined (a class without slides)."
+    note = f"{sample(report.board)} {bars_note(report, 'Small')} –: undefined (a class without slides)."
     return titled(figure, heading(report, "Classes"), note)
 
 

@@ -43,10 +43,11 @@ def draw(report: Report) -> Figure | None:
     counts = {e["method"]: e["matrix"] for e in confusions(report.board) if e["level"] == LEAF}
     across = min(_ACROSS, len(rows))
     down = -(-len(rows) // across)
-    side = 0.33 * min(len(tree.leaves), 24) + 0.4
-    figure = blank(across * side + 1.3, down * (side + 0.85) + 0.9)
+    side = 0.33 * min(len(tree.leaves), 24) + 0.3
+    below = 0.08 * max(map(len, leaf_names(tree, 10)))
+    figure = blank(across * side + 0.6 + below, down * (side + 0.6 + below) + 0.9)
     axes = figure.subplots(down, across, squeeze=False).flatten()
-    names = row_names(rows)
+    names = row_names(rows, longest=26)
     for i, (axis, row) in enumerate(zip(axes, rows, strict=False)):
         _matrix(axis, tree, np.array(counts[row.label], dtype=np.float64))
         axis.set_title(names[row.label], loc="left", pad=20 if tree.depth > 1 else 6, **LABEL)

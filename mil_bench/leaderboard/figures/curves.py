@@ -86,7 +86,7 @@ def _draw(report: Report, kind: Kind) -> Figure | None:
         return None
     across = min(_ACROSS, len(tree.leaves))
     down = -(-len(tree.leaves) // across)
-    figure = blank(2.2 * across + 2.0, 2.3 * down + 1.0)
+    figure = blank(2.2 * across + 0.6, 2.3 * down + 1.0)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
     look, drawn = looks([row.label for row in rows]), _resampling(report, rows)
     for k, (axis, leaf) in enumerate(zip(axes, tree.leaves, strict=False)):

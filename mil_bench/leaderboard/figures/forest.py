@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.figures.captions import (
-    PATIENTS,
     axis_words,
+    bars_note,
     heading,
     number_words,
     sample,
@@ -42,7 +42,7 @@ def draw(report: Report) -> Figure | None:
     axes = figure.subplots(lines, _ACROSS, squeeze=False).flatten()
     for i, (axis, name) in enumerate(zip(axes, shown, strict=False)):
         scale = scale_of(name)
-        dots(axis, rows, found[name], scale)
+        dots(axis, report, found[name], scale)
         name_rows(axis, rows, shown=i % _ACROSS == 0)
         headed(axis, axis_words(name))
         quiet(axis, "x", left=True)
@@ -51,5 +51,5 @@ def draw(report: Report) -> Figure | None:
         beside(axis, words)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
-    note = f"{sample(report.board)} Bar: {PATIENTS}. {marks_note(rows)}"
+    note = f"{sample(report.board)} {bars_note(report)} {marks_note(report)}"
     return titled(figure, heading(report, "Scores with intervals"), note)

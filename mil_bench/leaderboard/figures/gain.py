@@ -11,7 +11,7 @@ from mil_bench.evaluation.hierarchical import GAINS
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.figures.captions import PATIENTS, heading, number_words, sample
+from mil_bench.leaderboard.figures.captions import bars_note, heading, number_words, sample
 from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import beside, dot, name_rows
 from mil_bench.leaderboard.figures.style import BLUE, INK, blank, headed, quiet, titled
@@ -41,7 +41,7 @@ def draw(report: Report) -> Figure | None:
             headed(axis, f"{level}: gain of {facts(metric).title} (points)")
     note = (
         f"{sample(report.board)} Gain: the level's own head minus the sum of leaves of the same "
-        f"model. Bar: {PATIENTS}; filled: the interval leaves zero out."
+        f"model. {bars_note(report)} Filled: the interval leaves zero out."
     )
     return titled(figure, heading(report, "Coarse gain"), note)
 

@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.figures.captions import PATIENTS, heading, sample
+from mil_bench.leaderboard.figures.captions import bars_note, heading, sample
 from mil_bench.leaderboard.figures.classes import heat_map
 from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import (
     brackets,
     chance,
     dot,
+    is_filled,
     marks_note,
     missing,
     name_rows,
@@ -62,8 +64,8 @@ def draw(report: Report) -> Figure | None:
     brackets(axes[-1], tree)
     axes[-1].set_yticks([])
     note = (
-        f"{report.verdict} {sample(report.board)} Bar: {PATIENTS}; small dots: runs. "
-        f"{marks_note(rows)}"
+        f"{report.verdict} {sample(report.board)} {bars_note(report)} "
+        f"Small dots: runs. {marks_note(report)}"
     )
     return titled(figure, heading(report, "Leaderboard"), note)
 
@@ -81,19 +83,21 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
         for shift, (source, score, values) in zip(shifts, own, strict=True):
             color, marker, _ = _LOOKS[source]
             _runs(axis, y + shift, row, score, color)
-            number, shape = values[row.label], marker if row.complete else "D"
-            dot(axis, y + shift, number, 100, color, shape, filled=bool(number.mark))
+            number, shape = (
+                values[row.label],
+                "D" if row.label in report.analysis.unpaired else marker,
+            )
+            dot(axis, y + shift, number, 100, color, shape, filled=is_filled(number, values))
     chance(axis, 100 / len(tree.classes[level]))
     axis.set_xlabel("balanced accuracy (%)", fontsize=SMALL)
     quiet(axis, "x", left=True)
     words = f"{level} ({len(tree.classes[level])} classes)"
     axis.set_title(words, loc="left", pad=20, **LABEL)
     if "direct" in found:
+        above = offset_copy(axis.transAxes, axis.get_figure(), y=9, units="points")
         for x, (color, marker, words) in zip((0.02, 0.48), _LOOKS.values(), strict=True):
-            axis.plot([x], [1.04], marker, color=color, ms=4.5, transform=axis.transAxes,
-                      clip_on=False)  # fmt: skip
-            axis.text(x + 0.04, 1.04, words, color=color, fontsize=TINY, va="center",
-                      transform=axis.transAxes)  # fmt: skip
+            axis.plot([x], [1], marker, color=color, ms=4.5, transform=above, clip_on=False)
+            axis.text(x + 0.04, 1, words, color=color, fontsize=TINY, va="center", transform=above)
 
 
 def _scores(level: str) -> dict[str, Score]:

@@ -11,15 +11,19 @@ from matplotlib.figure import Figure
 
 from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.figures.captions import row_names
+from mil_bench.leaderboard.figures.numbers import rows_of
 from mil_bench.leaderboard.figures.style import BLUE, GREY, INK, SMALL, TEXT, TINY, Look
-from mil_bench.leaderboard.figures.words import plain, short
+from mil_bench.leaderboard.figures.words import short
+from mil_bench.leaderboard.report import Report
 from mil_bench.leaderboard.tables.table import Number
 from mil_bench.taxonomy import Taxonomy
 
 
-def marks_note(rows: Sequence[BoardRow]) -> str:
-    """How to read the dots of :func:`dots`."""
-    lacking = "" if all(row.complete for row in rows) else "; diamond: lacks runs, not compared"
+def marks_note(report: Report) -> str:
+    """How to read filled and hollow marks."""
+    if len(report.analysis.paired) < 2:
+        return ""
+    lacking = "; diamond: cannot be compared, see the tables" if report.analysis.unpaired else ""
     return (
         "Filled: best, or not separable from the best (paired over patients, Holm); hollow: "
         f"separable{lacking}."
@@ -43,14 +47,19 @@ def dot(
     axis.plot([scale * number.value], [y], marker, color=color, mfc=face, ms=5.5, mew=1.3, zorder=3)
 
 
-def dots(axis: Axes, rows: Sequence[BoardRow], found: Mapping[str, Number], scale: float) -> None:
+def dots(axis: Axes, report: Report, found: Mapping[str, Number], scale: float) -> None:
     """A line per row, filled where the row is the best or tied with it."""
-    for y, row in enumerate(rows):
+    for y, row in enumerate(rows_of(report)):
         if number := found.get(row.label):
-            shape = "o" if row.complete else "D"
-            dot(axis, y, number, scale, marker=shape, filled=bool(number.mark))
+            shape = "D" if row.label in report.analysis.unpaired else "o"
+            dot(axis, y, number, scale, marker=shape, filled=is_filled(number, found))
         else:
             missing(axis, y)
+
+
+def is_filled(number: Number, all_rows: Mapping[str, Number]) -> bool:
+    """Whether a row is the best or tied with it; all are where nothing is compared."""
+    return bool(number.mark) or not any(other.mark for other in all_rows.values())
 
 
 def cross(
@@ -69,10 +78,11 @@ def cross(
 
 
 def key(figure: Figure, axis: Axes) -> None:
-    """Which look is which method, right of the panels."""
-    figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside right upper", fontsize=SMALL, frameon=False
-    )
+    """Which look is which method, right of the panels, on paper of its own."""
+    handles, words = axis.get_legend_handles_labels()
+    width = 0.55 + 0.075 * max(map(len, words))
+    figure.set_figwidth(figure.get_figwidth() + width)
+    figure.legend(handles, words, loc="outside right center", fontsize=SMALL, frameon=False)
 
 
 def beside(axis: Axes, words: Mapping[int, str]) -> None:
@@ -132,10 +142,3 @@ def brackets(axis: Axes, tree: Taxonomy, y: float = -0.08, per_leaf: int = 9) ->
 def leaf_names(tree: Taxonomy, longest: int = 14) -> list[str]:
     """Short names of the leaves."""
     return [short(name, longest) for name in tree.leaves]
-
-
-def caption(axis: Axes, words: str) -> None:
-    """A line of explanation above a panel, below its title."""
-    axis.text(
-        0, 1.01, plain(words), transform=axis.transAxes, fontsize=TINY, color=GREY, va="bottom"
-    )

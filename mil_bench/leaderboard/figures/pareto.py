@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from mil_bench.leaderboard.analysis import RANKED
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.figures.captions import PATIENTS, heading, row_names, sample
+from mil_bench.leaderboard.figures.captions import bars_note, heading, row_names, sample
 from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import cross, key
 from mil_bench.leaderboard.figures.style import (
@@ -43,7 +43,7 @@ def draw(report: Report) -> Figure | None:
         return None
     across = 2 if len(costs) in (2, 4) else 3
     down = -(-len(costs) // across)
-    figure = blank(2.9 * across + 1.5, 2.6 * down + 0.9)
+    figure = blank(2.9 * across + 0.4, 2.6 * down + 0.9)
     axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
     look, names = looks([row.label for row in rows]), row_names(rows)
     for i, (axis, (name, found)) in enumerate(zip(axes, costs.items(), strict=False)):
@@ -62,7 +62,7 @@ def draw(report: Report) -> Figure | None:
         axis.set_axis_off()
     key(figure, axes[0])
     note = (
-        f"{sample(report.board)} Bars: {PATIENTS}; Grey line: "
+        f"{sample(report.board)} {bars_note(report)} Grey line: "
         f"methods that no other complete one matches at less cost; costs are means over runs."
     )
     return titled(figure, heading(report, "Quality and cost"), note)
@@ -92,7 +92,8 @@ def _scale(axis: Axes, costs: Iterable[Number]) -> None:
     values = [cost.value for cost in costs]
     if max(values) > _FAR * min(values):
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=7))
+        wide = max(values) > 100 * min(values)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 3.0), numticks=7))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(5))

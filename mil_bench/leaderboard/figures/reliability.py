@@ -70,7 +70,7 @@ def draw(report: Report) -> Figure | None:
     down = -(-len(rows) // across)
     figure = blank(2.3 * across + 0.9, 2.35 * down + 1.0)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
-    names = row_names(rows)
+    names = row_names(rows, longest=22)
     scores = {name: numbers(report, Score(name)) for name in ("ece", "brier")}
     for i, (axis, row) in enumerate(zip(axes, rows, strict=False)):
         _panel(axis, bins_of(row))
@@ -104,7 +104,7 @@ def _panel(axis: Axes, bins: list[Bin]) -> None:
     for x, b in zip(sure, bins, strict=True):
         axis.plot([x, x], [100 * b.low, 100 * b.high], color=BLUE, lw=1.1)
     axis.plot(sure, right, "-o", color=BLUE, ms=3.5, lw=0.9)
-    axis.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axis.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     axis.set_xticks([0, 25, 50, 75, 100])
     axis.set_yticks([0, 25, 50, 75, 100])
     quiet(axis)

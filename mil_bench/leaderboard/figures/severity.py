@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.leaderboard.figures.captions import PATIENTS, heading, row_names, sample
+from mil_bench.leaderboard.figures.captions import bars_note, heading, row_names, sample
 from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import cross, key
 from mil_bench.leaderboard.figures.style import GREY, LABEL, TINY, blank, looks, quiet, titled
@@ -22,7 +22,7 @@ def draw(report: Report) -> Figure | None:
     if not rows:
         return None
     look, names = looks([row.label for row in rows]), row_names(rows)
-    figure = blank(5.8, 3.9)
+    figure = blank(5.0, 3.9)
     axis = figure.subplots()
     for row in rows:
         cross(axis, right[row.label], severity[row.label], (100, 1), look[row.label],
@@ -33,7 +33,7 @@ def draw(report: Report) -> Figure | None:
     quiet(axis)
     key(figure, axis)
     note = (
-        f"{sample(report.board)} Bars: {PATIENTS}. Severity: mean height of the lowest common "
+        f"{sample(report.board)} {bars_note(report)} Severity: mean height of the lowest common "
         "ancestor over wrong slides. Dotted: equal mean distance over all slides, "
         "(1 - accuracy) x severity; lower right is better."
     )

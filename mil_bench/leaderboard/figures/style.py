@@ -71,7 +71,7 @@ def quiet(axis: Axes, grid: str = "both", *, left: bool = False) -> None:
     sns.despine(ax=axis, left=left)
     for line in (axis.xaxis, axis.yaxis):
         if isinstance(line.get_major_locator(), AutoLocator):
-            line.set_major_locator(MaxNLocator(6))
+            line.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
 
 
 def headed(axis: Axes, text: str) -> None:
