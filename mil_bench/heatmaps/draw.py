@@ -87,7 +87,7 @@ def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     bar = figure.colorbar(raw, ax=axes[-1], shrink=0.8)
     bar.set_label("raw score", fontsize=8)
     bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     if known is not None and known.mask.any():
         _explain_frames(axes[-1], known)
     heading(figure, f"{one.title}\n{scene.title}")
@@ -150,7 +150,7 @@ def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes
     bar = figure.colorbar(squares, ax=axis, shrink=0.8, ticks=[0, 0.5, 1])
     bar.set_ticklabels(["lowest", "median", "highest"], fontsize=8)
     bar.set_label("percentile rank within the slide", fontsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def heading(figure: Figure, text: str) -> None:

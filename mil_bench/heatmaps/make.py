@@ -96,7 +96,8 @@ class _Slide:
         """Write all files; the summary comes last."""
         folder.mkdir(parents=True, exist_ok=True)
         names = file_names(self.maps)
-        scene = Scene(self.places, self._title(), self.backdrop and self.backdrop.overview)
+        overview = self.backdrop.overview if self.backdrop is not None else None
+        scene = Scene(self.places, self._title(), overview)
         pixels = pixels_of(self.run.dataset, self.id, self.backdrop, self.places)
         if pixels is None:
             self.notes.append("no pixels of patches are at hand: give --slides for contact sheets")

@@ -73,6 +73,6 @@ def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
     distinct = np.unique(xy, axis=0)
     if len(distinct) < 2:
         return 1.0, "the size of patches is not known"
-    nearest = KDTree(distinct).query(distinct, k=2)[0][:, 1]
+    nearest = np.asarray(KDTree(distinct).query(distinct, k=2)[0])[:, 1]
     note = "the size of patches is not known: the median distance of neighbours is drawn"
     return float(np.median(nearest)), note

@@ -84,10 +84,10 @@ def select(
     Raises ``UnknownNameError`` for what the tree does not have and ``RunError`` for a level that
     has no map.
     """
-    if level not in (None, *taxonomy.levels):
+    if level is not None and level not in taxonomy.levels:
         raise UnknownNameError(f"level of tree {taxonomy.name!r}", level, taxonomy.levels)
     known = [c for v in taxonomy.levels if level in (None, v) for c in taxonomy.classes[v]]
-    if name not in (None, ALL, *known):
+    if name is not None and name not in (ALL, *known):
         raise UnknownNameError(f"class of tree {taxonomy.name!r}", name, known)
     found = [m for m in maps if level in (None, m.level) and name in (None, m.name)]
     found = found or [m for m in maps if m.name == ALL]
