@@ -37,13 +37,13 @@ PICTURES = "visualization"
 class Request:
     """What to extract, where to, and with how many processes and tiles at a time.
 
-    ``mpp`` is for slides that do not say how large a pixel is, or say it wrongly.
+    ``mpp_override`` (um per pixel) is for slides that do not say it, or say it wrongly.
     """
 
     slides: Path
     out: Path
     settings: Settings
-    mpp: float | None = None
+    mpp_override: float | None = None
     workers: int = 1
     batch: int = 64
     overwrite: bool = False
@@ -55,7 +55,7 @@ def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
     Raises ``MilBenchError`` when nothing can be started; what happens to single slides is in the
     outcome.
     """
-    sources, twice = find_slides(request.slides, request.mpp, without=request.out)
+    sources, twice = find_slides(request.slides, request.mpp_override, without=request.out)
     folder = request.settings.folder(request.out)
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -97,14 +97,27 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
 def cut(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
     """The tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at any size."""
     size = (block.columns * pixels, block.rows * pixels)
+    if region.width < size[0]:
+        return _enlarged(region, block, pixels)
     if region.size != size:
-        shrinks = region.width >= size[0]
-        how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
-        region = region.resize(size, how)
+        region = region.resize(size, Image.Resampling.BOX)
     grid = np.asarray(region).reshape(block.rows, pixels, block.columns, pixels, 3)
     columns, rows = block.places.T
     tiles: NDArray[np.uint8] = grid.transpose(0, 2, 1, 3, 4)[rows, columns]
     return tiles
+
+
+def _enlarged(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
+    """Each tile by itself, or pixels of its neighbours would run into it."""
+    wide, high = region.width / block.columns, region.height / block.rows
+    size = (pixels, pixels)
+    tiles = []
+    for x, y in block.places:
+        edges = (x * wide, y * high, (x + 1) * wide, (y + 1) * high)
+        left, top, right, bottom = (round(edge) for edge in edges)
+        alone = region.crop((left, top, right, bottom))
+        tiles.append(np.asarray(alone.resize(size, Image.Resampling.BILINEAR)))
+    return np.stack(tiles)
 
 
 def blank(tiles: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -104,4 +104,4 @@ def test_pale_scattered_cells_are_found_by_the_smear_preset_only() -> None:
 
 
 def test_the_command_offers_every_preset() -> None:
-    assert TISSUE == (*PRESETS, EVERYTHING)
+    assert (*PRESETS, EVERYTHING) == TISSUE
