@@ -22,9 +22,10 @@ from mil_bench.evaluation.overall import overall_scores
 from mil_bench.leaderboard import build_boards, collect, report_of, show, write_reports
 from mil_bench.leaderboard.formats.csv_tidy import csv_tidy
 from mil_bench.leaderboard.formats.csv_wide import csv_wide
-from mil_bench.leaderboard.formats.grid import grids_of
+from mil_bench.leaderboard.formats.grid import Grid, Shown, grids_of
 from mil_bench.leaderboard.formats.latex import grids_latex
 from mil_bench.leaderboard.formats.markdown import report_page
+from mil_bench.leaderboard.formats.terminal import grid_tables
 from mil_bench.leaderboard.formats.text import number_text, unit_of
 from mil_bench.leaderboard.tables.table import Number
 
@@ -277,8 +278,28 @@ def test_latex_of_every_table_compiles(report, tmp_path):
     assert "Overfull \\hbox" not in made.stdout
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_tables_fit_the_terminal(report, width):
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_tables_fit_the_terminal_and_lose_no_cell(report, width):
     told = printed([report], width)
     assert max(map(len, told.splitlines())) <= width
-    assert "…" not in told
+    for grid in grids_of(report, upper=False):
+        for row in grid.rows[:30]:
+            for cell in row[grid.names :]:
+                assert cell.text in told.replace("\n", " ") or " " in cell.text
+        for head in grid.heads:
+            assert all(word in told for word in head.split())
+
+
+def test_a_narrow_terminal_shows_the_columns_that_do_not_fit_below():
+    cells = tuple(Shown(f"{i}{i}{i}.5") for i in range(9))
+    heads = ("method", *(f"score{i}" for i in range(9)))
+    grid = Grid("overall", "Overall", heads, ((Shown("hmil"), *cells),), 1)
+    console = Console(file=io.StringIO(), width=30)
+    tables = grid_tables(grid, 30)
+    for table in tables:
+        console.print(table)
+    told = console.file.getvalue()
+    assert len(tables) == 5
+    assert told.count("hmil") == 5
+    assert all(cell.text in told for cell in cells)
+    assert max(map(len, told.splitlines())) <= 30

@@ -69,7 +69,8 @@ def grid_tables(grid: Grid, width: int) -> list[Table]:
         heads = [grid.heads[i] for i in chosen]
         cells = [[row[i] for i in chosen] for row in rows]
         title = grid.title if not found else f"{grid.title}, continued"
-        found.append(_table(title, heads, cells, grid.names, [widths[i] for i in chosen]))
+        fitted = _roomy([widths[i] for i in chosen], heads, width)
+        found.append(_table(title, heads, cells, grid.names, fitted))
     return found
 
 
@@ -95,8 +96,8 @@ def _table(
     for i, text in enumerate(map(Text, heads)):
         kept = i < names and all(len(row[i]) <= _WIDEST for row in rows)
         justify = "left" if i < names else "right"
-        least = widths[i] if widths else None
-        table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, min_width=least)
+        fixed = widths[i] if widths else None
+        table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, width=fixed)
     for row in rows:
         table.add_row(*row)
     return table
@@ -104,7 +105,7 @@ def _table(
 
 def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
     """Columns of each table, the names in all of them."""
-    left = width - sum(widths[:names]) - _PADDING * (names + 2)
+    left = width - sum(widths[:names]) - _PADDING * names
     chunks: list[list[int]] = [[]]
     used = 0
     for i in range(names, len(widths)):
@@ -114,6 +115,18 @@ def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
         chunks[-1].append(i)
         used += widths[i] + _PADDING
     return [[*range(names), *chunk] for chunk in chunks]
+
+
+def _roomy(widths: Sequence[int], heads: Sequence[str], width: int) -> list[int]:
+    """Widths that give heads one line, from the left, as far as there is room."""
+    spare = width - sum(widths) - _PADDING * len(widths)
+    found = []
+    for least, head in zip(widths, heads, strict=True):
+        more = min(spare, max(0, len(head) - least))
+        more = more if least + more >= len(head) else 0
+        found.append(least + more)
+        spare -= more
+    return found
 
 
 def _first(has: Sequence[bool]) -> list[int]:
