@@ -5,6 +5,7 @@ from __future__ import annotations
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.analysis import RANKED, Analysis
 from mil_bench.leaderboard.board import Board
+from mil_bench.leaderboard.controls.words import hierarchy_caveats
 from mil_bench.leaderboard.verdict import listed
 
 FEW_PATIENTS = 200
@@ -22,7 +23,13 @@ def caveats_of(analysis: Analysis) -> tuple[str, ...]:
     leaks = [note for note in board.notes if note.startswith("leak")]
     others = [note for note in board.notes if note not in leaks]
     kind = [_KINDS[board.id.kind]] if board.id.kind in _KINDS else []
-    found = (_patients(analysis), _trainings(board), _apart(analysis), _chance(analysis))
+    found = (
+        _patients(analysis),
+        _trainings(board),
+        hierarchy_caveats(analysis),
+        _apart(analysis),
+        _chance(analysis),
+    )
     return (*leaks, *kind, *(note for notes in found for note in notes), *others)
 
 

@@ -78,7 +78,11 @@ def _of_head(analysis: Analysis, row: BoardRow, level: str, metric: str) -> list
 def _controls(
     analysis: Analysis, row: BoardRow, level: str, metric: str
 ) -> Iterator[tuple[str, Side]]:
-    """The row's own leaves, those of flat rows, shuffled trees, twins; only shuffled for leaves."""
+    """The row's own leaves, those of flat rows, shuffled trees, twins; only shuffled for leaves.
+
+    An upper head that was trained with shuffled classes decides something else, so of such a row
+    the leaves are summed.
+    """
     others = [r for r in analysis.board.rows if r.label in analysis.paired and r is not row]
     flat = [r for r in others if not has_heads(analysis, r.label)]
     if level != LEAF:
@@ -87,7 +91,11 @@ def _controls(
                 found = _sides(analysis, chosen, Score(f"{level}_{name}_{metric}"))
                 yield from ((f"{kind}, {words}", side) for side in found)
     alike = [r for r in others if is_shuffled(r) and _core(r) == _core(row)]
-    yield from (("shuffled tree", s) for s in _sides(analysis, alike, _head(level, metric)))
+    if level == LEAF:
+        yield from (("shuffled tree", s) for s in _sides(analysis, alike, Score(metric)))
+    else:
+        summed = Score(f"{level}_summed_{metric}")
+        yield from (("shuffled tree, summed", s) for s in _sides(analysis, alike, summed))
     for (at, twin), drawn in zip(analysis.board.twins, analysis.twins, strict=True):
         if at == level:
             yield "coarse only", Side.of(twin, Score(metric), drawn[Score(metric)])
