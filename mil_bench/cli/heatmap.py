@@ -70,6 +70,6 @@ def _parsed(parser: Parser, words: Sequence[str]) -> Namespace:
     )
     add_shared(parser, "runs")
     group = parser.add_argument_group("data, where the plan of the run does not tell")
-    add_shared(group, "dataset", "data_root", "features", "cache_dir", "plugin")
+    add_shared(group, "dataset", "data_root", "features", "tree", "cache_dir", "plugin")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
     return parser.parse(words)

@@ -25,7 +25,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     )
     add_shared(parser, "runs")
     group = parser.add_argument_group("data, where the plan of a run does not tell")
-    add_shared(group, "dataset", "data_root", "features", "cache_dir", "plugin")
+    add_shared(group, "dataset", "data_root", "features", "tree", "cache_dir", "plugin")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
     given = parser.parse(words)
     from rich.console import Console

@@ -11,6 +11,7 @@ from mil_bench.leaderboard.tables.classwise import classwise_table
 from mil_bench.leaderboard.tables.controls import controls_table
 from mil_bench.leaderboard.tables.cost import cost_table
 from mil_bench.leaderboard.tables.hierarchical import hierarchical_table
+from mil_bench.leaderboard.tables.localisation import localisation_table
 from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.tables.pairs import pairs_table
 from mil_bench.leaderboard.tables.published import published_table
@@ -22,6 +23,7 @@ TABLES = (
     hierarchical_table,
     controls_table,
     classwise_table,
+    localisation_table,
     pairs_table,
     cost_table,
     published_table,

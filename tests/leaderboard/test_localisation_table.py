@@ -1,0 +1,64 @@
+"""The localisation board: means over runs of what stands in their folders."""
+
+import csv
+import io
+import math
+
+import pytest
+from run_folders import finish, make_spec
+
+from mil_bench.heatmaps.localisation_csv import ClassLocalisation, write_localisation
+from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.build import build_boards
+from mil_bench.leaderboard.collect import collect
+from mil_bench.leaderboard.formats.csv_tidy import csv_tidy
+from mil_bench.leaderboard.formats.csv_wide import csv_wide
+from mil_bench.leaderboard.tables.localisation import localisation_table
+
+
+def of_class(name, slides, auc, ap):
+    nothing = slides == 0
+    numbers = [math.nan] * 4 if nothing else [2.0, 0.25, auc, ap]
+    return ClassLocalisation("leaf", name, "attention", slides, *numbers)
+
+
+def table_of(runs):
+    [board] = build_boards(collect(runs))
+    return localisation_table(Analysis.of(board, 20))
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_board_without_scored_runs_has_no_such_table(tmp_path):
+    finish(tmp_path, make_spec())
+    assert table_of(tmp_path) is None
+
+
+def test_classes_and_their_mean_are_averaged_over_runs(tmp_path):
+    first, _ = finish(tmp_path, make_spec(fold=0))
+    second, _ = finish(tmp_path, make_spec(fold=1))
+    write_localisation(first, [of_class("N", 0, 0, 0), of_class("IC", 3, 0.9, 0.5)])
+    write_localisation(second, [of_class("N", 1, 0.5, 0.2), of_class("IC", 5, 0.7, 0.3)])
+    table = table_of(tmp_path)
+    wide = {row["class"]: row for row in rows_of(csv_wide(table))}
+    assert list(wide) == ["mean", "IC", "N"]
+    assert float(wide["IC"]["patch_auc"]) == pytest.approx(0.8)
+    assert float(wide["N"]["patch_ap"]) == pytest.approx(0.2)
+    assert float(wide["mean"]["patch_auc"]) == pytest.approx((0.9 + (0.5 + 0.7) / 2) / 2)
+    assert [wide[c]["coverage"] for c in wide] == ["2 of 2", "2 of 2", "1 of 2"]
+    tidy = rows_of(csv_tidy(table))
+    auc = [r for r in tidy if (r["class"], r["metric"]) == ("IC", "patch_auc")]
+    assert [float(r["value"]) for r in auc] == [pytest.approx(0.8)]
+
+
+def test_a_damaged_file_is_left_out_and_told(tmp_path):
+    good, _ = finish(tmp_path, make_spec(fold=0))
+    bad, _ = finish(tmp_path, make_spec(fold=1))
+    write_localisation(good, [of_class("IC", 3, 0.9, 0.5)])
+    (bad / "localisation.csv").write_text("half")
+    table = table_of(tmp_path)
+    assert "Left out" in table.note
+    assert "damaged" in table.note
+    assert table.rows[0]["coverage"] == "1 of 2"
