@@ -60,6 +60,7 @@ class MHIM(Method):
 
     Config = MHIMConfig
     config: MHIMConfig
+    steps: Tensor
     paper = PaperCard(
         title="Multiple Instance Learning Framework with Masked Hard Instance Mining for Whole "
         "Slide Image Classification",
@@ -152,7 +153,7 @@ class MHIM(Method):
     def seen(self, attention: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, list[int]]:
         """Packed rows that the student sees, by the teacher's attention ``(sum N,)``; sizes."""
         masking, starts = self.masking(), accumulate(sizes, initial=0)
-        bags = zip(starts, attention.split(list(sizes)), strict=False)
+        bags = zip(starts, torch.split(attention, list(sizes)), strict=False)
         rows = torch.cat([masking.kept(bag) + start for start, bag in bags])
         return rows, [masking.n_kept(n) for n in sizes]
 

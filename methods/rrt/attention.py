@@ -98,5 +98,6 @@ class CrossRegionLayer(nn.Module):
         across = self.attention(means.transpose(1, 2).flatten(0, 1))  # (count * k, g^2, dim)
         across = across.unflatten(0, (len(tiles), -1)).transpose(1, 2)
         low, high = logits.amin(2, keepdim=True), logits.amax(2, keepdim=True)
-        back: Tensor = (logits - low) / (high - low + 1e-8) * logits.softmax(3)
-        return back.to(across.dtype) @ across
+        back = (logits - low) / (high - low + 1e-8) * logits.softmax(3)
+        rows: Tensor = back.to(across.dtype) @ across
+        return rows

@@ -60,7 +60,7 @@ class Graphs:
 def batch_edges(coords: Tensor, batch: BagBatch, k: int) -> Tensor:
     """``(2, E)`` int64: the edges of a batch that has none, from ``(sum N, 2)`` coordinates."""
     starts = accumulate(batch.sizes, initial=0)
-    parts = coords.detach().cpu().double().split(list(batch.sizes))
+    parts = torch.split(coords.detach().cpu().double(), list(batch.sizes))
     edges = [
         torch.from_numpy(nearest_edges(xy.numpy(), k)).long() + start
         for start, xy in zip(starts, parts, strict=False)

@@ -58,7 +58,7 @@ class S4D(nn.Module):
         places = torch.arange(block, device=pole.device)
         within = (pole.unsqueeze(2) * places).exp()  # (dim, pairs, block)
         starts = (weight.unsqueeze(2) * (pole.unsqueeze(2) * (places * block)).exp()).mT
-        response = 2 * (starts @ within).real  # (dim, block, block)
+        response: Tensor = 2 * (starts @ within).real  # (dim, block, block)
         return response.flatten(1)[:, :length].T
 
 
@@ -66,4 +66,5 @@ def convolved(u: Tensor, kernel: Tensor) -> Tensor:
     """Causal convolution of ``(count, n, dim)`` with ``(>= n, dim)`` along the sequence."""
     n = u.shape[1]
     spectrum = torch.fft.rfft(u, 2 * n, dim=1) * torch.fft.rfft(kernel[:n], 2 * n, dim=0)
-    return torch.fft.irfft(spectrum, 2 * n, dim=1)[:, :n]
+    response: Tensor = torch.fft.irfft(spectrum, 2 * n, dim=1)
+    return response[:, :n]
