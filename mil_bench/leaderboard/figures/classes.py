@@ -49,7 +49,8 @@ def draw(report: Report) -> Figure | None:
         brackets(axis, tree)
         axis.set_ylim(len(rows), 0)
         axis.set_yticks(axis.get_yticks() + 0.5, axis.get_yticklabels())
-    note = f"{sample(report.board)} {bars_note(report, 'Small')} –: undefined (a class without slides)."
+    intervals = bars_note(report, "Small")
+    note = f"{sample(report.board)} {intervals} –: undefined (a class without slides)."
     return titled(figure, heading(report, "Classes"), note)
 
 
@@ -91,6 +92,6 @@ def _write(
         )
         if words is not None:
             axis.text(
-                x + 0.5, y + 0.73, words[y, x], ha="center", va="center", color=color,
+                x + 0.5, y + 0.73, str(words[y, x]), ha="center", va="center", color=color,
                 fontsize=TINY - 1.5,
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Coarse gain: is a level's own head better than summing the leaves, which every method can do?"""
+"""Coarse gain: what a level's own head has over every control that comes without it."""
 
 from __future__ import annotations
 
@@ -7,52 +7,86 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mil_bench.evaluation.hierarchical import GAINS
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.inference.tiers import ALPHA
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.figures.captions import bars_note, heading, number_words, sample
-from mil_bench.leaderboard.figures.numbers import numbers, rows_of
-from mil_bench.leaderboard.figures.panels import beside, dot, name_rows
-from mil_bench.leaderboard.figures.style import BLUE, INK, blank, headed, quiet, titled
+from mil_bench.leaderboard.figures.panels import beside, dot
+from mil_bench.leaderboard.figures.style import (
+    BLUE,
+    GREY,
+    INK,
+    LABEL,
+    ORANGE,
+    SMALL,
+    blank,
+    quiet,
+    titled,
+)
+from mil_bench.leaderboard.figures.words import short
 from mil_bench.leaderboard.report import Report
-from mil_bench.leaderboard.tables.table import Number
+from mil_bench.leaderboard.tables.table import Cell, Number, Row
+
+MOST = 4
+"""Heads that one picture has room for."""
+_Head = tuple[Cell, Cell]
 
 
 def draw(report: Report) -> Figure | None:
-    """A line per method that has heads above the leaves, panels of levels and scores."""
-    tree = report.board.taxonomy
-    if tree is None:
+    """A block per head (method and level), a line per control, a panel per score."""
+    table = report.table("controls")
+    if table is None:
         return None
-    found = {
-        (level, metric): numbers(report, Score(f"{level}_gain_{metric}"))
-        for level in tree.levels[:-1]
-        for metric in GAINS
-    }
-    rows = [row for row in rows_of(report) if any(row.label in f for f in found.values())]
-    levels = [v for v in tree.levels[:-1] if any(found[v, m] for m in GAINS)]
-    if not rows:
-        return None
-    figure = blank(11, len(levels) * (0.3 * len(rows) + 0.8) + 0.9)
-    axes = figure.subplots(len(levels), len(GAINS), squeeze=False)
-    for line, level in zip(axes, levels, strict=True):
-        for axis, metric in zip(line, GAINS, strict=True):
-            _panel(axis, rows, found[level, metric], first=axis is line[0])
-            headed(axis, f"{level}: gain of {facts(metric).title} (points)")
+    metrics = list(dict.fromkeys(row.metric for row in table.rows))
+    every = list(dict.fromkeys(_head(row) for row in table.rows))
+    heads = every[:MOST]
+    blocks = {head: [row for row in table.rows if _head(row) == head] for head in heads}
+    lines = {head: list(dict.fromkeys(map(_control, rows))) for head, rows in blocks.items()}
+    heights = [0.24 * len(lines[head]) + 0.8 for head in heads]
+    figure = blank(4.1 * len(metrics) + 2.6, sum(heights) + 0.9)
+    axes = figure.subplots(
+        len(heads), len(metrics), squeeze=False, height_ratios=heights, sharex="col"
+    )
+    for across, head in zip(axes, heads, strict=True):
+        for axis, metric in zip(across, metrics, strict=True):
+            own = {_control(row): row for row in blocks[head] if row.metric == metric}
+            _panel(axis, [own.get(control) for control in lines[head]])
+            title = f"{short(str(head[0]), 24)}, {head[1]} head: {facts(metric).title} (points)"
+            axis.set_title(title, loc="left", **LABEL)
+            axis.tick_params(labelbottom=True)
+        names = [short(f"{kind}: {other}" if other else kind, 40) for kind, other in lines[head]]
+        across[0].set_yticks(range(len(names)), names, fontsize=SMALL)
+        for axis in across[1:]:
+            axis.set_yticks([])
+    left = f" The first {MOST} of {len(every)} heads." if len(every) > MOST else ""
     note = (
-        f"{sample(report.board)} Gain: the level's own head minus the sum of leaves of the same "
-        f"model. {bars_note(report)} Filled: the interval leaves zero out."
+        f"{sample(report.board)}{left} Zero is the control, to the right the head is better. "
+        f"{bars_note(report)} Filled: separable (Holm over controls). {table.note}."
     )
     return titled(figure, heading(report, "Coarse gain"), note)
 
 
-def _panel(axis: Axes, rows: Sequence[BoardRow], found: dict[str, Number], first: bool) -> None:
+def _panel(axis: Axes, rows: Sequence[Row | None]) -> None:
     axis.axvline(0, color=INK, lw=1, zorder=1)
     words = {}
     for y, row in enumerate(rows):
-        if number := found.get(row.label):
-            dot(axis, y, number, 100, BLUE, filled=number.low > 0 or number.high < 0)
-            words[y] = number_words(number, 100)
+        if row is None or not isinstance(gain := row["difference"], Number):
+            continue
+        p = row["p_holm"]
+        separable = isinstance(p, Number) and p.value <= ALPHA
+        own, shuffled = (str(row["control"]).startswith(s) for s in ("own", "shuffled"))
+        color = ORANGE if own else GREY if shuffled else BLUE
+        dot(axis, y, gain, 100, color, "s" if own else "o", filled=separable)
+        words[y] = number_words(gain, 100)
     beside(axis, words)
-    name_rows(axis, rows, shown=first)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
     quiet(axis, "x", left=True)
+
+
+def _head(row: Row) -> _Head:
+    return row["method"], row["level"]
+
+
+def _control(row: Row) -> tuple[str, str]:
+    """Kind of the control and whose it is, unless it is the method's own."""
+    kind, other = str(row["control"]), str(row["other"])
+    return kind, "" if other == row["method"] else other

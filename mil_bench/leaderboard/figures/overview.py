@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import offset_copy
 
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY
@@ -94,10 +94,18 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
     words = f"{level} ({len(tree.classes[level])} classes)"
     axis.set_title(words, loc="left", pad=20, **LABEL)
     if "direct" in found:
-        above = offset_copy(axis.transAxes, axis.get_figure(), y=9, units="points")
-        for x, (color, marker, words) in zip((0.02, 0.48), _LOOKS.values(), strict=True):
-            axis.plot([x], [1], marker, color=color, ms=4.5, transform=above, clip_on=False)
-            axis.text(x + 0.04, 1, words, color=color, fontsize=TINY, va="center", transform=above)
+        _legend(axis)
+
+
+def _legend(axis: Axes) -> None:
+    """The two sources, above a panel."""
+    above: dict[str, Any] = {
+        "xycoords": "axes fraction", "textcoords": "offset points", "fontsize": TINY,
+        "annotation_clip": False, "va": "center",
+    }  # fmt: skip
+    for x, (color, marker, words) in zip((0.02, 0.48), _LOOKS.values(), strict=True):
+        symbol = {"o": "●", "s": "■"}[marker]
+        axis.annotate(f"{symbol} {words}", (x, 1), xytext=(0, 9), color=color, **above)
 
 
 def _scores(level: str) -> dict[str, Score]:
