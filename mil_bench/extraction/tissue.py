@@ -41,7 +41,7 @@ class Preset:
 
 
 PRESETS = {
-    "default": Preset("Otsu, from biopsies to resections", 8, True, 7, 4, 1, 1, 0.25),
+    "default": Preset("Otsu, from biopsies to resections", 8, True, 7, 4, 0.25, 1, 0.25),
     "biopsy": Preset("CLAM's bwh_biopsy", 15, False, 11, 2, 1, 1, 0.25),
     "resection": Preset("CLAM's bwh_resection", 15, False, 11, 4, 100, 16, 0.25),
     "tcga": Preset("CLAM's tcga", 8, False, 7, 4, 16, 4, 0.25),

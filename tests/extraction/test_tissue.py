@@ -87,7 +87,7 @@ def test_small_pieces_and_small_holes_do_not_count() -> None:
     image = paint(glass(300, 300), "pink", (50, 50, 250, 250))
     image[145:153, 145:153] = glass(8, 8)  # 64 x 64 um
     image[100:130, 100:130] = glass(30, 30)  # 240 x 240 um
-    paint(image, "purple", (5, 5, 15, 15))
+    paint(image, "purple", (5, 5, 12, 12))
     mask = mask_of(image)
     assert not mask[:20, :20].any()
     assert mask[149, 149]
