@@ -46,6 +46,10 @@ COMMANDS = {
         "Score how well attention finds the patches whose class is known.",
         "mil_bench.cli.localise:localise",
     ),
+    "curves": Command(
+        "Draw the losses and validation scores of runs, epoch by epoch.",
+        "mil_bench.cli.curves:curves",
+    ),
     "score": Command(
         "Score predictions made anywhere by the code that makes the leaderboards.",
         "mil_bench.cli.leaderboard:score",

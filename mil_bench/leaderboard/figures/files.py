@@ -17,3 +17,8 @@ def save(figure: Figure, path: Path) -> Path:
     with mpl.rc_context({"svg.hashsalt": "mil-bench"}):
         figure.savefig(path, dpi=_DPI, bbox_inches="tight", metadata=empty)
     return path
+
+
+def save_both(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` as ``.png`` and as ``.svg``; the paths."""
+    return [save(figure, path.with_name(f"{path.name}{suffix}")) for suffix in (".png", ".svg")]

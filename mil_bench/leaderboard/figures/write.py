@@ -21,7 +21,7 @@ from mil_bench.leaderboard.figures import (
     severity,
     spread,
 )
-from mil_bench.leaderboard.figures.files import save
+from mil_bench.leaderboard.figures.files import save, save_both
 from mil_bench.leaderboard.formats.folder import board_folders
 from mil_bench.leaderboard.formats.markdown import FIGURE
 from mil_bench.leaderboard.report import Report
@@ -67,7 +67,7 @@ def _figures(reports: Sequence[Report], out: Path) -> list[Path]:
     for report, folder in _homes(reports, out):
         for name, draw in FIGURES.items():
             if figure := draw(report):
-                written += _both(figure, folder / FOLDER / name)
+                written += save_both(figure, folder / FOLDER / name)
     return written
 
 
@@ -77,7 +77,7 @@ def _critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[st
     for kind in sorted({report.board.id.kind for report in reports if report.board.scores}):
         own = [r for r in reports if r.board.id.kind == kind and r.board.scores]
         try:
-            written += _both(critical.draw(own), out / kind / CRITICAL)
+            written += save_both(critical.draw(own), out / kind / CRITICAL)
         except DataError as error:
             refused.append(f"no critical-difference diagram of {kind} data: {error}")
     return written, refused
@@ -86,7 +86,3 @@ def _critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[st
 def _homes(reports: Sequence[Report], out: Path) -> list[tuple[Report, Path]]:
     folders = board_folders([report.board for report in reports], out)
     return list(zip(reports, folders, strict=True))
-
-
-def _both(figure: Figure, path: Path) -> list[Path]:
-    return [save(figure, path.with_suffix(suffix)) for suffix in (".png", ".svg")]
