@@ -10,7 +10,10 @@ from mil_bench.cli.requests import dataset_options
 
 
 def localise(parser: Parser, words: Sequence[str]) -> int:
-    """Score runs and print them by method; exit code 1 when a run could not be scored."""
+    """Score runs and print them by method; exit code 1 when a run could not be scored.
+
+    Runs on data without known patches count only where they were asked for by key.
+    """
     parser.add_argument(
         "--run", metavar="KEY", action="append", default=[], help="Only this run; repeatable."
     )
@@ -51,10 +54,11 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     for table in localisation_screen(made.rows):
         console.print(table)
     console.print(
-        f"{len(made.rows) - made.kept} runs scored, {made.kept} before, {len(made.refused)} "
-        "refused; `mil-bench leaderboard` puts them on boards",
+        f"{len(made.rows) - made.kept} runs scored, {made.kept} before, {len(made.unknown)} on "
+        f"data without known patches, {len(made.refused)} refused; `mil-bench leaderboard` puts "
+        "them on boards",
         highlight=False,
     )
     for key, why in made.refused.items():
         console.print(f"[yellow]note[/] {key}: {escape(why)}", highlight=False, soft_wrap=True)
-    return 1 if made.refused else 0
+    return 1 if made.refused or (given.run and made.unknown) else 0

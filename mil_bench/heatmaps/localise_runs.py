@@ -23,10 +23,14 @@ from mil_bench.runs.restore import restore
 
 @dataclass
 class Localised:
-    """Run folders with their rows; ``kept`` of them were there before; ``refused`` says why not."""
+    """Run folders with their rows; ``kept`` of them were there before.
+
+    ``unknown`` are keys of runs on data without known patches; ``refused`` says why of a key.
+    """
 
     rows: dict[RunDirectory, list[ClassLocalisation]] = field(default_factory=dict)
     kept: int = 0
+    unknown: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +54,11 @@ def localise_runs(
                 made.rows[place] = read_localisation(place.path) or []
                 made.kept += 1
                 continue
-            run = restore(place, data.of(place.read_spec()), device)
+            dataset = data.of(place.read_spec())
+            if dataset.instance_labels is None:
+                made.unknown.append(place.path.name)
+                continue
+            run = restore(place, dataset, device)
             made.rows[place] = localise(run, by)
             write_localisation(place.path, made.rows[place])
         except MilBenchError as error:
