@@ -126,6 +126,8 @@ def test_the_page_shows_the_numbers_of_the_wide_file_rounded(report):
         (22.32, "seconds", "22.3 s"),
         (3.25e9, "FLOPs", "3.25 G"),
         (2, "rank", "2"),
+        (0.0004, "probability", "<0.001"),
+        (0, "probability", "0.000"),
         (math.nan, "fraction", "–"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -61,10 +61,10 @@ def grid_tables(grid: Grid, width: int) -> list[Table]:
     intervals = _first([any(row[i].interval for row in grid.rows) for i in range(len(grid.heads))])
     rows = [[_text(cell, i in intervals) for i, cell in enumerate(row)] for row in grid.rows]
     widths = [
-        max(_widest(head), *(_widest(row[i].plain, i < grid.names) for row in rows))
+        max(_widest(head), *(_widest(row[i].plain, i < grid.names) for row in rows), 1)
         for i, head in enumerate(grid.heads)
     ]
-    found = []
+    found: list[Table] = []
     for chosen in _chunks(widths, grid.names, width):
         heads = [grid.heads[i] for i in chosen]
         cells = [[row[i] for i in chosen] for row in rows]
@@ -95,7 +95,7 @@ def _table(
     )
     for i, text in enumerate(map(Text, heads)):
         kept = i < names and all(len(row[i]) <= _WIDEST for row in rows)
-        justify = "left" if i < names else "right"
+        justify: JustifyMethod = "left" if i < names else "right"
         fixed = widths[i] if widths else None
         table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, width=fixed)
     for row in rows:
@@ -134,8 +134,9 @@ def _first(has: Sequence[bool]) -> list[int]:
 
 
 def _widest(text: str, whole: bool = False) -> int:
-    """Length of the longest part that stays on one line."""
-    return max(map(len, text.split("\n" if whole else None)), default=0)
+    """Length of the longest part that stays on one line: names, numbers with units, words."""
+    together = whole or text[:1].isdigit()
+    return max(map(len, text.split("\n" if together else None)), default=0)
 
 
 def _text(cell: Shown, interval: bool) -> Text:

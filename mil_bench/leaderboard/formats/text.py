@@ -7,6 +7,7 @@ from mil_bench.leaderboard.tables.column import Column
 from mil_bench.leaderboard.tables.table import Number, Row
 
 NONE = "–"
+_LEAST = 0.001
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -27,7 +28,7 @@ def number_text(value: float, unit: str) -> str:
         case "rank":
             return f"{value:.0f}"
         case "probability":
-            return f"{value:.3f}"
+            return f"<{_LEAST}" if 0 < value < _LEAST else f"{value:.3f}"
         case "seconds":
             return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
         case "hours":

@@ -80,9 +80,8 @@ def variant_text(row: BoardRow) -> str:
 def _search(row: BoardRow) -> dict[str, Cell]:
     t = row.tuning
     if t is None:
-        return {name: Number(0) for name in ("searches", "trials", "failed_trials")} | {
-            "tuning_hours": Number(0.0)
-        }
+        none: Cell = Number(0)
+        return dict.fromkeys(("searches", "trials", "failed_trials", "tuning_hours"), none)
     return {
         "searches": Number(t.studies),
         "trials": Number(t.trials),

@@ -33,10 +33,9 @@ def published_table(analysis: Analysis) -> Table | None:
     file = there.get(f"{board.id.dataset}.csv")
     if board.id.kind != "real" or file is None:
         return None
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = tuple(
-            Row(line["method"], {**line, "value": Number(float(line["value"]))})
-            for line in csv.DictReader(lines)
-        )
+    lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    rows = tuple(
+        Row(line["method"], {**line, "value": Number(float(line["value"]))}) for line in lines
+    )
     shown = ("value", "split_caveat", "source")
     return Table("published", "Reported elsewhere", _COLUMNS, rows, _KEYS, shown, _NOTE)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mil_bench.evaluation.inference.proportions import effective_size, wilson
 from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.overall import level_probabilities
+from mil_bench.evaluation.overall import Source, level_probabilities
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.leaderboard.board import Cell
 from mil_bench.leaderboard.tables.table import NAN
@@ -41,7 +41,7 @@ def _asked(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
     if not score.name or score.source not in ("summed", "direct"):
         return None
     k = p.taxonomy.classes[score.level].index(score.name)
-    source = "direct" if score.source == "direct" else "summed"
+    source: Source = "direct" if score.source == "direct" else "summed"
     truth = p.truth(score.level) == k
     decided = level_probabilities(p, score.level, source).argmax(1) == k
     shares = {"sensitivity": truth, "specificity": ~truth, "ppv": decided, "npv": ~decided}
