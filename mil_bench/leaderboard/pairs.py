@@ -23,10 +23,10 @@ from mil_bench.evaluation.inference.seeds import probability_better
 from mil_bench.evaluation.inference.tiers import ALPHA
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.evaluation.paired import PairedDifference, fold_differences
-from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.undefined import mean_defined
 from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.board import BoardRow, Cell, class_value
+from mil_bench.leaderboard.board import BoardRow, Cell
+from mil_bench.leaderboard.tables.measure import value_of
 
 ALL_PAIRS = 40
 """With more comparable rows than this, methods are compared with the leader alone."""
@@ -48,7 +48,7 @@ class Side:
         """From a row; ``drawn`` are the replicates of ``score``."""
         results = [r.result for r in row.done.values() if r.result is not None]
         share = mean_defined([result.test_share for result in results])
-        return cls(row.label, drawn, row.values(lambda s: score_value(s, score)), share)
+        return cls(row.label, drawn, row.values(value_of(score)), share)
 
 
 @dataclass(frozen=True)
@@ -150,13 +150,6 @@ def corrected(pairs: Sequence[Pair]) -> list[Pair]:
         replace(pair, p_holm=float(one), p_both=float(two))
         for pair, one, two in zip(pairs, single, both, strict=True)
     ]
-
-
-def score_value(scores: Scores, score: Score) -> float | None:
-    """The value of ``score`` in one run; ``None`` where its method has no such head."""
-    if score.name:
-        return class_value(scores, (score.level, score.source, score.name), score.metric)
-    return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
 
 
 def _known(values: Mapping[Cell, float], cell: Cell) -> bool:

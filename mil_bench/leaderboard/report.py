@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board
 from mil_bench.leaderboard.caveats import caveats_of
+from mil_bench.leaderboard.tables.calibration import calibration_table, reliability_table
 from mil_bench.leaderboard.tables.classwise import classwise_table
 from mil_bench.leaderboard.tables.controls import controls_table
 from mil_bench.leaderboard.tables.cost import cost_table
@@ -25,6 +26,8 @@ TABLES = (
     classwise_table,
     localisation_table,
     pairs_table,
+    calibration_table,
+    reliability_table,
     cost_table,
     published_table,
 )

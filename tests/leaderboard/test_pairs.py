@@ -13,7 +13,8 @@ from statsmodels.stats.multitest import multipletests
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.leaderboard import pairs as module
 from mil_bench.leaderboard.analysis import RANKED
-from mil_bench.leaderboard.pairs import all_pairs, compare_pairs, score_value
+from mil_bench.leaderboard.pairs import all_pairs, compare_pairs
+from mil_bench.leaderboard.tables.measure import value_of
 from mil_bench.leaderboard.tables.pairs import pairs_table
 
 
@@ -96,7 +97,7 @@ def test_class_scores_compare_where_both_define_them(analysis):
     (pair,) = compare_pairs(analysis, score, [("good", "poor")])
     record = next(iter(analysis.board.rows[0].done.values()))
     known = {c.name: c.auc for c in record.scores.classes if c.level == "leaf"}
-    assert score_value(record.scores, score) == known["DCIS"]
+    assert value_of(score)(record.scores) == known["DCIS"]
     assert pair.patients.value > 0
 
 

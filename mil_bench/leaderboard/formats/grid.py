@@ -48,7 +48,7 @@ def grids_of(report: Report, upper: bool = True) -> list[Grid]:
     for table in report.tables:
         if table.name == "classwise":
             found += _class_grids(table, lacking, upper)
-        else:
+        elif table.shown:
             found.append(_grid(table, lacking))
     return found
 

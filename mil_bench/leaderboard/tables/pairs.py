@@ -70,7 +70,7 @@ def difference_cells(pair: Pair) -> dict[str, Cell]:
     """The cells of one pair, without who and what."""
     d, r, rope = pair.patients, pair.refits, pair.rope
     return {
-        "difference": Number(d.value, d.low, d.high),
+        "difference": Number.of(d),
         "p": Number(d.p),
         "p_holm": Number(pair.p_holm),
         "superiority": Number(pair.superiority),

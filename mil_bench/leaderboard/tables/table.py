@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.leaderboard.tables.column import Column
 
@@ -30,6 +31,11 @@ class Number:
     sd_seeds: float = NAN
     mark: Mark = ""
     note: str = ""
+
+    @classmethod
+    def of(cls, drawn: Replicated) -> Number:
+        """A value with its interval over patients."""
+        return cls(drawn.value, drawn.low, drawn.high)
 
 
 Cell = Number | str | None
@@ -60,7 +66,7 @@ class Table:
     """``name`` is that of its files; ``note`` says how to read it.
 
     ``keys`` name the columns that identify a row; they come first. ``shown`` are the columns that
-    people see unless they ask for more; files hold all. ``lead`` is the metric whose rows stand for
+    people see unless they ask for more, none for tables of files alone; files hold all. ``lead`` is the metric whose rows stand for
     all where rows differ in it and space is short.
     """
 
