@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
+from mil_bench.config import heads_divide, tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.dropout import Dropout
 from mil_bench.nn.parts import by_parts
@@ -32,11 +32,7 @@ class TransformerConfig(MethodConfig):
     hidden: int = Field(512, ge=1)
     dropout: float = tunable(0.0, low=0.0, high=0.5, ge=0, lt=1)
 
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> TransformerConfig:
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} must be a multiple of heads {self.heads}")
-        return self
+    _heads_divide_dim = heads_divide("dim")
 
 
 class EncoderLayer(nn.Module):

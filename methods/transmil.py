@@ -7,12 +7,12 @@ from math import isqrt
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
+from mil_bench.config import heads_divide, tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
@@ -38,11 +38,7 @@ class TransMILConfig(MethodConfig):
     nystrom: Literal["0.0.14", "0.0.9"] = "0.0.14"
     order: Order = "file"
 
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> TransMILConfig:
-        if self.dim % self.heads:
-            raise ValueError(f"dim {self.dim} must be a multiple of heads {self.heads}")
-        return self
+    _heads_divide_dim = heads_divide("dim")
 
 
 class AttentionLayer(nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from mil_bench.errors import ConfigError, UnknownNameError
@@ -44,6 +44,18 @@ def tunable(
     """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
     search: dict[str, Any] = {"low": low, "high": high, "log": log, "choices": list(choices)}
     return Field(default, json_schema_extra={"search": search}, **constraints)
+
+
+def heads_divide(width: str) -> Any:
+    """A validator for a class body: the field ``width`` is a multiple of the field ``heads``."""
+
+    def check(config: C) -> C:
+        size, heads = (getattr(config, field) for field in (width, "heads"))
+        if size % heads:
+            raise ValueError(f"{width} {size} must be a multiple of heads {heads}")
+        return config
+
+    return model_validator(mode="after")(check)
 
 
 def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:

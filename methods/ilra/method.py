@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
+from mil_bench.config import heads_divide, tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.methods.ilra.block import Block
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -30,11 +30,7 @@ class ILRAConfig(MethodConfig):
     norm: bool = True
     gated: bool = True
 
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> ILRAConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
-        return self
+    _heads_divide_width = heads_divide("width")
 
 
 class LowRankLayer(nn.Module):

@@ -74,6 +74,21 @@ def test_the_attention_of_the_class_token_is_that_of_torch_without_its_own_share
     torch.testing.assert_close(model(batch).attention[LEAF][:, 0], expected)
 
 
+def test_no_matrix_of_all_pairs_is_kept_for_the_gradient():
+    size, dim, heads = 700, 16, 2
+    model = make("transformer", THREE, layers=3).float()
+    batch = make_batch((size,), (0,), THREE).to("cpu", torch.float32)
+    kept: list[int] = []
+
+    def record(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
+        model(batch)
+    assert max(kept) <= 3 * dim * (size + 1) < heads * size**2
+
+
 @pytest.mark.parametrize("mlp", [True, False])
 def test_simlp_is_a_network_of_the_mean(mlp):
     batch = make_batch(SIZES, (0, 1, 2, 0), THREE)
