@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from pydantic import Field
 
+from mil_bench.bags.bag import Tiling
 from mil_bench.bags.labels.cohort import (
     Features,
     LabelledAdapter,
@@ -59,6 +60,8 @@ class OwnConfig(StrictConfig):
     ordered: bool = False  # the order of classes is a scale (grades)
     splits: str | None = None  # file or folder of a split to import
     encoder: str | None = None
+    patch_size: float | None = Field(None, gt=0)  # of features in one file: side, in their pixels
+    anchor: Literal["top_left", "center"] = "top_left"  # of a patch, that coordinates are of
     kind: Kind = "real"
     standardize: bool = False  # by mean and deviation over the training bags
     title: str = ""
@@ -119,7 +122,8 @@ class OwnData(LabelledAdapter):
                 f"bag or a table, correct `features` in {self.path}."
             )
         bags = self._instances(source) if is_table(source) else read_grouped_h5(source)
-        return _in_memory(bags, cohort, options)
+        tiling = Tiling("level0_px", self.config.anchor, self.config.patch_size)
+        return _in_memory(bags, cohort, options, tiling)
 
     def load(self, options: DatasetOptions) -> Dataset:
         """Labels and features, known patches, and whether features are to be standardised."""
@@ -187,7 +191,9 @@ class OwnData(LabelledAdapter):
         return bags_of_table(table, slide, self.config.feature_columns or features, path)
 
 
-def _in_memory(bags: Bags, cohort: LabelledCohort, options: DatasetOptions) -> Features:
+def _in_memory(
+    bags: Bags, cohort: LabelledCohort, options: DatasetOptions, tiling: Tiling
+) -> Features:
     """The wanted bags as a store; missing ones are refused unless allowed."""
     wanted = cohort.labels.manifest.slide_ids
     found = [slide for slide in wanted if slide in bags.features]
@@ -201,6 +207,7 @@ def _in_memory(bags: Bags, cohort: LabelledCohort, options: DatasetOptions) -> F
         options.encoder or "features",
         _only(found, bags.features),
         _only(found, bags.coords) if bags.coords else None,
+        tiling,
     )
     return Features(store, missing, _only(found, bags.instance_labels) or None)
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from small_cohorts import write_features
 
+from mil_bench.bags.bag import Tiling
 from mil_bench.dataset import DatasetOptions
 from mil_bench.datasets.own import OwnData
 from mil_bench.errors import ConfigError, DataError, FeatureError, TaxonomyError, UnknownNameError
@@ -135,6 +136,9 @@ def test_one_h5_with_a_group_per_bag_gives_features_coordinates_and_patch_labels
     np.testing.assert_array_equal(dataset.store.bag("s2"), [[2, 2], [2, 2]])
     np.testing.assert_array_equal(dataset.store.bag_coords("s1"), [[7, 7]])
     assert dataset.instance_labels["s3"] == ("benign", "tumour", "benign")
+    assert dataset.store.tiling("s2") == Tiling(patch_size=None)
+    toml = BASIC.replace('"features"', '"all.h5"') + 'patch_size = 92\nanchor = "center"\n'
+    assert make(toml).load(options).store.tiling("s2") == Tiling("level0_px", "center", 92)
 
 
 def test_known_patches_are_read_from_the_table_that_the_file_names(make, options):
