@@ -16,6 +16,7 @@ from mil_bench.extraction.tissue import Mask
 SNAP = 0.02  # 0.499 and 0.252 um per pixel are called 0.5 and 0.25; nothing is resized for that
 FINEST = 0.8  # a slide this much coarser than asked for may still be enlarged
 BLOCK = 4  # tiles per side of what is read at once
+DENSE = 0.7  # share of a block that must be wanted to read all of it
 LARGEST_READ = 4096  # pixels per side of what is read at once
 
 Coords = NDArray[np.int64]
@@ -100,13 +101,25 @@ def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray
 
 
 def blocks(coords: Coords, tiling: Tiling) -> Iterator[Block]:
-    """The tiles at ``coords`` in blocks, each as small as its tiles allow, row after row."""
+    """The tiles at ``coords`` in blocks, each as small as its tiles allow, row after row.
+
+    Where tiles are sparse, the rows of a block are read by themselves.
+    """
     places = coords // tiling.step
     home = places // tiling.block
     order = np.lexsort((home[:, 0], home[:, 1]))
     changes = np.flatnonzero(np.any(np.diff(home[order], axis=0), axis=1)) + 1
     for tiles in np.split(order, changes):
-        first = places[tiles].min(0)
-        columns, rows = (int(n) for n in places[tiles].max(0) - first + 1)
-        x, y = (int(n) for n in first * tiling.step)
-        yield Block((x, y), columns, rows, tiles, places[tiles] - first)
+        whole = _block(tiles, places, tiling.step)
+        if len(tiles) >= DENSE * whole.columns * whole.rows:
+            yield whole
+            continue
+        for row in np.unique(places[tiles, 1]):
+            yield _block(tiles[places[tiles, 1] == row], places, tiling.step)
+
+
+def _block(tiles: NDArray[np.int64], places: NDArray[np.int64], step: int) -> Block:
+    first = places[tiles].min(0)
+    columns, rows = (int(n) for n in places[tiles].max(0) - first + 1)
+    x, y = (int(n) for n in first * step)
+    return Block((x, y), columns, rows, tiles, places[tiles] - first)

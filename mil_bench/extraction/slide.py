@@ -125,7 +125,7 @@ def _openslide() -> Any:
 def _on_white(pixels: Image.Image) -> Image.Image:
     if "A" not in pixels.getbands() and "transparency" not in pixels.info:
         return pixels.convert("RGB")
-    pixels = pixels.convert("RGBA")
+    pixels = pixels if pixels.mode == "RGBA" else pixels.convert("RGBA")
     opacity = pixels.getchannel("A")
     if opacity.getextrema()[0] == 255:
         return pixels.convert("RGB")
