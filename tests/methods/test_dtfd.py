@@ -46,6 +46,14 @@ def test_the_second_tier_does_not_train_the_first(distill):
         assert all(p.grad is None for p in part.parameters())
 
 
+@pytest.mark.parametrize("distill", ["maxs", "maxmins"])
+def test_selected_instances_score_a_slide_alone_as_in_a_batch(distill):
+    batch = make_batch((9, 1, 3, 30), (1, 2, 0, 1), THREE)
+    method = make("dtfd", THREE, distill=distill, instances=12).eval()
+    alone = torch.cat([method(bag).logits[LEAF] for bag in batch.bags()])
+    torch.testing.assert_close(method(batch).logits[LEAF], alone)
+
+
 @pytest.mark.parametrize("distill", ["afs", "maxs", "maxmins"])
 def test_the_attention_of_a_slide_rebuilds_what_its_second_tier_pooled(distill):
     batch = make_batch((9, 3), (1, 2), THREE)
