@@ -11,6 +11,7 @@ from mil_bench.atomic import write_text
 from mil_bench.errors import DataError
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.leaderboard.formats.folder import board_folders
+from mil_bench.leaderboard.page.budget import fitted
 from mil_bench.leaderboard.page.cards import cards
 from mil_bench.leaderboard.page.confusions import confusions, tree_of
 from mil_bench.leaderboard.page.encode import encode
@@ -47,6 +48,7 @@ _SCRIPTS = (
     "view_cost",
     "view_runs",
     "view_methods",
+    "view_more",
     "frame",
 )
 
@@ -74,12 +76,14 @@ def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
     heatmaps.
     """
     data = {
-        "boards": [
-            _board(report, folder.relative_to(out).as_posix(), out)
-            for report, folder in zip(
-                reports, board_folders([report.board for report in reports], out), strict=True
-            )
-        ],
+        "boards": fitted(
+            [
+                _board(report, folder.relative_to(out).as_posix(), out)
+                for report, folder in zip(
+                    reports, board_folders([report.board for report in reports], out), strict=True
+                )
+            ]
+        ),
         "cards": cards([report.board for report in reports]),
         "metrics": _metrics(reports),
     }

@@ -18,9 +18,9 @@ def encode(table: Table) -> dict[str, Any]:
         "keys": table.keys,
         "shown": table.shown,
         "columns": [_column(column) for column in table.columns],
-        "methods": [row.method for row in table.rows],
-        "metrics": [row.metric for row in table.rows],
-        "cells": [[_cell(row[c.name]) for row in table.rows] for c in table.columns],
+        "methods": _packed([row.method for row in table.rows]),
+        "metrics": _packed([row.metric for row in table.rows]),
+        "cells": [_packed([_cell(row[c.name]) for row in table.rows]) for c in table.columns],
     }
 
 
@@ -43,6 +43,17 @@ def _column(column: Column) -> dict[str, Any]:
         "interval": column.interval,
         "note": column.note,
     }
+
+
+def _packed(values: list[Any]) -> Any:
+    """Texts that repeat as ``{"of": texts, "at": positions}``, ``-1`` for ``None``; else as is."""
+    if any(isinstance(value, list) for value in values):
+        return values
+    texts = list(dict.fromkeys(value for value in values if value is not None))
+    if 2 * len(texts) > len(values):
+        return values
+    place = {text: i for i, text in enumerate(texts)}
+    return {"of": texts, "at": [place.get(value, -1) for value in values]}
 
 
 def _cell(cell: Cell) -> Any:

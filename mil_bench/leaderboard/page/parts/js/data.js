@@ -3,6 +3,16 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const PARTS = ["value", "low", "high", "sd_folds", "sd_seeds"];
 
+for (const board of DATA.boards) Object.values(board.tables).forEach(unpackTable);
+
+/** Repeated texts are stored once; put them back where they stand. */
+function unpackTable(table) {
+  const unpacked = (v) => (Array.isArray(v) ? v : v.at.map((i) => v.of[i] ?? null));
+  table.methods = unpacked(table.methods);
+  table.metrics = unpacked(table.metrics);
+  table.cells = table.cells.map(unpacked);
+}
+
 /** The board that is looked at. */
 function theBoard() {
   return DATA.boards.find((board) => board.place === get("board")) ?? DATA.boards[0];

@@ -25,8 +25,9 @@ function frameHead(board, view) {
     simulated: "simulated data" }[board.kind] ?? board.kind;
   const caveats = board.caveats.map((text) => el("li", {}, sentence(text)));
   const [first, rest] = [caveats.slice(0, CAVEATS), caveats.slice(CAVEATS)];
-  const open = view === "overall";
-  return el("div", { class: open ? "head" : "head brief" },
+  const full = view === "overall";
+  const open = full || printing;
+  return el("div", { class: full ? "head" : "head brief" },
     el("h1", {}, board.title.replace(/ \([^()]*\)$/, "")),
     el("p", { class: "facts" }, el("span", { class: `chip kind ${board.kind}` }, kind),
       facts.join(" · ")),
@@ -76,7 +77,9 @@ function redraw() {
     main.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] ?? 0; });
     document.getElementById("foot").replaceChildren(
       el("p", {}, "Intervals are 95 % over patients. Bold: best of its column. Underlined: not "
-        + "separable from the best. †: there is a note on the number."));
+        + "separable from the best. †: there is a note on the number."),
+      board.left_out.length ? el("p", {}, "To keep this file small it leaves out: "
+        + `${board.left_out.join(", ")}. The CSV files hold everything.`) : "");
   });
 }
 

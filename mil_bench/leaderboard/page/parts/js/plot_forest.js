@@ -3,8 +3,8 @@
 const FOREST = { row: 30, top: 26, bottom: 34, label: 220, value: 150 };
 
 /** Values and intervals of one column over the given rows, in the order of the board. */
-function forest(table, name, rows) {
-  const width = room();
+function forest(table, name, rows, most) {
+  const width = room(most);
   const label = Math.min(FOREST.label, width * 0.3);
   const value = width > 560 ? FOREST.value : 52;
   const height = FOREST.top + rows.length * FOREST.row + FOREST.bottom;

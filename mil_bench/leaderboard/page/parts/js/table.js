@@ -60,9 +60,11 @@ function heading(table, name) {
   const hint = [c.note, { 1: "higher is better", "-1": "lower is better" }[c.better]];
   return el("th", { scope: "col", "aria-sort": state, title: hint.filter(Boolean).join("; ") || null,
     class: isNumeric(table, name) ? "number" : "text" },
-  el("button", { type: "button", id: `sort-${table.name}-${name}`,
-    onclick: () => sortBy(table, name, mine, down) }, c.title,
-  el("span", { class: "arrow", "aria-hidden": "true" }, arrow)));
+  // Browsers leave buttons out where a heading is repeated on the next sheet of paper.
+  printing ? el("span", { class: "plain-head" }, c.title)
+    : el("button", { type: "button", id: `sort-${table.name}-${name}`,
+      onclick: () => sortBy(table, name, mine, down) }, c.title,
+    el("span", { class: "arrow", "aria-hidden": "true" }, arrow)));
 }
 
 function sortOrder(table) {

@@ -30,7 +30,7 @@ function rankCell(cell, words, low, high) {
 function textCell(table, row, name, text, head) {
   const special = SPECIAL_CELLS[name];
   const body = text && special ? special(text, `${name}-${row}`) : text ?? "";
-  if (head) return el("th", { scope: "row", class: "text" }, body);
+  if (head) return el("th", { scope: "row", class: "text", title: text }, body);
   return el("td", { class: `text of-${name}`, title: text }, body);
 }
 

@@ -14,9 +14,7 @@ VIEWS.classes = {
     const rows = rowsWhere(table, { level, source });
     return [
       el("div", { class: "tools" },
-        segmented("level", "Level", levels.map((l) => [l, l]), level, (l) => set({ level: l })),
-        sources.length > 1 ? segmented("source", "Decision", sources.map((s) => [s,
-          s === "direct" ? "own head" : "from leaves"]), source, (s) => set({ source: s })) : null,
+        placeChoosers(levels, level, sources, source),
         chooser("metric-classes", "Score", metrics.map((c) => [c.name, c.title]), metric.name,
           (name) => set({ metric: name }))),
       el("div", { class: "side-by-side" },
@@ -24,10 +22,20 @@ VIEWS.classes = {
           classHeat(board, table, rows, level, metric)),
         confusionPanel(board, level, source)),
       el("h2", {}, "Every number"),
-      tableView(table, { rows: rowsWhere(table, { level, source }) }),
+      tableView(table, { rows }),
+      extraTable(board, "localisation"),
     ];
   },
 };
+
+/** Level of the tree, and whose decision it is. */
+function placeChoosers(levels, level, sources, source) {
+  const title = { direct: "own head", summed: "sum of leaves", crm: "least risk" };
+  return [
+    segmented("level", "Level", levels.map((l) => [l, l]), level, (l) => set({ level: l })),
+    sources.length > 1 ? segmented("source", "Decision", sources.map((s) => [s, title[s] ?? s]),
+      source, (s) => set({ source: s })) : null];
+}
 
 function distinctWhere(table, wanted, name) {
   return [...new Set(rowsWhere(table, wanted).map((row) => cellAt(table, row, name)))];

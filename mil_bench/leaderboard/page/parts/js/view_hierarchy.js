@@ -20,7 +20,7 @@ VIEWS.hierarchy = {
         (l) => set({ level: l })),
       forestPanel(own, `hierarchy-${level}`, scores.filter((c) => c.interval)),
       tableView(own, { columns: [...table.keys, ...standing, ...names], bands: true }),
-      ...["controls", "gains"].map((name) => extraTable(board, name)),
+      extraTable(board, "controls"),
       el("details", { class: "panel" }, el("summary", {}, "The tree"), treeList(board.tree)),
     ];
   },

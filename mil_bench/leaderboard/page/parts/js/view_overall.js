@@ -12,24 +12,30 @@ VIEWS.overall = {
 };
 
 /** A plot of one chosen score over the methods of a table. */
-function forestPanel(table, id, columns = scoreColumns(table)) {
+function forestPanel(table, id, columns = scoreColumns(table), all = allRows(table), most) {
   const usable = columns.filter((c) => isNumeric(table, c.name));
   if (!usable.length) return null;
   const wanted = get("metric");
   const c = usable.find((u) => u.name === wanted)
     ?? usable.find((u) => u.name.endsWith("balanced_accuracy")) ?? usable[0];
-  const rows = allRows(table).slice(0, 60);
-  const plot = forest(table, c.name, rows);
+  const rows = all.slice(0, 60);
+  const plot = forest(table, c.name, rows, most);
   const options = usable.map((u) => [u.name, u.title]);
   return el("section", { class: "panel" },
     el("div", { class: "tools" },
       chooser(`metric-${id}`, "Score", options, c.name, (v) => set({ metric: v })),
-      el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
-        el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind"),
+      marked(table, c.name) ? el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
+        el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind")
+        : null,
       svgButton(`svg-${id}`, plot)),
     el("div", { class: "plot-box" }, plot),
-    table.methods.length > rows.length
-      ? el("p", { class: "note" }, `The first ${rows.length} of ${table.methods.length} rows.`) : null);
+    all.length > rows.length
+      ? el("p", { class: "note" }, `The first ${rows.length} of ${all.length} rows.`) : null);
+}
+
+/** Whether a best number stands in the column. */
+function marked(table, name) {
+  return allRows(table).some((row) => (cellAt(table, row, name) ?? [])[5] === "best");
 }
 
 /** Numbers of papers: beside ours, never among them. */
@@ -38,7 +44,5 @@ function publishedPanel(board) {
   if (!table || !table.methods.length) return null;
   return el("section", { class: "elsewhere", "aria-labelledby": "elsewhere" },
     el("h2", { id: "elsewhere" }, "Reported elsewhere"),
-    el("p", { class: "muted" }, "Numbers of papers, not made by this code or on these splits. They "
-      + "have no rank here and cannot be set beside the table above."),
     tableView(table));
 }

@@ -1,0 +1,14 @@
+// More: tables that no other view shows, such as subgroups.
+
+const SHOWN_ELSEWHERE = ["overall", "published", "hierarchical", "controls", "classwise",
+  "localisation", "pairs", "calibration", "reliability", "thresholds", "cost", "runs"];
+
+VIEWS.more = {
+  title: "More",
+  has: (board) => furtherTables(board).length > 0,
+  draw: (board) => furtherTables(board).map((name) => extraTable(board, name)),
+};
+
+function furtherTables(board) {
+  return Object.keys(board.tables).filter((name) => !SHOWN_ELSEWHERE.includes(name));
+}
