@@ -97,12 +97,10 @@ def _outcomes(
     pictures = request.settings.grid_folder(request.out) / PICTURES
     plans = plan_ahead(sources, request.settings, folder, encoder.card.dim)
     ended: list[SlideOutcome] = []
-    pinned = encoder.device.type == "cuda"
     slides = stream(
         plans,
         encoder.card.scaled,
         request.workers,
-        pinned,
         lambda source, reason: ended.append(failed(source, reason)),
     )
     writing: list[Future[SlideOutcome]] = []

@@ -22,7 +22,6 @@ def stream(
     plans: Iterable[Planned],
     pixels: int,
     workers: int,
-    pin: bool,
     refused: Callable[[Source, str], None],
 ) -> Iterator[tuple[SlidePlan, Iterator[Pixels]]]:
     """Every plan with the items of its blocks (see :class:`Tiles`), in order.
@@ -47,7 +46,6 @@ def stream(
         batch_size=None,
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
-        pin_memory=pin,
     )
     items = _told(iter(loader))
     for first in items:

@@ -34,6 +34,8 @@ class Encoder:
     @torch.inference_mode()
     def __call__(self, tiles: Tensor) -> Tensor:
         """Tiles ``(B, scaled, scaled, 3)`` uint8 -> features ``(B, D)`` float32, on the device."""
+        if self.device.type == "cuda":
+            tiles = tiles.pin_memory()  # or the copy would wait for the batch before
         images = tiles.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         images = _middle(images, self.card.input_size).float()
         mean, std = (torch.tensor(c, device=self.device) for c in (self.card.mean, self.card.std))
