@@ -39,6 +39,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         type=Path,
         help="Score the runs under this tree (.toml, .json) over the same leaves; no training.",
     )
+    add_shared(parser, "common")
     given = parser.parse(words)
     from rich.console import Console
     from rich.text import Text
@@ -50,6 +51,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         show,
         write_reports,
     )
+    from mil_bench.leaderboard.common import common_board
     from mil_bench.leaderboard.rescore import rescore
     from mil_bench.taxonomy import Taxonomy
     from mil_bench.tuning.record import read_tunings
@@ -59,6 +61,8 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     if given.tree is not None:
         records, left_out = rescore(records, Taxonomy.load(given.tree))
     boards = build_boards(records, read_tunings(given.runs))
+    if given.common:
+        boards = [common_board(board) for board in boards]
     reports = [report_of(board) for board in boards]
     written = write_reports(reports, given.out, given.figures is not False)
     refused: list[str] = []

@@ -50,6 +50,10 @@ COMMANDS = {
         "Draw the losses and validation scores of runs, epoch by epoch.",
         "mil_bench.cli.curves:curves",
     ),
+    "compare": Command(
+        "Show two methods beside each other: scores, classes, slides decided differently.",
+        "mil_bench.cli.compare:compare",
+    ),
     "score": Command(
         "Score predictions made anywhere by the code that makes the leaderboards.",
         "mil_bench.cli.leaderboard:score",

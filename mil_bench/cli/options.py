@@ -67,6 +67,13 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "Python file that registers methods or datasets; repeatable.",
         },
     ),
+    "common": (
+        ("--common",),
+        {
+            "action": "store_true",
+            "help": "Score all on the slides that all have predicted, and say what is left out.",
+        },
+    ),
     "runs": (
         ("--runs",),
         {

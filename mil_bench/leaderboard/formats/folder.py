@@ -49,7 +49,8 @@ def _files(report: Report, figures: bool) -> dict[str, str]:
         found[f"{table.name}.csv"] = csv_wide(table)
         found[f"{table.name}_tidy.csv"] = csv_tidy(table)
         alike = [grid for grid in grids if grid.name == table.name]
-        found[f"{table.name}.tex"] = grids_latex(report, alike)
+        if alike:
+            found[f"{table.name}.tex"] = grids_latex(report, alike)
     if report.board.scores:
         found["runs_tidy.csv"] = runs_tidy(report.board)
     return found | {"README.md": report_page(report, figures)}

@@ -7,6 +7,7 @@ from mil_bench.evaluation.inference.rope import ROPE
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY, facts, in_order
 from mil_bench.leaderboard.analysis import Analysis
+from mil_bench.leaderboard.controls.find import has_heads
 from mil_bench.leaderboard.pairs import Pair, all_pairs, compare_pairs
 from mil_bench.leaderboard.tables.column import Column
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
@@ -44,11 +45,17 @@ COLUMNS = (
     Column("decision", "The method is", note="better or worse needs both tests"),
 )
 SHOWN = ("method", "other", "score", "difference", "p_holm", "refits", "p_refits", "decision")
-NOTE = (
-    "Method minus other. 'as trained': patients separate these trained models, folds do not show "
-    "that methods trained anew would keep the order. Holm's correction is over all pairs of a "
-    "score; tiers and verdict compare with the leader alone, which are fewer tests."
+AS_TRAINED = (
+    "'as trained': patients separate these trained models, folds do not show that methods trained "
+    "anew would keep the order"
 )
+NOTE = (
+    f"Method minus other. {AS_TRAINED}. Holm's correction is over all pairs of a score; tiers and "
+    "verdict compare with the leader alone, which are fewer tests"
+)
+_REPEATED = ("fine_error", "hp", "hr")
+_OF_HEADS = ("inconsistency", "soft_inconsistency")
+"""0 by construction for methods without upper heads: compared between those that have some."""
 
 
 def pairs_table(analysis: Analysis) -> Table | None:
@@ -60,7 +67,9 @@ def pairs_table(analysis: Analysis) -> Table | None:
     if not wanted:
         return None
     rows = [
-        _row(pair) for score in _scores(analysis) for pair in compare_pairs(analysis, score, wanted)
+        _row(pair)
+        for score in _scores(analysis)
+        for pair in compare_pairs(analysis, score, _fitting(analysis, score, wanted))
     ]
     keys = ("method", "other", "score")
     return Table("pairs", "Pairs", COLUMNS, tuple(rows), keys, SHOWN, NOTE, PRIMARY)
@@ -103,7 +112,15 @@ def _scores(analysis: Analysis) -> list[Score]:
     return [Score(name) for name in sorted(in_order(found), key=lambda name: name != PRIMARY)]
 
 
+def _fitting(
+    analysis: Analysis, score: Score, wanted: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    if score.metric not in _OF_HEADS:
+        return wanted
+    return [pair for pair in wanted if all(has_heads(analysis, label) for label in pair)]
+
+
 def _is_read(name: str) -> bool:
     """Not the repetition of a leaf score, nor one of a decision that is there as a control."""
     derived = name.startswith((f"{LEAF}_", "crm_")) or "_path_" in name or "_crm_" in name
-    return facts(name).better != 0 and not derived
+    return facts(name).better != 0 and not derived and name not in _REPEATED

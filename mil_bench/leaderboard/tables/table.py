@@ -66,8 +66,8 @@ class Table:
     """``name`` is that of its files; ``note`` says how to read it.
 
     ``keys`` name the columns that identify a row; they come first. ``shown`` are the columns that
-    people see unless they ask for more, none for tables of files alone; files hold all. ``lead`` is the metric whose rows stand for
-    all where rows differ in it and space is short.
+    people see unless they ask for more, none for tables of files alone; files hold all. ``lead`` is
+    the metric whose rows stand for all where rows differ in it and space is short.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Table:
     @property
     def brief(self) -> tuple[Row, ...]:
         """The rows for a printed page."""
-        return tuple(row for row in self.rows if row.metric in ("", self.lead))
+        return tuple(row for row in self.rows if not self.lead or row.metric in ("", self.lead))
 
     def column(self, name: str) -> Column:
         """A column by name; ``KeyError`` for one that is not there."""
