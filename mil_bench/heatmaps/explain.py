@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
+from mil_bench.errors import RunError
 from mil_bench.method import Method, Output
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -27,17 +28,34 @@ Scores = dict[str, NDArray[np.float64]]
 """Level name -> ``(N, K_level)``."""
 
 
+class NoGradientError(RunError):
+    """The prediction of a method is cut off from its features."""
+
+
 def by_gradient(method: Method, batch: BagBatch) -> Scores:
-    """Relevance of the ``N`` patches of one bag for every class of every level."""
+    """Relevance of the ``N`` patches of one bag for every class of every level.
+
+    Raises ``NoGradientError`` for a method that detaches what it predicts from.
+    """
     x = batch.features.detach().clone().requires_grad_()
     away = (x - x.mean(0)).detach()
     output = method(replace(batch, features=x))
     scores = {}
     for level, odds in log_odds(output, method.taxonomy).items():
-        gradients = [torch.autograd.grad(one, x, retain_graph=True)[0] for one in odds[0]]
-        columns = [(away * gradient).sum(1) for gradient in gradients]
+        columns = [(away * _gradient(one, x, method)).sum(1) for one in odds[0]]
         scores[level] = torch.stack(columns, 1).double().cpu().numpy()
     return scores
+
+
+def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
+    found = None
+    if odds.requires_grad:
+        [found] = torch.autograd.grad(odds, x, retain_graph=True, allow_unused=True)
+    if found is None:
+        raise NoGradientError(
+            f"the prediction of {type(method).__name__} has no gradient; use --by occlusion."
+        )
+    return found
 
 
 def by_occlusion(method: Method, batch: BagBatch) -> Scores:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
 from mil_bench.errors import RunError, UnknownNameError
-from mil_bench.heatmaps.explain import by_gradient, by_occlusion
+from mil_bench.heatmaps.explain import NoGradientError, Scores, by_gradient, by_occlusion
 from mil_bench.method import Method
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -55,25 +55,26 @@ def percentile_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def score_maps(method: Method, batch: BagBatch, by: By = "auto") -> list[ScoreMap]:
     """The distinct maps of the one bag in ``batch``, from the top level down.
 
-    ``auto`` is the method's own attention and the gradient where it has none. Raises ``RunError``
-    when ``attention`` is asked of a method without.
+    ``auto`` is the method's own attention; where it has none, or the same for all patches, the
+    gradient; and occlusion where the prediction has no gradient. Raises ``RunError`` when
+    ``attention`` or ``gradient`` is asked of a method without.
     """
     if by in ("auto", "attention"):
         maps = _attention(method, batch)
-        if maps:
+        if maps and (by == "attention" or any(map(_tells, maps))):
             return maps
         if by == "attention":
             raise RunError(
                 f"{type(method).__name__} has no attention; use --by gradient or --by occlusion."
             )
-    explain = by_occlusion if by == "occlusion" else by_gradient
-    source = "occlusion" if by == "occlusion" else "gradient"
-    scores = explain(method, batch)
-    return [
-        ScoreMap(level, name, f"{source} (change of the log odds)", False, values[:, k])
-        for level, values in scores.items()
-        for k, name in enumerate(method.taxonomy.classes[level])
-    ]
+    if by == "occlusion":
+        return _explained("occlusion", by_occlusion(method, batch), method.taxonomy)
+    try:
+        return _explained("gradient", by_gradient(method, batch), method.taxonomy)
+    except NoGradientError:
+        if by == "gradient":
+            raise
+    return _explained("occlusion", by_occlusion(method, batch), method.taxonomy)
 
 
 def select(
@@ -97,6 +98,19 @@ def select(
             f"there are scores of {levels} and none of {name or level}; use --by gradient."
         )
     return found
+
+
+def _tells(one: ScoreMap) -> bool:
+    """Whether a map says anything: it is of one patch, or not the same for all."""
+    return len(one.values) == 1 or not np.allclose(one.values, one.values[0], rtol=1e-5, atol=0)
+
+
+def _explained(word: str, scores: Scores, tree: Taxonomy) -> list[ScoreMap]:
+    return [
+        ScoreMap(level, name, f"{word} (change of the log odds)", False, values[:, k])
+        for level, values in scores.items()
+        for k, name in enumerate(tree.classes[level])
+    ]
 
 
 def _attention(method: Method, batch: BagBatch) -> list[ScoreMap]:

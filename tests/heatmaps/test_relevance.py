@@ -1,5 +1,7 @@
 """Which maps a method has, and how they are called."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ def test_a_level_with_attention_of_its_own_keeps_it():
 
 
 def test_one_column_is_for_all_classes_and_branches_are_averaged():
-    (one,) = maps({LEAF: A[:, :1]})
+    (one,) = maps({LEAF: A[:, 1:2]})
     assert (one.level, one.name, one.source) == (LEAF, ALL, "attention")
     (mean,) = maps({LEAF: A[:, :2]})
     assert (mean.name, mean.source) == (ALL, "attention, mean of 2 branches")
@@ -64,12 +66,31 @@ def test_without_attention_the_gradient_steps_in_and_says_so():
         maps({}, by="attention")
 
 
-@pytest.mark.parametrize("method", ["mean", "abmil", "clam-mb", "transmil", "hmil"])
-@pytest.mark.parametrize("by", ["auto", "gradient", "occlusion"])
+def test_attention_that_is_the_same_for_all_patches_tells_nothing_and_the_gradient_does():
+    even = {LEAF: torch.full((2, 1), 0.5)}
+    assert maps(even)[0].source == "gradient (change of the log odds)"
+    assert maps(even, by="attention")[0].source == "attention"
+
+
+def test_occlusion_steps_in_where_the_prediction_has_no_gradient():
+    class Cut(Fixed):
+        def forward(self, batch):
+            return super().forward(replace(batch, features=batch.features.detach()))
+
+    model, bag = Cut({}), BagBatch.pack([torch.ones(2, 2)])
+    assert score_maps(model, bag)[0].source == "occlusion (change of the log odds)"
+    with pytest.raises(RunError, match="prediction of Cut has no gradient; use --by occlusion"):
+        score_maps(model, bag, "gradient")
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+@pytest.mark.parametrize("by", ["auto", "occlusion"])
 def test_every_method_has_finite_scores_for_every_patch(method, by):
     cls = METHODS.get(method)
     model = cls(cls.Config(), 6, TREE).eval()
-    bag = BagBatch.pack([torch.randn(9, 6, generator=torch.Generator().manual_seed(0))])
+    features = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
+    xy = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0)) * 256
+    bag = BagBatch.pack([features], [xy], slide_ids=["s"])
     for one in score_maps(model, bag, by):
         assert one.values.shape == (9,)
         assert np.isfinite(one.values).all()
@@ -95,6 +116,6 @@ def test_levels_and_classes_are_chosen_and_wrong_ones_named():
 
 
 def test_attention_for_all_classes_stands_for_each_and_a_missing_level_is_named():
-    assert [m.name for m in select(maps({LEAF: A[:, :1]}), TREE, "coarse", "low")] == [ALL]
+    assert [m.name for m in select(maps({LEAF: A[:, 1:2]}), TREE, "coarse", "low")] == [ALL]
     with pytest.raises(RunError, match="there are scores of coarse and none of leaf"):
         select(maps({COARSE: A[:, :2]}), TREE, "leaf", None)
