@@ -24,6 +24,7 @@ def check(case: Case, dtype: torch.dtype) -> None:
     made = case.meta["constructor"]
     outputs = made["output_class"]
     config = DSMILConfig(
+        query_dim=made.get("query_dim", 128),
         query="mlp" if made["nonlinear"] else "linear",
         value="relu" if made["passing_v"] else "identity",
         negative_class=outputs == 1,
