@@ -77,11 +77,17 @@ def test_wide_and_tidy_files_hold_the_numbers_of_the_tables(report):
     for table in report.tables:
         wide, tidy = lines(csv_wide(table)), lines(csv_tidy(table))
         assert len(wide) == len(table.rows)
+        names = csv_wide(table).splitlines()[0].split(",")
+        assert len(set(names)) == len(names)
         found = {tuple(line[k] for k in (*table.keys, "metric")): line for line in tidy}
         assert len(found) == len(tidy)
         for row, line in zip(table.rows, wide, strict=True):
             for column in table.columns:
                 cell, key = row[column.name], tuple(line[k] for k in table.keys)
+                if column.name in table.keys:
+                    told = line[column.name]
+                    assert (float(told) == cell.value) if isinstance(cell, Number) else told == cell
+                    continue
                 if not isinstance(cell, Number):
                     assert unescape(line[column.name]) == (cell or "")
                     assert (*key, column.name) not in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 
 from mil_bench.leaderboard.formats.csv_text import csv_text
-from mil_bench.leaderboard.tables.table import Number, Table
+from mil_bench.leaderboard.tables.table import Cell, Number, Table
 
 
 def csv_tidy(table: Table) -> str:
@@ -15,9 +15,13 @@ def csv_tidy(table: Table) -> str:
     """
     names = [*table.keys, "metric", *(f.name for f in fields(Number))]
     rows = (
-        [*(row[key] for key in table.keys), column.name, *astuple(number)]
+        [*(_key(row[key]) for key in table.keys), column.name, *astuple(number)]
         for row in table.rows
         for column in table.columns
-        if isinstance(number := row[column.name], Number)
+        if column.name not in table.keys and isinstance(number := row[column.name], Number)
     )
     return csv_text(names, rows)
+
+
+def _key(cell: Cell) -> str | float | None:
+    return cell.value if isinstance(cell, Number) else cell

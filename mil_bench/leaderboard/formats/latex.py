@@ -60,12 +60,13 @@ def _table(report: Report, grid: Grid) -> str:
 
 def _head(text: str) -> str:
     """Long heads stand on two lines."""
-    if len(text) <= _LONGEST:
-        return escape(text)
     words = text.split()
+    if len(text) <= _LONGEST or len(words) == 1:
+        return escape(text)
     ends = [len(" ".join(words[:i])) for i in range(1, len(words))]
-    cut = 1 + min(range(len(ends)), key=lambda i: abs(ends[i] - len(text) / 2), default=0)
-    return rf"\shortstack{{{escape(' '.join(words[:cut]))}\\{escape(' '.join(words[cut:]))}}}"
+    cut = 1 + min(range(len(ends)), key=lambda i: abs(ends[i] - len(text) / 2))
+    above, below = (escape(" ".join(part)) for part in (words[:cut], words[cut:]))
+    return rf"\shortstack{{{above}\\{below}}}"
 
 
 def _lines(row: Sequence[Shown]) -> list[str]:

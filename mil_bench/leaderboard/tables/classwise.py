@@ -8,9 +8,8 @@ from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.tables.columns import class_column, columns
-from mil_bench.leaderboard.tables.identity import KEYS, PLACE, origin, origin_columns, place
+from mil_bench.leaderboard.tables.identity import KEYS, PLACE, described, origin_columns
 from mil_bench.leaderboard.tables.measure import measured
-from mil_bench.leaderboard.tables.standing import standings
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 
 CLASS_METRICS = ("auc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1")
@@ -32,15 +31,14 @@ def classwise_table(analysis: Analysis) -> Table | None:
         for key in board.class_keys
         for metric in CLASS_METRICS
     }
-    stands = standings(analysis)
+    known = described(analysis)
     rows = []
     for row in board.rows:
-        whole = place(row, stands.get(row.label)) | origin(board, row)
         for key in board.class_keys:
             scores = {metric: found[key, metric][row.label] for metric in CLASS_METRICS}
             if any(scores.values()):
                 named = dict(zip(_CLASS, key, strict=True))
-                rows.append(Row(row.label, whole | named | _counts(row, key) | scores))
+                rows.append(Row(row.label, known[row.label] | named | _counts(row, key) | scores))
     every = (
         *columns(*KEYS, *_CLASS),
         *PLACE,

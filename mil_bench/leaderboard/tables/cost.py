@@ -10,10 +10,9 @@ from mil_bench.leaderboard.board import Board, BoardRow
 from mil_bench.leaderboard.collect import RunResult
 from mil_bench.leaderboard.tables.column import score_column
 from mil_bench.leaderboard.tables.columns import COLUMNS, columns
-from mil_bench.leaderboard.tables.identity import KEYS, PLACE, origin, origin_columns, place
+from mil_bench.leaderboard.tables.identity import KEYS, PLACE, method_rows, origin_columns
 from mil_bench.leaderboard.tables.measure import measured, spread_number
-from mil_bench.leaderboard.tables.standing import standings
-from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
+from mil_bench.leaderboard.tables.table import Cell, Number, Table
 
 AXES = ("parameters", "flops", "train_seconds", "slide_seconds", "peak_memory_mb")
 """Costs that take part in the Pareto column."""
@@ -40,19 +39,12 @@ def cost_table(analysis: Analysis) -> Table | None:
     quality = measured(analysis, RANKED)
     costs = {row.label: _costs(row) for row in board.rows}
     names = [n for n in _MEASURED if any(isinstance(c[n], Number) for c in costs.values())]
-    pareto = _pareto(board, quality, costs)
-    stands = standings(analysis)
-    rows = tuple(
-        Row(
-            row.label,
-            place(row, stands.get(row.label))
-            | {PRIMARY: quality[row.label], "pareto": ", ".join(pareto.get(row.label, ()))}
-            | costs[row.label]
-            | {"device": "; ".join(_devices(row))}
-            | origin(board, row),
-        )
-        for row in board.rows
-    )
+    found: dict[str, dict[str, Cell]] = {
+        PRIMARY: quality,
+        **{name: {label: cells[name] for label, cells in costs.items()} for name in names},
+        "pareto": _pareto(board, quality, costs),
+        "device": {row.label: "; ".join(_devices(row)) for row in board.rows},
+    }
     every = (
         *columns(*KEYS),
         *PLACE,
@@ -63,6 +55,7 @@ def cost_table(analysis: Analysis) -> Table | None:
     searched = [c.name for c in every if c.name in ("trials", "tuning_hours")]
     asked = [n for n in names if n not in ("test_seconds", "epochs")]
     shown = (PRIMARY, *asked, "pareto", *searched, "coverage")
+    rows = method_rows(analysis, found)
     return Table("cost", "Cost", every, rows, KEYS, shown, _note(board))
 
 
@@ -78,10 +71,10 @@ def _costs(row: BoardRow) -> dict[str, Cell]:
 
 def _pareto(
     board: Board, quality: dict[str, Cell], costs: dict[str, dict[str, Cell]]
-) -> dict[str, list[str]]:
-    """Row label -> titles of costs on whose frontier it lies, among complete rows."""
+) -> dict[str, Cell]:
+    """Row label -> costs on whose frontier it lies, among complete rows."""
     labels = [row.label for row in board.rows if row.complete]
-    found: dict[str, list[str]] = {label: [] for label in labels}
+    cheap: dict[str, list[str]] = {label: [] for label in labels}
     for axis in AXES:
         points = {
             label: (-q.value, c.value)
@@ -90,8 +83,8 @@ def _pareto(
             and isinstance(c := costs[label][axis], Number)
         }
         for label in frontier(points):
-            found[label].append(COLUMNS[axis].title.lower().replace("flops", "FLOPs"))
-    return found
+            cheap[label].append(COLUMNS[axis].title.lower().replace("flops", "FLOPs"))
+    return {row.label: ", ".join(cheap.get(row.label, ())) for row in board.rows}
 
 
 def frontier(points: dict[str, tuple[float, float]]) -> list[str]:

@@ -8,10 +8,9 @@ from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board, BoardRow
 from mil_bench.leaderboard.tables.columns import columns, level_column
-from mil_bench.leaderboard.tables.identity import KEYS, STANDING, origin, origin_columns, place
+from mil_bench.leaderboard.tables.identity import KEYS, STANDING, method_rows, origin_columns
 from mil_bench.leaderboard.tables.measure import measured
-from mil_bench.leaderboard.tables.standing import standings
-from mil_bench.leaderboard.tables.table import Row, Table
+from mil_bench.leaderboard.tables.table import Table
 from mil_bench.taxonomy import LEAF
 
 _OF_LEVEL = ("summed_balanced_accuracy", "direct_balanced_accuracy", "gain_balanced_accuracy")
@@ -37,16 +36,7 @@ def hierarchical_table(analysis: Analysis) -> Table | None:
         else measured(analysis, Score(name))
         for name in names
     }
-    stands = standings(analysis)
-    rows = tuple(
-        Row(
-            row.label,
-            place(row, stands.get(row.label))
-            | {name: numbers[row.label] for name, numbers in found.items()}
-            | origin(board, row),
-        )
-        for row in board.rows
-    )
+    rows = method_rows(analysis, found)
     scores = [level_column(name, board.taxonomy) for name in names]
     every = (*columns(*KEYS), *STANDING, *scores, *origin_columns(board))
     upper = [f"{level}_{name}" for level in board.taxonomy.levels[:-1] for name in _OF_LEVEL]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import Board, BoardRow
 from mil_bench.leaderboard.tables.column import Column
 from mil_bench.leaderboard.tables.columns import columns
-from mil_bench.leaderboard.tables.standing import Standing
-from mil_bench.leaderboard.tables.table import Cell, Number
+from mil_bench.leaderboard.tables.standing import Standing, standings
+from mil_bench.leaderboard.tables.table import Cell, Number, Row
 
 KEYS = ("method", "variant")
-PLACE = columns("tier", "rank", "coverage")
+PLACE = columns("tier", "rank", "detectable", "coverage")
 """In every table behind the keys."""
 STANDING = columns("tier", "rank", "first", "behind", "p", "detectable", "coverage")
 _SEARCH = columns("searches", "trials", "failed_trials", "tuning_hours", "tuned_for")
-_ORIGIN = columns(
+_FROM = columns(
     "folds",
     "seeds",
     "test_slides",
@@ -34,8 +35,26 @@ _ORIGIN = columns(
 
 
 def origin_columns(board: Board) -> tuple[Column, ...]:
-    """Columns of :func:`origin`; those of searches only where there are some."""
-    return (*(_SEARCH if any(row.tuning for row in board.rows) else ()), *_ORIGIN)
+    """Where a row comes from; columns of searches only where there are some."""
+    return (*(_SEARCH if any(row.tuning for row in board.rows) else ()), *_FROM)
+
+
+def method_rows(analysis: Analysis, *found: Mapping[str, Mapping[str, Cell]]) -> tuple[Row, ...]:
+    """A row per method, in order of the board; ``found`` are cells by column, then by label."""
+    known = described(analysis)
+    named = {name: cells for part in found for name, cells in part.items()}
+    return tuple(
+        Row(label, cells | {name: values[label] for name, values in named.items()})
+        for label, cells in known.items()
+    )
+
+
+def described(analysis: Analysis) -> dict[str, dict[str, Cell]]:
+    """Row label -> keys, standing and origin, in order of the board."""
+    stands, board = standings(analysis), analysis.board
+    return {
+        row.label: _place(row, stands.get(row.label)) | origin(board, row) for row in board.rows
+    }
 
 
 def keys(row: BoardRow) -> dict[str, Cell]:
@@ -43,13 +62,12 @@ def keys(row: BoardRow) -> dict[str, Cell]:
     return {"method": row.method, "variant": variant_text(row)}
 
 
-def place(row: BoardRow, standing: Standing | None) -> dict[str, Cell]:
-    """Keys, standing and coverage."""
+def _place(row: BoardRow, standing: Standing | None) -> dict[str, Cell]:
     return {**keys(row), **(standing.cells() if standing else {}), "coverage": row.coverage}
 
 
 def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
-    """What the row rests on: cells, slides, searches, versions, split and runs."""
+    """What a row rests on: searches, runs, slides, versions, split."""
     records = list(row.done.values())
     scores = [r.scores for r in records if r.scores is not None]
     specs = [r.spec for r in row.runs.values() if r.spec is not None]

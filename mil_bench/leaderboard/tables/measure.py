@@ -77,33 +77,20 @@ def _number(row: BoardRow, score: Score, analysis: Analysis, mark: Mark) -> Cell
     if not values:
         return None
     spread = Spread.of(values)
-    low, high, narrow = _interval(row, score, analysis.scores.get(row.label, {}).get(score))
-    notes = [_lacking(values, row), narrow]
-    return Number(
-        spread.mean,
-        low,
-        high,
-        spread.sd_folds,
-        spread.sd_seeds,
-        mark,
-        "; ".join(filter(None, notes)),
-    )
+    drawn = _drawn(row, score, analysis.scores.get(row.label, {}).get(score))
+    note = "; ".join(filter(None, [_lacking(values, row), drawn.note]))
+    return Number(spread.mean, drawn.low, drawn.high, spread.sd_folds, spread.sd_seeds, mark, note)
 
 
-def _interval(row: BoardRow, score: Score, found: Replicated | None) -> tuple[float, float, str]:
-    """Both ends, and a word where they are not those of patients drawn anew."""
+def _drawn(row: BoardRow, score: Score, found: Replicated | None) -> Number:
+    """The interval, and a word where it is not that of patients drawn anew."""
     if found is None:
-        return NAN, NAN, ""
+        return Number(NAN)
     if len(found.defined) and np.ptp(found.defined) == 0:
-        ends = boundary_interval(row.predictions, score, found.value)
-        return (*ends, "Wilson interval" if ends[0] == ends[0] else "no spread over patients")
-    if not found.low <= found.value <= found.high:
-        return (
-            NAN,
-            NAN,
-            "no interval, draws of patients are biased" if found.low == found.low else "",
-        )
-    return found.low, found.high, ""
+        low, high = boundary_interval(row.predictions, score, found.value)
+        told = "Wilson interval" if low == low else "no spread over patients"
+        return Number(found.value, low, high, note=told)
+    return Number.of(found)
 
 
 def _lacking(values: Mapping[tuple[int, int], float], row: BoardRow) -> str:

@@ -7,10 +7,9 @@ from mil_bench.evaluation.metrics_table import PRIMARY, in_order
 from mil_bench.leaderboard.analysis import RANKED, Analysis
 from mil_bench.leaderboard.tables.column import score_column
 from mil_bench.leaderboard.tables.columns import columns
-from mil_bench.leaderboard.tables.identity import KEYS, STANDING, origin, origin_columns, place
+from mil_bench.leaderboard.tables.identity import KEYS, STANDING, method_rows, origin_columns
 from mil_bench.leaderboard.tables.measure import measured
-from mil_bench.leaderboard.tables.standing import standings
-from mil_bench.leaderboard.tables.table import Row, Table
+from mil_bench.leaderboard.tables.table import Table
 
 SHOWN = (
     "tier",
@@ -31,23 +30,8 @@ def overall_table(analysis: Analysis) -> Table | None:
     names = in_order(name for scores in board.scores for name in scores.overall)
     if not names:
         return None
-    found = {name: measured(analysis, Score(name)) for name in names}
-    stands = standings(analysis)
-    rows = tuple(
-        Row(
-            row.label,
-            place(row, stands.get(row.label))
-            | {name: numbers[row.label] for name, numbers in found.items()}
-            | origin(board, row),
-        )
-        for row in board.rows
-    )
-    every = (
-        *columns(*KEYS),
-        *STANDING,
-        *map(score_column, names),
-        *origin_columns(board),
-    )
+    rows = method_rows(analysis, {name: measured(analysis, Score(name)) for name in names})
+    every = (*columns(*KEYS), *STANDING, *map(score_column, names), *origin_columns(board))
     shown = tuple(name for name in SHOWN if name in {c.name for c in every})
     return Table("overall", "Overall", every, rows, KEYS, shown, _note(analysis))
 

@@ -34,7 +34,9 @@ class Number:
 
     @classmethod
     def of(cls, drawn: Replicated) -> Number:
-        """A value with its interval over patients."""
+        """A value with its interval over patients; none where all its draws lie on one side."""
+        if drawn.low > drawn.value or drawn.high < drawn.value:
+            return cls(drawn.value, note="no interval, draws of patients are biased")
         return cls(drawn.value, drawn.low, drawn.high)
 
 
