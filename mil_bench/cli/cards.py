@@ -14,6 +14,7 @@ from mil_bench.config import search_space
 if TYPE_CHECKING:
     from mil_bench.ablation.declaration import Ablations
     from mil_bench.dataset import DatasetCard
+    from mil_bench.extraction.encoders.card import EncoderCard
     from mil_bench.method import Method
     from mil_bench.taxonomy import Taxonomy
 
@@ -49,6 +50,26 @@ def print_dataset(card: DatasetCard, console: Console) -> None:
     for name, taxonomy in card.trees.items():
         mark = " (default)" if name == card.default_tree else ""
         console.print(_drawn(f"{name}{mark}", taxonomy))
+
+
+def print_encoder(card: EncoderCard, console: Console) -> None:
+    """What it makes of which tiles, where its weights are, what may be done with them."""
+    seen = (
+        f"scaled to {card.scaled} px"
+        if card.scaled == card.input_size
+        else (f"scaled to {card.scaled} px, of which the middle {card.input_size} are seen")
+    )
+    facts = {
+        "features": f"{card.dim}",
+        "tiles": f"{card.tile} px at {card.mpp:g} um per pixel, {seen}",
+        "normalisation": f"mean {card.mean}, deviation {card.std}",
+        "network": f"{card.architecture} of timm {dict(card.arguments) or ''}",
+        "weights": card.origin + (", access must be asked for" if card.gated else ""),
+        "licence": card.licence,
+    }
+    console.print(f"[bold]{card.name}[/]  {escape(card.title)}")
+    for label, text in facts.items():
+        console.print(f"{label}: {escape(text)}", highlight=False)
 
 
 def _ablations(declared: Ablations) -> Table:

@@ -45,24 +45,27 @@ def list_names(parser: Parser, words: Sequence[str]) -> int:
 
 
 def show(parser: Parser, words: Sequence[str]) -> int:
-    """Print the card of one method or dataset."""
-    parser.add_argument("name", help="A method or a dataset.")
+    """Print the card of one method, dataset or encoder."""
+    parser.add_argument("name", help="A method, a dataset or an encoder.")
     add_shared(parser, "plugin")
     given = parser.parse(words)
     from mil_bench.datasets import DATASETS
+    from mil_bench.extraction.encoders import ENCODERS
     from mil_bench.methods import METHODS
     from mil_bench.plugins import load_plugins
 
     load_plugins(given.plugin)
-    if given.name not in METHODS and given.name not in DATASETS:
-        known = [*METHODS.names(), *DATASETS.names()]
-        raise UnknownNameError("method or dataset", given.name, known)
+    if not any(given.name in registry for registry in (METHODS, DATASETS, ENCODERS)):
+        known = [*METHODS.names(), *DATASETS.names(), *ENCODERS.names()]
+        raise UnknownNameError("method, dataset or encoder", given.name, known)
     from rich.console import Console
 
-    from mil_bench.cli.cards import print_dataset, print_method
+    from mil_bench.cli.cards import print_dataset, print_encoder, print_method
 
     if given.name in METHODS:
         print_method(given.name, METHODS.get(given.name), Console())
-    else:
+    elif given.name in DATASETS:
         print_dataset(DATASETS.get(given.name).card, Console())
+    else:
+        print_encoder(ENCODERS.get(given.name), Console())
     return 0
