@@ -266,6 +266,16 @@ def test_names_cannot_run_formulas_markup_or_paths(tmp_path):
     assert "<b>" not in page
 
 
+def test_names_cannot_run_latex(report):
+    (table, *_), row = report.tables, report.table("overall").rows[0]
+    evil = replace(row, method=r"\input{x} 5% & $a_b$ #~^")
+    changed = replace(report, tables=(replace(table, rows=(evil,)),))
+    line = grids_latex(changed, grids_of(changed)).split("\\midrule\n")[1].splitlines()[0]
+    assert line.startswith(
+        r"\textbackslash{}input\{x\} 5\% \& \$a\_b\$ \#\textasciitilde{}\textasciicircum{} & 1"
+    )
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_of_every_table_compiles(report, tmp_path):
     write_reports([report], tmp_path / "out")

@@ -21,6 +21,7 @@ from mil_bench.leaderboard.analysis import RANKED
 from mil_bench.leaderboard.tables.columns import COLUMNS
 from mil_bench.leaderboard.tables.cost import frontier
 from mil_bench.leaderboard.tables.table import Number
+from mil_bench.leaderboard.tuned import Tuning
 from mil_bench.taxonomy import LEAF
 
 
@@ -223,6 +224,24 @@ def test_costs_are_means_over_runs(tmp_path):
     assert found["train_seconds"].sd_folds == pytest.approx(math.sqrt(2))
     assert found["slide_seconds"].value == pytest.approx(0.01)
     assert found["flops"].value == 5e6
+
+
+def test_searched_rows_tell_their_budget_and_others_say_none(tmp_path):
+    for i, method in enumerate(("abmil", "mean")):
+        finish(tmp_path, make_spec(method), paired_predictions(2 - i, number=i))
+    (board,) = build_boards(collect(tmp_path))
+    search = Tuning(
+        "abmil", "tuned", PRIMARY, 2, (30, 20), 3, 0, 0.5, frozenset(), frozenset({"k"})
+    )
+    tuned, plain = board.rows
+    found = report_of(replace(board, rows=(replace(tuned, role="tuned", tuning=search), plain)))
+    first, second = found.table("overall").rows
+    names = ("searches", "trials", "failed_trials", "tuning_hours")
+    assert [first[name].value for name in names] == [2, 50, 3, 0.5]
+    assert first["tuned_for"] == "validation balanced_accuracy"
+    assert [second[name].value for name in names] == [0, 0, 0, 0]
+    assert first["variant"] == "tuned"
+    assert "trials" not in {c.name for c in report_of(board).table("overall").columns}
 
 
 def test_costs_that_no_run_tells_have_no_column(grid):

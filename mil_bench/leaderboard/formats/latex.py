@@ -23,6 +23,7 @@ _SPECIAL = {
 }
 _PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
 _MARKS = {"": "{}", "best": r"\textbf{{{}}}", "tied": r"\underline{{{}}}"}
+_PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters want LuaLaTeX or XeLaTeX"
 _LONGEST = 12
 _FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 
@@ -30,7 +31,7 @@ _FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
     """A ``table*`` for every grid; intervals stand below their numbers."""
     tables = [_table(report, grid) for grid in grids]
-    return "% packages: booktabs, graphicx\n" + "\n".join(tables)
+    return f"{_PACKAGES}\n" + "\n".join(tables)
 
 
 def escape(text: str) -> str:
