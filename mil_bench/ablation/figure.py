@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,18 +11,30 @@ from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.ablation.text import grid_words
 from mil_bench.ablation.variants import Group
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figures.style import GREY
+from mil_bench.leaderboard.figures.style import (
+    AMBER,
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    LABEL,
+    ORANGE,
+    PURPLE,
+    TINY,
+    blank,
+    quiet,
+    titled,
+)
+from mil_bench.leaderboard.figures.words import names
 
-# Okabe and Ito's colours stay apart for colour-blind readers.
-_COLOURS = {
-    Group.LEFT_OUT: "#0072B2",
-    Group.BARE: "#222222",
-    Group.ADDED: "#009E73",
-    Group.VARIANT: "#CC79A7",
-    Group.CONTROL: "#D55E00",
-    Group.TWIN: "#E69F00",
+_LOOKS = {
+    Group.LEFT_OUT: (BLUE, "o"),
+    Group.BARE: (INK, "s"),
+    Group.ADDED: (GREEN, "^"),
+    Group.VARIANT: (PURPLE, "D"),
+    Group.CONTROL: (ORANGE, "v"),
+    Group.TWIN: (AMBER, "X"),
 }
-_LABEL: dict[str, Any] = {"fontsize": 9, "color": "#222222"}
 
 
 def study_figure(study: Study) -> Figure:
@@ -34,21 +44,18 @@ def study_figure(study: Study) -> Figure:
     """
     rows = study.rows[1:]
     metrics = [metric for found in study.levels.values() for metric in found]
-    size = (2.4 * len(metrics) + 2.4, 0.3 * len(rows) + 1.7)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = blank(2.4 * len(metrics) + 2.4, 0.3 * len(rows) + 1.7)
     axes = figure.subplots(1, len(metrics), squeeze=False)[0]
     for axis, metric in zip(axes, metrics, strict=True):
         _panel(axis, study, rows, metric)
         axis.set_yticks([])
-    names = [row.variant.title.replace("$", r"\$") for row in rows]
-    axes[0].set_yticks(range(len(rows)), names, fontsize=8.5)
+    shown = names([row.variant.title for row in rows])
+    axes[0].set_yticks(range(len(rows)), [shown[row.variant.title] for row in rows], fontsize=8.5)
     for label, row in zip(axes[0].get_yticklabels(), rows, strict=True):
-        label.set_color(_COLOURS[row.variant.group])
+        label.set_color(_LOOKS[row.variant.group][0])
     spec = study.example
     title = f"{study.method} on {spec.dataset} ({spec.kind}), {spec.encoder}, split {spec.split}"
-    figure.suptitle(title.replace("$", r"\$"), x=0.01, ha="left", fontsize=11, fontweight="bold")
-    figure.supxlabel(_footnote(study), x=0.01, ha="left", fontsize=7.5, color=GREY)
-    return figure
+    return titled(figure, title, _footnote(study))
 
 
 def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> None:
@@ -59,22 +66,19 @@ def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> N
         if difference.mean != difference.mean:
             axis.annotate(
                 _why_not(study, row, metric), (0.02, y), xycoords=("axes fraction", "data"),
-                va="center", fontsize=7, color=GREY,
+                va="center", fontsize=TINY, color=GREY,
             )  # fmt: skip
             continue
         bar = 0.0 if difference.low != difference.low else difference.half_width
+        color, marker = _LOOKS[row.variant.group]
         axis.errorbar(
-            scale * difference.mean, y, xerr=scale * bar, fmt="o", ms=5, lw=1.6,
-            color=_COLOURS[row.variant.group],
-        )  # fmt: skip
+            scale * difference.mean, y, xerr=scale * bar, fmt=marker, ms=5, lw=1.6, color=color
+        )
     _separate(axis, rows)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.set_title(facts(metric).title, loc="left", **_LABEL)
-    axis.set_xlabel("difference (points)" if scale == 100 else "difference", **_LABEL)
-    axis.grid(axis="x", color="#e6e6e6", lw=0.8)
-    axis.set_axisbelow(True)
-    axis.tick_params(labelsize=8, length=0)
-    sns.despine(ax=axis, left=True)
+    axis.set_title(facts(metric).title, loc="left", **LABEL)
+    axis.set_xlabel("difference (points)" if scale == 100 else "difference", **LABEL)
+    quiet(axis, "x", left=True)
 
 
 def _why_not(study: Study, row: StudyRow, metric: str) -> str:
@@ -95,6 +99,6 @@ def _separate(axis: Axes, rows: Sequence[StudyRow]) -> None:
 def _footnote(study: Study) -> str:
     return (
         f"Zero is the full method; to the left is less. {grid_words(study.rows[0].cells)}. "
-        "Bars: 95 % interval of the paired difference over folds\n"
-        "(Nadeau and Bengio 2003), not corrected for the number of rows."
+        "Bars: 95 % interval of the paired difference over folds (Nadeau and "
+        "Bengio 2003), not corrected for the number of rows."
     )

@@ -12,9 +12,19 @@ from numpy.typing import NDArray
 from mil_bench.ablation.text import mean_text
 from mil_bench.ablation.vary import Axis, Values, Varied
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figures.style import GREY
-
-BLUE, ORANGE = "#0072B2", "#D55E00"
+from mil_bench.leaderboard.figures.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SEQUENTIAL,
+    SMALL,
+    TEXT,
+    TINY,
+    blank,
+    quiet,
+    titled,
+)
+from mil_bench.leaderboard.figures.words import short
 
 
 def vary_figure(varied: Varied) -> Figure:
@@ -24,7 +34,7 @@ def vary_figure(varied: Varied) -> Figure:
 
 def _lines(varied: Varied) -> Figure:
     metrics = varied.shown
-    figure = Figure(figsize=(3.0 * len(metrics) + 0.4, 3.2), layout="constrained")
+    figure = blank(3.0 * len(metrics) + 0.4, 3.2)
     for axis, metric in zip(_panels(figure, 1, len(metrics)), metrics, strict=True):
         _line(axis, varied, metric)
     return _titled(figure, varied, "Dot: mean, band: sd over folds, small dots: runs.")
@@ -52,14 +62,11 @@ def _line(axis: Axes, varied: Varied, metric: str) -> None:
             axis.plot(place, mean, "o", color=ORANGE, ms=7)
         if not row.complete:
             axis.annotate(f"{row.coverage} runs", (place, 0.02), xycoords=("data", "axes fraction"),
-                          ha="center", fontsize=7, color=GREY)  # fmt: skip
-    axis.set_xticks(places, [_word(value) for value in field.values], fontsize=8)
-    axis.set_xlabel(_word(field.key), fontsize=9)
-    axis.set_title(_title(metric), loc="left", fontsize=9)
-    axis.grid(color="#e6e6e6", lw=0.8)
-    axis.set_axisbelow(True)
-    axis.tick_params(labelsize=8, length=0)
-    sns.despine(ax=axis)
+                          ha="center", fontsize=TINY, color=GREY)  # fmt: skip
+    axis.set_xticks(places, [short(value) for value in field.values], fontsize=SMALL)
+    axis.set_xlabel(short(field.key), fontsize=TEXT)
+    axis.set_title(_title(metric), loc="left", fontsize=TEXT)
+    quiet(axis)
 
 
 def _heat_maps(varied: Varied) -> Figure:
@@ -69,18 +76,14 @@ def _heat_maps(varied: Varied) -> Figure:
     metrics = varied.shown
     width = 0.95 * len(second.values) + 1.3
     height = 0.5 * len(first.values) + 1.0
-    figure = Figure(
-        figsize=(width * (len(layers) if third else len(metrics)) + 0.3,
-                 height * (len(metrics) if third else 1) + 0.8),
-        layout="constrained",
-    )  # fmt: skip
-    shape = (len(metrics), len(layers)) if third else (1, len(metrics))
-    panels = _panels(figure, *shape)
+    across, down = (len(layers), len(metrics)) if third else (len(metrics), 1)
+    figure = blank(width * across + 0.3, height * down + 0.8)
+    panels = _panels(figure, down, across)
     wanted = [(metric, layer) for metric in metrics for layer in layers]
     for axis, (metric, layer) in zip(panels, wanted, strict=True):
         _heat_map(axis, varied, metric, layer)
-        above = f"{_word(third[0].key)}={_word(layer[0])}   " if third else ""
-        axis.set_title(above + _title(metric), loc="left", fontsize=9)
+        above = f"{short(third[0].key)}={short(layer[0])}   " if third else ""
+        axis.set_title(above + _title(metric), loc="left", fontsize=TEXT)
     return _titled(figure, varied, "Mean over folds and seeds ± sd over folds; frame: default.")
 
 
@@ -95,23 +98,23 @@ def _heat_map(axis: Axes, varied: Varied, metric: str, layer: Values) -> None:
     words = np.array([[_cell(varied, v, metric) for v in line] for line in grid])
     low, high = _limits(every)
     sns.heatmap(
-        means, ax=axis, annot=words, fmt="", cmap="Blues" if facts(metric).better >= 0 else
-        "Blues_r", vmin=low, vmax=high, cbar=False, linewidths=0.6, linecolor="white",
-        annot_kws={"fontsize": 8}, xticklabels=[*map(_word, second.values)],
-        yticklabels=[*map(_word, first.values)],
+        means, ax=axis, annot=words, fmt="", cmap=SEQUENTIAL if facts(metric).better >= 0 else
+        f"{SEQUENTIAL}_r", vmin=low, vmax=high, cbar=False, linewidths=0.6, linecolor="white",
+        annot_kws={"fontsize": SMALL}, xticklabels=[*map(short, second.values)],
+        yticklabels=[*map(short, first.values)],
     )  # fmt: skip
     for y, line in enumerate(grid):
         for x, values in enumerate(line):
             if np.isnan(means[y, x]):
-                axis.text(x + 0.5, y + 0.5, words[y, x], ha="center", va="center", fontsize=7,
+                axis.text(x + 0.5, y + 0.5, words[y, x], ha="center", va="center", fontsize=TINY,
                           color=GREY)  # fmt: skip
             if values == varied.default:
                 axis.add_patch(
                     Rectangle((x, y), 1, 1, fill=False, ec=ORANGE, lw=2.2, clip_on=False)
                 )
-    axis.set_xlabel(_word(second.key), fontsize=9)
-    axis.set_ylabel(_word(first.key), fontsize=9)
-    axis.tick_params(labelsize=8, length=0, labelrotation=0)
+    axis.set_xlabel(short(second.key), fontsize=TEXT)
+    axis.set_ylabel(short(first.key), fontsize=TEXT)
+    axis.tick_params(labelsize=SMALL, length=0, labelrotation=0)
 
 
 def _cell(varied: Varied, values: Values, metric: str) -> str:
@@ -147,15 +150,8 @@ def _panels(figure: Figure, rows: int, columns: int) -> list[Axes]:
 def _titled(figure: Figure, varied: Varied, how: str) -> Figure:
     spec = varied.example
     title = f"{spec.method} on {spec.dataset} ({spec.kind}), split {spec.split}"
-    figure.suptitle(_word(title), x=0.01, ha="left", fontsize=11, fontweight="bold")
-    note = f"{how} Default: {varied.default_words}."
-    figure.supxlabel(_word(note), x=0.01, ha="left", fontsize=7.5, color=GREY)
-    return figure
+    return titled(figure, title, f"{how} Default: {varied.default_words}.")
 
 
 def _title(metric: str) -> str:
     return facts(metric).title + (" (%)" if facts(metric).percent else "")
-
-
-def _word(text: str) -> str:
-    return text.replace("$", r"\$")

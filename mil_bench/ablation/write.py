@@ -17,6 +17,7 @@ from mil_bench.ablation.vary_figure import vary_figure
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets, vary_table
 from mil_bench.atomic import write_text
 from mil_bench.errors import DataError
+from mil_bench.leaderboard.figures.files import save
 from mil_bench.leaderboard.formats.csv_text import to_csv
 from mil_bench.leaderboard.formats.folder import safe_name
 from mil_bench.leaderboard.formats.markdown import escape, sheet_markdown
@@ -110,7 +111,7 @@ def _write(folder: Path, texts: dict[str, str], pictures: dict[str, Figure]) -> 
         for name, text in texts.items():
             write_text(folder / name, text)
         for name, figure in pictures.items():
-            figure.savefig(folder / name, dpi=160, bbox_inches="tight", metadata={"Software": None})
+            save(figure, folder / name)
     except OSError as error:
         raise DataError(
             f"cannot write {folder} ({error.strerror}); choose another --out folder."

@@ -18,14 +18,25 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figures.style import BLUE, GREY, LABEL, ORANGE
+from mil_bench.leaderboard.figures.files import save
+from mil_bench.leaderboard.figures.style import (
+    BLUE,
+    GREY,
+    LABEL,
+    ORANGE,
+    SEQUENTIAL,
+    SMALL,
+    TINY,
+    blank,
+    quiet,
+    titled,
+)
 from mil_bench.tuning.page import write_page
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.slots import slots
 from mil_bench.tuning.space import Field
 from mil_bench.tuning.study import DEFAULT
 
-CMAP = "Blues"
 _PER_ROW = 4
 
 
@@ -48,7 +59,7 @@ def write_pictures(search: Search, study: Study, folder: Path) -> list[Path]:
     written = []
     for name, draw in drawings.items():
         written.append(folder / name)
-        draw().savefig(written[-1], dpi=160, bbox_inches="tight", metadata={"Software": None})
+        save(draw(), written[-1])
     page = write_page(search, study, folder / "search.html", with_importance=bool(found))
     return [*written, *([page] if page else [])]
 
@@ -93,7 +104,7 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("trial", **LABEL)
     axis.set_ylabel(_objective(search), **LABEL)
-    axis.legend(fontsize=8, frameon=False)
+    axis.legend(fontsize=SMALL, frameon=False)
     return figure
 
 
@@ -111,15 +122,15 @@ def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     fields = search.space.fields
     columns = min(_PER_ROW, len(fields))
     rows = -(-len(fields) // columns)
-    figure = Figure(figsize=(2.5 * columns + 1.2, 2.3 * rows + 0.7), layout="constrained")
+    figure = blank(2.5 * columns + 1.2, 2.3 * rows + 0.7)
     axes = figure.subplots(rows, columns, sharey=True, squeeze=False).flatten()
-    _title(figure, search, "Slices")
+    titled(figure, f"Slices: {search.title}")
     values = _values(trials)
     for axis, field in zip(axes, fields, strict=False):
-        _style(axis)
+        quiet(axis)
         x = _axis_of(axis, field, trials)
         axis.scatter(
-            x, values, c=np.arange(len(trials)), cmap=CMAP, vmin=-len(trials) / 3, s=18, lw=0
+            x, values, c=np.arange(len(trials)), cmap=SEQUENTIAL, vmin=-len(trials) / 3, s=18, lw=0
         )
         chosen = [i for i, t in enumerate(trials) if t.user_attrs.get(DEFAULT)]
         axis.scatter(x[chosen], values[chosen], s=50, facecolors="none", edgecolors=ORANGE, lw=1.4)
@@ -139,7 +150,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     goodness = values if search.rules.direction == "maximize" else -values
     lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
     order = np.argsort(goodness, kind="stable").tolist()
-    shades = sns.color_palette(CMAP, n_colors=len(trials) + 3)[3:]
+    shades = sns.color_palette(SEQUENTIAL, n_colors=len(trials) + 3)[3:]
     places = np.arange(len(fields) + 1)
     for rank, trial in enumerate(order):
         best = rank == len(order) - 1
@@ -154,7 +165,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     axis.annotate(f"{values.min():.3g}", (places[-1], 0), xytext=(0, -4), **_SMALL, va="top")
     axis.annotate(f"{values.max():.3g}", (places[-1], 1), xytext=(0, 4), **_SMALL, va="bottom")
     names = [*(f.name for f in fields), facts(search.rules.objective).title]
-    axis.set_xticks(places, names, fontsize=8)
+    axis.set_xticks(places, names, fontsize=SMALL)
     axis.tick_params(axis="x", pad=14)
     axis.set_yticks([])
     axis.set_ylim(-0.02, 1.02)  # whatever the trials hold
@@ -166,29 +177,16 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
 
 
 _SMALL: dict[str, Any] = {
-    "textcoords": "offset points", "ha": "center", "fontsize": 7, "color": GREY,
+    "textcoords": "offset points", "ha": "center", "fontsize": TINY, "color": GREY,
     "annotation_clip": False,
 }  # fmt: skip
 
 
 def _figure(search: Search, size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=size, layout="constrained")
+    figure = blank(*size)
     axis = figure.subplots()
-    _style(axis)
-    _title(figure, search, title)
-    return figure, axis
-
-
-def _title(figure: Figure, search: Search, title: str) -> None:
-    text = f"{title}: {search.title}".replace("$", r"\$")
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10, fontweight="bold")
-
-
-def _style(axis: Axes) -> None:
-    axis.grid(color="#e6e6e6", lw=0.8)
-    axis.set_axisbelow(True)
-    axis.tick_params(labelsize=8, length=0)
-    sns.despine(ax=axis)
+    quiet(axis)
+    return titled(figure, f"{title}: {search.title}"), axis
 
 
 def _objective(search: Search) -> str:
