@@ -40,6 +40,13 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         help="Score the runs under this tree (.toml, .json) over the same leaves; no training.",
     )
     add_shared(parser, "common")
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="Add scores of subgroups, by a column of the dataset's label table (provider).",
+    )
+    add_shared(parser, "dataset", help="Where --by finds own data: its .toml file.")
+    add_shared(parser, "data_root")
     given = parser.parse(words)
     from rich.console import Console
     from rich.text import Text
@@ -64,6 +71,10 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     if given.common:
         boards = [common_board(board) for board in boards]
     reports = [report_of(board) for board in boards]
+    if given.by is not None:
+        from mil_bench.leaderboard.by import with_subgroups
+
+        reports = with_subgroups(reports, given.by, given.dataset, given.data_root)
     written = write_reports(reports, given.out, given.figures is not False)
     refused: list[str] = []
     if given.figures is not False:
