@@ -224,6 +224,7 @@ def test_costs_are_means_over_runs(tmp_path):
     assert found["train_seconds"].sd_folds == pytest.approx(math.sqrt(2))
     assert found["slide_seconds"].value == pytest.approx(0.01)
     assert found["flops"].value == 5e6
+    assert found["pareto"] == ""  # nobody to compare with
 
 
 def test_searched_rows_tell_their_budget_and_others_say_none(tmp_path):

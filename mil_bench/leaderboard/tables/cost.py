@@ -72,7 +72,7 @@ def _costs(row: BoardRow) -> dict[str, Cell]:
 def _pareto(
     board: Board, quality: dict[str, Cell], costs: dict[str, dict[str, Cell]]
 ) -> dict[str, Cell]:
-    """Row label -> costs on whose frontier it lies, among complete rows."""
+    """Row label -> costs on whose frontier it lies, among complete rows if there are several."""
     labels = [row.label for row in board.rows if row.complete]
     cheap: dict[str, list[str]] = {label: [] for label in labels}
     for axis in AXES:
@@ -82,7 +82,7 @@ def _pareto(
             if isinstance(q := quality[label], Number)
             and isinstance(c := costs[label][axis], Number)
         }
-        for label in frontier(points):
+        for label in frontier(points) if len(points) > 1 else ():
             cheap[label].append(COLUMNS[axis].title.lower().replace("flops", "FLOPs"))
     return {row.label: ", ".join(cheap.get(row.label, ())) for row in board.rows}
 
