@@ -12,9 +12,10 @@ from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.graph import batch_edges
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Method, Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.order import needed_coords
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
@@ -27,7 +28,7 @@ with warnings.catch_warnings():  # what it uses of torch is deprecated there
 _LAYER_DROPOUT = 0.1
 
 
-class PatchGCNConfig(MethodConfig):
+class PatchGCNConfig(EntropyConfig):
     """``width`` of a patch's features; the slide's are ``layers + 1`` times as wide.
 
     ``k`` patches are the neighbours of each; ``layers`` convolutions follow one another (the
@@ -99,7 +100,10 @@ class PatchGCN(Method):
     }
     ablations = Ablations(
         components={"context": Component("all but one convolution", {"layers": 1})},
-        variants={"four": Switch("four neighbours", {"k": 4})},
+        variants={
+            "four": Switch("four neighbours", {"k": 4}),
+            "entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}),
+        },
         twins=("abmil",),
     )
 
@@ -135,6 +139,11 @@ class PatchGCN(Method):
             attention={LEAF: attention},
             extras={"scores": scores, "nodes": nodes},
         )
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        """Cross entropy, and ``entropy`` if switched on."""
+        entropy = entropy_term(self.config, output, batch, progress)
+        return {**super().loss(output, batch, progress), **entropy}
 
     def edges(self, batch: BagBatch) -> Tensor:
         """``(2, E)``: those of the batch, or made of its coordinates."""

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Method, Output, PaperCard
 from mil_bench.methods.rrt.attention import CROSS_REGIONS, CrossRegionLayer, RegionLayer
+from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.init import xavier_linear
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.projection import Projection
@@ -22,7 +23,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 _POOLING_WIDTH = 128
 
 
-class RRTConfig(MethodConfig):
+class RRTConfig(EntropyConfig):
     """Re-embedding of ``width`` features by ``region_layers`` R-MSA layers and one CR-MSA layer.
 
     ``regions`` per side of the slide's square for R-MSA (CR-MSA has 8); ``epeg`` is the length of
@@ -123,6 +124,7 @@ class RRT(Method):
         variants={
             "coords": Switch("grid by coordinates", {"order": "coords"}),
             "shortcut": Switch("shortcut around the encoder", {"shortcut": True}),
+            "entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}),
         },
         twins=("abmil",),
     )
@@ -161,6 +163,11 @@ class RRT(Method):
             attention={LEAF: ordered.restored(attention)},
             extras={"scores": scores, "features": h},
         )
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        """Cross entropy, and ``entropy`` if switched on."""
+        entropy = entropy_term(self.config, output, batch, progress)
+        return {**super().loss(output, batch, progress), **entropy}
 
     def encode(self, x: Tensor, sizes: tuple[int, ...]) -> Tensor:
         """Re-embedded features ``(sum N, width)``; bags go through the layers sorted by size."""

@@ -42,15 +42,17 @@ def test_the_weight_is_constant_or_falls_on_half_a_cosine():
     assert entropy_term(EntropyConfig(), output, BATCH, 0.0) == {}
 
 
-@pytest.mark.parametrize("name", ["abmil", "clam-sb", "clam-mb", "aem"])
+@pytest.mark.parametrize("name", ["abmil", "clam-sb", "clam-mb", "aem", "rrt", "patch-gcn"])
 def test_the_switch_adds_one_term_that_spreads_attention(name):
     method = METHODS.get(name)
     tree = Taxonomy.flat("two", ["a", "b"])
     torch.manual_seed(0)
-    bags = [torch.randn(n, 6) for n in (5, 9)]
-    batch = BagBatch.pack(bags, labels={LEAF: torch.tensor([0, 1])})
+    bags = [torch.randn(n, 6, dtype=torch.float64) for n in (5, 9)]
+    coords = [torch.randn(n, 2) for n in (5, 9)]
+    batch = BagBatch.pack(bags, coords, {LEAF: torch.tensor([0, 1])})
     torch.manual_seed(1)
-    model = method(build(method.Config, {"width": 8, "entropy_weight": 0.3}, name), 6, tree).eval()
+    config = build(method.Config, {"width": 8, "entropy_weight": 0.3}, name)
+    model = method(config, 6, tree).double().eval()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     values = []
     for _ in range(5):
@@ -61,5 +63,5 @@ def test_the_switch_adds_one_term_that_spreads_attention(name):
         optimizer.step()
     assert values == sorted(values, reverse=True)
     assert values[-1] < values[0]
-    off = method(build(method.Config, {"width": 8, "entropy_weight": 0}, name), 6, tree)
+    off = method(build(method.Config, {"width": 8, "entropy_weight": 0}, name), 6, tree).double()
     assert "entropy" not in off.loss(off(batch), batch, 0.0)
