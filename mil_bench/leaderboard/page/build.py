@@ -26,6 +26,7 @@ _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
 _SCRIPTS = (
     "dom",
     "state",
+    "theme",
     "data",
     "numbers",
     "export",

@@ -1,4 +1,4 @@
-// The frame of every view: title, boards, verdict, caveats, tabs, theme.
+// The frame of every view: title, boards, verdict, caveats, tabs.
 
 const CAVEATS = 4;
 
@@ -14,8 +14,8 @@ function frameTop(board, view) {
         el("a", { href: address({ view: name }), id: `view-${name}`,
           "aria-current": name === view ? "page" : null }, v.title))),
     el("button", { type: "button", class: "quiet", id: "theme", onclick: nextTheme,
-      "aria-label": `Theme: ${theTheme()}`, title: "light, dark or as the system" },
-    { light: "☀ light", dark: "☾ dark", system: "◐ system" }[theTheme()]));
+      "aria-label": `Theme: ${theme}`, title: "light, dark or as the system" },
+    { light: "☀ light", dark: "☾ dark", system: "◐ system" }[theme]));
 }
 
 function frameHead(board, view) {
@@ -23,7 +23,7 @@ function frameHead(board, view) {
     `${Object.keys(board.methods).length} rows`];
   const kind = { real: "real cohort", embedded: "embedded demo data",
     simulated: "simulated data" }[board.kind] ?? board.kind;
-  const caveats = board.caveats.map((text) => el("li", {}, sentence(text)));
+  const caveats = board.caveats.map((text) => el("li", {}, stopped(text)));
   const [first, rest] = [caveats.slice(0, CAVEATS), caveats.slice(CAVEATS)];
   const full = view === "overall";
   const open = full || printing;
@@ -31,32 +31,11 @@ function frameHead(board, view) {
     el("h1", {}, board.title.replace(/ \([^()]*\)$/, "")),
     el("p", { class: "facts" }, el("span", { class: `chip kind ${board.kind}` }, kind),
       facts.join(" · ")),
-    el("div", { class: "words" }, board.verdict ? el("p", { class: "verdict", id: "verdict" }, sentence(board.verdict)) : null,
+    el("div", { class: "words" }, board.verdict ? el("p", { class: "verdict", id: "verdict" }, stopped(board.verdict)) : null,
     caveats.length ? el("details", { class: "caveats", open },
       el("summary", { id: "caveats" }, `Read with care (${caveats.length})`), el("ul", {}, first),
       rest.length ? el("details", { open: printing }, el("summary", { id: "caveats-more" },
         `${rest.length} more`), el("ul", {}, rest)) : null) : null));
-}
-
-function theTheme() {
-  return document.documentElement.dataset.theme ?? "system";
-}
-
-function setTheme(theme) {
-  if (theme === "system") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-}
-
-function nextTheme() {
-  const order = ["system", "light", "dark"];
-  const next = order[(order.indexOf(theTheme()) + 1) % 3];
-  setTheme(next);
-  try {
-    localStorage.setItem("mil-bench-theme", next);
-  } catch {
-    // A page from file:// may not be allowed to remember; it still changes now.
-  }
-  redraw();
 }
 
 /** Draw everything from the address. */
@@ -83,11 +62,6 @@ function redraw() {
   });
 }
 
-try {
-  setTheme(localStorage.getItem("mil-bench-theme") ?? "system");
-} catch {
-  // Nothing was remembered.
-}
 document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds the state, not a place
   document.getElementById("main").focus();

@@ -53,7 +53,7 @@ function forestLine(table, row, name, cell, top, { x, width, label, value }) {
   const y = top + FOREST.row / 2;
   const method = table.methods[row];
   const title = svg("text", { class: "label", x: label, y: y + 4, "text-anchor": "end" },
-    clipped(method, label / 7.2), svg("title", {}, method));
+    clipped(method, (label - 52) / 7.4), svg("title", {}, method));
   if (!isNumber(cell) || cell[0] == null) {
     return [title, svg("text", { class: "tick", x: label + 12, y: y + 4 }, "no result")];
   }

@@ -47,8 +47,12 @@ function tierClass(tier, starts) {
 
 /** Capital letter and full stop. */
 function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+  return stopped(text.charAt(0).toUpperCase() + text.slice(1));
+}
+
+/** A full stop where there is none; a first word that may be a name stays as it is. */
+function stopped(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 function heading(table, name) {

@@ -114,5 +114,5 @@ function confusionPanel(board, level, source) {
         "wrong block")),
     el("div", { class: "side-by-side" }, shownNow.map((e) => confusionTable(board, e))),
     el("p", { class: "note" }, "Percent of the slides of a true class; counts below, summed over "
-      + "folds and seeds. Lines divide the classes of the top level."));
+      + "folds and seeds. Gaps divide the classes of the top level."));
 }
