@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mil_bench.evaluation.calibration import BINS, equal_mass_bins
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.proportions import effective_size, wilson
 from mil_bench.evaluation.inference.resampling import Resampling
+from mil_bench.evaluation.inference.weighted import weighted_sums
 from mil_bench.evaluation.overall import Source, level_probabilities
 from mil_bench.evaluation.undefined import ratio
 from mil_bench.leaderboard.analysis import Analysis
@@ -57,28 +60,40 @@ def reliability_bins(
     """
     cells = list(row.predictions.values())
     probs = [level_probabilities(p, level, source) for p in cells]
-    confidence = np.concatenate([q.max(1) for q in probs])
-    right = np.concatenate(
-        [q.argmax(1) == p.truth(level) for p, q in zip(cells, probs, strict=True)]
-    )
-    weights = np.concatenate([resampling.of_slides(p) for p in cells]).astype(np.float64)
-    groups = np.concatenate([p.groups for p in cells])
-    index = equal_mass_bins(confidence, bins)
-    found = []
-    for k in np.unique(index):
-        here = index == k
-        total = weights[here].sum(0)
-        hits = ratio(right[here] @ weights[here], total)
-        says = ratio(confidence[here] @ weights[here], total)
-        found.append(
-            Bin(
-                int(here.sum()),
-                float(confidence[here].min()),
-                float(confidence[here].max()),
-                float(says[0]),
-                Replicated(float(hits[0]), hits[1:], resampling.freedom),
-                Replicated(float((says - hits)[0]), (says - hits)[1:], resampling.freedom),
-                effective_size(groups[here]),
-            )
+    confidence = [q.max(1) for q in probs]
+    right = [q.argmax(1) == p.truth(level) for p, q in zip(cells, probs, strict=True)]
+    index = equal_mass_bins(np.concatenate(confidence), bins)
+    starts = np.cumsum([0, *map(len, cells)])
+    places = [np.eye(bins)[index[i:j]].T for i, j in itertools.pairwise(starts)]
+    sums = np.zeros((3, bins, resampling.weights.shape[1]))
+    for p, place, says, hits in zip(cells, places, confidence, right, strict=True):
+        terms = np.concatenate([place, place * says, place * hits])
+        sums += weighted_sums(terms, resampling.of_slides(p)).reshape(sums.shape)
+    return [
+        _bin(
+            np.concatenate(confidence)[index == k],
+            np.concatenate([p.groups for p in cells])[index == k],
+            *ratio(sums[1:, k], sums[0, k]),
+            resampling.freedom,
         )
-    return found
+        for k in np.unique(index)
+    ]
+
+
+def _bin(
+    confidence: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    says: NDArray[np.float64],
+    hits: NDArray[np.float64],
+    freedom: float,
+) -> Bin:
+    """From the slides of a bin, and its mean confidence and accuracy ``(1 + B,)`` in every draw."""
+    return Bin(
+        len(confidence),
+        float(confidence.min()),
+        float(confidence.max()),
+        float(says[0]),
+        Replicated(float(hits[0]), hits[1:], freedom),
+        Replicated(float(says[0] - hits[0]), says[1:] - hits[1:], freedom),
+        effective_size(groups),
+    )

@@ -17,6 +17,7 @@ from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.tables.pairs import pairs_table
 from mil_bench.leaderboard.tables.published import published_table
 from mil_bench.leaderboard.tables.table import Table
+from mil_bench.leaderboard.tables.thresholds import thresholds_table
 from mil_bench.leaderboard.verdict import verdict_of
 
 TABLES = (
@@ -28,6 +29,7 @@ TABLES = (
     pairs_table,
     calibration_table,
     reliability_table,
+    thresholds_table,
     cost_table,
     published_table,
 )

@@ -59,7 +59,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
         return None
     draws = resampling_of(analysis)
     rows = []
-    for row, level, source in _places(analysis):
+    for row, level, source in places(analysis):
         (whole,) = reliability_bins(row, level, source, draws, bins=1)
         drawn = analysis.scores[row.label]
         scores: dict[str, Cell] = {
@@ -104,14 +104,14 @@ def reliability_table(analysis: Analysis) -> Table | None:
                 "overconfidence": Number.of(b.gap),
             },
         )
-        for row, level, source in _places(analysis)
+        for row, level, source in places(analysis)
         for k, b in enumerate(reliability_bins(row, level, source, draws), start=1)
     ]
     keys = (*_KEYS, "bin")
     return Table("reliability", "Reliability", BIN_COLUMNS, tuple(rows), keys, (), _BIN_NOTE)
 
 
-def _places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
+def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
     """Rows with results, at every level, from every source."""
     tree = analysis.board.taxonomy
     assert tree is not None
