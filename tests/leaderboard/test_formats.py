@@ -72,6 +72,12 @@ def report(runs):
     return found
 
 
+@pytest.fixture(scope="module")
+def folder(report, tmp_path_factory):
+    """The files of the report."""
+    return write_reports([report], tmp_path_factory.mktemp("out"))[0].parent
+
+
 def test_wide_and_tidy_files_hold_the_numbers_of_the_tables(report):
     checked = 0
     for table in report.tables:
@@ -153,9 +159,7 @@ def test_the_runs_file_holds_the_scores_of_the_stored_predictions(tmp_path):
         assert (line["seed"], line["fold"], line["run_key"]) == (3, 1, folder.name)
 
 
-def test_means_and_spreads_are_those_of_the_runs(runs, report, tmp_path):
-    write_reports(reports_of(runs), tmp_path)
-    folder = tmp_path / "embedded" / "digit-bags" / "pixels" / "kfold-5"
+def test_means_and_spreads_are_those_of_the_runs(folder):
     tidy = pd.read_csv(folder / "runs_tidy.csv", keep_default_na=False)
     tidy["value"] = tidy["value"].replace("", math.nan).astype(float)
     wide = {
@@ -187,9 +191,8 @@ def test_means_and_spreads_are_those_of_the_runs(runs, report, tmp_path):
     assert checked > 200
 
 
-def test_a_lost_run_keeps_its_line_and_its_reason(runs, report, tmp_path):
-    write_reports([report], tmp_path)
-    tidy = pd.read_csv(next(tmp_path.rglob("runs_tidy.csv")))
+def test_a_lost_run_keeps_its_line_and_its_reason(report, folder):
+    tidy = pd.read_csv(folder / "runs_tidy.csv")
     lost = tidy[tidy["method"].eq("max") & tidy["metric"].isna()]
     assert lost["status"].value_counts().to_dict() == {"missing": 4, "failed": 1}
     shown = printed([report])
@@ -200,19 +203,14 @@ def test_a_lost_run_keeps_its_line_and_its_reason(runs, report, tmp_path):
     assert "\\* fewer runs than asked" in report_page(report, figure=False)
 
 
-def test_the_same_runs_in_any_order_give_the_same_bytes(runs, tmp_path):
-    records = collect(runs)
-    first = write_reports([report_of(b) for b in build_boards(records)], tmp_path / "a")
-    again = write_reports([report_of(b) for b in build_boards(records[::-1])], tmp_path / "b")
-    assert {p.name for p in first} >= {
-        "overall.csv",
-        "overall_tidy.csv",
-        "overall.tex",
-        "README.md",
-    }
-    assert [p.name for p in first] == [p.name for p in again]
-    for a, b in zip(first, again, strict=True):
-        assert a.read_bytes() == b.read_bytes(), a.name
+def test_the_same_runs_in_any_order_give_the_same_bytes(runs, folder, tmp_path):
+    again = build_boards(collect(runs)[::-1])
+    written = write_reports([report_of(board) for board in again], tmp_path)
+    names = {path.name for path in written}
+    assert names >= {"overall.csv", "overall_tidy.csv", "overall.tex", "README.md"}
+    assert names == {path.name for path in folder.iterdir()}
+    for path in written:
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
 
 
 def test_best_is_bold_and_tied_is_underlined_in_every_format(report):
@@ -277,9 +275,8 @@ def test_names_cannot_run_latex(report):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_of_every_table_compiles(report, tmp_path):
-    write_reports([report], tmp_path / "out")
-    texts = sorted((tmp_path / "out").rglob("*.tex"))
+def test_latex_of_every_table_compiles(folder, tmp_path):
+    texts = sorted(folder.glob("*.tex"))
     names = [f"\\input{{{path}}}" for path in texts]
     (tmp_path / "all.tex").write_text(
         "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}"
