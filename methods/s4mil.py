@@ -12,6 +12,7 @@ from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.s4d import S4D
@@ -79,15 +80,7 @@ class S4MIL(Method):
             "the recipe is the one of whole slides here (Adam, 2e-4, 200 epochs, patience 20)",
         ),
     )
-    recipe: ClassVar[dict[str, Any]] = {
-        "optimizer": "adam",
-        "lr": 2e-4,
-        "weight_decay": 1e-5,
-        "epochs": 200,
-        "batch_size": 1,
-        "patience": 20,
-        "min_epochs": 50,
-    }
+    recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     ablations = Ablations(
         components={"sequence": Component("state space layers", {"layers": 0})},
         variants={

@@ -16,7 +16,7 @@ from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
-from mil_bench.methods.abmil import ABMIL, ABMILConfig
+from mil_bench.methods.abmil import ABMIL, SLIDE_RECIPE, ABMILConfig
 from mil_bench.methods.mhim.masking import Masking
 from mil_bench.nn.casting import full_precision
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -78,16 +78,7 @@ class MHIM(Method):
             "one instance is always left; several slides per step",
         ),
     )
-    recipe: ClassVar[dict[str, Any]] = {
-        "optimizer": "adam",
-        "lr": 2e-4,
-        "weight_decay": 1e-5,
-        "epochs": 200,
-        "batch_size": 1,
-        "schedule": "cosine",
-        "patience": 20,
-        "min_epochs": 70,
-    }
+    recipe: ClassVar[dict[str, Any]] = {**SLIDE_RECIPE, "schedule": "cosine", "min_epochs": 70}
     ablations = Ablations(
         components={
             "hard": Component("masking of easy instances", {"mask_high": 0.0}),

@@ -12,6 +12,7 @@ from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, Output, PaperCard
+from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.methods.rrt.attention import CROSS_REGIONS, CrossRegionLayer, RegionLayer
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.init import xavier_linear
@@ -105,16 +106,7 @@ class RRT(Method):
             "several slides per step, each computed alone; the best epoch by one rule for all",
         ),
     )
-    recipe: ClassVar[dict[str, Any]] = {
-        "optimizer": "adam",
-        "lr": 2e-4,
-        "weight_decay": 1e-5,
-        "epochs": 200,
-        "batch_size": 1,
-        "schedule": "cosine",
-        "patience": 20,
-        "min_epochs": 70,
-    }
+    recipe: ClassVar[dict[str, Any]] = {**SLIDE_RECIPE, "schedule": "cosine", "min_epochs": 70}
     ablations = Ablations(
         components={
             "regions": Component("attention within regions", {"region_layers": 0}),
