@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
-from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
+from mil_bench.extraction.encoders.encoder import Encoder, default_batch, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
 from mil_bench.extraction.found import Source
@@ -34,7 +34,7 @@ from mil_bench.extraction.settings import Settings
 from mil_bench.runs.devices import devices
 from mil_bench.spec import Precision
 
-KEY: Final = ("stage", "slide", "encoder", "tiles", "mpp", "workers", "threads")
+KEY: Final = ("stage", "slide", "copies", "encoder", "tiles", "mpp", "workers", "threads")
 PLAIN, OURS, PLAIN_READ = "plain loop: read, resize, encode one by one", "extract", "plain reading"
 Stage = Callable[[], int]
 
@@ -44,6 +44,7 @@ def extraction(
     encoder: Annotated[str, typer.Option(help="With random weights.")] = "resnet50",
     mpp: Annotated[float, typer.Option(help="Um per pixel.")] = 0.5,
     side: Annotated[int, typer.Option(min=1024, help="Pixels of the slide written.")] = 6144,
+    copies: Annotated[int, typer.Option(min=1, help="Slides that `extract` is given.")] = 6,
     rounds: Annotated[int, typer.Option(min=1, help="That count; one more warms up.")] = 3,
     workers: Annotated[int, typer.Option(min=0)] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Of the encoder.")] = 2,
@@ -59,10 +60,17 @@ def extraction(
     with tempfile.TemporaryDirectory() as place:
         path = slide or written(Path(place) / "written.tif", side)
         plan = plan_slide(Source("slide", path), settings)
-        request = Request(path, Path(place) / "out", settings, workers=workers, overwrite=True)
+        many = Path(place) / "slides"
+        many.mkdir()
+        for number in range(copies):
+            (many / f"{number}{path.suffix}").symlink_to(path)
+        request = Request(
+            many, Path(place) / "out", settings, workers=workers, batch=default_batch(chosen)
+        )
         times = race(stages(plan, request, network), rounds)
     facts = {
         "slide": slide.name if slide else f"written {side}",
+        "copies": copies,
         "encoder": encoder,
         "tiles": len(plan.coords),
         "mpp": mpp,
@@ -77,7 +85,7 @@ def extraction(
 def stages(plan: SlidePlan, request: Request, encoder: Encoder) -> Mapping[str, Stage]:
     """Each returns the number of tiles it has dealt with."""
     path, pixels = plan.source.path, encoder.card.scaled
-    pictures = torch.zeros(32, pixels, pixels, 3, dtype=torch.uint8)
+    pictures = torch.zeros(request.batch, pixels, pixels, 3, dtype=torch.uint8)
     numbered = iter(range(10**6))
 
     def read() -> int:
@@ -88,7 +96,7 @@ def stages(plan: SlidePlan, request: Request, encoder: Encoder) -> Mapping[str, 
     def whole() -> int:
         out = request.out / str(next(numbered))
         outcome = extract(replace(request, out=out), encoder, Console(file=io.StringIO()))
-        return outcome.slides[0].tiles
+        return sum(one.tiles for one in outcome.slides)
 
     def encode() -> int:
         encoder(pictures).cpu()
@@ -98,7 +106,7 @@ def stages(plan: SlidePlan, request: Request, encoder: Encoder) -> Mapping[str, 
         "tissue and grid": lambda: len(plan_slide(plan.source, request.settings).coords),
         PLAIN_READ: lambda: sum(1 for _ in plain_tiles(plan, pixels)),
         "reading in blocks": read,
-        "encoder alone, batches of 32": encode,
+        "encoder alone": encode,
         PLAIN: lambda: plain_loop(plan, encoder),
         OURS: whole,
     }
@@ -138,7 +146,7 @@ def race(stages: Mapping[str, Stage], rounds: int) -> dict[str, list[float]]:
 
 
 def written(path: Path, side: int) -> Path:
-    """A pyramidal TIFF with JPEG tiles, half of it tissue, 0.25 um per pixel."""
+    """A pyramidal TIFF with zlib tiles, half of it tissue, 0.25 um per pixel."""
     import tifffile
 
     rng = np.random.default_rng(0)
@@ -176,7 +184,8 @@ def print_extraction(rows: Sequence[Row]) -> None:
     facts = rows[0]
     title = (
         f"{facts['tiles']} tiles of {facts['slide']} at {facts['mpp']:g} um/px, "
-        f"{facts['encoder']}, {facts['workers']} reading, {facts['threads']} threads"
+        f"{facts['copies']} slides, {facts['encoder']}, {facts['workers']} reading, "
+        f"{facts['threads']} threads"
     )
     heads = ("stage", "tiles/s", "min", "max", "x plain")
     notes = (

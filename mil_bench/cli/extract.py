@@ -30,6 +30,7 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.extraction import extract as extraction
+    from mil_bench.extraction.encoders.encoder import default_batch
     from mil_bench.extraction.progress import announce, summarise
 
     encoder = _encoder(given)
@@ -40,7 +41,7 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
         settings,
         given.mpp_override,
         _workers(given.workers, encoder.device.type),
-        given.batch,
+        given.batch or default_batch(encoder.device),
         given.overwrite,
     )
     console = Console()
@@ -123,7 +124,10 @@ def _declare_machine(parser: Parser) -> None:
         help="Processes that read slides (default: by the number of cores).",
     )
     group.add_argument(
-        "--batch", metavar="N", type=at_least(1), default=64, help="Tiles encoded at once."
+        "--batch",
+        metavar="N",
+        type=at_least(1),
+        help="Tiles encoded at once (default: 64 on a GPU, 8 on a CPU).",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
     group.add_argument(

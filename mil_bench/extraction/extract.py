@@ -45,7 +45,7 @@ class Request:
     settings: Settings
     mpp_override: float | None = None
     workers: int = 1
-    batch: int = 64
+    batch: int = 8
     overwrite: bool = False
 
 

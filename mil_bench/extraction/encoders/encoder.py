@@ -52,6 +52,11 @@ class Encoder:
         return features.float()
 
 
+def default_batch(device: torch.device) -> int:
+    """Tiles encoded at once: enough to fill a GPU, few enough for the caches of a CPU."""
+    return 64 if device.type == "cuda" else 8
+
+
 def load_encoder(
     name: str, choice: WeightsChoice, device: torch.device, precision: Precision
 ) -> Encoder:
