@@ -53,7 +53,7 @@ def draw(report: Report) -> Figure | None:
             title = f"{short(str(head[0]), 24)}, {head[1]} head: {facts(metric).title} (points)"
             axis.set_title(title, loc="left", **LABEL)
             axis.tick_params(labelbottom=True)
-        names = [short(f"{kind}: {other}" if other else kind, 40) for kind, other in lines[head]]
+        names = [short(f"{kind}: {other}" if other else kind, 46) for kind, other in lines[head]]
         across[0].set_yticks(range(len(names)), names, fontsize=SMALL)
         for axis in across[1:]:
             axis.set_yticks([])
