@@ -136,7 +136,7 @@ def pair_of(score: Score, a: Side, b: Side) -> Pair:
     cells = [cell for cell in a.values if _known(a.values, cell) and _known(b.values, cell)]
     one, two = ({c: side.values[c] for c in cells} for side in (a, b))
     better = facts(score.metric).better
-    won = probability_better(*([better * v for v in x.values()] for x in (one, two)))
+    won = probability_better([better * v for v in one.values()], [better * v for v in two.values()])
     share = mean_defined([a.test_share, b.test_share])
     refits = PairedDifference.of(fold_differences(one, two), share)
     return Pair(a.label, b.label, score, a.drawn - b.drawn, refits, won.value)

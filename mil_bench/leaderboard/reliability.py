@@ -73,7 +73,8 @@ def reliability_bins(
         _bin(
             np.concatenate(confidence)[index == k],
             np.concatenate([p.groups for p in cells])[index == k],
-            *ratio(sums[1:, k], sums[0, k]),
+            ratio(sums[1, k], sums[0, k]),
+            ratio(sums[2, k], sums[0, k]),
             resampling.freedom,
         )
         for k in np.unique(index)

@@ -67,9 +67,9 @@ def score_draws(p: Predictions, weights: Weights) -> dict[Score, Draws]:
         if level in p.heads:
             direct, summed = (found[level, s].scores for s in ("direct", "summed"))
             named |= {f"{level}_gain_{m}": direct[m] - summed[m] for m in GAINS}
-    for (level, source), decided in (leaf_decisions(p) if tree.depth > 1 else {}).items():
+    for (level, rule), decided in (leaf_decisions(p) if tree.depth > 1 else {}).items():
         values = _decided(p, level, decided, weights)
-        named |= {f"{level}_{source}_{m}": draws for m, draws in values.items()}
+        named |= {f"{level}_{rule}_{m}": draws for m, draws in values.items()}
     classes = {
         Score(metric, level, source, name): values[:, k]
         for (level, source), part in found.items()
