@@ -53,8 +53,8 @@ function texCell(table, row, name) {
 }
 
 function tex(text) {
-  const special = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
-    "–": "--", "<": "\\textless{}", ">": "\\textgreater{}" };
+  const special = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}", "–": "--", "<": "\\textless{}", ">": "\\textgreater{}" };
   return String(text).replace(/[\\~^–<>]|[&%$#_{}]/g, (sign) => special[sign] ?? `\\${sign}`);
 }
 

@@ -31,7 +31,9 @@ function frameHead(board, view) {
     el("h1", {}, board.title.replace(/ \([^()]*\)$/, "")),
     el("p", { class: "facts" }, el("span", { class: `chip kind ${board.kind}` }, kind),
       facts.join(" · ")),
-    el("div", { class: "words" }, board.verdict ? el("p", { class: "verdict", id: "verdict" }, stopped(board.verdict)) : null,
+    el("div", { class: "words" },
+      board.verdict
+        ? el("p", { class: "verdict", id: "verdict" }, stopped(board.verdict)) : null,
     caveats.length ? el("details", { class: "caveats", open },
       el("summary", { id: "caveats" }, `Read with care (${caveats.length})`), el("ul", {}, first),
       rest.length ? el("details", { open: printing }, el("summary", { id: "caveats-more" },
@@ -47,7 +49,8 @@ function redraw() {
       main.replaceChildren(el("p", { class: "none" }, "There is no board."));
       return;
     }
-    const view = VIEWS[get("view")] ? get("view") : "overall";
+    const wanted = VIEWS[get("view")];
+    const view = wanted && (!wanted.has || wanted.has(board)) ? get("view") : "overall";
     document.title = `${VIEWS[view].title} · ${board.title} · mil-bench`;
     document.getElementById("top").replaceChildren(frameTop(board, view));
     const scrolled = [...main.querySelectorAll(".scroll")].map((box) => box.scrollLeft);

@@ -20,8 +20,9 @@ function forest(table, name, rows, most) {
     svg("text", { class: "tick", x: x(tick), y: floor + 16, "text-anchor": "middle" },
       percent ? fixed(100 * tick, 0) : String(tick)),
   ]);
+  const places = { x, width, label, value };
   const lines = rows.map((row, i) =>
-    forestLine(table, row, name, cells[i], FOREST.top + i * FOREST.row, { x, width, label, value }));
+    forestLine(table, row, name, cells[i], FOREST.top + i * FOREST.row, places));
   const better = { 1: "higher is better", "-1": "lower is better" }[c.better] ?? "";
   return svg("svg", { class: "plot forest", viewBox: `0 0 ${width} ${height}`, width, height,
     role: "img", "aria-label": `${c.title} of ${rows.length} methods with 95 % intervals` },
@@ -60,14 +61,14 @@ function forestLine(table, row, name, cell, top, { x, width, label, value }) {
   const { low, high, mark } = details(cell);
   const c = column(table, name);
   const say = (v) => shown(v, c.unit, inPercent(table, name, row));
-  const text = value > 60 && low !== null ? `${say(cell[0])}  [${say(low)}, ${say(high)}]` : say(cell[0]);
+  const ends = value > 60 && low !== null ? `  [${say(low)}, ${say(high)}]` : "";
   return [title,
     low === null ? null : svg("line", { class: `interval-line ${mark}`, x1: x(low), x2: x(high),
       y1: y, y2: y }),
     svg("circle", { class: `dot ${mark}`, cx: x(cell[0]), cy: y, r: 4.5 },
       svg("title", {}, `${method}: ${spoken(table, name, row)}`)),
     svg("text", { class: `number-label ${mark}`, x: width - 6, y: y + 4, "text-anchor": "end" },
-      text)];
+      say(cell[0]) + ends)];
 }
 
 /** A text that fits into about `most` letters. */

@@ -19,7 +19,8 @@ function plane(width, height, x, y, name) {
     svg("text", { class: "tick", x: sx(v), y: up[0] + 17, "text-anchor": "middle" }, x.say(v))]),
   marks(y).map((v) => [
     svg("line", { class: "grid", x1: across[0], x2: across[1], y1: sy(v), y2: sy(v) }),
-    svg("text", { class: "tick", x: across[0] - 7, y: sy(v) + 4, "text-anchor": "end" }, y.say(v))]),
+    svg("text", { class: "tick", x: across[0] - 7, y: sy(v) + 4, "text-anchor": "end" },
+      y.say(v))]),
   svg("text", { class: "axis", x: (across[0] + across[1]) / 2, y: height - 8,
     "text-anchor": "middle" }, x.label),
   svg("text", { class: "axis", x: 14, y: (up[0] + up[1]) / 2, "text-anchor": "middle",
@@ -37,11 +38,12 @@ function paretoPlot(table, cost, quality) {
   const height = Math.min(460, width * 0.62);
   const spanX = extent(points.map((p) => p.x));
   const intervals = points.map((p) => details(cellAt(table, p.row, quality)));
-  const y = { span: extent(points.flatMap((p, i) => [p.y, intervals[i].low, intervals[i].high]), 0.05),
+  const ends = intervals.flatMap(({ low, high }) => [low, high]);
+  const y = { span: extent([...points.map((p) => p.y), ...ends], 0.05),
     label: `${q.title}${q.percent ? " (%)" : ""}`,
     say: (v) => (q.percent ? fixed(100 * v, 0) : shown(v, q.unit, false)) };
-  const x = { span: [spanX[0] / 1.35, spanX[1] * 1.6], log: true, label: `${c.title} · lower is better`,
-    say: (v) => shown(v, c.unit, c.percent) };
+  const x = { span: [spanX[0] / 1.35, spanX[1] * 1.6], log: true,
+    label: `${c.title} · lower is better`, say: (v) => shown(v, c.unit, c.percent) };
   const { node, sx, sy } = plane(width, height, x, y, `${q.title} against ${c.title}`);
   const sign = q.better < 0 ? -1 : 1;
   const front = points.filter((p) => !points.some((o) =>
@@ -60,7 +62,8 @@ function paretoPlot(table, cost, quality) {
 function paretoPoint(table, p, { low, high }, onFront, quality, sx, sy) {
   const [cx, cy] = [sx(p.x), sy(p.y)];
   return [
-    low === null ? null : svg("line", { class: "error", x1: cx, x2: cx, y1: sy(low), y2: sy(high) }),
+    low === null ? null
+      : svg("line", { class: "error", x1: cx, x2: cx, y1: sy(low), y2: sy(high) }),
     svg("circle", { class: `dot ${onFront ? "best" : ""}`, cx, cy, r: 5 },
       svg("title", {}, `${p.method}: ${spoken(table, quality, p.row)}`)),
     svg("text", { class: "point-label", x: cx + 9, y: cy + 4 }, clipped(p.method, 24)),

@@ -19,7 +19,8 @@ function ticks([from, to], count = 5) {
   const step = power * ([1, 2, 5, 10].find((m) => m * power >= raw) ?? 10);
   const first = Math.ceil(from / step - 1e-9);
   const last = Math.floor(to / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+  return Array.from({ length: last - first + 1 },
+    (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
 /** 1, 2 and 5 times powers of ten, or the powers alone where there are many. */
@@ -37,7 +38,8 @@ function logTicks([from, to]) {
 function extent(values, share = 0) {
   const known = values.filter((value) => value !== null && value !== undefined);
   if (!known.length) return [0, 1];
-  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const [low, high] = known.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)],
+    [Infinity, -Infinity]);
   const pad = (high - low || Math.abs(high) || 1) * share;
   return [low - pad, high + pad];
 }

@@ -10,7 +10,8 @@ function get(key, otherwise = "") {
 /** All words that begin with `prefix`, without it. */
 function getAll(prefix) {
   const all = [...new URLSearchParams(location.hash.slice(1))];
-  return new Map(all.filter(([k]) => k.startsWith(prefix)).map(([k, v]) => [k.slice(prefix.length), v]));
+  const mine = all.filter(([key]) => key.startsWith(prefix));
+  return new Map(mine.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
 /** Change words; `null` or `""` removes one. The view is drawn again. */

@@ -16,8 +16,7 @@ function tableView(table, { columns, rows = allRows(table), bands = false, size 
   const page = Math.min(pages - 1, Number(get(`page.${table.name}`, "0")) || 0);
   const visible = kept.slice(page * most, (page + 1) * most);
   const intervals = get("intervals", "whiskers");
-  const scales = Object.fromEntries(names.map((name) => [name, column(table, name).interval
-    ? whiskerScale(table, name, rows) : null]));
+  const scales = Object.fromEntries(names.map((name) => [name, whiskerScale(table, name, rows)]));
   const tiers = bands && !get(`sort.${table.name}`) && columnIndex(table, "tier") >= 0;
   let above = null;
   const body = visible.map((row) => {
@@ -62,7 +61,8 @@ function heading(table, name) {
   const state = mine ? (down ? "descending" : "ascending") : "none";
   const arrow = mine ? (down ? " ▼" : " ▲") : "";
   const hint = [c.note, { 1: "higher is better", "-1": "lower is better" }[c.better]];
-  return el("th", { scope: "col", "aria-sort": state, title: hint.filter(Boolean).join("; ") || null,
+  return el("th", { scope: "col", "aria-sort": state,
+    title: hint.filter(Boolean).join("; ") || null,
     class: isNumeric(table, name) ? "number" : "text" },
   // Browsers leave buttons out where a heading is repeated on the next sheet of paper.
   printing ? el("span", { class: "plain-head" }, c.title)

@@ -96,7 +96,8 @@ function columnPicker(table, names) {
 const OPEN = new Set(); // pickers that are open; not worth a place in the address
 
 function hasIntervals(table, names) {
-  return names.some((name) => column(table, name).interval);
+  return names.some((name) => column(table, name).unit !== "rank"
+    && table.cells[columnIndex(table, name)].some((cell) => isNumber(cell) && cell[1] != null));
 }
 
 function intervalChooser() {

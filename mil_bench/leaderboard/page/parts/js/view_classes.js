@@ -59,7 +59,8 @@ function classHeat(board, table, rows, level, metric) {
   const body = methods.map((method, m) => el("tr", { class: method === chosen ? "chosen" : null },
     el("th", { scope: "row" }, el("button", { type: "button", class: "plain", id: `confusion-${m}`,
       title: "show its confusion matrix", onclick: () => set({ a: method }) }, method)),
-    names.map((name, i) => heatCell(table, at.get(`${method}\n${name}`), metric, shade, starts(i)))));
+    names.map((name, i) =>
+      heatCell(table, at.get(`${method}\n${name}`), metric, shade, starts(i)))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Heat map" },
     el("table", { class: "matrix heatmap" },
       el("caption", { class: "unseen" }, `${metric.title} of every class, ${level} level`),
@@ -107,8 +108,8 @@ function confusionPanel(board, level, source) {
     el("h2", {}, "Confusion"),
     el("div", { class: "tools" },
       chooser("confusion-a", "Method", options, first, (v) => set({ a: v })),
-      chooser("confusion-b", "beside", [["", "none"], ...options.filter(([v]) => v !== first)], second,
-        (v) => set({ b: v })),
+      chooser("confusion-b", "beside", [["", "none"], ...options.filter(([v]) => v !== first)],
+        second, (v) => set({ b: v })),
       el("span", { class: "legend" }, el("i", { class: "key right" }), "right",
         el("i", { class: "key near" }), "wrong within its block", el("i", { class: "key far" }),
         "wrong block")),

@@ -18,7 +18,8 @@ function methodCard(board, name) {
     el("h2", {}, name), el("p", { class: "lead" }, card.summary),
     el("p", {}, card.title, ". ", el("span", { class: "muted" }, `${card.venue}, ${card.year}. `),
       link(card.link, card.link.replace(/^https?:\/\/(doi\.org\/)?/, ""))),
-    card.code ? el("p", { class: "muted" }, "Golden vectors from ", el("code", {}, card.code)) : null,
+    card.code
+      ? el("p", { class: "muted" }, "Golden vectors from ", el("code", {}, card.code)) : null,
     card.differs.length ? [el("h3", {}, "Differs from the official code"),
       el("ul", {}, card.differs.map((line) => el("li", {}, line)))] : null,
     card.measured ? el("details", {}, el("summary", {}, "Measured choices"),

@@ -1,7 +1,13 @@
-// More: tables that no other view shows, such as subgroups.
+// Subgroups, and tables that no other view shows.
 
 const SHOWN_ELSEWHERE = ["overall", "published", "hierarchical", "controls", "classwise",
-  "localisation", "pairs", "calibration", "reliability", "thresholds", "cost", "runs"];
+  "localisation", "pairs", "calibration", "reliability", "thresholds", "cost", "runs", "subgroups"];
+
+VIEWS.subgroups = {
+  title: "Subgroups",
+  has: (board) => Boolean(board.tables.subgroups),
+  draw: (board) => [extraTable(board, "subgroups")],
+};
 
 VIEWS.more = {
   title: "More",

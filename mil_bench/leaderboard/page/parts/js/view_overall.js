@@ -7,7 +7,8 @@ VIEWS.overall = {
   draw(board) {
     const table = board.tables.overall;
     if (!table) return [el("p", { class: "none" }, "No run of this board is finished.")];
-    return [forestPanel(table, "overall"), tableView(table, { bands: true }), publishedPanel(board)];
+    return [forestPanel(table, "overall"), tableView(table, { bands: true }),
+      publishedPanel(board)];
   },
 };
 
@@ -24,13 +25,16 @@ function forestPanel(table, id, columns = scoreColumns(table), all = allRows(tab
   return el("section", { class: "panel" },
     el("div", { class: "tools" },
       chooser(`metric-${id}`, "Score", options, c.name, (v) => set({ metric: v })),
-      marked(table, c.name) ? el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
-        el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind")
-        : null,
+      marked(table, c.name) ? markLegend() : null,
       svgButton(`svg-${id}`, plot)),
     el("div", { class: "plot-box" }, plot),
     all.length > rows.length
       ? el("p", { class: "note" }, `The first ${rows.length} of ${all.length} rows.`) : null);
+}
+
+function markLegend() {
+  return el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
+    el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind");
 }
 
 /** Whether a best number stands in the column. */

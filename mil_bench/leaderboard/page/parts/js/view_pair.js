@@ -80,8 +80,8 @@ function disagreement(board, a, b) {
   const s = board.slidewise;
   const [i, j] = [a, b].map((m) => (s ? s.methods.indexOf(m) : -1));
   if (i < 0 || j < 0) {
-    return el("p", { class: "note" }, "The slides of this board are left out to keep the page small; "
-      + `mil-bench compare shows them.`);
+    return el("p", { class: "note" }, "The slides of this board are left out to keep the page "
+      + "small; mil-bench compare shows them.");
   }
   const [one, two] = [i, j].map((k) => s.decided[k].map((d, n) => d === s.truth[n]));
   const count = (x, y) => one.filter((right, n) => right === x && two[n] === y).length;
@@ -95,12 +95,13 @@ function disagreement(board, a, b) {
         el("thead", {}, el("tr", {}, el("td", {}), el("th", { scope: "col" }, `${b} right`),
           el("th", { scope: "col" }, `${b} wrong`))),
         el("tbody", {},
-          el("tr", {}, el("th", { scope: "row" }, `${a} right`), cell(true, true), cell(true, false)),
+          el("tr", {}, el("th", { scope: "row" }, `${a} right`), cell(true, true),
+            cell(true, false)),
           el("tr", {}, el("th", { scope: "row" }, `${a} wrong`), cell(false, true),
             cell(false, false)))),
       slideScatter(s, i, j, one, two)),
-    el("p", { class: "note" }, "Probabilities are means over the seeds and folds that test a slide; "
-      + "the class is that of the mean."),
+    el("p", { class: "note" }, "Probabilities are means over the seeds and folds that test "
+      + "a slide; the class is that of the mean."),
     el("h3", {}, `${table.methods.length} slides on which they decide differently`),
     tableView(table, { size: 25 }));
 }

@@ -43,7 +43,8 @@ function pairMatrix(board, table, rows, score, pair) {
     at.set(`${a}\n${b}`, { row, sign: 1 });
     at.set(`${b}\n${a}`, { row, sign: -1 });
   }
-  const most = Math.max(...rows.map((row) => Math.abs(valueOf(cellAt(table, row, "difference")) ?? 0)));
+  const sizes = rows.map((row) => Math.abs(valueOf(cellAt(table, row, "difference")) ?? 0));
+  const most = Math.max(...sizes);
   const better = DATA.metrics[score]?.better ?? 1;
   const body = methods.map((a, i) => el("tr", {}, el("th", { scope: "row" }, a),
     methods.map((b, j) => pairCell(table, at.get(`${a}\n${b}`), { a, b, most, better, pair,
