@@ -43,6 +43,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_slides_become_features_and_features_a_result_above_chance(
     cohort: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
