@@ -22,7 +22,7 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.leaderboard import build_boards, collect, show, write_reports
+    from mil_bench.leaderboard import EVERYTHING, build_boards, collect, show, write_reports
     from mil_bench.leaderboard.compare import comparisons, shortened
     from mil_bench.tuning.record import read_tunings
 
@@ -30,7 +30,7 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     boards = build_boards(collect(given.runs), read_tunings(given.runs))
     names = (given.first, given.second)
     reports = comparisons(boards, *names, given.dataset, shared=given.common)
-    show([shortened(report) for report in reports], console)
+    show([shortened(report) for report in reports], console, [EVERYTHING])
     if given.out is not None:
         written = write_reports(reports, given.out)
         console.print(f"{len(written)} files written under {given.out}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mil_bench.cli.options import add_shared
+from mil_bench.cli.parse import names
 from mil_bench.cli.parser import Parser
 from mil_bench.errors import UsageError
 
@@ -47,11 +48,17 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     )
     add_shared(parser, "dataset", help="Where --by finds own data: its .toml file.")
     add_shared(parser, "data_root")
+    parser.add_argument(
+        "--show",
+        metavar="TABLES",
+        help="Tables to print, comma separated, or all (default: overall and hierarchical).",
+    )
     given = parser.parse(words)
     from rich.console import Console
     from rich.text import Text
 
     from mil_bench.leaderboard import (
+        READ,
         build_boards,
         collect,
         report_of,
@@ -75,6 +82,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         from mil_bench.leaderboard.by import with_subgroups
 
         reports = with_subgroups(reports, given.by, given.dataset, given.data_root)
+    show(reports, console, names("--show", given.show) if given.show else READ)
     written = write_reports(reports, given.out, given.figures is not False)
     refused: list[str] = []
     if given.figures is not False:
@@ -88,7 +96,6 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         from mil_bench.leaderboard.page import write_page
 
         written.append(write_page(reports, given.out))
-    show(reports, console)
     for told in filter(None, (left_out, *refused)):
         console.print(Text(told, style="yellow"))
     console.print(f"{len(written)} files written under {given.out}")

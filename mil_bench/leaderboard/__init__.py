@@ -4,10 +4,12 @@ from mil_bench.leaderboard.board import Board, BoardId, BoardRow
 from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.collect import RunRecord, collect
 from mil_bench.leaderboard.formats.folder import write_reports
-from mil_bench.leaderboard.formats.terminal import show
+from mil_bench.leaderboard.formats.terminal import EVERYTHING, READ, show
 from mil_bench.leaderboard.report import Report, report_of
 
 __all__ = [
+    "EVERYTHING",
+    "READ",
     "Board",
     "BoardId",
     "BoardRow",

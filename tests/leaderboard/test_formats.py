@@ -17,9 +17,10 @@ from prediction_cases import FLAT, random_predictions
 from rich.console import Console
 from run_folders import begin, fail, finish, make_spec
 
+from mil_bench.errors import UnknownNameError
 from mil_bench.evaluation.csv_safety import unescape
 from mil_bench.evaluation.overall import overall_scores
-from mil_bench.leaderboard import build_boards, collect, report_of, show, write_reports
+from mil_bench.leaderboard import EVERYTHING, build_boards, collect, report_of, show, write_reports
 from mil_bench.leaderboard.formats.csv_tidy import csv_tidy
 from mil_bench.leaderboard.formats.csv_wide import csv_wide
 from mil_bench.leaderboard.formats.grid import Grid, Shown, grids_of
@@ -38,9 +39,9 @@ def lines(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def printed(reports, width=160):
+def printed(reports, width=160, tables=(EVERYTHING,)):
     console = Console(file=io.StringIO(), width=width)
-    show(reports, console)
+    show(reports, console, tables)
     return console.file.getvalue()
 
 
@@ -318,3 +319,15 @@ def test_a_narrow_terminal_shows_the_columns_that_do_not_fit_below():
     assert told.count("hmil") == 5
     assert all(cell.text in told for cell in cells)
     assert max(map(len, told.splitlines())) <= 30
+
+
+def test_the_screen_shows_what_is_read_and_names_the_rest(report):
+    shown = printed([report], tables=("overall",))
+    assert "Overall" in shown
+    assert "Hierarchy" not in shown
+    assert re.search(r"also in files, page and --show: hierarchical, .*pairs", shown)
+
+
+def test_a_table_that_no_board_has_is_refused(report):
+    with pytest.raises(UnknownNameError, match="unknown table 'pears'; did you mean 'pairs'"):
+        printed([report], tables=("pears",))

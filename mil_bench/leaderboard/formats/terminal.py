@@ -9,33 +9,43 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from mil_bench.errors import UnknownNameError
 from mil_bench.leaderboard.formats.grid import Grid, Shown, caption, grids_of
 from mil_bench.leaderboard.report import Report
 from mil_bench.leaderboard.sheet import Sheet
 
 _WIDEST = 40  # name that is kept on one line
 _PADDING = 2
-_MOST_ROWS = 30
-_WHOLE = ("overall",)
-"""Shown however long it is."""
+READ = ("overall", "hierarchical", "published")
+"""What a screen shows unless asked for more."""
+EVERYTHING = "all"
 _INTERVALS = 2
 _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 
-def show(reports: Sequence[Report], console: Console) -> None:
-    """Print every report: its verdict, its tables, how to read them, and what to distrust.
+def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = READ) -> None:
+    """Print every report: its verdict, ``tables``, how to read them, and what to distrust.
 
-    Long tables are left to the files.
+    ``all`` is every table. Names of the others are told. Raises ``UnknownNameError`` for a table
+    that no report has.
     """
-    for report in reports:
+    grids_by_report = [grids_of(report, upper=False) for report in reports]
+    known = {grid.name for grids in grids_by_report for grid in grids} | {*READ, EVERYTHING}
+    for name in tables:
+        if name not in known:
+            raise UnknownNameError("table", name, known)
+    for report, found in zip(reports, grids_by_report, strict=True):
         console.rule(Text(report.board.title))
         if report.verdict:
             console.print(Text(report.verdict, style="bold"))
-        grids = grids_of(report, upper=False)
+        grids = [grid for grid in found if EVERYTHING in tables or grid.name in tables]
         for grid in grids:
             _show_grid(grid, console)
         if grids:
             console.print(Text(caption(grids), style="dim"))
+        others = dict.fromkeys(grid.name for grid in found if grid not in grids)
+        if others:
+            console.print(Text(f"also in files, page and --show: {', '.join(others)}", style="dim"))
         for note in report.caveats:
             style = "bold red" if note.startswith("leak") else "yellow"
             console.print(Text(f"note: {note}", style=style))
@@ -44,9 +54,6 @@ def show(reports: Sequence[Report], console: Console) -> None:
 
 
 def _show_grid(grid: Grid, console: Console) -> None:
-    if len(grid.rows) > _MOST_ROWS and grid.name not in _WHOLE:
-        console.print(Text(f"{grid.title}: {len(grid.rows)} rows, see {grid.name}.csv"))
-        return
     for table in grid_tables(grid, console.width):
         console.print(table)
     if grid.note:
