@@ -171,7 +171,15 @@ def written(path: Path, side: int) -> Path:
 
 
 def print_extraction(rows: Sequence[Row]) -> None:
-    """Rates, and ratios within rounds to the plain way of doing the same."""
+    """For every slide: rates, and ratios within rounds to the plain way of doing the same."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in KEY[1:]), []).append(row)
+    for group in groups.values():
+        print(_table(group))
+
+
+def _table(rows: Sequence[Row]) -> Table:
     by_stage = {row["stage"]: row["rates"] for row in rows}
     lines = []
     for row in rows:
@@ -191,7 +199,7 @@ def print_extraction(rows: Sequence[Row]) -> None:
     notes = (
         "x plain: median over rounds of the ratio to plain reading (for reading) or the plain loop",
     )
-    print(Table(title, heads, lines, notes))
+    return Table(title, heads, lines, notes)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ PRINTERS: Final = {
     "cli": "cli:print_cli",
     "inference": "inference:print_inference",
     "inference_coverage": "inference_coverage:print_inference_coverage",
+    "extraction": "extraction:print_extraction",
     "quality": "quality:print_quality",
 }
 """Name of a results file -> module and function that print its rows."""
