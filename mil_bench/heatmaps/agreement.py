@@ -105,7 +105,7 @@ def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
         row[1].set_title(f"sum of {', '.join(one.children)}", fontsize=8, loc="left")
         row[2].set_title(words, fontsize=8, loc="left")
     rank_bar(figure, squares, axes.ravel().tolist())
-    heading(figure, "Attention of classes and of their children\n")
+    heading(figure, "Attention of classes and of their children")
     for row, one in zip(axes, found, strict=True):
         row[0].set_title(f"{one.upper.title} (own)", fontsize=8, loc="left")
     figure.legend(

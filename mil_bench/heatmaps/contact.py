@@ -72,7 +72,7 @@ def contact_sheet(
                 textcoords="offset points", ha="right", va="center", fontsize=9, fontweight="bold",
             )  # fmt: skip
         start += count
-    heading(figure, f"{one.title}\n")
+    heading(figure, one.title)
     footnote(figure, f"{title}\nPercentile rank of each patch within the slide ({one.source}).")
     return figure
 

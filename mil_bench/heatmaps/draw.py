@@ -14,14 +14,14 @@ from typing import Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mil_bench.extraction.overview import Overview
-from mil_bench.heatmaps.places import Places
+from mil_bench.heatmaps.places import Places, outline
 from mil_bench.heatmaps.relevance import ScoreMap
 from mil_bench.heatmaps.witnesses import Known
 
@@ -90,8 +90,8 @@ def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     bar.outline.set_visible(False)
     if known is not None and known.mask.any():
         _explain_frames(axes[-1], known)
-    heading(figure, f"{one.title}\n{scene.title}")
-    footnote(figure, _words(one, scene, known))
+    heading(figure, one.title)
+    footnote(figure, f"{scene.title}\n{_words(one, scene, known)}")
     return figure
 
 
@@ -126,14 +126,10 @@ def show_scores(
 
 
 def frame_witnesses(axis: Axes, known: Known, scene: Scene) -> None:
-    """Blue frames on a white ground around the known patches."""
-    squares = list(scene.places.squares[known.mask])
+    """A blue frame on a white ground around the known patches, neighbours together."""
+    edges = list(outline(scene.places.squares[known.mask]))
     for colour, width in (("white", 2.6), (BLUE, 1.3)):
-        axis.add_collection(
-            PolyCollection(
-                squares, facecolors="none", edgecolors=colour, linewidths=width, zorder=3
-            )
-        )
+        axis.add_collection(LineCollection(edges, colors=colour, linewidths=width, zorder=3))
 
 
 def _explain_frames(axis: Axes, known: Known) -> None:
@@ -154,10 +150,8 @@ def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes
 
 
 def heading(figure: Figure, text: str) -> None:
-    """The words above a picture, the first line in bold."""
-    first, _, rest = _plain(text).partition("\n")
-    figure.suptitle(first, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    figure.axes[0].set_title(rest, loc="left", fontsize=8.5, color="#222222")
+    """The words above a picture."""
+    figure.suptitle(_plain(text), x=0.01, ha="left", fontsize=11, fontweight="bold")
 
 
 def footnote(figure: Figure, text: str) -> None:

@@ -63,6 +63,15 @@ def by_index(n: int) -> Places:
     return Places(np.stack([x, y], axis=1).astype(np.float64), 1.0, "index", note)
 
 
+def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(N, 4, 2)`` squares -> ``(E, 2, 2)``: the sides that only one of them has, each once."""
+    ends = np.stack([squares, np.roll(squares, -1, axis=1)], axis=2).reshape(-1, 2, 2)
+    turned = (ends[:, 0] > ends[:, 1]).any(1)  # sides are parallel to an axis
+    ends[turned] = ends[turned, ::-1]
+    sides, counts = np.unique(ends.round(6), axis=0, return_counts=True)
+    return sides[counts == 1]
+
+
 def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
     """The side of patches nobody knows, and how it was guessed."""
     step = grid_step(xy)

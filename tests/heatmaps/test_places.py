@@ -10,7 +10,7 @@ import pytest
 from mil_bench.bags.bag import Tiling
 from mil_bench.bags.store import BagStore
 from mil_bench.heatmaps.geojson import tiles_geojson
-from mil_bench.heatmaps.places import places_of
+from mil_bench.heatmaps.places import by_index, outline, places_of
 from mil_bench.heatmaps.relevance import ScoreMap
 from mil_bench.heatmaps.table import scores_csv
 
@@ -52,6 +52,18 @@ def test_without_coordinates_patches_stand_row_by_row():
     places = places_of(store(None), "s")
     assert places.corners.tolist() == [[0, 0], [1, 0], [0, 1]]
     assert (places.unit, places.in_pixels(0.5)) == ("index", None)
+
+
+def test_the_outline_of_neighbours_has_no_side_between_them():
+    square = by_index(4).squares  # 2 x 2
+    assert len(outline(square)) == 8
+    assert len(outline(square[[0, 3]])) == 8  # they touch in a corner
+    pair = {tuple(map(tuple, side)) for side in outline(square[:2]).tolist()}
+    assert pair == {
+        ((0, 0), (1, 0)), ((1, 0), (2, 0)), ((0, 1), (1, 1)), ((1, 1), (2, 1)),
+        ((0, 0), (0, 1)), ((2, 0), (2, 1)),
+    }  # fmt: skip
+    assert outline(square[:0]).shape == (0, 2, 2)
 
 
 @pytest.mark.parametrize("marks", [None, ["background", "IC", "IC"]])
