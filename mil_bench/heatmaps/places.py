@@ -69,7 +69,8 @@ def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
     turned = (ends[:, 0] > ends[:, 1]).any(1)  # sides are parallel to an axis
     ends[turned] = ends[turned, ::-1]
     sides, counts = np.unique(ends.round(6), axis=0, return_counts=True)
-    return sides[counts == 1]
+    once: NDArray[np.float64] = sides[counts == 1]
+    return once
 
 
 def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
