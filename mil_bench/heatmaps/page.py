@@ -28,8 +28,8 @@ figcaption, .small {{ color: #555; font-size: .85em }}
 td, th {{ padding: .15rem .8rem .15rem 0; text-align: left; font-weight: normal }}
 </style></head><body>
 <h1>{title}</h1>
-<p class="small">Patches are coloured by their percentile rank within the slide, dark is high; raw
-scores are in the CSV files. Blue frames are patches known to show the class.</p>
+<p class="small">Patches are coloured by their percentile rank within the slide and, beside it, by
+their raw score; dark is high. Blue frames are around patches known to show the class.</p>
 {sections}
 </body></html>
 """
