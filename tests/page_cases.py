@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 from prediction_cases import BRACS, random_predictions
 from run_folders import fail, finish, make_spec
 
+from mil_bench.evaluation.csv_safety import unescape
 from mil_bench.leaderboard import Board, BoardId, Report, build_boards, collect, report_of
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.tables.column import Column, score_column
@@ -85,3 +88,27 @@ def chromium():
         browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def column_of(page, table, title):
+    """Texts of a column, what only screen readers hear left out."""
+    titles = page.locator(f"#table-{table} thead th button").all_inner_texts()
+    i = [t.split(" ▲")[0].split(" ▼")[0] for t in titles].index(title) + 1
+    cells = page.locator(f"#table-{table} tbody tr > :nth-child({i})")
+    return cells.evaluate_all(
+        "cells => cells.map((cell) => (cell.querySelector('.value') ?? cell).textContent)"
+    )
+
+
+def saved(page, button):
+    """The text of the file that a button saves."""
+    with page.expect_download() as download:
+        page.click(button)
+    return download.value.path().read_text(encoding="utf-8")
+
+
+def records(text):
+    return [
+        {key: unescape(cell) for key, cell in row.items()}
+        for row in csv.DictReader(io.StringIO(text))
+    ]

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from page_cases import small_reports
 
 from mil_bench.leaderboard.page.budget import fitted
 from mil_bench.leaderboard.page.build import _board
 
 
-@pytest.fixture(scope="module")
-def board(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    (report,) = small_reports(folder)
-    return json.loads(json.dumps(_board(report, "here", folder)))
+@pytest.fixture
+def board(reports, tmp_path):
+    return json.loads(json.dumps(_board(reports[0], "here", tmp_path)))
 
 
 def size(data):

@@ -7,7 +7,7 @@ import re
 import shlex
 
 import pytest
-from page_cases import HOSTILE, small_reports
+from page_cases import HOSTILE
 
 from mil_bench.cli.experiment import grid_request
 from mil_bench.cli.machine import machine_request
@@ -22,11 +22,6 @@ from mil_bench.leaderboard.page.runs import runs_table
 from mil_bench.leaderboard.tables.column import Column, score_column
 from mil_bench.leaderboard.tables.table import NAN, Number, Row, Table
 from mil_bench.runs.plan import plan
-
-
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory):
-    return small_reports(tmp_path_factory.mktemp("page"))
 
 
 def test_an_island_holds_any_text_and_no_tag():
