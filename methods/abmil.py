@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.errors import ConfigError
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
+from mil_bench.nn.heads.config import HEADS, HeadName, HeadOptions
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -33,9 +36,18 @@ SLIDE_RECIPE: Final[dict[str, Any]] = {
 """Training as in use on whole slides (CLAM's README, without class-balanced sampling)."""
 
 
-class ABMILConfig(EntropyConfig):
+def _own_name(head: str) -> str:
+    return "softmax" if head == "flat" else head
+
+
+ABMILHead = Annotated[Literal["softmax", "sigmoid"] | HeadName, AfterValidator(_own_name)]
+"""``softmax`` is what other methods call flat; ``sigmoid`` is one logit, for two classes only."""
+
+
+class ABMILConfig(EntropyConfig, HeadOptions):
     """Widths as used on whole slides. The paper's MNIST network is ``width=500 hidden=128
-    gated=false dropout=0 attention_dropout=0 head=sigmoid``.
+    gated=false dropout=0 attention_dropout=0 head=sigmoid``. Hierarchical heads are those of
+    :mod:`mil_bench.nn.heads`.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=1)
@@ -43,10 +55,10 @@ class ABMILConfig(EntropyConfig):
     gated: bool = True
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)  # after the projection
     attention_dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
-    head: Literal["softmax", "sigmoid"] = "softmax"  # sigmoid: one logit, two classes only
+    head: ABMILHead = "softmax"
 
 
-class ABMIL(Method):
+class ABMIL(HeadedMethod):
     """Projection, attention over instances, linear classifier on the weighted mean.
 
     ``s_i = w^T (tanh(V h_i) * sigmoid(U h_i))``, ``a = softmax_N(s)``, ``z = sum_i a_i h_i``
@@ -76,7 +88,7 @@ class ABMIL(Method):
             "gating": Component("gated attention", {"gated": False}),
             "dropout": Component("dropout", {"dropout": 0.0, "attention_dropout": 0.0}),
         },
-        variants={"entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1})},
+        variants={"entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}), **HEADS},
     )
 
     def __init__(self, config: ABMILConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -90,10 +102,11 @@ class ABMIL(Method):
         self.attention = AttentionNet(
             config.width, config.hidden, 1, config.gated, config.attention_dropout
         )
-        self.classifier = nn.Linear(config.width, 1 if config.head == "sigmoid" else self.n_leaves)
+        outputs = 1 if config.head == "sigmoid" else self.decision.outputs
+        self.classifier = nn.Linear(config.width, outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, 1)``."""
+        """Logits of the head and attention ``(sum N, 1)``."""
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, 1)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
@@ -102,18 +115,18 @@ class ABMIL(Method):
         if self.config.head == "sigmoid":
             logits = torch.cat([torch.zeros_like(logits), logits], 1)  # softmax of it is sigmoid
         return Output(
-            logits={LEAF: logits},
+            logits=self.decision(logits),
             attention={LEAF: attention},
             extras={"scores": scores, "bag_features": z},
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Cross entropy; with the sigmoid head Bernoulli likelihood of the clamped probability.
+        """Terms of the head; with the sigmoid head Bernoulli likelihood of the clamped probability.
 
         The term ``entropy`` is added where it is switched on.
         """
         entropy = entropy_term(self.config, output, batch, progress)
-        if self.config.head == "softmax":
+        if self.config.head != "sigmoid":
             return {**super().loss(output, batch, progress), **entropy}
         p = (output.logits[LEAF][:, 1]).sigmoid().clamp(_CLAMP, 1 - _CLAMP)
         y = batch.labels[LEAF].to(p.dtype)

@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.casting import as_written, full_precision
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
+from mil_bench.nn.heads.config import HEADS, HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.init import xavier_linear
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
@@ -27,7 +29,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
 
 
-class CLAMConfig(EntropyConfig):
+class CLAMConfig(EntropyConfig, HeadConfig):
     """``width`` of the projected features; ``size`` sets the attention's hidden width.
 
     ``small`` is half of ``width`` and ``big`` three quarters (512 -> 256 or 384); ``hidden``
@@ -51,7 +53,7 @@ class CLAMConfig(EntropyConfig):
         return self.hidden or self.width * (2 if self.size == "small" else 3) // 4
 
 
-class _CLAM(Method):
+class _CLAM(HeadedMethod):
     """What both forms share; they differ in the number of attention branches and the classifier.
 
     Per bag with label y, k = min(``k_sample``, N): the k most attended instances of branch y are
@@ -101,6 +103,7 @@ class _CLAM(Method):
             "instance_ce": Switch("cross entropy on instances", {"instance_loss": "ce"}),
             "xavier": Switch("Xavier initialisation", {"init": "xavier"}),
             "entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}),
+            **HEADS,
         },
     )
 
@@ -108,12 +111,9 @@ class _CLAM(Method):
         super().__init__(config, dim, taxonomy)
         width = config.width
         self.project = Projection(dim, width, config.dropout)
+        dropout = _ATTENTION_DROPOUT if config.dropout else 0.0
         self.attention = AttentionNet(
-            width,
-            config.hidden_width,
-            self.branches,
-            config.gated,
-            _ATTENTION_DROPOUT if config.dropout else 0.0,
+            width, config.hidden_width, self.branches, config.gated, dropout
         )
         self.instance_classifiers = nn.ModuleList(nn.Linear(width, 2) for _ in range(self.n_leaves))
         self.build_classifier(width)
@@ -131,38 +131,45 @@ class _CLAM(Method):
 
     @abstractmethod
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, K, width)`` bag features -> ``(B, C)`` logits."""
+        """``(B, K, width)`` bag features -> the numbers ``(B, outputs)`` that the head reads."""
+
+    def by_level(self, x: Tensor) -> dict[str, Tensor]:
+        """``(sum N, K)`` -> the columns of branches that belong to each level."""
+        return {LEAF: x} if self.branches == 1 else self.decision.by_level(x)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, K)``."""
+        """Logits of the head and attention ``(sum N, K)`` of the levels that have branches."""
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, K)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
         pooled = segment_matmul(attention, h, batch.segment, batch.sizes)  # (B, K, width)
         return Output(
-            logits={LEAF: self.classify(pooled)},
-            attention={LEAF: attention},
-            extras={"features": h, "scores": scores, "bag_features": pooled},
+            logits=self.decision(self.classify(pooled)),
+            attention=self.by_level(attention),
+            extras={
+                "features": h,
+                "scores": self.by_level(scores)[LEAF],
+                "bag_features": pooled,
+            },
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``bag_weight * ce``, ``(1 - bag_weight) * instance``, and ``entropy`` if switched on."""
+        """``bag_weight`` x the head's terms, ``(1 - bag_weight) * instance``, maybe ``entropy``."""
         share = self.config.bag_weight
-        ce = self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)
+        bag = {name: share * term for name, term in super().loss(output, batch, progress).items()}
         instance = self.instance_loss(
             output.extras["features"], output.extras["scores"].detach(), batch
         )
         entropy = entropy_term(self.config, output, batch, progress)
-        return {"ce": share * ce, "instance": (1 - share) * instance, **entropy}
+        return {**bag, "instance": (1 - share) * instance, **entropy}
 
     def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)`` each.
 
         Largest and smallest first.
         """
-        k = self.config.k_sample
-        top = segment_topk(scores, k, batch.segment, batch.sizes)
-        return top, segment_topk(-scores, k, batch.segment, batch.sizes)
+        k, where = self.config.k_sample, (batch.segment, batch.sizes)
+        return segment_topk(scores, k, *where), segment_topk(-scores, k, *where)
 
     def instance_loss(self, h: Tensor, scores: Tensor, batch: BagBatch) -> Tensor:
         """Clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)`` scores.
@@ -193,7 +200,7 @@ class _CLAM(Method):
         weight = torch.cat([one.get_parameter("weight") for one in classifiers])  # (2 C, width)
         bias = torch.cat([one.get_parameter("bias") for one in classifiers])
         with as_written(h):
-            logits = F.linear(full_precision(h[rows]), weight, bias).unflatten(3, (-1, 2))
+            logits = F.linear(full_precision(h[rows]), weight, bias).view(*rows.shape, -1, 2)
             own = logits.squeeze(2) if rows.shape[2] == 1 else logits.diagonal(0, 2, 3).mT
             own, wanted = own.flatten(0, 2), target.flatten()
             if self.config.instance_loss == "svm":
@@ -213,27 +220,31 @@ class CLAMSB(_CLAM):
 
     def build_classifier(self, width: int) -> None:
         """One layer for all classes."""
-        self.classifier = nn.Linear(width, self.n_leaves)
+        self.classifier = nn.Linear(width, self.decision.outputs)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, 1, width)`` -> ``(B, C)``."""
-        logits: Tensor = self.classifier(pooled.squeeze(1))
-        return logits
+        """``(B, 1, width)`` -> ``(B, outputs)``."""
+        numbers: Tensor = self.classifier(pooled.squeeze(1))
+        return numbers
 
 
 class CLAMMB(_CLAM):
-    """One attention branch and one scorer per class."""
+    """One attention branch and one scorer per number that the head reads.
+
+    That is one per class; with ``head=multi`` one per class of every level, ``head=conditional``
+    one per node with siblings. The instance loss reads the branches of leaves.
+    """
 
     @property
     def branches(self) -> int:
-        """One branch per leaf class."""
-        return self.n_leaves
+        """One branch per output; with the flat head one per class."""
+        return self.decision.outputs
 
     def build_classifier(self, width: int) -> None:
-        """One scorer per class."""
-        self.classifiers = nn.ModuleList(nn.Linear(width, 1) for _ in range(self.n_leaves))
+        """One scorer per branch."""
+        self.classifiers = nn.ModuleList(nn.Linear(width, 1) for _ in range(self.branches))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, C, width)`` -> ``(B, C)``: scorer c reads branch c."""
+        """``(B, K, width)`` -> ``(B, K)``: scorer c reads branch c."""
         scorers = zip(self.classifiers, pooled.unbind(1), strict=True)
         return torch.cat([scorer(bag) for scorer, bag in scorers], 1)

@@ -12,10 +12,12 @@ from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.graph import batch_edges
 from mil_bench.config import tunable
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.dropout import Dropout
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.order import needed_coords
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
@@ -28,7 +30,7 @@ with warnings.catch_warnings():  # what it uses of torch is deprecated there
 _LAYER_DROPOUT = 0.1
 
 
-class PatchGCNConfig(EntropyConfig):
+class PatchGCNConfig(EntropyConfig, HeadConfig):
     """``width`` of a patch's features; the slide's are ``layers + 1`` times as wide.
 
     ``k`` patches are the neighbours of each; ``layers`` convolutions follow one another (the
@@ -63,7 +65,7 @@ class GraphLayer(nn.Module):
         return rows
 
 
-class PatchGCN(Method):
+class PatchGCN(HeadedMethod):
     """Projection, graph convolutions, gated attention over the features of all layers.
 
     The graph joins every patch with its nearest ones on the slide, exactly, and is made once per
@@ -117,7 +119,7 @@ class PatchGCN(Method):
         self.mix = Projection(wide, wide, config.dropout)
         self.attention = AttentionNet(wide, wide, 1, gated=True, dropout=config.dropout)
         self.merge = Projection(wide, wide, config.dropout)
-        self.classifier = nn.Linear(wide, self.n_leaves)
+        self.classifier = nn.Linear(wide, self.decision.outputs)
 
     @property
     def neighbours(self) -> int:
@@ -125,7 +127,7 @@ class PatchGCN(Method):
         return self.config.k
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, 1)``.
+        """Logits of the head and attention ``(sum N, 1)``.
 
         Raises ``FeatureError`` where the features have no coordinates.
         """
@@ -135,13 +137,13 @@ class PatchGCN(Method):
         attention = segment_softmax(scores, batch.segment, batch.offsets)
         z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
         return Output(
-            logits={LEAF: self.classifier(self.merge(z))},
+            logits=self.decision(self.classifier(self.merge(z))),
             attention={LEAF: attention},
             extras={"scores": scores, "nodes": nodes},
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Cross entropy, and ``entropy`` if switched on."""
+        """Terms of the head, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.segment import segment_mean
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class ProbeConfig(MethodConfig):
+class ProbeConfig(HeadConfig):
     """``hidden`` width of one layer in front of the classifier; without it the probe is linear.
 
     ``dropout`` follows that layer.
@@ -25,7 +27,7 @@ class ProbeConfig(MethodConfig):
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
 
 
-class Probe(Method):
+class Probe(HeadedMethod):
     """``W z + b`` of a slide's embedding ``z``, or with one hidden layer (ReLU, dropout).
 
     The features of a slide encoder (TITAN, PRISM, GigaPath, ...) are bags of one. In a bag of
@@ -66,10 +68,10 @@ class Probe(Method):
             if width
             else nn.Identity()
         )
-        self.classifier = nn.Linear(width or dim, self.n_leaves)
+        self.classifier = nn.Linear(width or dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and even weights ``(sum N, 1)``."""
-        logits: Tensor = self.classifier(self.hidden(segment_mean(batch.features, batch.offsets)))
-        weights = 1 / batch.offsets.diff().to(logits.dtype)
-        return Output({LEAF: logits}, {LEAF: weights[batch.segment].unsqueeze(1)})
+        """Logits of the head and even weights ``(sum N, 1)``."""
+        numbers = self.classifier(self.hidden(segment_mean(batch.features, batch.offsets)))
+        weights = 1 / batch.offsets.diff().to(numbers.dtype)
+        return Output(self.decision(numbers), {LEAF: weights[batch.segment].unsqueeze(1)})

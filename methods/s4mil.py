@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.s4d import S4D
@@ -20,7 +22,7 @@ from mil_bench.nn.segment import segment_max
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class S4MILConfig(MethodConfig):
+class S4MILConfig(HeadConfig):
     """``width`` of the sequence, ``states`` of every channel (even), number of ``layers``.
 
     ``order="coords"`` runs through the slide by the coordinates of its patches, in rows of
@@ -54,7 +56,7 @@ class S4Layer(nn.Module):
         return rows
 
 
-class S4MIL(Method):
+class S4MIL(HeadedMethod):
     """Projection, state space layers over the sequence, maximum per channel, linear classifier.
 
     Time grows with ``N log N``. ``Output.attention`` is the share of channels whose maximum each
@@ -96,17 +98,17 @@ class S4MIL(Method):
         self.layers = nn.ModuleList(
             S4Layer(config.width, config.states) for _ in range(config.layers)
         )
-        self.classifier = nn.Linear(config.width, self.n_leaves)
+        self.classifier = nn.Linear(config.width, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and shares of channels ``(sum N, 1)``."""
+        """Logits of the head and shares of channels ``(sum N, 1)``."""
         ordered = Ordered.of(batch, self.config.order)
         h = self.project(ordered.batch.features)
         for layer in self.layers:
             h = layer(h, list(batch.sizes))
         z = segment_max(h, batch.offsets)
         return Output(
-            logits={LEAF: self.classifier(z)},
+            logits=self.decision(self.classifier(z)),
             attention={LEAF: ordered.restored(self.shares(h.detach(), z.detach(), batch))},
         )
 

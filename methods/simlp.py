@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class SiMLPConfig(MethodConfig):
+class SiMLPConfig(HeadConfig):
     """The network is ``D -> width`` (ReLU, dropout) ``-> classes``; without ``mlp``, linear."""
 
     mlp: bool = True
@@ -24,7 +26,7 @@ class SiMLPConfig(MethodConfig):
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
 
 
-class SiMLP(Method):
+class SiMLP(HeadedMethod):
     """``f(mean_i x_i)``. Unlike ``mean``, which classifies every patch, it averages first.
 
     Cost with D = 1024 and 7 classes: 0.53 M parameters, 0.002 MFLOP per patch (the mean), linear in
@@ -52,11 +54,12 @@ class SiMLP(Method):
     def __init__(self, config: SiMLPConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         self.hidden = Projection(dim, config.width, config.dropout) if config.mlp else nn.Identity()
-        self.classifier = nn.Linear(config.width if config.mlp else dim, self.n_leaves)
+        self.classifier = nn.Linear(config.width if config.mlp else dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, 1)``."""
+        """Logits of the head and attention ``(sum N, 1)``."""
         share = batch.offsets.diff().to(batch.features.dtype).reciprocal()
         weights: Tensor = share[batch.segment].unsqueeze(1)
         means = segment_matmul(weights, batch.features, batch.segment, batch.sizes).squeeze(1)
-        return Output(logits={LEAF: self.classifier(self.hidden(means))}, attention={LEAF: weights})
+        numbers = self.classifier(self.hidden(means))
+        return Output(logits=self.decision(numbers), attention={LEAF: weights})

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import heads_divide, tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_softmax
@@ -21,7 +23,7 @@ from mil_bench.nn.self_attention import SelfAttention
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class TransformerConfig(MethodConfig):
+class TransformerConfig(HeadConfig):
     """``dim`` is the width of the tokens, split over ``heads``; ``hidden`` that of the feed-forward
     layers. ``dropout`` follows the projection, every attention and every feed-forward layer.
     """
@@ -65,7 +67,7 @@ class EncoderLayer(nn.Module):
         return by_parts(lambda rows: rows + self.feed(self.norm2(rows)), x)
 
 
-class Transformer(Method):
+class Transformer(HeadedMethod):
     """Projection, class token, pre-norm layers, norm and classifier on the class token.
 
     There are no positions, so the order of patches does not matter. The last layer computes the
@@ -114,10 +116,10 @@ class Transformer(Method):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers - 1))
         self.last = EncoderLayer(config)
         self.norm = nn.LayerNorm(config.dim)
-        self.classifier = nn.Linear(config.dim, self.n_leaves)
+        self.classifier = nn.Linear(config.dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, 1)``.
+        """Logits of the head and attention ``(sum N, 1)``.
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
@@ -130,11 +132,11 @@ class Transformer(Method):
         for layer in self.layers:
             x = layer(x, sizes)
         tokens, scores = self.last.class_tokens(x, sizes)  # (B, dim)
-        logits = self.classifier(self.norm(tokens))
+        numbers = self.classifier(self.norm(tokens))
         each = scores.split_with_sizes(sizes)
         patches = torch.cat([each[p][1:] for p in place])  # (sum N, heads)
         attention = segment_softmax(patches, batch.segment, batch.offsets)
         return Output(
-            logits={LEAF: torch.stack([logits[p] for p in place])},
+            logits=self.decision(torch.stack([numbers[p] for p in place])),
             attention={LEAF: attention.mean(1, keepdim=True)},
         )

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import heads_divide, tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
+from mil_bench.nn.heads.config import HEADS, HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.order import Order, Ordered
@@ -22,7 +24,7 @@ from mil_bench.nn.projection import Projection
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class TransMILConfig(MethodConfig):
+class TransMILConfig(HeadConfig):
     """``dim`` is the width of the tokens, split over ``heads``; ``landmarks`` defaults to half.
 
     ``nystrom="0.0.9"`` reproduces the release pinned by the official requirements, which shifts
@@ -62,7 +64,7 @@ class AttentionLayer(nn.Module):
         return torch.stack([one[0] for one in x.split_with_sizes(list(sizes))]) + rows, attention
 
 
-class TransMIL(Method):
+class TransMIL(HeadedMethod):
     """Projection, class token, attention, PPEG, attention, classifier on the class token.
 
     The scale of the pseudo-inverse, a maximum over a batch in the official code, is one of each
@@ -103,6 +105,7 @@ class TransMIL(Method):
         variants={
             "nystrom_009": Switch("nystrom-attention 0.0.9", {"nystrom": "0.0.9"}),
             "coords": Switch("grid by coordinates", {"order": "coords"}),
+            **HEADS,
         }
     )
 
@@ -113,10 +116,10 @@ class TransMIL(Method):
         self.layer1, self.layer2 = AttentionLayer(config), AttentionLayer(config)
         self.ppeg = PPEG(config.dim)
         self.norm = nn.LayerNorm(config.dim)
-        self.classifier = nn.Linear(config.dim, self.n_leaves)
+        self.classifier = nn.Linear(config.dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and relevance ``(sum N, 1)``.
+        """Logits of the head and relevance ``(sum N, 1)``.
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
@@ -126,11 +129,11 @@ class TransMIL(Method):
         x, sizes = self.sequences([bags[b] for b in order])
         x = self.ppeg(self.layer1(x, sizes), sizes)
         tokens, attention = self.layer2.class_tokens(x, sizes)  # (B, dim)
-        logits = self.classifier(self.norm(tokens))
+        numbers = self.classifier(self.norm(tokens))
         place = sorted(range(len(batch)), key=order.__getitem__)
         relevance = [attention[place[b]].mean(0)[1 : n + 1] for b, n in enumerate(batch.sizes)]
         return Output(
-            logits={LEAF: torch.stack([logits[p] for p in place])},
+            logits=self.decision(torch.stack([numbers[p] for p in place])),
             attention={LEAF: ordered.restored(torch.cat(relevance).detach().unsqueeze(1))},
         )
 

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.nn.dropout import Dropout
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.nearest import best_partners
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
@@ -21,7 +23,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 _PART: Final = 1 << 13  # patches whose neighbours are in memory at a time: 96 MiB at width 512
 
 
-class WiKGConfig(MethodConfig):
+class WiKGConfig(HeadConfig):
     """``neighbours`` per patch (all patches where a bag has fewer, itself among them).
 
     ``aggregation`` combines a patch with its neighbourhood: by sum and product
@@ -37,7 +39,7 @@ class WiKGConfig(MethodConfig):
     dropout: float = tunable(0.3, low=0.0, high=0.5, ge=0, lt=1)
 
 
-class WiKG(Method):
+class WiKG(HeadedMethod):
     """Head and tail embeddings, the ``k`` best tails of every head, gated attention over them.
 
     The choice of neighbours computes blocks of at most 2^24 scores (64 MiB in float32) and keeps
@@ -101,10 +103,10 @@ class WiKG(Method):
             else None
         )
         self.norm = nn.LayerNorm(width)
-        self.classifier = nn.Linear(width, self.n_leaves)
+        self.classifier = nn.Linear(width, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and readout weights ``(sum N, 1)``."""
+        """Logits of the head and readout weights ``(sum N, 1)``."""
         x = self.project(batch.features)
         if self.config.mixing:
             x = (x + segment_mean(x, batch.offsets)[batch.segment]) / 2
@@ -120,7 +122,7 @@ class WiKG(Method):
         attention = self.readout_weights(h, batch)
         z = self.pool(h, attention, batch)
         return Output(
-            logits={LEAF: self.classifier(self.norm(z))},
+            logits=self.decision(self.classifier(self.norm(z))),
             attention={LEAF: attention},
             extras={"bag_features": z, "head": head, "tail": tail, "partners": partners},
         )

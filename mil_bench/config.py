@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from mil_bench.errors import ConfigError, UnknownNameError
@@ -20,6 +28,16 @@ class StrictConfig(BaseModel):
     """Base of every configuration: immutable, and no key that is not declared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_serializer(mode="wrap")
+    def _form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The stored form, without :func:`later` fields that say nothing."""
+        silent = {
+            name
+            for name, field in type(self).model_fields.items()
+            if _is_later(field) and getattr(self, name) == field.default
+        }
+        return {name: value for name, value in handler(self).items() if name not in silent}
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,14 @@ def tunable(
     """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
     search: dict[str, Any] = {"low": low, "high": high, "log": log, "choices": list(choices)}
     return Field(default, json_schema_extra={"search": search}, **constraints)
+
+
+def later(default: Any, **constraints: Any) -> Any:
+    """A field that was added when runs had been made without it.
+
+    At its default it is no part of the stored form, so the keys of those runs stay what they were.
+    """
+    return Field(default, json_schema_extra={"later": True}, **constraints)
 
 
 def heads_divide(width: str) -> Any:
@@ -100,6 +126,11 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
         raise ConfigError(
             f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."
         ) from None
+
+
+def _is_later(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("later"))
 
 
 def _search(field: FieldInfo) -> dict[str, Any] | None:

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mil_bench.ablation.declaration import Ablations
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import StrictConfig
+from mil_bench.nn.cross_entropy import cross_entropy
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
@@ -108,16 +107,8 @@ class Method(nn.Module, ABC):
         self._class_weights = dict(weights)
 
     def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
-        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any.
-
-        The weighted sum is divided by the number of bags, not by the sum of their weights: the
-        latter would cancel the weight of a batch of one bag.
-        """
-        weight = self._class_weights.get(level)
-        if weight is not None:
-            weight = weight.to(logits.device, torch.float32)
-        logits = logits.float() if logits.dtype.itemsize < 4 else logits
-        return F.cross_entropy(logits, target, weight, reduction="sum") / len(target)
+        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any."""
+        return cross_entropy(logits, target, self._class_weights.get(level))
 
     @property
     def neighbours(self) -> int:

@@ -40,16 +40,18 @@ def digest(chosen: Settings) -> str:
 def labels(variants: Sequence[Settings]) -> list[str]:
     """What distinguishes each variant of one method: ``"gated=false"``, or ``""``.
 
-    A value that more than half of the variants share goes without saying; everything else is
-    named. Different variants therefore have different labels.
+    What goes without saying is that a variant lacks a setting that others have; of a setting that
+    all have, the value that more than half of them share. Everything else is named. Different
+    variants therefore have different labels.
     """
     keys = dict.fromkeys(key for variant in variants for key in variant)
     told: list[list[str]] = [[] for _ in variants]
     for key in keys:
-        values = [variant.get(key, "unset") for variant in variants]
+        values = [variant.get(key) for variant in variants]
         usual, count = Counter(values).most_common(1)[0]
+        unsaid = usual if count * 2 > len(values) and None not in values else None
         for parts, value in zip(told, values, strict=True):
-            if value != usual or count * 2 <= len(values):
+            if value not in (unsaid, None):
                 parts.append(f"{key}={value}")
     return [", ".join(parts) for parts in told]
 

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import heads_divide, tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.methods.ilra.block import Block
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class ILRAConfig(MethodConfig):
+class ILRAConfig(HeadConfig):
     """``rank`` is the number of latent vectors ``r`` of each of ``layers`` layers.
 
     The default is the published configuration. With rank 1 every instance of a bag is told the same
@@ -49,7 +51,7 @@ class LowRankLayer(nn.Module):
         return self.outward.distribute(x, collected, batch)
 
 
-class ILRA(Method):
+class ILRA(HeadedMethod):
     """Low-rank attention layers, then a learned seed that attends to all instances.
 
     ``H = MAB(L, X)`` with latent ``L`` ``(r, width)``, ``X' = MAB(X, H)``, twice; pooling
@@ -106,20 +108,20 @@ class ILRA(Method):
         self.layers = nn.ModuleList(LowRankLayer(one, config) for one in dims[:-1])
         self.seed = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, 1, width)))
         self.pooling = Block(width, dims[-1], width, config.heads, config.norm, gated=False)
-        self.classifier = nn.Linear(width, self.n_leaves)
+        self.classifier = nn.Linear(width, self.decision.outputs)
         nn.init.xavier_normal_(self.classifier.weight)
         for module in self.modules():
             if isinstance(module, Block):
                 module.start()
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, 1)``."""
+        """Logits of the head and attention ``(sum N, 1)``."""
         x = batch.features
         for layer in self.layers:
             x = layer(x, batch)
         pooled, attention = self.pooling.collect(self.seed[0], x, batch)  # (B, 1, width)
         return Output(
-            logits={LEAF: self.classifier(pooled.squeeze(1))},
+            logits=self.decision(self.classifier(pooled.squeeze(1))),
             attention={LEAF: attention.mean(2)},
             extras={"instances": x, "bag_features": pooled.squeeze(1)},
         )

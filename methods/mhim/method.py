@@ -15,14 +15,16 @@ from torch.nn import functional as F
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.methods.abmil import ABMIL, SLIDE_RECIPE, ABMILConfig
 from mil_bench.methods.mhim.masking import Masking
 from mil_bench.nn.casting import full_precision
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.taxonomy import LEAF, Taxonomy
 
 
-class MHIMConfig(MethodConfig):
+class MHIMConfig(HeadConfig):
     """``width``, ``hidden``, ``gated`` and ``dropout`` of teacher and student, both ABMIL.
 
     ``mask_high`` of a bag is masked at the start of training, falling to zero on half a cosine,
@@ -44,14 +46,14 @@ class MHIMConfig(MethodConfig):
     momentum: float = tunable(0.9999, choices=(0.99, 0.999, 0.9999), ge=0, lt=1)
 
 
-class MHIM(Method):
+class MHIM(HeadedMethod):
     """A student and a teacher, its moving average; the teacher sees whole bags, the student parts.
 
     The teacher's attention says which instances are easy. Those and a random share are masked, and
-    the student has to classify the bag by the rest: ``ce``. The term ``consistency`` is the cross
-    entropy of its bag feature with the teacher's, ``-sum softmax(z_t / tau) log softmax(z_s)``.
-    The student alone predicts, from whole bags. ``Output.attention`` is its attention; masked
-    instances have zero.
+    the student has to classify the bag by the rest: ``ce``, or the terms of its head. The term
+    ``consistency`` is the cross entropy of its bag feature with the teacher's, ``-sum softmax(z_t /
+    tau) log softmax(z_s)``. The student alone predicts, from whole bags. ``Output.attention`` is
+    its attention; masked instances have zero.
 
     The teacher is a parameter without gradient: it is part of every checkpoint. It follows after
     every step with momentum ``min(momentum, (1 + t) / (10 + t))``, so that a young teacher, which
@@ -91,7 +93,9 @@ class MHIM(Method):
 
     def __init__(self, config: MHIMConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        shared = config.model_dump(include={"width", "hidden", "gated", "dropout"})
+        shared = config.model_dump(
+            include={"width", "hidden", "gated", "dropout", *HeadConfig.model_fields}
+        )
         self.student = ABMIL(ABMILConfig(**shared, attention_dropout=0.0), dim, taxonomy)
         self.teacher = copy.deepcopy(self.student).requires_grad_(False)
         self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
@@ -122,7 +126,7 @@ class MHIM(Method):
         return Masking(high, config.mask_pool, config.mask_low, config.mask_random)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and the student's attention ``(sum N, 1)``."""
+        """Logits of the head and the student's attention ``(sum N, 1)``."""
         if not self.training:
             output: Output = self.student(batch)
             return output
@@ -149,7 +153,7 @@ class MHIM(Method):
         return rows, [masking.n_kept(n) for n in sizes]
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``ce`` and, in training mode, the weighted ``consistency``."""
+        """Terms of the head and, in training mode, the weighted ``consistency``."""
         terms = super().loss(output, batch, progress)
         if "teacher" not in output.extras or self.config.consistency_weight == 0:
             return terms

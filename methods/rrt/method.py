@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.method import Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.methods.rrt.attention import CROSS_REGIONS, CrossRegionLayer, RegionLayer
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
+from mil_bench.nn.heads.config import HeadConfig
+from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.init import xavier_linear
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.projection import Projection
@@ -24,7 +26,7 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 _POOLING_WIDTH = 128
 
 
-class RRTConfig(EntropyConfig):
+class RRTConfig(EntropyConfig, HeadConfig):
     """Re-embedding of ``width`` features by ``region_layers`` R-MSA layers and one CR-MSA layer.
 
     ``regions`` per side of the slide's square for R-MSA (CR-MSA has 8); ``epeg`` is the length of
@@ -80,7 +82,7 @@ class PoolingScores(nn.Module):
         return scores
 
 
-class RRT(Method):
+class RRT(HeadedMethod):
     """Projection, attention within and across regions, attention pooling, linear classifier.
 
     Cost grows with ``N^2 / regions^2`` in time; memory is linear in N, because no attention matrix
@@ -137,27 +139,27 @@ class RRT(Method):
             )
         self.norm = nn.LayerNorm(width)
         self.scores = PoolingScores(width, config.activation, config.gated)
-        self.classifier = nn.Linear(width, self.n_leaves)
+        self.classifier = nn.Linear(width, self.decision.outputs)
         xavier_linear(self)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.xavier_normal_(layer.weight)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and pooling attention ``(sum N, 1)``."""
+        """Logits of the head and pooling attention ``(sum N, 1)``."""
         ordered = Ordered.of(batch, self.config.order, multiple=CROSS_REGIONS)
         h = self.encode(self.project(ordered.batch.features), batch.sizes)
         scores = self.scores(h)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
         z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
         return Output(
-            logits={LEAF: self.classifier(z)},
+            logits=self.decision(self.classifier(z)),
             attention={LEAF: ordered.restored(attention)},
             extras={"scores": scores, "features": h},
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Cross entropy, and ``entropy`` if switched on."""
+        """Terms of the head, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 

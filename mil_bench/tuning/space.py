@@ -162,7 +162,7 @@ def known_fields(config: type[StrictConfig]) -> dict[str, tuple[Section, type[St
 def _declared(
     name: str, section: Section, config: type[StrictConfig], declared: SearchRange, start: RunSpec
 ) -> Field:
-    value = _start(name, section, start)
+    value = _start(name, section, config, start)
     if declared.choices:
         return Field(name, section, value, choices=declared.choices)
     assert declared.low is not None
@@ -172,7 +172,7 @@ def _declared(
 
 
 def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpec) -> Field:
-    value, bare = _start(a.name, section, start), a.name.rpartition(".")[2]
+    value, bare = _start(a.name, section, config, start), a.name.rpartition(".")[2]
     if a.choices:
         owner = f"--search {a.name}"
         typed = [_typed(config, bare, text, owner) for text in a.choices]
@@ -191,12 +191,15 @@ def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpe
 def _typed(config: type[StrictConfig], name: str, text: str, owner: str) -> Value:
     """A choice as the configuration would hold it."""
     partial: Mapping[str, Value] = {name: parse(config, name, text)}
-    return build(config, partial, owner).model_dump(mode="json")[name]
+    value: Value = getattr(build(config, partial, owner), name)
+    return value
 
 
-def _start(name: str, section: Section, spec: RunSpec) -> Value:
+def _start(name: str, section: Section, config: type[StrictConfig], spec: RunSpec) -> Value:
     bare = name.rpartition(".")[2]
-    return spec.method_config[bare] if section == METHOD else getattr(spec.trainer, bare)
+    if section != METHOD:
+        return getattr(spec.trainer, bare)
+    return spec.method_config.get(bare, config.model_fields[bare].default)
 
 
 def _types(config: type[StrictConfig], name: str) -> set[object]:
