@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from mil_bench.cli.check import report_dataset, with_plugins
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parser import Command, Parser, at_least, dispatch
 from mil_bench.cli.requests import dataset_options
 
 COMMANDS = {
     "check": Command(
-        "Report what is found and missing, sizes, classes by set, and leaks.",
+        "The same as `mil-bench check dataset`.",
         f"{__name__}:check",
     ),
     "cache": Command("Pack the features now instead of at the first run.", f"{__name__}:cache"),
@@ -33,29 +33,16 @@ def data(parser: Parser, words: Sequence[str]) -> int:
 
 
 def check(parser: Parser, words: Sequence[str]) -> int:
-    """Exit code 1 when a run could not start."""
+    """The same as ``mil-bench check dataset``."""
     add_shared(parser, "dataset", required=True)
-    parser.add_argument(
-        "--split", metavar="NAME", help="Also check this split (default: the dataset's)."
-    )
-    add_shared(parser, "data_root", "features", "encoder", "tree")
-    add_shared(parser, "drop_leaky_patients", "cache_dir", "plugin")
-    given = _parsed(parser, words)
-    from rich.console import Console
-
-    from mil_bench.bags.check import check_dataset, render
-
-    options = dataset_options(given, allow_missing=True)
-    report = check_dataset(given.dataset, options, given.split)
-    render(report, Console())
-    return 0 if report.ok else 1
+    return report_dataset(parser, words)
 
 
 def cache(parser: Parser, words: Sequence[str]) -> int:
     """Load the dataset once, which packs its features."""
     add_shared(parser, "dataset", required=True)
     add_shared(parser, "data_root", "features", "encoder", "allow_missing", "cache_dir", "plugin")
-    given = _parsed(parser, words)
+    given = with_plugins(parser.parse(words))
     from rich.console import Console
 
     from mil_bench.loading import load_dataset
@@ -83,7 +70,7 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
         "--out", metavar="DIR", type=Path, default=Path("splits"), help="Folder of the CSV."
     )
     add_shared(parser, "data_root", "drop_leaky_patients", "plugin")
-    given = _parsed(parser, words)
+    given = with_plugins(parser.parse(words))
     from rich.console import Console
     from rich.markup import escape
 
@@ -149,14 +136,3 @@ def _declare_simulation(parser: Parser) -> None:
         help="Layout of feature files.",
     )
     parser.add_argument("--seed", metavar="N", type=at_least(0), default=0, help="Random seed.")
-
-
-def _parsed(parser: Parser, words: Sequence[str]) -> Namespace:
-    """The words, once plug-ins are loaded and the dataset is known to exist."""
-    given = parser.parse(words)
-    from mil_bench.cli.plugins import check_dataset
-    from mil_bench.plugins import load_plugins
-
-    load_plugins(given.plugin)
-    check_dataset(given.dataset)
-    return given

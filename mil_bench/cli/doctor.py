@@ -19,8 +19,11 @@ def doctor(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.doctor.examine import examine, render
+    from mil_bench.doctor.examine import examine
+    from mil_bench.finding import problems, render, render_verdict
 
+    console = Console()
     findings = examine(given.runs, given.data_root, given.cache_dir, given.storage)
-    render(findings, Console())
-    return 1 if any(finding.state == "problem" for finding in findings) else 0
+    render(findings, console)
+    render_verdict(problems(findings), console)
+    return 1 if problems(findings) else 0

@@ -67,6 +67,10 @@ COMMANDS = {
         "Check versions, devices, disks, data and cache; advice for each problem.",
         "mil_bench.cli.doctor:doctor",
     ),
+    "check": Command(
+        "Check that a method keeps its promises, or that a dataset is ready to run.",
+        "mil_bench.cli.check:check",
+    ),
     "data": Command("Check, pack, split and simulate data.", "mil_bench.cli.data:data"),
 }
 

@@ -14,12 +14,17 @@ from mil_bench.plugins import load_plugins
 def check_names(methods: Sequence[str], dataset: str, plugins: Sequence[Path]) -> None:
     """Raise for an unknown method or dataset, with the nearest names."""
     load_plugins(plugins)
+    check_methods(methods)
+    check_dataset(dataset)
+
+
+def check_methods(methods: Sequence[str]) -> None:
+    """Raise for a method that is not registered."""
     for method in methods:
         if method not in METHODS:
             raise UnknownNameError(
                 "method", method, METHODS.names(), "`mil-bench list methods` shows all."
             )
-    check_dataset(dataset)
 
 
 def check_dataset(dataset: str) -> None:

@@ -11,8 +11,9 @@ from mil_bench.bags.formats.folder import PACKED
 from mil_bench.bags.labels.cohort import FolderAdapter
 from mil_bench.dataset import DatasetOptions
 from mil_bench.datasets import DATASETS
-from mil_bench.doctor.finding import Finding, size
+from mil_bench.doctor.size import size
 from mil_bench.errors import FeatureError, MilBenchError
+from mil_bench.finding import Finding
 from mil_bench.loading import DATA_ROOT, with_data_root
 
 

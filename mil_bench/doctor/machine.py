@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from mil_bench.bags.memory import available_memory
-from mil_bench.doctor.finding import GIGABYTE, Finding, size
+from mil_bench.doctor.size import GIGABYTE, size
+from mil_bench.finding import Finding
 from mil_bench.runs.environment import driver, processor
 
 LITTLE_MEMORY = 2 * GIGABYTE  # one process with torch and a small dataset takes about a quarter

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 
 from mil_bench import __version__
-from mil_bench.doctor.finding import Finding
+from mil_bench.finding import Finding
 
 PACKAGE = "mil-bench"
 SHOWN = ("torch", "numpy", "pandas", "scikit-learn", "optuna")

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from mil_bench.doctor.finding import Finding
+from mil_bench.finding import Finding
 from mil_bench.tuning.storage import StorageRequest
 
 SECONDS = 5  # until a server that does not answer counts as unreachable

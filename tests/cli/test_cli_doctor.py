@@ -11,7 +11,7 @@ from mil_bench.bags.features import open_store
 from mil_bench.cli.main import main
 from mil_bench.doctor import machine, software
 from mil_bench.doctor.examine import examine
-from mil_bench.doctor.finding import Finding
+from mil_bench.finding import Finding
 from mil_bench.tuning.storage import Storage, StorageRequest
 
 

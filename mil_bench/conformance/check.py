@@ -1,0 +1,69 @@
+"""A check: a promise, how to look whether it is kept, and what to do if not."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mil_bench.conformance.candidate import Candidate
+from mil_bench.errors import MilBenchError
+from mil_bench.finding import Finding
+
+_ENGINE = Path(__file__).parents[1]
+_LIBRARIES = ("site-packages", "dist-packages")
+Look = Callable[[Candidate], str]
+
+
+class Broken(Exception):
+    """The promise is not kept; the message says what was seen."""
+
+
+class Doubtful(Exception):
+    """Nothing that stops a run; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Called with a method, a check gives its finding; it raises nothing.
+
+    ``look`` returns a sentence, or raises :class:`Broken` or :class:`Doubtful`. Whatever else it
+    raises is a problem of the method.
+    """
+
+    subject: str
+    advice: str
+    look: Look
+
+    def __call__(self, method: Candidate) -> Finding:
+        """The verdict on one method."""
+        try:
+            return Finding(self.subject, self.look(method))
+        except Broken as error:
+            fact = str(error)
+        except Doubtful as error:
+            return Finding(self.subject, str(error), "note", self.advice)
+        except MilBenchError as error:
+            fact = str(error)
+        except Exception as error:
+            fact = f"{type(error).__name__}: {' '.join(str(error).split())} ({_where(error)})"
+        return Finding(self.subject, fact, "problem", self.advice)
+
+
+def check(subject: str, advice: str) -> Callable[[Look], Check]:
+    """Decorator that makes a check of what looks."""
+    return lambda look: Check(subject, advice, look)
+
+
+def _where(error: Exception) -> str:
+    """``file:line`` of the last line outside libraries and the engine, else of the last line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if not Path(frame.filename).is_relative_to(_ENGINE)
+        and not any(name in frame.filename for name in _LIBRARIES)
+    ]
+    last = (own or frames)[-1]
+    return f"{last.filename}:{last.lineno}"

@@ -1,0 +1,79 @@
+"""Bags of any size, features of any dimension, trees of any size: scores and losses for all."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.conformance.candidate import Candidate
+from mil_bench.conformance.check import Broken, check
+from mil_bench.conformance.samples import TREES, flat, make_batch, seen_by, three_levels
+from mil_bench.errors import MilBenchError
+from mil_bench.method import Method, Output
+from mil_bench.taxonomy import LEAF
+
+CASES = ((2, 1), (3, 2), (4, 20), (7, 6), (30, 9))  # classes, dimension of features
+PROGRESS = (0.0, 0.3, 1.0)
+LARGEST = 12
+
+
+@check("shapes", "take dim and the classes from the constructor's arguments, not from constants")
+def shapes(method: Candidate) -> str:
+    """Trees of 2 to 30 classes, flat and of three levels, and features of 1 to 20 dimensions."""
+    for classes, dim in CASES:
+        for tree in TREES:
+            taxonomy = tree(classes)
+            model = method.make(taxonomy, dim)
+            batch = make_batch((1, 7, 3), (0, classes - 1, 1), taxonomy, dim)
+            _require_scores(model, seen_by(model, batch), f"{classes} classes, D = {dim}")
+    return "right for 2 to 30 classes, trees of one and of three levels, D = 1 to 20"
+
+
+@check("small bags", "use min(k, N) patches, and no statistics over the patches of a batch")
+def small_bags(method: Candidate) -> str:
+    """A bag of 1 to 12 patches by itself, in training and in evaluation."""
+    taxonomy = three_levels()
+    model = method.make(taxonomy)
+    for size in range(1, LARGEST + 1):
+        batch = seen_by(model, make_batch((size,), (size % 5,), taxonomy))
+        for training in (True, False):
+            _require_scores(model.train(training), batch, f"a bag of {size}")
+    return f"bags of 1 to {LARGEST} patches have finite scores and losses"
+
+
+@check("coordinates", "raise FeatureError with one sentence where batch.coords is None")
+def coordinates(method: Candidate) -> str:
+    """Features without coordinates are scored, or refused in a sentence."""
+    taxonomy = flat()
+    model = method.make(taxonomy)
+    bare = BagBatch.pack([bag.features for bag in make_batch((4, 9), (0, 1), taxonomy).bags()])
+    try:
+        model.eval()(bare)
+    except MilBenchError as error:
+        return f"needed; without them: {error}"
+    return "not needed"
+
+
+def _require_scores(model: Method, batch: BagBatch, case: str) -> None:
+    """Output and losses of the right shapes, all finite."""
+    output = model(batch)
+    if not isinstance(output, Output) or LEAF not in output.logits:
+        raise Broken(f"forward returns {type(output).__name__}; expected Output with leaf logits")
+    classes = model.taxonomy.classes
+    for level, logits in output.logits.items():
+        if level not in classes:
+            raise Broken(f"logits of a level {level!r} for {case}; known: {', '.join(classes)}")
+        _require(logits, (len(batch), len(classes[level])), f"{level} logits for {case}")
+    for level, attention in output.attention.items():
+        wide = attention.shape[1] if attention.ndim == 2 else -1
+        _require(attention, (sum(batch.sizes), wide), f"{level} attention for {case}")
+    for progress in PROGRESS:
+        for term, value in model.loss(output, batch, progress).items():
+            _require(value, (), f"loss term {term} for {case} at progress {progress}")
+
+
+def _require(value: Tensor, shape: tuple[int, ...], what: str) -> None:
+    if tuple(value.shape) != shape:
+        raise Broken(f"{what}: shape {tuple(value.shape)}, expected {shape}")
+    if not value.isfinite().all():
+        raise Broken(f"{what}: not finite")

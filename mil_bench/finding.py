@@ -1,0 +1,50 @@
+"""One fact that was looked at and, where something is wrong, a line of advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+State = Literal["ok", "note", "problem"]
+STYLES: dict[State, str] = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``problem`` stops runs, ``note`` may surprise; both come with ``advice``."""
+
+    subject: str
+    fact: str
+    state: State = "ok"
+    advice: str = ""
+
+
+def problems(findings: Iterable[Finding]) -> int:
+    """How many of ``findings`` are problems."""
+    return sum(finding.state == "problem" for finding in findings)
+
+
+def render(findings: Iterable[Finding], console: Console) -> None:
+    """A line per finding, its advice below it."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        table.add_row(
+            finding.subject, Text(finding.state, STYLES[finding.state]), Text(finding.fact)
+        )
+        if finding.advice:
+            table.add_row("", "", Text(f"-> {finding.advice}", style="italic"))
+    console.print(table)
+
+
+def render_verdict(count: int, console: Console, sound: str = "ready to run") -> None:
+    """The last line: ``sound``, or the number of problems."""
+    word = "problem" if count == 1 else "problems"
+    console.print(f"[red]{count} {word} to solve[/]" if count else f"[green]{sound}[/]")
