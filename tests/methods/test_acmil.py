@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 import torch
-from test_conformance import flat, make, make_batch
+from narrow_methods import make
 from torch.nn import functional as F
 
+from mil_bench.conformance.samples import flat, make_batch
 from mil_bench.errors import ConfigError
 from mil_bench.methods.acmil.diversity import similarity
 from mil_bench.methods.acmil.masking import MASKED, mask_top

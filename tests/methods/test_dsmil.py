@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from test_conformance import flat, make, make_batch
+from narrow_methods import make
 from torch.nn import functional as F
 
+from mil_bench.conformance.samples import flat, make_batch
 from mil_bench.taxonomy import LEAF
 
 TWO, THREE = flat(2), flat(3)

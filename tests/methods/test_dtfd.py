@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_conformance import flat, make, make_batch
+from narrow_methods import make
 
 from mil_bench.bags.batch import BagBatch
+from mil_bench.conformance.samples import flat, make_batch
 from mil_bench.methods.dtfd.pseudo_bags import PseudoBags, fixed_permutation
 from mil_bench.methods.dtfd.selection import strongest
 from mil_bench.taxonomy import LEAF

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from narrow_methods import make
 from run_folders import make_spec
-from test_conformance import flat, make, make_batch, three_levels
 
 from mil_bench.config import build
+from mil_bench.conformance.samples import flat, make_batch, three_levels
 from mil_bench.errors import ConfigError
 from mil_bench.methods import METHODS
 from mil_bench.nn.heads.conditional import Conditional

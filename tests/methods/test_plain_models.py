@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_conformance import flat, make, make_batch
+from narrow_methods import make
 from torch import Tensor, nn
 
 from mil_bench.config import build
+from mil_bench.conformance.samples import flat, make_batch
 from mil_bench.errors import ConfigError
 from mil_bench.methods import METHODS
 from mil_bench.methods.transformer import Transformer

@@ -1,0 +1,68 @@
+"""The suite itself: a sound method passes, and every check finds the method that breaks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import broken_methods
+import pytest
+from broken_methods import BROKEN, BareLogits, FalseOrder, FourPatches, Refuses, Sound, Wordless
+
+from mil_bench.conformance.candidate import Candidate
+from mil_bench.conformance.suite import CHECKS, examine
+
+BY_SUBJECT = {check.subject: check for check in CHECKS}
+
+
+def verdict(subject, kind):
+    return BY_SUBJECT[subject](Candidate("tried", kind))
+
+
+def test_a_sound_method_passes_every_check():
+    assert {finding.state for finding in examine(Candidate("tried", Sound))} == {"ok"}
+
+
+def test_every_check_has_a_method_that_breaks_it():
+    assert set(BROKEN) == set(BY_SUBJECT)
+
+
+@pytest.mark.parametrize("subject", BROKEN)
+def test_a_broken_promise_is_a_problem_with_advice(subject):
+    finding = verdict(subject, BROKEN[subject])
+    assert finding.state == "problem", finding
+    assert finding.advice
+
+
+def test_an_order_declared_to_matter_that_does_not_is_a_problem():
+    assert "changes nothing" in verdict("order of patches", FalseOrder).fact
+
+
+def test_a_method_without_attention_is_a_note():
+    finding = verdict("attention", Wordless)
+    assert finding.state == "note"
+    assert "heatmaps" in finding.fact
+
+
+def test_a_refusal_of_features_without_coordinates_is_quoted_and_no_problem():
+    finding = verdict("coordinates", Refuses)
+    assert finding.state == "ok"
+    assert "tried needs coordinates, and these features have none." in finding.fact
+
+
+def test_a_forward_that_returns_a_tensor_is_told_what_is_expected():
+    assert verdict("shapes", BareLogits).fact.startswith("forward returns Tensor; expected Output")
+
+
+def test_an_exception_is_a_sentence_that_names_the_line_of_the_method():
+    lines = Path(broken_methods.__file__).read_text().splitlines()
+    fact = verdict("small bags", FourPatches).fact
+    place, _, line = fact.rpartition("(")[2].rstrip(")").rpartition(":")
+    assert fact.startswith("RuntimeError: ")
+    assert Path(place) == Path(broken_methods.__file__)
+    assert "topk(4" in lines[int(line) - 1]
+
+
+def test_what_several_checks_found_is_said_once():
+    facts = [f.fact for f in examine(Candidate("tried", FourPatches)) if f.state == "problem"]
+    assert len(facts) > 2
+    assert set(facts[1:]) == {"as in small bags"}
