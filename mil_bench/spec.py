@@ -10,7 +10,8 @@ import json
 from hashlib import sha256
 from typing import Any, Literal
 
-from mil_bench.config import StrictConfig
+from mil_bench.config import StrictConfig, later
+from mil_bench.online.config import Online
 from mil_bench.training.config import TrainerConfig
 
 Kind = Literal["real", "embedded", "simulated"]
@@ -41,6 +42,7 @@ class RunSpec(StrictConfig):
     trainer: TrainerConfig
     seed: int
     precision: Precision = "32"
+    online: Online | None = later(None)
 
     def canonical(self) -> str:
         """JSON with sorted keys and no blanks."""

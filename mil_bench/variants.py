@@ -28,7 +28,8 @@ def settings(spec: RunSpec) -> dict[str, str]:
         "standardize": _text(spec.standardize),
         "version": spec.method_version,
     }
-    return {**method, **harness, **other}
+    online = spec.online.model_dump() if spec.online is not None else {}
+    return {**method, **harness, **other, **flattened(online, "online.")}
 
 
 def digest(chosen: Settings) -> str:

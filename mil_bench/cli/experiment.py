@@ -52,6 +52,12 @@ def declare_experiment(parser: Parser) -> None:
         help="An option of the method or the trainer, such as lr=1e-4; repeatable.",
     )
     group.add_argument(
+        "--online",
+        metavar="WHAT",
+        help="Train features with the method: adapter, or blocks=N,tiles=K for the last N blocks "
+        "of the encoder on K tiles of every slide (docs/online.md).",
+    )
+    group.add_argument(
         "--allow-leaks",
         action="store_true",
         help="Run a split whose sets share patients; results are marked.",
@@ -70,8 +76,13 @@ def grid_request(given: Namespace, methods: Sequence[str]) -> GridRequest:
     seeds = numbers("--seed", given.seed)
     pairs = settings(given.set)
     from mil_bench.cli.plugins import check_names
+    from mil_bench.online.config import parse_online
+
+    online = parse_online(given.online) if given.online else None
 
     check_names(methods, given.dataset, given.plugin)
     from mil_bench.runs.plan import GridRequest
 
-    return GridRequest(data_request(given), methods, folds, seeds, pairs, precision=given.precision)
+    return GridRequest(
+        data_request(given), methods, folds, seeds, pairs, given.precision, online
+    )

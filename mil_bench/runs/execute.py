@@ -20,6 +20,8 @@ from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.online.adapter import Adapted
+from mil_bench.online.config import Adapter
 from mil_bench.runs.environment import (
     device_name,
     environment,
@@ -113,7 +115,10 @@ def new_method(spec: RunSpec, taxonomy: Taxonomy, device: torch.device) -> Metho
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
     seed_everything(spec.seed, SETUP)
-    return cls(config, spec.dim, taxonomy).to(device)
+    method = cls(config, spec.dim, taxonomy)
+    if isinstance(spec.online, Adapter):
+        method = Adapted(method, spec.online.adapter)
+    return method.to(device)
 
 
 def _train_loader(

@@ -9,6 +9,7 @@ from typing import Literal
 from mil_bench.errors import UsageError
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
+from mil_bench.online.config import Online
 from mil_bench.runs.settings import resolve
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.spec import RunSpec
@@ -25,6 +26,7 @@ class GridRequest:
     settings: dict[str, str] = field(default_factory=dict)
     precision: str = "auto"
 
+    online: Online | None = None
 
 def plan(
     request: GridRequest, machine: MachineRequest, prepare: Prepare = DataRequest.prepare
@@ -70,6 +72,7 @@ def plan(
         )
         for fold in dict.fromkeys(folds)
         for seed in dict.fromkeys(request.seeds)
+            online=request.online,
         for method in dict.fromkeys(request.methods)
     ]
     return [Task(request.data, spec) for spec in specs]

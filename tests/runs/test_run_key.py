@@ -1,6 +1,7 @@
 import pytest
 from run_specs import SPEC
 
+from mil_bench.online.config import Adapter, Blocks
 from mil_bench.spec import RunSpec
 from mil_bench.training.config import TrainerConfig
 
@@ -23,6 +24,7 @@ CHANGED = {
     "trainer": TrainerConfig(lr=2e-4),
     "seed": 3,
     "precision": "bf16",
+    "online": Blocks(blocks=1),
 }
 
 
@@ -56,3 +58,15 @@ def test_the_order_of_configuration_keys_does_not_matter():
 
 def test_a_definition_survives_json():
     assert RunSpec(**SPEC.model_dump(mode="json")).key == SPEC.key
+
+
+@pytest.mark.parametrize("online", [Adapter(), Adapter(adapter=8), Blocks(blocks=2, tiles=4)])
+def test_online_features_are_part_of_the_key_and_survive_json(online):
+    run = SPEC.model_copy(update={"online": online})
+    again = RunSpec(**run.model_dump(mode="json"))
+    assert again == run
+    assert run.key != SPEC.key
+
+
+def test_a_run_without_online_features_is_stored_as_before():
+    assert "online" not in SPEC.model_dump(mode="json")

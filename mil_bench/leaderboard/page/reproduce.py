@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
+from mil_bench.online.config import as_words
 from mil_bench.runs.settings import resolve
 from mil_bench.spec import RunSpec
 from mil_bench.training.config import TrainerConfig
@@ -24,6 +25,7 @@ def command(spec: RunSpec) -> str:
     words += ["--encoder", spec.encoder] if spec.encoder else []
     words += [*_tree(spec), "--split", spec.split]
     words += ["--fold", str(spec.fold), "--seed", str(spec.seed), "--precision", spec.precision]
+    words += ["--online", as_words(spec.online)] if spec.online is not None else []
     for name, value in _settings(spec).items():
         words += ["--set", f"{name}={value}"]
     return shlex.join(words)

@@ -1,0 +1,1 @@
+"""Features that are trained with the method: an adapter, or the last blocks of the encoder."""
