@@ -6,12 +6,13 @@ Hesterberg, The American Statistician 69:371-386, 2015): 30 patients say less th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 CONFIDENCE = 0.95
 _TIE = 1e-9
@@ -44,12 +45,12 @@ class Replicated:
     @property
     def low(self) -> float:
         """Lower end of the 95 % percentile interval."""
-        return self._at(-1)
+        return self._ends[0]
 
     @property
     def high(self) -> float:
         """Upper end of the 95 % percentile interval."""
-        return self._at(1)
+        return self._ends[1]
 
     @property
     def error(self) -> float:
@@ -68,10 +69,10 @@ class Replicated:
         if not len(d):
             return float("nan")
         side = min(int((d <= _TIE).sum()), int((d >= -_TIE).sum()))
-        normal = stats.norm.isf(min(0.5, (side + 1) / (len(d) + 1)))
+        normal = -float(ndtri(min(0.5, (side + 1) / (len(d) + 1))))
         if side == 0 and self.error > _TIE:
             normal = max(normal, abs(self.value) / self.error)
-        return float(2 * stats.t.sf(normal, self.freedom))
+        return 2 * _t_below(-normal, self.freedom)
 
     @property
     def superiority(self) -> float:
@@ -86,11 +87,14 @@ class Replicated:
         """By how many standard errors the middle of the draws is off."""
         return 0.0
 
-    def _at(self, side: int) -> float:
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
         if not len(self.defined):
-            return float("nan")
-        reach = side * stats.t.ppf((1 + CONFIDENCE) / 2, self.freedom)
-        return float(np.quantile(self.defined, stats.norm.cdf(2 * self._shift + reach)))
+            return float("nan"), float("nan")
+        reach = _t_quantile((1 + CONFIDENCE) / 2, self.freedom)
+        middle = 2 * self._shift
+        low, high = np.quantile(self.defined, ndtr([middle - reach, middle + reach]))
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -111,4 +115,13 @@ class ScoreReplicates(Replicated):
     def _shift(self) -> float:
         d = self.defined - self.value
         below = ((d < -_TIE).sum() + (np.abs(d) <= _TIE).sum() / 2) / len(d)
-        return float(np.clip(stats.norm.ppf(below), -_LARGEST_SHIFT, _LARGEST_SHIFT))
+        return float(np.clip(ndtri(below), -_LARGEST_SHIFT, _LARGEST_SHIFT))
+
+
+def _t_quantile(share: float, freedom: float) -> float:
+    return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
+
+
+def _t_below(value: float, freedom: float) -> float:
+    """P(t <= value)."""
+    return float(ndtr(value) if math.isinf(freedom) else stdtr(freedom, value))
