@@ -15,6 +15,7 @@ from mil_bench.conformance.samples import (
     seen_by,
     tensors,
     three_levels,
+    total,
     usual_batch,
 )
 from mil_bench.method import Method
@@ -77,11 +78,9 @@ def half_features(method: Candidate) -> str:
     model = method.make(flat(3)).float().eval()
     half = torch.randn(7, 6, generator=torch.Generator().manual_seed(0)).half()
     coords = torch.arange(14.0).view(7, 2)
-    logits = []
-    for features in (half, half.float()):
-        batch = BagBatch.pack([features], [coords]).to("cpu", torch.float32)
-        logits.append(model(seen_by(model, batch)).logits[LEAF])
-    _require_same(*logits, "logits of float16 features")
+    batches = (BagBatch.pack([bag], [coords]) for bag in (half, half.float()))
+    cast, plain = (seen_by(model, batch.to("cpu", torch.float32)) for batch in batches)
+    _require_same(model(cast).logits[LEAF], model(plain).logits[LEAF], "logits of float16 features")
     return "score as their float32 values"
 
 
@@ -100,11 +99,10 @@ def _require_untouched(model: Method, batch: BagBatch) -> None:
     before, version = batch.features.clone(), batch.features._version
     for training in (True, False):
         model.train(training)
-        terms = model.loss(model(batch), batch, 0.5)
-        total = torch.stack([term.float() for term in terms.values()]).sum()
-        if not total.isfinite():
-            raise Broken(f"the loss is {total.item()}")
-        total.backward()  # type: ignore[no-untyped-call]
+        loss = total(model.loss(model(batch), batch, 0.5))
+        if not loss.isfinite():
+            raise Broken(f"the loss is {loss.item()}")
+        loss.backward()  # type: ignore[no-untyped-call]
     if batch.features._version != version or not torch.equal(batch.features, before):
         raise Broken("batch.features is written to")
 

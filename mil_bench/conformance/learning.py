@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.conformance.check import Broken, check
-from mil_bench.conformance.samples import TREES, make_batch, seen_by, usual_batch
+from mil_bench.conformance.samples import TREES, make_batch, seen_by, total, usual_batch
 from mil_bench.taxonomy import LEAF, Taxonomy
 from mil_bench.training.config import TrainerConfig
 from mil_bench.training.optim import make_optimizer
@@ -47,7 +47,7 @@ def parameters(method: Candidate) -> str:
         model = method.make(tree())
         batch = seen_by(model, usual_batch(tree()))
         for progress in PROGRESS:
-            sum(model.loss(model(batch), batch, progress).values()).backward()
+            total(model.loss(model(batch), batch, progress)).backward()  # type: ignore[no-untyped-call]
         trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         idle = [name for name, p in trained.items() if p.grad is None]
         wild = [n for n, p in trained.items() if p.grad is not None and not p.grad.isfinite().all()]
@@ -71,7 +71,7 @@ def overfits(method: Candidate) -> str:
         model.before_epoch(0.5)
         for _ in range(STEPS):
             optimizer.zero_grad()
-            sum(model.loss(model(batch), batch, 0.5).values()).backward()
+            total(model.loss(model(batch), batch, 0.5)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             model.after_step(0.5)
         predicted = model.eval()(batch).logits[LEAF].argmax(1)

@@ -9,7 +9,7 @@ import torch
 from mil_bench.config import build, search_space
 from mil_bench.conformance.candidate import SEED, Candidate
 from mil_bench.conformance.check import Broken, check
-from mil_bench.conformance.samples import seen_by, tensors, three_levels, usual_batch
+from mil_bench.conformance.samples import seen_by, tensors, three_levels, total, usual_batch
 from mil_bench.methods import METHODS
 from mil_bench.training.config import TrainerConfig
 from mil_bench.training.optim import make_optimizer
@@ -40,7 +40,7 @@ def checkpoint(method: Candidate) -> str:
     model.before_epoch(0.5)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        sum(model.loss(model(batch), batch, 0.5).values()).backward()
+        total(model.loss(model(batch), batch, 0.5)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         model.after_step(0.5)
     other = method.make(taxonomy, seed=SEED + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.graph import batch_edges
 from mil_bench.method import Method, Output
+from mil_bench.nn.casting import full_precision
 from mil_bench.taxonomy import Taxonomy
 
 SIZES = (1, 2, 5, 12)
@@ -66,6 +67,11 @@ def seen_by(model: Method, batch: BagBatch) -> BagBatch:
     if not model.neighbours or batch.coords is None:
         return batch
     return replace(batch, edges=batch_edges(batch.coords, batch, model.neighbours))
+
+
+def total(terms: Mapping[str, Tensor]) -> Tensor:
+    """The loss, summed in float32 or wider as the harness does."""
+    return torch.stack([full_precision(term) for term in terms.values()]).sum()
 
 
 def tensors(output: Output) -> dict[str, Tensor]:
