@@ -49,7 +49,8 @@ class ScoreMap:
 
 def percentile_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(N,)`` -> ``(rank - 1/2) / N`` in ``(0, 1)``; equal values share their mean rank."""
-    return (rankdata(values) - 0.5) / len(values)
+    ranks: NDArray[np.float64] = rankdata(values)
+    return (ranks - 0.5) / len(values)
 
 
 def score_maps(method: Method, batch: BagBatch, by: By = "auto") -> list[ScoreMap]:
