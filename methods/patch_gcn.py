@@ -75,6 +75,7 @@ class PatchGCN(HeadedMethod):
 
     Config = PatchGCNConfig
     config: PatchGCNConfig
+    needs_coords: ClassVar[bool] = True
     paper = PaperCard(
         title="Whole Slide Images are 2D Point Clouds: Context-Aware Survival Prediction using "
         "Patch-based Graph Convolutional Networks",

@@ -62,7 +62,8 @@ class Method(nn.Module, ABC):
     attributes: ``Config``; ``paper``; ``recipe`` (training settings of the paper, keys of
     ``TrainerConfig``); ``ablations`` (its components, variants, controls and twins); ``version``
     (raised when a change alters results, part of every run key); ``order_dependent`` (the order of
-    instances matters); ``attention_is_distribution`` (false where ``Output.attention`` holds raw
+    instances matters); ``needs_coords`` (data without coordinates are refused);
+    ``attention_is_distribution`` (false where ``Output.attention`` holds raw
     relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
     ``docs/performance.md``; ``--precision auto`` uses it only then).
 
@@ -76,6 +77,7 @@ class Method(nn.Module, ABC):
     ablations: ClassVar[Ablations] = Ablations()
     version: ClassVar[str] = "1"
     order_dependent: ClassVar[bool] = False
+    needs_coords: ClassVar[bool] = False
     attention_is_distribution: ClassVar[bool] = True
     safe_in_bf16: ClassVar[bool] = False
 

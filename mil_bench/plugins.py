@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from mil_bench.errors import UsageError
+from mil_bench.culprit import place_of
+from mil_bench.errors import MilBenchError, UsageError
+from mil_bench.registry import PLUGIN
 
 
 def load_plugins(paths: Sequence[Path]) -> None:
@@ -28,13 +30,16 @@ def load_plugins(paths: Sequence[Path]) -> None:
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            raise UsageError(
-                f"plugin {path} cannot be imported ({type(error).__name__}: {error}); correct it."
-            ) from error
+            what = str(error) if isinstance(error, MilBenchError) else _told(error)
+            raise UsageError(f"plugin {path} ({place_of(error)}): {what}") from error
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}; correct it."
 
 
 def module_name(path: Path) -> str:
     """The name of a plugin's module: files of one name in two folders are two modules."""
     resolved = path.resolve()
     digest = sha256(str(resolved).encode()).hexdigest()[:8]
-    return f"mil_bench_plugin_{resolved.stem}_{digest}"
+    return f"{PLUGIN}{resolved.stem}_{digest}"

@@ -7,14 +7,22 @@ suggestions, and other packages add entries through an entry-point group.
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from mil_bench.errors import MilBenchError, UnknownNameError
+from mil_bench.culprit import CONTRIBUTED, place_of
+from mil_bench.errors import MilBenchError, UnknownNameError, UsageError
 
 T = TypeVar("T")
 D = TypeVar("D")
+OURS = "mil-bench"
+PLUGIN = "mil_bench_plugin_"
+"""How the names of the modules of ``--plugin`` files begin."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Registry(Generic[T]):
         self._entries: dict[str, Entry] = {}
         self._plugins_loaded = False
 
-    def add(self, name: str, target: str | T, summary: str, origin: str = "mil-bench") -> None:
+    def add(self, name: str, target: str | T, summary: str, origin: str = OURS) -> None:
         """Register an object, or a ``"module:attribute"`` that is imported when first asked for."""
         self._insert(Entry(name, summary, target, origin))
 
@@ -44,7 +52,7 @@ class Registry(Generic[T]):
 
         def decorate(obj: D) -> D:
             doc = (getattr(obj, "__doc__", None) or "").strip().split("\n")[0]
-            self._insert(Entry(name, summary or doc, obj, getattr(obj, "__module__", "?")))
+            self._insert(Entry(name, summary or doc, obj, _origin(obj)))
             return obj
 
         return decorate
@@ -56,11 +64,19 @@ class Registry(Generic[T]):
             raise UnknownNameError(
                 self.kind, name, self._entries, f"`mil-bench list {self.kind}s` shows all."
             )
-        target = self._entries[name].target
-        if isinstance(target, str):
-            module, _, attribute = target.partition(":")
-            target = getattr(importlib.import_module(module), attribute)
-        return cast(T, target)
+        entry = self._entries[name]
+        if not isinstance(entry.target, str):
+            return cast(T, entry.target)
+        if entry.origin == OURS:
+            return cast(T, _imported(entry.target))
+        try:
+            return cast(T, _imported(entry.target))
+        except Exception as error:
+            where = place_of(error) or entry.target
+            raise UsageError(
+                f"{self.kind} {name!r} of the package {entry.origin} cannot be imported ({where}: "
+                f"{type(error).__name__}: {error}); repair or uninstall the package."
+            ) from error
 
     def names(self) -> list[str]:
         """Every registered name, in order of registration."""
@@ -75,6 +91,11 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def _insert(self, entry: Entry) -> None:
+        if not _NAME.fullmatch(entry.name):
+            raise MilBenchError(
+                f"{self.kind} {entry.name!r} from {entry.origin} has a name that cannot be one of "
+                "a folder; use letters, digits, `-`, `_` and `.`."
+            )
         known = self._entries.get(entry.name)
         if known is not None and known != entry:
             raise MilBenchError(
@@ -91,4 +112,20 @@ class Registry(Generic[T]):
 
         for point in entry_points(group=self.group):
             origin = point.dist.name if point.dist else point.value
-            self.add(point.name, point.value, f"from {origin}", origin)
+            CONTRIBUTED.add(point.module.partition(".")[0])
+            try:
+                self.add(point.name, point.value, f"from {origin}", origin)
+            except MilBenchError as error:  # one package must not stop the others
+                print(f"warning: {error}", file=sys.stderr)
+
+
+def _imported(target: str) -> object:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _origin(thing: object) -> str:
+    """The file of a plug-in, else the module, where ``thing`` is defined."""
+    module = getattr(thing, "__module__", "?")
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).name if file and module.startswith(PLUGIN) else module

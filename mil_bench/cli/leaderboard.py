@@ -47,13 +47,16 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         help="Add scores of subgroups, by a column of the dataset's label table (provider).",
     )
     add_shared(parser, "dataset", help="Where --by finds own data: its .toml file.")
-    add_shared(parser, "data_root")
+    add_shared(parser, "data_root", "plugin")
     parser.add_argument(
         "--show",
         metavar="TABLES",
         help="Tables to print, comma separated, or all (default: overall and hierarchical).",
     )
     given = parser.parse(words)
+    from mil_bench.plugins import load_plugins
+
+    load_plugins(given.plugin)
     from rich.console import Console
     from rich.text import Text
 

@@ -63,6 +63,9 @@ COMMANDS = {
         "Show a method's paper, options and ablations, or a dataset's source, trees and files.",
         "mil_bench.cli.listing:show",
     ),
+    "new": Command(
+        "Begin a method of your own with a file that works at once.", "mil_bench.cli.new:new"
+    ),
     "doctor": Command(
         "Check versions, devices, disks, data and cache; advice for each problem.",
         "mil_bench.cli.doctor:doctor",

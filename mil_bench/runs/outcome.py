@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from mil_bench.culprit import place_of
 from mil_bench.errors import MilBenchError
 from mil_bench.spec import RunSpec
 
@@ -51,4 +52,5 @@ def sentence_about(error: BaseException) -> str:
             )
         case _:
             first = str(error).partition("\n")[0]
-            return f"{type(error).__name__}: {first} (see traceback.txt)"
+            where = ", ".join(filter(None, [place_of(error), "see traceback.txt"]))
+            return f"{type(error).__name__}: {first} ({where})"

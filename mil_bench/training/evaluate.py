@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.manifest import Manifest
+from mil_bench.contract import checked_output
 from mil_bench.errors import RunError
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.method import Method
@@ -32,7 +33,7 @@ def predict(
         for batch in batches:
             assert not batch.labels, "a method must not see labels when it predicts"
             with autocast(precision, batch.features.device):
-                output = method(batch)
+                output = checked_output(method, method(batch), batch)
             for level, scores in output.logits.items():
                 logits.setdefault(level, []).append(scores.double())
             slides += batch.slide_ids

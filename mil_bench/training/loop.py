@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.manifest import Manifest
+from mil_bench.contract import checked_output, checked_terms
 from mil_bench.errors import RunError
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.method import Method
@@ -122,7 +124,8 @@ class Trainer:
                 rate = self.schedule.before_step()
                 together = min(accumulate * per_batch, bags - i * per_batch)
             with autocast(self.spec.precision, self.device):
-                terms = self.method.loss(self.method(batch), batch, progress)
+                output = checked_output(self.method, self.method(batch), batch)
+                terms = checked_terms(self.method, self.method.loss(output, batch, progress))
                 total = torch.stack([term.float() for term in terms.values()]).sum()
             # A group of small batches has the gradient of one batch of all its bags.
             self.scaler.scale(total * (len(batch) / together)).backward()  # type: ignore[no-untyped-call]
@@ -182,5 +185,5 @@ class Trainer:
         self.stopper.best_value = checkpoint.best_value
 
 
-def _named(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+def _named(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"loss_{name}": value for name, value in terms.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mil_bench.config import search_space
+from mil_bench.errors import UsageError
 from mil_bench.leaderboard.board import Board
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
@@ -15,7 +16,16 @@ from mil_bench.variants import flattened
 def cards(boards: Sequence[Board]) -> dict[str, Any]:
     """Method name -> card, for every method of ``boards`` that is installed here."""
     names = dict.fromkeys(row.method for board in boards for row in board.rows)
-    return {name: _card(name, METHODS.get(name)) for name in names if name in METHODS}
+    found = {name: _installed(name) for name in names}
+    return {name: _card(name, method) for name, method in found.items() if method is not None}
+
+
+def _installed(name: str) -> type[Method] | None:
+    """The method, or nothing where it was a plug-in or its package is broken."""
+    try:
+        return METHODS.get(name)
+    except UsageError:
+        return None
 
 
 def _card(name: str, method: type[Method]) -> dict[str, Any]:

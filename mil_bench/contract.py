@@ -1,0 +1,89 @@
+"""What the harness asks of every method, said in one sentence that names file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mil_bench.bags.batch import BagBatch
+from mil_bench.culprit import defined_at
+from mil_bench.errors import FeatureError, RunError, UsageError
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.taxonomy import LEAF
+
+
+def check_class(name: str, method: Any) -> None:
+    """Raise ``UsageError`` unless ``method`` can be built and trained at all."""
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise UsageError(
+            f"method {name!r} ({defined_at(method)}) is not derived from "
+            "mil_bench.method.Method, so it lacks loss and all else that training needs; derive it."
+        )
+    lacking = sorted(getattr(method, "__abstractmethods__", ()))
+    if not isinstance(getattr(method, "paper", None), PaperCard):
+        lacking.append("paper (a PaperCard)")
+    config: type = method.Config
+    if not issubclass(config, MethodConfig):
+        lacking.append("Config (derived from MethodConfig)")
+    if lacking:
+        raise UsageError(
+            f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add what is "
+            "missing, docs/add-a-method.md shows how."
+        )
+
+
+def check_coords(name: str, method: Method, dataset: str, coords: object) -> None:
+    """Raise ``FeatureError`` where a method asks for coordinates that the data do not have."""
+    if method.needs_coords and coords is None:
+        raise FeatureError(
+            f"method {name!r} ({defined_at(type(method))}) asks for coordinates, and the features "
+            f"of {dataset} have none for every slide; extract them with coordinates, or use "
+            "another method."
+        )
+
+
+def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
+    """``output`` itself. Raises ``RunError`` unless its shapes are those of the tree and bags."""
+    if not isinstance(output, Output):
+        raise _error(method, "forward", f"returns {type(output).__name__}; return an Output")
+    classes = method.taxonomy.classes
+    if LEAF not in output.logits:
+        raise _error(method, "forward", f"has logits of {[*output.logits]}; add those of {LEAF!r}")
+    for level, logits in output.logits.items():
+        if level not in classes:
+            raise _error(method, "forward", f"has logits of {level!r}; levels are {[*classes]}")
+        wanted = (len(batch), len(classes[level]))
+        if logits.shape != wanted:
+            raise _error(
+                method,
+                "forward",
+                f"gives {level} logits of shape {tuple(logits.shape)} for {len(batch)} bags and "
+                f"{wanted[1]} classes; return {wanted}",
+            )
+    for level, weights in output.attention.items():
+        if weights.ndim != 2 or len(weights) != len(batch.features):
+            raise _error(
+                method,
+                "forward",
+                f"gives {level} attention of shape {tuple(weights.shape)} for "
+                f"{len(batch.features)} patches; return ({len(batch.features)}, K)",
+            )
+    return output
+
+
+def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """``terms`` themselves. Raises ``RunError`` unless they are named numbers to be added up."""
+    if not isinstance(terms, Mapping) or not terms:
+        found = type(terms).__name__ if not isinstance(terms, Mapping) else "no term"
+        raise _error(method, "loss", f"returns {found}; return a dictionary of named terms")
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.shape:
+            shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
+            raise _error(method, "loss", f"gives {name!r} as {shape}; return a tensor of shape ()")
+    return terms
+
+
+def _error(method: Method, function: str, what: str) -> RunError:
+    return RunError(f"{function} ({defined_at(getattr(type(method), function))}) {what}.")

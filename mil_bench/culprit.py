@@ -1,0 +1,48 @@
+"""Where in a file of a contributor something is, so that messages can say it."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+from traceback import extract_tb
+from types import FunctionType
+
+_OURS = Path(__file__).parent
+_LIBRARY, _PACKAGES = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
+_SCRIPTS = sysconfig.get_path("scripts")
+CONTRIBUTED: set[str] = set()
+"""Installed packages that contribute methods or datasets, as registries find them."""
+
+
+def place_of(error: BaseException) -> str:
+    """``mine.py, line 12``: the last line of a method's or dataset's own code; ``""`` if none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return _place(error.filename, error.lineno)
+    frames = [f for f in extract_tb(error.__traceback__) if not _of_harness(f.filename)]
+    return _place(frames[-1].filename, frames[-1].lineno) if frames else ""
+
+
+def defined_at(thing: type | FunctionType) -> str:
+    """``mine.py, line 9``: where a function begins, or the file of a class."""
+    if isinstance(thing, FunctionType):
+        return _place(thing.__code__.co_filename, thing.__code__.co_firstlineno)
+    from inspect import getsourcefile, getsourcelines  # slow to import; help needs no places
+
+    try:
+        return _place(getsourcefile(thing) or thing.__module__, getsourcelines(thing)[1])
+    except (OSError, TypeError):
+        return getattr(thing, "__module__", "?")
+
+
+def _place(file: str, line: int | None) -> str:
+    return f"{Path(file).name}, line {line}"
+
+
+def _of_harness(file: str) -> bool:
+    """Whether a line of this file is no contributor's: ours, a library's or Python's own."""
+    path = Path(file)
+    if path.is_relative_to(_OURS) or file.startswith("<"):
+        return True
+    if path.is_relative_to(_PACKAGES):
+        return Path(path.relative_to(_PACKAGES).parts[0]).stem not in CONTRIBUTED
+    return path.is_relative_to(_LIBRARY) or path.is_relative_to(_SCRIPTS)

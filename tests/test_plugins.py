@@ -1,0 +1,257 @@
+"""Methods from outside: the same rights, and one sentence for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_requests import PLUGIN
+
+from mil_bench.cli.main import main
+from mil_bench.datasets import DATASETS
+from mil_bench.methods import METHODS
+
+HEAD = """\
+import torch
+from torch import nn
+
+from mil_bench.method import Method, Output, PaperCard
+from mil_bench.methods import METHODS
+from mil_bench.nn.order import needed_coords
+from mil_bench.nn.segment import segment_mean
+
+
+class Base(Method):
+    paper = PaperCard("Bad", 2026, "none", "https://example.org")
+    recipe = {"epochs": 1, "batch_size": 8}
+
+    def __init__(self, config, dim, taxonomy):
+        super().__init__(config, dim, taxonomy)
+        self.classifier = nn.Linear(dim, self.n_leaves)
+
+    def forward(self, batch):
+        return Output({"leaf": self.classifier(segment_mean(batch.features, batch.offsets))})
+
+
+"""
+FIRST = HEAD.count("\n") + 1  # the line where what a test adds begins
+
+
+@pytest.fixture(autouse=True)
+def registries_as_before(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for registry in (METHODS, DATASETS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("mil_bench_plugin_"):
+            del sys.modules[name]
+
+
+def obey(capfd, *words: str) -> tuple[int, str, str]:
+    """Exit code, what was printed, and the errors, of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    told = capfd.readouterr()
+    return ended.value.code, " ".join(told.out.split()), " ".join(told.err.split())
+
+
+def run_beside(capfd, code: str) -> tuple[int, str, str]:
+    """Run the method ``bad`` of a plug-in and the good one of the toys, on data without coords."""
+    Path("bad.py").write_text(HEAD + code)
+    words = "run -m bad,plain -d toy --fold 0 --set epochs=1 --set batch_size=8 --device cpu"
+    return obey(capfd, *words.split(), "--plugin", PLUGIN, "--plugin", "bad.py")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("1 / 0\n", "(bad.py, line 22): ZeroDivisionError: division by zero; correct it."),
+        ("import no_such_thing\n", "(bad.py, line 22): ModuleNotFoundError: No module named"),
+        ("class (:\n", "(bad.py, line 22): SyntaxError: invalid syntax"),
+        (
+            '@METHODS.register("abmil")\nclass Bad(Base):\n    """Bad."""\n',
+            "(bad.py, line 22): method 'abmil' from bad.py is already registered by mil-bench; "
+            "give one of them another name.",
+        ),
+        (
+            '@METHODS.register("../abmil")\nclass Bad(Base):\n    """Bad."""\n',
+            "(bad.py, line 22): method '../abmil' from bad.py has a name that cannot be one of a "
+            "folder",
+        ),
+    ],
+    ids=["raises", "imports", "syntax", "taken", "path"],
+)
+def test_a_plugin_that_cannot_be_loaded_is_refused_with_file_and_line(capfd, code, sentence):
+    assert FIRST == 22
+    status, _, told = run_beside(capfd, code)
+    assert status == 2
+    assert told.startswith("error: plugin bad.py " + sentence)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (
+            '@METHODS.register("bad")\nclass Bad(nn.Module):\n    """Bad."""\n',
+            "method 'bad' (bad.py, line 22) is not derived from mil_bench.method.Method, so it "
+            "lacks loss",
+        ),
+        (
+            '@METHODS.register("bad")\nclass Bad(Method):\n    """Bad."""\n',
+            "method 'bad' (bad.py, line 22) lacks forward, paper (a PaperCard); add what is",
+        ),
+    ],
+    ids=["module", "empty"],
+)
+def test_a_class_that_is_no_method_is_refused_before_anything_is_run(capfd, code, sentence):
+    status, _, told = run_beside(capfd, code)
+    assert status == 2
+    assert sentence in told
+    assert not list(Path().glob("runs/toy/*"))
+
+
+FORWARD = """\
+@METHODS.register("bad")
+class Bad(Base):
+    def forward(self, batch):
+        z = segment_mean(batch.features, batch.offsets)
+        output = super().forward(batch)
+        {}
+"""
+LOSS = '@METHODS.register("bad")\nclass Bad(Base):\n    def loss(self, output, batch, _):\n        '
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (
+            FORWARD.format('return Output({"leaf": output.logits["leaf"][:, :3]})'),
+            "forward (bad.py, line 24) gives leaf logits of shape (8, 3) for 8 bags and 4 classes; "
+            "return (8, 4).",
+        ),
+        (
+            FORWARD.format('return Output({"coarse": z[:, :2]})'),
+            "forward (bad.py, line 24) has logits of ['coarse']; add those of 'leaf'.",
+        ),
+        (
+            FORWARD.format('return Output({**output.logits, "middle": z})'),
+            "forward (bad.py, line 24) has logits of 'middle'; levels are ['coarse', 'leaf'].",
+        ),
+        (
+            FORWARD.format('return Output(output.logits, {"leaf": z[:, :1]})'),
+            "forward (bad.py, line 24) gives leaf attention of shape (8, 1) for",
+        ),
+        (FORWARD.format("return z"), "forward (bad.py, line 24) returns Tensor; return an Output."),
+        (LOSS + "pass\n", "loss (bad.py, line 24) returns NoneType; return a dictionary"),
+        (LOSS + "return {}\n", "loss (bad.py, line 24) returns no term; return a dictionary"),
+        (
+            LOSS + 'return {"ce": output.logits["leaf"].sum(1)}\n',
+            "loss (bad.py, line 24) gives 'ce' as (8,); return a tensor of shape ().",
+        ),
+        (
+            '@METHODS.register("bad")\nclass Bad(Base):\n    needs_coords = True\n',
+            "method 'bad' (bad.py, line 22) asks for coordinates, and the features of toy have",
+        ),
+        (
+            FORWARD.format('needed_coords(batch, "bad", "use another method")'),
+            "bad needs the coordinates of patches, but these features have none",
+        ),
+        (
+            FORWARD.format("return z[batch.coords.long()]"),
+            "AttributeError: 'NoneType' object has no attribute 'long' (bad.py, line 27, see",
+        ),
+    ],
+    ids=[
+        *("shape", "no_leaf", "no_level", "attention", "no_output"),
+        *("no_loss", "no_terms", "no_number", "coords", "asks_for_coords", "reads_coords"),
+    ],
+)
+def test_a_method_that_breaks_its_promises_is_a_failed_row_and_the_others_go_on(
+    capfd, code, sentence
+):
+    status, out, _ = run_beside(capfd, code)
+    assert status == 1
+    assert sentence in out
+    assert "1 done, 0 done before, 1 failed" in out
+    assert list(Path().glob("runs/toy/plain/*/result.json"))
+
+
+PACKAGE = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "outside-mil"
+version = "1.0"
+
+[project.entry-points."mil_bench.methods"]
+outside = "outside_mil:Outside"
+abmil = "outside_mil:Outside"
+ruined = "outside_mil.ruined:Ruined"
+
+[project.entry-points."mil_bench.datasets"]
+outside-data = "outside_mil:Data"
+
+[tool.setuptools]
+packages = ["outside_mil"]
+"""
+MODULE = """
+from toy_grid import ToyData
+
+
+class Outside(Base):
+    "From an installed package."
+
+
+class Data(ToyData):
+    "From an installed package."
+"""
+
+
+@pytest.mark.slow
+def test_an_installed_package_has_the_same_rights_and_its_faults_stop_nobody(tmp_path):
+    source, place = tmp_path / "source", tmp_path / "place"
+    (source / "outside_mil").mkdir(parents=True)
+    (source / "pyproject.toml").write_text(PACKAGE)
+    (source / "outside_mil/__init__.py").write_text(HEAD + MODULE)
+    (source / "outside_mil/ruined.py").write_text("# nothing\nimport no_such_thing\n")
+    install = "pip install --quiet --no-deps --no-index --no-build-isolation"
+    subprocess.run(
+        [sys.executable, "-m", *install.split(" "), "--target", str(place), str(source)], check=True
+    )
+    paths = os.pathsep.join(map(str, (place, Path(PLUGIN).parent)))
+
+    def bench(words: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "mil_bench", *words.split()],
+            env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, " ".join(done.stdout.split()), " ".join(done.stderr.split())
+
+    status, listed, warned = bench("list")
+    assert status == 0
+    assert "outside │ from outside-mil │ outside-mil" in listed
+    assert "outside-data │ from outside-mil │ outside-mil" in listed
+    assert warned == (
+        "warning: method 'abmil' from outside-mil is already registered by mil-bench; give one of "
+        "them another name."
+    )
+    status, out, _ = bench("run -m outside,abmil -d outside-data --fold 0 --set epochs=1")
+    assert (status, "2 done" in out) == (0, True)
+    status, _, told = bench("run -m ruined,abmil -d outside-data --fold 0")
+    assert status == 2
+    assert "method 'ruined' of the package outside-mil cannot be imported (" in told
+    assert "ModuleNotFoundError: No module named 'no_such_thing'" in told
+    assert bench("leaderboard --no-figures")[0] == 0
+    page = next(Path("leaderboards").rglob("leaderboard.html")).read_text()
+    assert "from outside-mil" in page  # its card
