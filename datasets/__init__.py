@@ -18,3 +18,7 @@ DATASETS.add("panda", f"{_HERE}.panda:Panda", "prostate ISUP grades 0-5, four na
 DATASETS.add(
     "ccc", f"{_HERE}.ccc:Ccc", "cervical cytology, Bethesda 2/6 classes, your own manifest"
 )
+DATASETS.add("ebrains", f"{_HERE}.ebrains:Ebrains", "brain tumours, 12/30 classes")
+DATASETS.add("tcga-ot", f"{_HERE}.tcga_ot:TcgaOt", "OncoTree codes of TCGA, 22/46 classes")
+DATASETS.add("camelyon16", f"{_HERE}.camelyon:Camelyon16", "lymph node metastasis, normal or tumor")
+DATASETS.add("camelyon17", f"{_HERE}.camelyon:Camelyon17", "size of metastases, four grades")

@@ -259,17 +259,15 @@ def _climb(name: str, leaf: str, parents: Mapping[str, str]) -> tuple[str, ...]:
 def _check_paths(name: str, paths: Sequence[tuple[str, ...]]) -> None:
     if len(paths) < 2:
         raise TaxonomyError(f"tree {name!r} has {len(paths)} leaves; expected at least two.")
-    parent: dict[str, tuple[str, ...]] = {}
+    parents: dict[str, dict[str, None]] = {}
     for path in paths:
-        for depth, node in enumerate(path):
+        for above, node in zip(("", *path), path, strict=False):
             if not node or node != node.strip():
                 raise TaxonomyError(f"tree {name!r}: {node!r} is empty or has outer blanks.")
-            if parent.setdefault(node, path[:depth]) != path[:depth]:
-                both = [(*parent[node], node), path[: depth + 1]]
-                raise TaxonomyError(
-                    f"tree {name!r}: {node!r} has two parents "
-                    f"({' and '.join('/'.join(p) for p in both)}); keep one."
-                )
+            parents.setdefault(node, {})[above] = None
+    several = {node: [*above] for node, above in parents.items() if len(above) > 1}
+    if several:
+        raise TaxonomyError(f"tree {name!r}: {_told(several)}; keep one parent each.")
     inner = {node for path in paths for node in path[:-1]}
     leaves = [path[-1] for path in paths]
     bad = sorted({leaf for leaf in leaves if leaf in inner or leaves.count(leaf) > 1})
@@ -277,6 +275,15 @@ def _check_paths(name: str, paths: Sequence[tuple[str, ...]]) -> None:
         raise TaxonomyError(
             f"tree {name!r}: {bad} occur twice or are both a leaf and an inner node; rename them."
         )
+
+
+def _told(several: Mapping[str, Sequence[str]]) -> str:
+    """``'a' has two parents (x and y); 'b' has 3 parents (...)``, all of them."""
+    return "; ".join(
+        f"{node!r} has {'two' if len(above) == 2 else len(above)} parents "
+        f"({' and '.join(parent or 'the top' for parent in above)})"
+        for node, above in several.items()
+    )
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

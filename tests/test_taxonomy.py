@@ -74,6 +74,10 @@ def test_a_shuffled_tree_keeps_leaves_and_shape(tree, seed):
     ("content", "sentence"),
     [
         ({"tree": {"x": ["a"], "y": ["a", "b"]}}, "'a' has two parents"),
+        (
+            {"tree": {"x": ["a", "b"], "y": ["a", "b", "c"], "z": ["b"]}},
+            r"'a' has two parents \(x and y\); 'b' has 3 parents \(x and y and z\); keep one",
+        ),
         ({"parents": {"a": ["x", "y"], "b": "x"}, "leaves": ["a", "b"]}, "expected exactly one"),
         ({"parents": {"a": "b", "b": "a", "c": "b"}, "leaves": ["a", "c"]}, "has a cycle"),
         ({"tree": {"x": ["a"]}}, "at least two"),

@@ -1,0 +1,84 @@
+"""TCGA-OT from small tables in the form that TITAN publishes."""
+
+import pytest
+
+from mil_bench.dataset import DatasetOptions
+from mil_bench.datasets.tcga_ot import CODES, TISSUES, TcgaOt
+from mil_bench.errors import DataError, TaxonomyError
+
+HEAD = "slide_id,case_id,project_id,sex,OncoTreeCode,OncoTreeSiteCode,site,source_site\n"
+HOME = {code: tissue for tissue, codes in TISSUES.items() for code in codes}
+WANDERING = {  # eight codes, each found at a second site
+    "LMS": "UTERUS",
+    "MFH": "KIDNEY",
+    "DDLS": "KIDNEY",
+    "MFS": "BREAST",
+    "ESCC": "HEAD_NECK",
+    "PHC": "SOFT_TISSUE",
+    "HGSOC": "PERITONEUM",
+    "NSGCT": "SOFT_TISSUE",
+}
+
+
+def line(number, code, site):
+    return f"TCGA-{number},case-{number},TCGA-X,F,{code},{site},AA,A hospital\n"
+
+
+def write(root, codes, wandering):
+    """Two slides per code, in train and test; those of ``wandering`` have another site in test."""
+    for name, shift in (("train", 0), ("val", 100), ("test", 200)):
+        rows = [
+            line(i + shift, code, wandering.get(code, HOME[code]) if shift else HOME[code])
+            for i, code in enumerate(codes)
+        ]
+        (root / f"tcga-ot_{name}.csv").write_text(HEAD + "".join(rows))
+    return root
+
+
+def cohort_of(root, tree=None):
+    return TcgaOt().cohort(DatasetOptions(data_root=root, tree=tree))
+
+
+def test_the_shipped_rule_is_a_tree_of_46_codes_in_22_tissues(tmp_path):
+    cohort = cohort_of(write(tmp_path, CODES, WANDERING))
+    tree = cohort.taxonomy
+    assert [len(tree.classes[level]) for level in tree.levels] == [22, 46]
+    assert ("SOFT_TISSUE", "LMS") in tree.paths
+    assert cohort.labels.manifest.labels()["TCGA-200"] == CODES[0]
+
+
+def test_codes_at_several_sites_are_a_finding_that_names_all_and_the_rule(tmp_path):
+    (finding,) = (
+        f for f in cohort_of(write(tmp_path, CODES, WANDERING)).labels.findings if "sites" in f
+    )
+    assert finding.startswith("8 codes occur at several sites (")
+    assert "LMS: UTERUS 2, SOFT_TISSUE 1" in finding
+    assert all(code in finding for code in WANDERING)
+    assert "oncotree" in finding
+
+
+def test_sites_as_a_tree_are_refused_with_the_codes_named(tmp_path):
+    write(tmp_path, CODES, WANDERING)
+    with pytest.raises(TaxonomyError, match="8 codes occur at several sites") as refusal:
+        cohort_of(tmp_path, "site")
+    assert all(f"{code}: " in str(refusal.value) for code in WANDERING)
+    assert "use --tree oncotree" in str(refusal.value)
+
+
+def test_sites_are_a_tree_of_codes_that_keep_to_one(tmp_path):
+    codes = ["LUAD", "LUSC", "LMS", "UCS"]
+    tree = cohort_of(write(tmp_path, codes, {"LUAD": "LUNG"}), "site").taxonomy
+    assert set(tree.paths) == {(HOME[code], code) for code in codes}
+
+
+def test_the_sets_are_those_of_the_files_and_sites_are_kept_for_subgroups(tmp_path):
+    labels = cohort_of(write(tmp_path, ["LMS", "LUAD"], WANDERING)).labels
+    assert labels.official[0].test == ("TCGA-200", "TCGA-201")
+    sites = dict(zip(labels.manifest.slide_ids, labels.manifest.table["site"], strict=True))
+    assert (sites["TCGA-0"], sites["TCGA-200"]) == ("SOFT_TISSUE", "UTERUS")
+
+
+def test_an_unknown_code_is_refused_with_the_nearest(tmp_path):
+    (tmp_path / "tcga-ot_train.csv").write_text(HEAD + line(1, "LUADX", "LUNG"))
+    with pytest.raises(DataError, match=r"'LUADX'; did you mean 'LUAD'"):
+        cohort_of(tmp_path)
