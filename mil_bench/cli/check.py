@@ -79,12 +79,13 @@ def report_dataset(parser: Parser, words: Sequence[str]) -> int:
     given = with_plugins(parser.parse(words))
     from rich.console import Console
 
-    from mil_bench.bags.check import check_dataset, render
+    from mil_bench.bags.check.report import check_dataset
+    from mil_bench.bags.check.show import show
 
     options = dataset_options(given, allow_missing=True)
     report = check_dataset(given.dataset, options, given.split)
-    render(report, Console())
-    return 0 if report.ok else 1
+    show(report, Console())
+    return 1 if report.problems else 0
 
 
 def with_plugins(given: Namespace) -> Namespace:
