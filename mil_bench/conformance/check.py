@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from mil_bench.conformance.candidate import Candidate
+from mil_bench.culprit import place_of
 from mil_bench.errors import MilBenchError
 from mil_bench.finding import Finding
 
-_ENGINE = Path(__file__).parents[1]
-_LIBRARIES = ("site-packages", "dist-packages")
 Look = Callable[[Candidate], str]
 
 
@@ -47,23 +44,12 @@ class Check:
         except MilBenchError as error:
             fact = str(error)
         except Exception as error:
-            fact = f"{type(error).__name__}: {' '.join(str(error).split())} ({_where(error)})"
+            where = place_of(error)
+            told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            fact = f"{told} ({where})" if where else told
         return Finding(self.subject, fact, "problem", self.advice)
 
 
 def check(subject: str, advice: str) -> Callable[[Look], Check]:
     """Decorator that makes a check of what looks."""
     return lambda look: Check(subject, advice, look)
-
-
-def _where(error: Exception) -> str:
-    """``file:line`` of the last line outside libraries and the engine, else of the last line."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        frame
-        for frame in frames
-        if not Path(frame.filename).is_relative_to(_ENGINE)
-        and not any(name in frame.filename for name in _LIBRARIES)
-    ]
-    last = (own or frames)[-1]
-    return f"{last.filename}:{last.lineno}"

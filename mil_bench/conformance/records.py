@@ -10,6 +10,7 @@ from mil_bench.config import build, search_space
 from mil_bench.conformance.candidate import SEED, Candidate
 from mil_bench.conformance.check import Broken, check
 from mil_bench.conformance.samples import seen_by, tensors, three_levels, total, usual_batch
+from mil_bench.contract import check_class
 from mil_bench.methods import METHODS
 from mil_bench.training.config import TrainerConfig
 from mil_bench.training.optim import make_optimizer
@@ -55,9 +56,10 @@ def checkpoint(method: Candidate) -> str:
 @check("card", "declare paper = PaperCard(title, year, venue, link) and a recipe of known settings")
 def card(method: Candidate) -> str:
     """The paper is named, and the recipe holds settings of the trainer."""
-    paper = getattr(method.kind, "paper", None)
-    if paper is None or not (paper.title and paper.link):
-        raise Broken("no paper card with a title and a link")
+    check_class(method.name, method.kind)
+    paper = method.kind.paper
+    if not (paper.title and paper.link):
+        raise Broken("the paper card has no title or no link")
     build(TrainerConfig, method.kind.recipe, f"recipe of {method.name}")
     return f"{paper.title} ({paper.year}), {len(method.kind.recipe)} settings in the recipe"
 

@@ -7,10 +7,17 @@ from torch import Tensor
 from mil_bench.bags.batch import BagBatch
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.conformance.check import Broken, check
-from mil_bench.conformance.samples import TREES, flat, make_batch, seen_by, three_levels
+from mil_bench.conformance.samples import (
+    TREES,
+    flat,
+    make_batch,
+    seen_by,
+    tensors,
+    three_levels,
+)
+from mil_bench.contract import checked_output, checked_terms
 from mil_bench.errors import MilBenchError
-from mil_bench.method import Method, Output
-from mil_bench.taxonomy import LEAF
+from mil_bench.method import Method
 
 CASES = ((2, 1), (3, 2), (4, 20), (7, 6), (30, 9))  # classes, dimension of features
 SIZES = (13, 20, 16)  # small bags have a check of their own
@@ -42,9 +49,11 @@ def small_bags(method: Candidate) -> str:
     return f"bags of 1 to {LARGEST} patches have finite scores and losses"
 
 
-@check("coordinates", "raise FeatureError with one sentence where batch.coords is None")
+@check("coordinates", "declare needs_coords = True, or score where batch.coords is None")
 def coordinates(method: Candidate) -> str:
     """Features without coordinates are scored, or refused in a sentence."""
+    if method.kind.needs_coords:
+        return "needed, as declared"
     taxonomy = flat()
     model = method.make(taxonomy)
     bare = BagBatch.pack([bag.features for bag in make_batch((4, 9), (0, 1), taxonomy).bags()])
@@ -56,25 +65,15 @@ def coordinates(method: Candidate) -> str:
 
 
 def _require_scores(model: Method, batch: BagBatch, case: str) -> None:
-    """Output and losses of the right shapes, all finite."""
-    output = model(batch)
-    if not isinstance(output, Output) or LEAF not in output.logits:
-        raise Broken(f"forward returns {type(output).__name__}; expected Output with leaf logits")
-    classes = model.taxonomy.classes
-    for level, logits in output.logits.items():
-        if level not in classes:
-            raise Broken(f"logits of a level {level!r} for {case}; known: {', '.join(classes)}")
-        _require(logits, (len(batch), len(classes[level])), f"{level} logits for {case}")
-    for level, attention in output.attention.items():
-        wide = attention.shape[1] if attention.ndim == 2 else -1
-        _require(attention, (sum(batch.sizes), wide), f"{level} attention for {case}")
+    """Output and losses that the harness takes, all finite."""
+    output = checked_output(model, model(batch), batch)
+    for name, value in tensors(output).items():
+        _require_finite(value, f"{name} for {case}")
     for progress in PROGRESS:
-        for term, value in model.loss(output, batch, progress).items():
-            _require(value, (), f"loss term {term} for {case} at progress {progress}")
+        for term, value in checked_terms(model, model.loss(output, batch, progress)).items():
+            _require_finite(value, f"loss term {term} for {case} at progress {progress}")
 
 
-def _require(value: Tensor, shape: tuple[int, ...], what: str) -> None:
-    if tuple(value.shape) != shape:
-        raise Broken(f"{what}: shape {tuple(value.shape)}, expected {shape}")
+def _require_finite(value: Tensor, what: str) -> None:
     if not value.isfinite().all():
         raise Broken(f"{what}: not finite")

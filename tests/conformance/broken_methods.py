@@ -110,6 +110,12 @@ class BareLogits(Sound):
         return super().forward(batch).logits[LEAF]
 
 
+class Declares(NeedsCoordinates):
+    """Says before any run that it needs coordinates."""
+
+    needs_coords = True
+
+
 class Refuses(Sound):
     """Says that it needs coordinates."""
 

@@ -26,7 +26,7 @@ def read_sets(root: Path, columns: Sequence[str]) -> pd.DataFrame | None:
             continue
         table = read_table(path)
         told = column(table, _TOLD)
-        own = table[[str(column(table, [name])) for name in columns]].set_axis(columns, axis=1)
+        own = table[[str(column(table, [name])) for name in columns]].set_axis([*columns], axis=1)
         tables.append(own.assign(**{SET: table[told] if told else _set_of(path)}))
     return pd.concat(tables, ignore_index=True) if tables else None
 
