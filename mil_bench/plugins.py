@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from mil_bench.culprit import place_of
 from mil_bench.errors import MilBenchError, UsageError
 from mil_bench.registry import PLUGIN
 
@@ -29,6 +28,8 @@ def load_plugins(paths: Sequence[Path]) -> None:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
+            from mil_bench.culprit import place_of
+
             del sys.modules[name]
             what = str(error) if isinstance(error, MilBenchError) else _told(error)
             raise UsageError(f"plugin {path} ({place_of(error)}): {what}") from error

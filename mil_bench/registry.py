@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from mil_bench.culprit import CONTRIBUTED, place_of
 from mil_bench.errors import MilBenchError, UnknownNameError, UsageError
 
 T = TypeVar("T")
@@ -72,6 +71,8 @@ class Registry(Generic[T]):
         try:
             return cast(T, _imported(entry.target))
         except Exception as error:
+            from mil_bench.culprit import place_of
+
             where = place_of(error) or entry.target
             raise UsageError(
                 f"{self.kind} {name!r} of the package {entry.origin} cannot be imported ({where}: "
@@ -111,6 +112,8 @@ class Registry(Generic[T]):
         from importlib.metadata import entry_points  # slow to import; help needs no registry
 
         for point in entry_points(group=self.group):
+            from mil_bench.culprit import CONTRIBUTED
+
             origin = point.dist.name if point.dist else point.value
             CONTRIBUTED.add(point.module.partition(".")[0])
             try:

@@ -25,7 +25,7 @@ def test_the_example_method_trains_on_digit_bags(tmp_path, monkeypatch):
 
 
 def test_every_relative_link_of_the_documentation_leads_somewhere():
-    pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
