@@ -39,7 +39,7 @@ def open_store(
 
 
 def find_encoders(root: Path) -> list[FeatureSet]:
-    """The sets of features under ``root``, one per encoder, for ``data check``."""
+    """The sets of features under ``root``, one per encoder, for ``check dataset``."""
     return discover(root)
 
 

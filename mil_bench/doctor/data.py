@@ -48,7 +48,7 @@ def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
         cohort = adapter.read(options)
     except MilBenchError as error:
         if "no label file" not in str(error):
-            yield Finding(name, str(error), "problem", f"mil-bench data check --dataset {name}")
+            yield Finding(name, str(error), "problem", f"mil-bench check dataset {name}")
         return
     slides = f"{len(cohort.labels.manifest)} slides ({cohort.kind})"
     try:

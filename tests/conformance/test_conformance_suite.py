@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import broken_methods
@@ -33,6 +34,12 @@ def test_a_sound_method_passes_every_check():
 
 def test_every_check_has_a_method_that_breaks_it():
     assert set(BROKEN) == set(BY_SUBJECT)
+
+
+def test_the_documentation_lists_every_check_in_order():
+    text = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
+    table = text.partition("## A method")[2].partition("## A dataset")[0]
+    assert re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE) == list(BY_SUBJECT)
 
 
 @pytest.mark.parametrize("subject", BROKEN)
