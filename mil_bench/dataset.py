@@ -45,7 +45,10 @@ class DatasetCard:
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """What the command line says about data. ``None`` means: find it or use the default."""
+    """What the command line says about data. ``None`` means: find it or use the default.
+
+    ``slides`` and ``weights`` (of the encoder) are for features that are trained with the method.
+    """
 
     data_root: Path | None = None
     features: Path | None = None
@@ -54,6 +57,8 @@ class DatasetOptions:
     drop_leaky_patients: bool = False
     allow_missing: bool = False
     cache: Path | None = None
+    slides: Path | None = None
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ class Dataset:
     ``instance_labels`` maps slide to per-patch class names where they are known; names outside the
     tree are background. ``picture_shape`` says that the features of a patch are a grey picture of
     that many rows and columns, from 0 to 1. ``standardize`` asks the loader to shift and scale
-    every feature by its mean and deviation over the training bags of the fold.
+    every feature by its mean and deviation over the training bags of the fold. ``slides`` and
+    ``weights`` are those of :class:`DatasetOptions`.
     """
 
     card: DatasetCard
@@ -84,6 +90,8 @@ class Dataset:
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
     picture_shape: tuple[int, int] | None = None
     standardize: bool = False
+    slides: Path | None = None
+    weights: Path | None = None
 
     @property
     def name(self) -> str:

@@ -20,7 +20,9 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
     ``UnknownNameError``, ``ConfigError``, ``DataError`` or ``TaxonomyError``. The name of an upper
     level as the tree labels the slides with the classes of that level.
     """
-    return _load(adapter_of(name_or_toml).load, with_data_root(options or DatasetOptions()))
+    options = with_data_root(options or DatasetOptions())
+    dataset = _load(adapter_of(name_or_toml).load, options)
+    return replace(dataset, slides=options.slides, weights=options.weights)
 
 
 def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:

@@ -31,6 +31,7 @@ class BagStore:
     ``rows``      slide id -> (first row, number of rows)
     ``digest``    content hash of features, coordinates and slide ids; part of every run key
     ``tilings``   slide id -> unit, anchor and patch size of its coordinates; in no digest
+    ``files``     slide id -> the file that its features were read from, if any; in no digest
     """
 
     encoder: str
@@ -39,6 +40,7 @@ class BagStore:
     rows: Mapping[str, tuple[int, int]]
     digest: str
     tilings: Mapping[str, Tiling] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(

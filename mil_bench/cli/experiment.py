@@ -64,7 +64,7 @@ def declare_experiment(parser: Parser) -> None:
     )
     data = parser.add_argument_group("data")
     add_shared(data, "data_root", "features", "encoder", "tree", "allow_missing")
-    add_shared(data, "drop_leaky_patients", "cache_dir")
+    add_shared(data, "drop_leaky_patients", "cache_dir", "slides", "weights")
 
 
 def grid_request(given: Namespace, methods: Sequence[str]) -> GridRequest:
@@ -83,6 +83,4 @@ def grid_request(given: Namespace, methods: Sequence[str]) -> GridRequest:
     check_names(methods, given.dataset, given.plugin)
     from mil_bench.runs.plan import GridRequest
 
-    return GridRequest(
-        data_request(given), methods, folds, seeds, pairs, given.precision, online
-    )
+    return GridRequest(data_request(given), methods, folds, seeds, pairs, given.precision, online)

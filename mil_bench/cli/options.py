@@ -40,6 +40,23 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "(coarse): labels are its classes, and nothing sees the leaves.",
         },
     ),
+    "slides": (
+        ("--slides",),
+        {
+            "metavar": "PATH",
+            "type": Path,
+            "help": "Slides of the features, for --online blocks (default: where they were "
+            "extracted from).",
+        },
+    ),
+    "weights": (
+        ("--weights",),
+        {
+            "metavar": "FILE",
+            "type": Path,
+            "help": "Weights of the encoder, for --online blocks: the --checkpoint of extract.",
+        },
+    ),
     "allow_missing": (
         ("--allow-missing",),
         {"action": "store_true", "help": "Go on without slides that have no features."},

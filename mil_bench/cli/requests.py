@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from mil_bench.dataset import DatasetOptions
     from mil_bench.runs.task import DataRequest
 
-SHARED = ("data_root", "features", "encoder", "tree", "drop_leaky_patients", "allow_missing")
+SHARED = (
+    *("data_root", "features", "encoder", "tree", "drop_leaky_patients", "allow_missing"),
+    *("slides", "weights"),
+)
 
 
 def dataset_options(given: Namespace, **changes: Any) -> DatasetOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __getitem__(self, job: BlockJob) -> tuple[Tensor, Tensor, Tensor]:
         try:
-            pixels, bad = self._read(job, job.block), np.empty(0, np.int64)
+            pixels, bad = self.read(job), np.empty(0, np.int64)
             rows = job.block.tiles
         except SlideError:
             pixels, rows, bad = self._one_by_one(job)
@@ -62,7 +62,7 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
             x, y = (int(c + job.tiling.step * p) for c, p in zip(whole.corner, place, strict=True))
             single = Block((x, y), 1, 1, np.array([row]), np.zeros((1, 2), np.int64))
             try:
-                read.append(self._read(job, single))
+                read.append(self.read(replace(job, block=single)))
                 rows.append(row)
             except SlideError:
                 bad.append(row)
@@ -73,8 +73,12 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
             np.array(bad, np.int64),
         )
 
-    def _read(self, job: BlockJob, block: Block) -> NDArray[np.uint8]:
-        slide = self._open(job.path)
+    def read(self, job: BlockJob) -> NDArray[np.uint8]:
+        """All tiles ``(n, pixels, pixels, 3)`` of a block, blank ones too.
+
+        Raises ``SlideError`` when one of them is damaged.
+        """
+        slide, block = self._open(job.path), job.block
         wide, high = (round(n * job.tiling.pixels) for n in (block.columns, block.rows))
         try:
             region = slide.read(job.tiling.level, block.corner, (wide, high))

@@ -42,8 +42,10 @@ def parse_online(text: str) -> Online:
         values[name] = value
     if not {"adapter", "blocks"} & set(values):
         raise UsageError(f"--online {text!r} names neither kind; expected {EXPECTED}.")
-    kind = Adapter if "adapter" in values else Blocks
-    return build(kind, {k: v for k, v in values.items() if v}, "--online")
+    said = {name: value for name, value in values.items() if value}
+    if "adapter" in values:
+        return build(Adapter, said, "--online")
+    return build(Blocks, said, "--online")
 
 
 def as_words(online: Online) -> str:

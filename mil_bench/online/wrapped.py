@@ -38,7 +38,7 @@ class Wrapped(Method):
     def forward(self, batch: BagBatch) -> Output:
         """Score every bag as ``inner`` does from the new features."""
         given = self.embed(batch.features)
-        output = self.inner(replace(batch, features=given))
+        output: Output = self.inner(replace(batch, features=given))
         return replace(output, extras={**output.extras, GIVEN: given})
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:

@@ -15,13 +15,19 @@ from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Home
 from mil_bench.bags.standardize import Standardization
 from mil_bench.config import build
+from mil_bench.contract import check_coords
+from mil_bench.dataset import Dataset
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.runs.directory import RunDirectory
 from mil_bench.online.adapter import Adapted
-from mil_bench.online.config import Adapter
+from mil_bench.online.bags import EncodedBags, TileBags
+from mil_bench.online.config import Adapter, Blocks
+from mil_bench.online.fine_tuned import FineTuned
+from mil_bench.online.origin import pixels_of
+from mil_bench.online.prepare import check_slides, fine_tuned
+from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.environment import (
     device_name,
     environment,
@@ -69,10 +75,18 @@ def train(
     checkpoint = _checkpoint(spec, opened, directory, threads)
     torch.set_num_threads(checkpoint.threads)
     write_json(directory.env_path, environment(opened.device))
-    method = new_method(spec, opened.dataset.taxonomy, opened.device)
-    bags = opened.bags(spec, home, checkpoint.standardization, method.neighbours)
+    method = new_method(spec, opened.dataset, opened.dataset.taxonomy, opened.device)
+    check_coords(spec.method, method, spec.dataset, opened.dataset.store.coords)
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
-    train_loader = _train_loader(spec, opened, bags, fold.train)
+    if isinstance(method, FineTuned):
+        pixels = pixels_of(opened.dataset)
+        check_slides(method, pixels, fold.train[0])
+        train_bags: DeviceBags = TileBags(pixels, method, opened.device)
+        bags: DeviceBags = EncodedBags(pixels, method, opened.device)
+    else:
+        bags = opened.bags(spec, home, checkpoint.standardization, method.neighbours)
+        train_bags = bags
+    train_loader = _train_loader(spec, opened, train_bags, fold.train)
     if spec.trainer.class_weighting == "balanced":
         method.set_class_weights(
             balanced_class_weights(opened.dataset.taxonomy, train_loader.leaf, opened.device)
@@ -110,14 +124,19 @@ def _checkpoint(spec: RunSpec, opened: Opened, directory: RunDirectory, threads:
     return checkpoint
 
 
-def new_method(spec: RunSpec, taxonomy: Taxonomy, device: torch.device) -> Method:
-    """The untrained model of a run on ``device``, always with the same weights."""
+def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torch.device) -> Method:
+    """The untrained model of a run on ``device``, always with the same weights.
+
+    ``dataset`` tells where the encoder is that some are trained with.
+    """
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
     seed_everything(spec.seed, SETUP)
     method = cls(config, spec.dim, taxonomy)
     if isinstance(spec.online, Adapter):
         method = Adapted(method, spec.online.adapter)
+    elif isinstance(spec.online, Blocks):
+        method = fine_tuned(method, spec.online, dataset, device, spec.precision)
     return method.to(device)
 
 
@@ -125,6 +144,7 @@ def _train_loader(
     spec: RunSpec, opened: Opened, bags: DeviceBags, slides: tuple[str, ...]
 ) -> TrainLoader:
     labels, taxonomy = opened.dataset.manifest.labels(), opened.dataset.taxonomy
+    limits = [spec.trainer.max_instances, getattr(spec.online, "tiles", None)]
     return TrainLoader(
         bags,
         slides,
@@ -133,7 +153,7 @@ def _train_loader(
         batch_size=spec.trainer.batch_size,
         seed=spec.seed,
         sampling=spec.trainer.sampling,
-        max_instances=spec.trainer.max_instances,
+        max_instances=min(filter(None, limits), default=None),
     )
 
 

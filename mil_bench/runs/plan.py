@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mil_bench.contract import check_class
 from mil_bench.errors import UsageError
 from mil_bench.methods import METHODS
+from mil_bench.online.config import Blocks, Online
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.online.config import Online
 from mil_bench.runs.settings import resolve
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.spec import RunSpec
@@ -25,8 +26,8 @@ class GridRequest:
     seeds: Sequence[int] = (0,)
     settings: dict[str, str] = field(default_factory=dict)
     precision: str = "auto"
-
     online: Online | None = None
+
 
 def plan(
     request: GridRequest, machine: MachineRequest, prepare: Prepare = DataRequest.prepare
@@ -39,6 +40,12 @@ def plan(
     machine.check()
     dataset, split = prepare(request.data)
     methods = {name: METHODS.get(name) for name in request.methods}
+    for name, method in methods.items():
+        check_class(name, method)
+    if isinstance(request.online, Blocks):
+        from mil_bench.online.prepare import check_blocks  # for slides, which few runs need
+
+        check_blocks(request.online, dataset)
     resolved = resolve(methods, dataset.card, request.settings)
     precision = {
         name: machine.precision(request.precision, method.safe_in_bf16)
@@ -69,10 +76,10 @@ def plan(
             trainer=resolved[method].trainer,
             seed=seed,
             precision=precision[method],
+            online=request.online,
         )
         for fold in dict.fromkeys(folds)
         for seed in dict.fromkeys(request.seeds)
-            online=request.online,
         for method in dict.fromkeys(request.methods)
     ]
     return [Task(request.data, spec) for spec in specs]

@@ -11,6 +11,9 @@ from mil_bench.bags.device import DeviceBags
 from mil_bench.dataset import Dataset
 from mil_bench.errors import RunError, UnknownNameError
 from mil_bench.method import Method
+from mil_bench.online.bags import EncodedBags
+from mil_bench.online.fine_tuned import FineTuned
+from mil_bench.online.origin import pixels_of
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.execute import new_method
 from mil_bench.spec import RunSpec
@@ -53,7 +56,8 @@ def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> 
     spec = directory.read_spec()
     _check(directory, spec, dataset)
     checkpoint = Checkpoint.load(directory.checkpoint)
-    method = new_method(spec, Taxonomy.from_dict(spec.tree), device)
+    full = spec.model_copy(update={"precision": "32"})
+    method = new_method(full, dataset, Taxonomy.from_dict(spec.tree), device)
     if method.version != spec.method_version:
         raise RunError(
             f"run {directory.path.name} was made with version {spec.method_version} of "
@@ -62,7 +66,10 @@ def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> 
     method.load_state_dict(checkpoint.best_model)
     method.eval()
     seed_everything(spec.seed, SETUP)
-    bags = DeviceBags(dataset.store, device, standardization=checkpoint.standardization)
+    if isinstance(method, FineTuned):
+        bags: DeviceBags = EncodedBags(pixels_of(dataset), method, device)
+    else:
+        bags = DeviceBags(dataset.store, device, standardization=checkpoint.standardization)
     return Restored(directory, spec, dataset, method, bags)
 
 

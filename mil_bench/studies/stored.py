@@ -111,6 +111,8 @@ def _anchored(data: DataRequest) -> DataRequest:
         features=_absolute(options.features),
         cache=_absolute(options.cache),
         tree=_if_file(options.tree),
+        slides=_absolute(options.slides),
+        weights=_absolute(options.weights),
     )
     return replace(
         data,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mil_bench.errors import MilBenchError
-from mil_bench.extraction.encoders.build import build, find_card
+from mil_bench.extraction.encoders.build import Pooled, build, find_card
 from mil_bench.extraction.encoders.card import EncoderCard
 from mil_bench.extraction.encoders.weights import WeightsChoice, described, load_weights
 from mil_bench.spec import Precision
@@ -27,13 +27,23 @@ class Encoder:
     name: str
     card: EncoderCard
     weights: str
-    network: nn.Module
+    network: Pooled
     device: torch.device
     precision: Precision
 
     @torch.inference_mode()
     def __call__(self, tiles: Tensor) -> Tensor:
         """Tiles ``(B, scaled, scaled, 3)`` uint8 -> features ``(B, D)`` float32, on the device."""
+        try:
+            return self.encode(tiles)
+        except torch.OutOfMemoryError:
+            raise MilBenchError(
+                f"{len(tiles)} tiles do not fit on {self.device} with {self.name}; give a smaller "
+                "--batch, finished slides are kept."
+            ) from None
+
+    def encode(self, tiles: Tensor) -> Tensor:
+        """The same with a gradient, where weights of the network want one."""
         if self.device.type == "cuda":
             tiles = tiles.pin_memory()  # or the copy would wait for the batch before
         images = tiles.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
@@ -42,13 +52,7 @@ class Encoder:
         images = (images - 255 * mean[:, None, None]) / (255 * std[:, None, None])
         images = images.contiguous(memory_format=torch.channels_last)
         with autocast(self.precision, self.device):
-            try:
-                features: Tensor = self.network(images)
-            except torch.OutOfMemoryError:
-                raise MilBenchError(
-                    f"{len(tiles)} tiles do not fit on {self.device} with {self.name}; give a "
-                    "smaller --batch, finished slides are kept."
-                ) from None
+            features: Tensor = self.network(images)
         return features.float()
 
 
