@@ -9,7 +9,8 @@ import torch
 from mil_bench.config import build, search_space
 from mil_bench.conformance.candidate import SEED, Candidate
 from mil_bench.conformance.check import Broken, check
-from mil_bench.conformance.samples import seen_by, tensors, three_levels, total, usual_batch
+from mil_bench.conformance.learning import train
+from mil_bench.conformance.samples import seen_by, tensors, three_levels, usual_batch
 from mil_bench.contract import check_class
 from mil_bench.methods import METHODS
 from mil_bench.training.config import TrainerConfig
@@ -38,12 +39,7 @@ def checkpoint(method: Candidate) -> str:
     model = method.make(taxonomy)
     batch = seen_by(model, usual_batch(taxonomy))
     optimizer = make_optimizer(model, TrainerConfig(lr=1e-2))
-    model.before_epoch(0.5)
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        total(model.loss(model(batch), batch, 0.5)).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        model.after_step(0.5)
+    train(model, batch, optimizer, STEPS)
     other = method.make(taxonomy, seed=SEED + 1)
     other.load_state_dict(model.state_dict())
     first, again = (tensors(one.eval()(batch)) for one in (model, other))
