@@ -9,7 +9,9 @@ from mil_bench.registry import Registry
 if TYPE_CHECKING:
     from mil_bench.method import Method
 
-METHODS: Registry[type[Method]] = Registry("method", "mil_bench.methods")
+METHODS: Registry[type[Method]] = Registry(
+    "method", "mil_bench.methods", check="mil_bench.contract:check_class"
+)
 
 _HERE = "mil_bench.methods"
 METHODS.add("mean", f"{_HERE}.pooling:MeanPooling", "mean of instance logits")

@@ -35,10 +35,14 @@ class Entry:
 
 
 class Registry(Generic[T]):
-    """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``."""
+    """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``.
 
-    def __init__(self, kind: str, group: str) -> None:
-        self.kind, self.group = kind, group
+    ``check`` is ``"module:function"``: what is not ours is handed to it, with its name, before it
+    is given away; it raises where something is missing.
+    """
+
+    def __init__(self, kind: str, group: str, check: str = "") -> None:
+        self.kind, self.group, self.check = kind, group, check
         self._entries: dict[str, Entry] = {}
         self._plugins_loaded = False
 
@@ -64,12 +68,10 @@ class Registry(Generic[T]):
                 self.kind, name, self._entries, f"`mil-bench list {self.kind}s` shows all."
             )
         entry = self._entries[name]
-        if not isinstance(entry.target, str):
-            return cast(T, entry.target)
         if entry.origin == OURS:
-            return cast(T, _imported(entry.target))
+            return cast(T, _resolved(entry.target))
         try:
-            return cast(T, _imported(entry.target))
+            found = _resolved(entry.target)
         except Exception as error:
             from mil_bench.culprit import place_of
 
@@ -78,6 +80,10 @@ class Registry(Generic[T]):
                 f"{self.kind} {name!r} of the package {entry.origin} cannot be imported ({where}: "
                 f"{type(error).__name__}: {error}); repair or uninstall the package."
             ) from error
+        if self.check:
+            check = cast(Callable[[str, object], None], _resolved(self.check))
+            check(name, found)
+        return cast(T, found)
 
     def names(self) -> list[str]:
         """Every registered name, in order of registration."""
@@ -122,7 +128,10 @@ class Registry(Generic[T]):
                 print(f"warning: {error}", file=sys.stderr)
 
 
-def _imported(target: str) -> object:
+def _resolved(target: object) -> object:
+    """What ``"module:attribute"`` names; anything else is itself."""
+    if not isinstance(target, str):
+        return target
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
 

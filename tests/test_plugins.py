@@ -114,6 +114,14 @@ def test_a_class_that_is_no_method_is_refused_before_anything_is_run(capfd, code
     assert status == 2
     assert sentence in told
     assert not list(Path().glob("runs/toy/*"))
+    for words in (
+        "show bad",
+        "check method bad",
+        "ablate --method bad -d toy",
+        "run -m bad -d toy",
+    ):
+        status, _, told = obey(capfd, *words.split(), "--plugin", PLUGIN, "--plugin", "bad.py")
+        assert (status, sentence in told) == (2, True), words
 
 
 FORWARD = """\
