@@ -22,12 +22,21 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.leaderboard import EVERYTHING, build_boards, collect, show, write_reports
+    from mil_bench.leaderboard import (
+        EVERYTHING,
+        build_boards,
+        check_writable,
+        collect,
+        show,
+        write_reports,
+    )
     from mil_bench.leaderboard.compare import comparisons, shortened
     from mil_bench.tuning.record import read_tunings
 
     console = Console()
     boards = build_boards(collect(given.runs), read_tunings(given.runs))
+    if given.out is not None:
+        check_writable(given.out)
     names = (given.first, given.second)
     reports = comparisons(boards, *names, given.dataset, shared=given.common)
     show([shortened(report) for report in reports], console, [EVERYTHING])

@@ -63,6 +63,8 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.leaderboard import (
         READ,
         build_boards,
+        check_tables,
+        check_writable,
         collect,
         report_of,
         show,
@@ -74,9 +76,12 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.tuning.record import read_tunings
 
     console = Console()
+    shown = names("--show", given.show) if given.show else READ
+    check_tables(shown)
     records, left_out = collect(given.runs), ""
     if given.tree is not None:
         records, left_out = rescore(records, Taxonomy.load(given.tree))
+    check_writable(given.out)
     boards = build_boards(records, read_tunings(given.runs))
     if given.common:
         boards = [common_board(board) for board in boards]
@@ -85,7 +90,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         from mil_bench.leaderboard.by import with_subgroups
 
         reports = with_subgroups(reports, given.by, given.dataset, given.data_root)
-    show(reports, console, names("--show", given.show) if given.show else READ)
+    show(reports, console, shown)
     written = write_reports(reports, given.out, given.figures is not False)
     refused: list[str] = []
     if given.figures is not False:

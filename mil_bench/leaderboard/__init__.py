@@ -3,8 +3,8 @@
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow
 from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.collect import RunRecord, collect
-from mil_bench.leaderboard.formats.folder import write_reports
-from mil_bench.leaderboard.formats.terminal import EVERYTHING, READ, show
+from mil_bench.leaderboard.formats.folder import check_writable, write_reports
+from mil_bench.leaderboard.formats.terminal import EVERYTHING, READ, check_tables, show
 from mil_bench.leaderboard.report import Report, report_of
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "Report",
     "RunRecord",
     "build_boards",
+    "check_tables",
+    "check_writable",
     "collect",
     "report_of",
     "show",

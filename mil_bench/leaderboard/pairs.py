@@ -38,22 +38,27 @@ Decision = Literal["better", "better as trained", "worse", "worse as trained", "
 class Side:
     """One score of one row: its replicates, its values by cell, test slides per training slide."""
 
-    label: str
+    row: BoardRow
     drawn: Replicated
     values: Mapping[Cell, float]
     test_share: float
+
+    @property
+    def label(self) -> str:
+        """That of the row."""
+        return self.row.label
 
     @classmethod
     def of(cls, row: BoardRow, score: Score, drawn: Replicated) -> Side:
         """From a row; ``drawn`` are the replicates of ``score``."""
         results = [r.result for r in row.done.values() if r.result is not None]
         share = mean_defined([result.test_share for result in results])
-        return cls(row.label, drawn, row.values(value_of(score)), share)
+        return cls(row, drawn, row.values(value_of(score)), share)
 
 
 @dataclass(frozen=True)
 class Pair:
-    """``a - b`` of one score.
+    """``a - b`` of one score, where ``a`` and ``b`` are labels of ``rows``.
 
     ``patients``  over patients, of the trained models
     ``refits``    over folds, of the methods; its error is ``nan`` with one fold
@@ -62,14 +67,23 @@ class Pair:
     ``p_both``    the same of the larger p of both tests; ``nan`` with one fold
     """
 
-    a: str
-    b: str
+    rows: tuple[BoardRow, BoardRow]
     score: Score
     patients: Replicated
     refits: PairedDifference
     won: float
     p_holm: float = float("nan")
     p_both: float = float("nan")
+
+    @property
+    def a(self) -> str:
+        """Label of the first row."""
+        return self.rows[0].label
+
+    @property
+    def b(self) -> str:
+        """Label of the second row."""
+        return self.rows[1].label
 
     @property
     def better(self) -> Literal[1, -1]:
@@ -139,7 +153,7 @@ def pair_of(score: Score, a: Side, b: Side) -> Pair:
     won = probability_better([better * v for v in one.values()], [better * v for v in two.values()])
     share = mean_defined([a.test_share, b.test_share])
     refits = PairedDifference.of(fold_differences(one, two), share)
-    return Pair(a.label, b.label, score, a.drawn - b.drawn, refits, won.value)
+    return Pair((a.row, b.row), score, a.drawn - b.drawn, refits, won.value)
 
 
 def corrected(pairs: Sequence[Pair]) -> list[Pair]:

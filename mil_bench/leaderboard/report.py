@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mil_bench.leaderboard.analysis import Analysis
@@ -20,20 +21,20 @@ from mil_bench.leaderboard.tables.table import Table
 from mil_bench.leaderboard.tables.thresholds import thresholds_table
 from mil_bench.leaderboard.verdict import verdict_of
 
-TABLES = (
-    overall_table,
-    hierarchical_table,
-    controls_table,
-    classwise_table,
-    localisation_table,
-    pairs_table,
-    calibration_table,
-    reliability_table,
-    thresholds_table,
-    cost_table,
-    published_table,
-)
-"""What a report has, in this order. Each makes a table of an analysis, or ``None``."""
+TABLES: dict[str, Callable[[Analysis], Table | None]] = {
+    "overall": overall_table,
+    "hierarchical": hierarchical_table,
+    "controls": controls_table,
+    "classwise": classwise_table,
+    "localisation": localisation_table,
+    "pairs": pairs_table,
+    "calibration": calibration_table,
+    "reliability": reliability_table,
+    "thresholds": thresholds_table,
+    "cost": cost_table,
+    "published": published_table,
+}
+"""What a report has, in this order. Each makes the table of that name, or ``None``."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,6 @@ class Report:
 def report_of(board: Board) -> Report:
     """Everything about a board; the same runs give the same report."""
     analysis = Analysis.of(board)
-    tables = tuple(table for make in TABLES if (table := make(analysis)) is not None)
+    tables = tuple(table for make in TABLES.values() if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
     return Report(board, analysis, tables, verdict_of(analysis), caveats_of(analysis), problems)

@@ -20,7 +20,7 @@ def verdict_of(analysis: Analysis) -> str:
     refits (:mod:`~mil_bench.leaderboard.pairs`).
     """
     if analysis.refusal:
-        return f"Nothing can be compared: {analysis.refusal}"
+        return f"Nothing can be compared: {analysis.refusal.rstrip('.')}."
     if len(analysis.paired) < 2:
         alone = "".join(analysis.paired)
         why = f"{alone} stands alone" if alone else "no row has a result in every cell"

@@ -17,10 +17,19 @@ from prediction_cases import FLAT, random_predictions
 from rich.console import Console
 from run_folders import begin, fail, finish, make_spec
 
-from mil_bench.errors import UnknownNameError
+from mil_bench.errors import DataError, UnknownNameError
 from mil_bench.evaluation.csv_safety import unescape
 from mil_bench.evaluation.overall import overall_scores
-from mil_bench.leaderboard import EVERYTHING, build_boards, collect, report_of, show, write_reports
+from mil_bench.leaderboard import (
+    EVERYTHING,
+    build_boards,
+    check_tables,
+    check_writable,
+    collect,
+    report_of,
+    show,
+    write_reports,
+)
 from mil_bench.leaderboard.formats.csv_tidy import csv_tidy
 from mil_bench.leaderboard.formats.csv_wide import csv_wide
 from mil_bench.leaderboard.formats.grid import Grid, Shown, grids_of
@@ -77,6 +86,29 @@ def report(runs):
 def folder(report, tmp_path_factory):
     """The files of the report."""
     return write_reports([report], tmp_path_factory.mktemp("out"))[0].parent
+
+
+def test_every_row_of_every_file_names_its_runs_and_its_split(report):
+    keys = {row.label: {r.key for r in row.done.values()} for row in report.board.rows}
+    digest = report.board.id.split_digest
+    for table in report.tables:
+        for line in lines(csv_wide(table)):
+            label = line["method"]
+            assert set(line["run_keys"].split()) == keys[label], table.name
+            assert line["coverage"].startswith(f"{len(keys[label])} of ")
+            assert (line["seeds"], line["split_digest"]) == (
+                "0 1" if label != "max" else "0",
+                digest,
+            )
+            if "other" in table.keys:
+                assert set(line["other_run_keys"].split()) == keys[line["other"]]
+
+
+def test_people_read_titles_of_scores_and_programs_their_names(report):
+    assert {line["score"] for line in lines(csv_wide(report.table("pairs")))} >= {"macro_auc"}
+    for text in (printed([report], width=80), report_page(report, False)):
+        assert "Pairs (Bal. acc)" in text.replace("\\", "")
+        assert "balanced_accuracy" not in text
 
 
 def test_wide_and_tidy_files_hold_the_numbers_of_the_tables(report):
@@ -196,6 +228,7 @@ def test_a_lost_run_keeps_its_line_and_its_reason(report, folder):
     tidy = pd.read_csv(folder / "runs_tidy.csv")
     lost = tidy[tidy["method"].eq("max") & tidy["metric"].isna()]
     assert lost["status"].value_counts().to_dict() == {"missing": 4, "failed": 1}
+    assert lost["reason"].dropna().tolist() == ["out of memory; use bf16"]
     shown = printed([report])
     line = next(line for line in shown.splitlines() if "max" in line)
     assert "max*" in line
@@ -328,6 +361,19 @@ def test_the_screen_shows_what_is_read_and_names_the_rest(report):
     assert re.search(r"also in files, page and --show: hierarchical, .*pairs", shown)
 
 
-def test_a_table_that_no_board_has_is_refused(report):
+def test_a_table_that_no_board_can_have_is_refused_before_any_work():
+    check_tables(["overall", "subgroups", "all"])
     with pytest.raises(UnknownNameError, match="unknown table 'pears'; did you mean 'pairs'"):
-        printed([report], tables=("pears",))
+        check_tables(["overall", "pears"])
+
+
+def test_a_table_that_this_board_lacks_is_left_out(report):
+    assert "Subgroups" not in printed([report], tables=("subgroups",))
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot write .*file/out \(.*\); choose another --out"):
+        check_writable(tmp_path / "file" / "out")
+    check_writable(tmp_path / "new" / "out")
+    assert list((tmp_path / "new" / "out").iterdir()) == []

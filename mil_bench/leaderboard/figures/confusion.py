@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from mil_bench.evaluation.undefined import ratio
+from mil_bench.leaderboard.confusions import confusions
 from mil_bench.leaderboard.figures.captions import heading, row_names, sample
 from mil_bench.leaderboard.figures.numbers import rows_of
 from mil_bench.leaderboard.figures.panels import brackets, leaf_names, runs_of
@@ -26,7 +27,6 @@ from mil_bench.leaderboard.figures.style import (
     ink_on,
     titled,
 )
-from mil_bench.leaderboard.page.confusions import confusions
 from mil_bench.leaderboard.report import Report
 from mil_bench.taxonomy import LEAF, Taxonomy
 

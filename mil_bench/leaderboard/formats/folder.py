@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,16 @@ from mil_bench.leaderboard.formats.latex import grids_latex
 from mil_bench.leaderboard.formats.markdown import report_page
 from mil_bench.leaderboard.formats.runs_tidy import runs_tidy
 from mil_bench.leaderboard.report import Report
+
+
+def check_writable(out: Path) -> None:
+    """Make the folder ``out``; ``DataError`` where that cannot be, before any work is done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise unwritable(out, error) from None
 
 
 def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -> list[Path]:
@@ -35,10 +46,13 @@ def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -
                 written.append(folder / name)
                 write_text(written[-1], text)
         except OSError as error:
-            raise DataError(
-                f"cannot write {folder} ({error.strerror}); choose another --out folder."
-            ) from None
+            raise unwritable(folder, error) from None
     return written
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """What to say where ``path`` cannot be written."""
+    return DataError(f"cannot write {path} ({error.strerror}); choose another --out folder.")
 
 
 def _files(report: Report, figures: bool) -> dict[str, str]:

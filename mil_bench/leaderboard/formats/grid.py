@@ -10,6 +10,7 @@ from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.formats.text import NONE, interval_text, number_text, unit_of
 from mil_bench.leaderboard.report import Report
 from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.columns import COLUMNS
 from mil_bench.leaderboard.tables.identity import KEYS
 from mil_bench.leaderboard.tables.table import Cell, Mark, Number, Row, Table
 from mil_bench.taxonomy import LEAF
@@ -18,6 +19,7 @@ ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 PIVOTED = ("auc", "sensitivity")
 """What is shown of classes, a grid each, a column per class. Files hold all."""
 INCOMPLETE = "*"
+METHOD = COLUMNS["method"].title
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,17 @@ def grids_of(report: Report, upper: bool = True) -> list[Grid]:
 
 def _grid(table: Table, lacking: Iterable[str]) -> Grid:
     labelled = "variant" in table.keys
-    named = [key for key in table.keys if not labelled or key not in KEYS]
-    shown = [table.column(name) for name in dict.fromkeys((*named, *table.shown))]
+    said = {"score"} if table.lead else set()  # by the title
+    named = [key for key in table.keys if key not in said and not (labelled and key in KEYS)]
+    wanted = dict.fromkeys((*named, *table.shown))
+    shown = [table.column(name) for name in wanted if name not in said]
     rows = tuple(
         (*([_label(row, lacking)] if labelled else []), *(_shown(row, c) for c in shown))
         for row in table.brief
     )
-    heads = (*(["method"] if labelled else []), *map(head, shown))
-    return Grid(table.name, table.title, heads, rows, labelled + len(named), table.note)
+    heads = (*([METHOD] if labelled else []), *map(head, shown))
+    title = f"{table.title} ({facts(table.lead).title})" if table.lead else table.title
+    return Grid(table.name, title, heads, rows, labelled + len(named), table.note)
 
 
 def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid]:
@@ -95,7 +100,7 @@ def _class_grid(
     level, source = map(str, place)
     where = level if level == LEAF else f"{level}, {source}"
     title = f"{table.title}: {facts(metric).title}{ARROWS[column.better]} ({where})"
-    return Grid(table.name, title, ("method", *classes), lines, 1)
+    return Grid(table.name, title, (METHOD, *classes), lines, 1)
 
 
 def head(column: Column) -> str:
@@ -110,11 +115,15 @@ def _label(row: Row, lacking: Iterable[str]) -> Shown:
 def _shown(row: Row, column: Column) -> Shown:
     cell = row[column.name]
     if not isinstance(cell, Number):
-        return Shown(
-            cell.replace(" of ", "/") if cell and column.name == "coverage" else cell or NONE
-        )
+        return Shown(_word(cell, column) if cell else NONE)
     unit = unit_of(row, column)
     return Shown(number_text(cell.value, unit), interval_text(cell, unit), cell.mark)
+
+
+def _word(text: str, column: Column) -> str:
+    if column.name == "coverage":
+        return text.replace(" of ", "/")
+    return facts(text).title if column.unit == "score" else text
 
 
 def _lacks(row: BoardRow) -> bool:

@@ -12,15 +12,15 @@ from mil_bench.leaderboard.tables.columns import level_column
 from mil_bench.leaderboard.tables.identity import variant_text
 from mil_bench.taxonomy import LEAF, Taxonomy
 
-_COLUMNS = ("method", "variant", "seed", "fold", "status", "run_key")
+_COLUMNS = ("method", "variant", "seed", "fold", "status", "run_key", "reason")
 _SCORE = ("level", "source", "class", "metric", "value")
 
 
 def runs_tidy(board: Board) -> str:
     """CSV text: method, variant, seed, fold, status, run, then level, decision, class and score.
 
-    A run without a result keeps one line with an empty score; a score that a method does not have
-    has no line.
+    ``reason`` is why a run has no result; it keeps one line with an empty score. A score that a
+    method does not have has no line.
     """
     return csv_text([*_COLUMNS, *_SCORE], _lines(board))
 
@@ -29,8 +29,8 @@ def _lines(board: Board) -> Iterator[list[object]]:
     for row in board.rows:
         for cell in row.asked:
             record = row.runs.get(cell)
-            key = record.key if record else ""
-            place = [row.method, variant_text(row), *cell, row.status_of(cell), key]
+            told = (record.key, record.reason) if record else ("", "")
+            place = [row.method, variant_text(row), *cell, row.status_of(cell), *told]
             if record is None or record.scores is None or board.taxonomy is None:
                 yield [*place, "", "", "", "", None]
                 continue

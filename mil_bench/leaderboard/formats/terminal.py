@@ -11,8 +11,9 @@ from rich.text import Text
 
 from mil_bench.errors import UnknownNameError
 from mil_bench.leaderboard.formats.grid import Grid, Shown, caption, grids_of
-from mil_bench.leaderboard.report import Report
+from mil_bench.leaderboard.report import TABLES, Report
 from mil_bench.leaderboard.sheet import Sheet
+from mil_bench.leaderboard.tables.subgroups import NAME as SUBGROUPS
 
 _WIDEST = 40  # name that is kept on one line
 _PADDING = 2
@@ -23,18 +24,22 @@ _INTERVALS = 2
 _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 
+def check_tables(names: Sequence[str]) -> None:
+    """``UnknownNameError`` for a table that no report can have."""
+    known = {*TABLES, SUBGROUPS, EVERYTHING}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("table", name, known)
+
+
 def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = READ) -> None:
     """Print every report: its verdict, ``tables``, how to read them, and what to distrust.
 
-    ``all`` is every table. Names of the others are told. Raises ``UnknownNameError`` for a table
-    that no report has.
+    ``all`` is every table. Names of the others are told; a table that a board does not have is left
+    out.
     """
-    grids_by_report = [grids_of(report, upper=False) for report in reports]
-    known = {grid.name for grids in grids_by_report for grid in grids} | {*READ, EVERYTHING}
-    for name in tables:
-        if name not in known:
-            raise UnknownNameError("table", name, known)
-    for report, found in zip(reports, grids_by_report, strict=True):
+    for report in reports:
+        found = grids_of(report, upper=False)
         console.rule(Text(report.board.title))
         if report.verdict:
             console.print(Text(report.verdict, style="bold"))
@@ -149,6 +154,6 @@ def _widest(text: str, whole: bool = False) -> int:
 def _text(cell: Shown, interval: bool) -> Text:
     text = Text(cell.text, style=_STYLES[cell.mark])
     if interval and cell.interval:
-        ends = cell.interval.strip("[]").replace(", ", "–")
+        ends = cell.interval.strip("[]").replace(", ", "…")
         return Text.assemble(text, "\n", (ends, "dim"))
     return text

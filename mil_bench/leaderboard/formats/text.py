@@ -41,8 +41,8 @@ def number_text(value: float, unit: str) -> str:
 
 
 def interval_text(number: Number, unit: str) -> str:
-    """``[38.2, 45.0]``; empty where there is none."""
-    if number.low != number.low:
+    """``[38.2, 45.0]``; empty where there is none, or for a rank no other."""
+    if number.low != number.low or (unit == "rank" and number.low == number.high):
         return ""
     return f"[{number_text(number.low, unit)}, {number_text(number.high, unit)}]"
 

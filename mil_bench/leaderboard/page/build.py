@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mil_bench.atomic import write_text
-from mil_bench.errors import DataError
 from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.formats.folder import board_folders
+from mil_bench.leaderboard.confusions import confusions, tree_of
+from mil_bench.leaderboard.formats.folder import board_folders, unwritable
 from mil_bench.leaderboard.page.budget import fitted
 from mil_bench.leaderboard.page.cards import cards
-from mil_bench.leaderboard.page.confusions import confusions, tree_of
 from mil_bench.leaderboard.page.encode import encode
 from mil_bench.leaderboard.page.island import island
 from mil_bench.leaderboard.page.runs import runs_table
@@ -60,13 +59,12 @@ def write_page(reports: Sequence[Report], out: Path) -> Path:
     Raises ``DataError`` when that cannot be written.
     """
     path = out / NAME
+    text = page_html(reports, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_text(path, page_html(reports, out))
+        write_text(path, text)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path} ({error.strerror}); choose another --out folder."
-        ) from None
+        raise unwritable(path, error) from None
     return path
 
 

@@ -9,43 +9,17 @@ from mil_bench.evaluation.overall import Source
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.reliability import reliability_bins, resampling_of
-from mil_bench.leaderboard.tables.column import Column, score_column
+from mil_bench.leaderboard.tables.column import score_column
+from mil_bench.leaderboard.tables.columns import columns
+from mil_bench.leaderboard.tables.identity import source_columns, sources
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 from mil_bench.taxonomy import LEAF
 
 SCORES = ("brier", "log_loss", "ece")
-_OVER = Column(
-    "overconfidence",
-    "Overconfidence",
-    "fraction",
-    interval="patients",
-    note="mean confidence minus accuracy; 0 is right on average, above 0 too sure",
-)
-_ACCURACY = Column("accuracy", "Acc", "fraction", interval="patients")
-_CONFIDENCE = Column("confidence", "Confidence", "fraction", note="mean of the decided class")
-_PLACE = (
-    Column("method", "Method"),
-    Column("level", "Level"),
-    Column("source", "Source", note="summed leaves or a head of its own (direct)"),
-)
-COLUMNS = (
-    *_PLACE,
-    *(score_column(name, "") for name in SCORES),
-    _CONFIDENCE,
-    _ACCURACY,
-    _OVER,
-)
-BIN_COLUMNS = (
-    *_PLACE,
-    Column("bin", "Bin", "count", note="from the least confident"),
-    Column("slides", "Slides", "count", note="once per seed"),
-    Column("confidence_from", "From", "fraction"),
-    Column("confidence_to", "To", "fraction"),
-    _CONFIDENCE,
-    _ACCURACY,
-    _OVER,
-)
 _KEYS = ("method", "level", "source")
+_TRUST = (*columns("confidence"), score_column("accuracy", ""), *columns("overconfidence"))
+_SHOWN = (*SCORES, *(column.name for column in _TRUST))
+_BIN = ("bin", "slides", "confidence_from", "confidence_to")
 _NOTE = (
     "Confidence is the probability of the decided class. ECE is biased upward for few slides: rank "
     "on Brier or log loss. Overconfidence pools all runs of a row"
@@ -57,7 +31,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
     """A row per method, level and source; ``None`` without intervals."""
     if analysis.refusal:
         return None
-    draws = resampling_of(analysis)
+    draws, known = resampling_of(analysis), sources(analysis.board)
     rows = []
     for row, level, source in places(analysis):
         (whole,) = reliability_bins(row, level, source, draws, bins=1)
@@ -72,6 +46,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
                 row.label,
                 {"method": row.label, "level": level, "source": source}
                 | scores
+                | known[row.label]
                 | {
                     "confidence": Number(whole.confidence),
                     "accuracy": Number(whole.accuracy.value, *whole.interval),
@@ -79,19 +54,21 @@ def calibration_table(analysis: Analysis) -> Table | None:
                 },
             )
         )
-    names = tuple(column.name for column in COLUMNS)
-    return Table("calibration", "Calibration", COLUMNS, tuple(rows), _KEYS, names, _NOTE)
+    scored = (*(score_column(name, "") for name in SCORES), *_TRUST)
+    every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
+    return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
 
 
 def reliability_table(analysis: Analysis) -> Table | None:
     """A row per method, level, source and bin, for files; ``None`` without intervals."""
     if analysis.refusal:
         return None
-    draws = resampling_of(analysis)
+    draws, known = resampling_of(analysis), sources(analysis.board)
     rows = [
         Row(
             row.label,
-            {
+            known[row.label]
+            | {
                 "method": row.label,
                 "level": level,
                 "source": source,
@@ -107,8 +84,10 @@ def reliability_table(analysis: Analysis) -> Table | None:
         for row, level, source in places(analysis)
         for k, b in enumerate(reliability_bins(row, level, source, draws), start=1)
     ]
+    named = columns(*_KEYS, *_BIN, table="reliability")
+    every = (*named, *_TRUST, *source_columns(analysis.board))
     keys = (*_KEYS, "bin")
-    return Table("reliability", "Reliability", BIN_COLUMNS, tuple(rows), keys, (), _BIN_NOTE)
+    return Table("reliability", "Reliability", every, tuple(rows), keys, (), _BIN_NOTE)
 
 
 def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:

@@ -9,7 +9,8 @@ from mil_bench.evaluation.metrics_table import Unit, facts
 from mil_bench.taxonomy import LEAF
 
 ColumnUnit = (
-    Unit | Literal["text", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row"]
+    Unit
+    | Literal["text", "score", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row"]
 )
 Interval = Literal["", "patients", "patients or Wilson"]
 """How the interval is made: patients drawn anew; Wilson's where those draws see no spread."""
@@ -20,7 +21,8 @@ class Column:
     """One column.
 
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither. ``level`` is empty
-    where a level of the tree means nothing. The unit ``row`` is that of ``Row.metric``.
+    where a level of the tree means nothing. The unit ``row`` is that of ``Row.metric``; cells of
+    the unit ``score`` are names of scores, shown to people by their titles.
     """
 
     name: str

@@ -1,7 +1,11 @@
-"""Every column of a board that is no score, in one table; scores stand in ``metrics_table``."""
+"""Every column of a board that is no score, in one table; scores stand in ``metrics_table``.
+
+A name means the same wherever it occurs, unless the table of its file says otherwise in ``_OWN``.
+"""
 
 from __future__ import annotations
 
+from mil_bench.evaluation.inference.rope import ROPE
 from mil_bench.evaluation.metrics_table import METRICS, facts
 from mil_bench.leaderboard.tables.column import Column, score_column
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -9,12 +13,14 @@ from mil_bench.taxonomy import LEAF, Taxonomy
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 """Shares of some slides of one class, which are often 0 or 1 for a class of few slides."""
 
+_POINT = f"{100 * ROPE:g} point"
 _TABLE = (
     Column("method", "Method"),
     Column("variant", "Variant", note="what sets the row apart from others of its method"),
     Column("level", "Level"),
     Column("source", "Decision", note="a level's own head (direct) or the leaves (summed)"),
     Column("class", "Class"),
+    Column("score", "Score", "score"),
     Column("tier", "Tier", "rank", note="rows of one tier are not separable from its first"),
     Column("rank", "Rank", "rank", -1, interval="patients"),
     Column("first", "P(first)", "probability", 1, note="share of draws in which no row is better"),
@@ -53,14 +59,91 @@ _TABLE = (
     Column("split_digest", "Split digest"),
     Column("leaky", "Leaky"),
     Column("run_keys", "Run keys"),
-    Column("notes", "Notes", note="what is wrong with numbers of the row"),
+    Column("other_run_keys", "Run keys of the other"),
+    Column("other", "Other"),
+    Column("control", "Control", note="what the head is compared with"),
+    Column(
+        "difference", "Difference", "row", interval="patients",
+        note="method minus other; interval over patients, for these trained models",
+    ),
+    Column("p_holm", "p Holm", "probability", note="p, corrected for all pairs of the score"),
+    Column("superiority", "P(better)", "probability", note="share of draws of patients"),
+    Column(
+        "refits", "Trained anew", "row",
+        note="difference over folds; interval of Nadeau and Bengio",
+    ),
+    Column("p_refits", "p anew", "probability", note="Nadeau and Bengio over folds"),
+    Column("p_both", "p both", "probability", note="Holm over the larger of p and p anew"),
+    Column("won", "Runs won", "fraction", note="share of runs of equal seed and fold, ties half"),
+    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, trained anew"),
+    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, trained anew"),
+    Column("rope_better", "P(better) anew", "probability", note=f"by more than {_POINT}"),
+    Column("decision", "The method is", note="better or worse needs both tests"),
+    Column("confidence", "Confidence", "fraction", note="mean of the decided class"),
+    Column(
+        "overconfidence", "Overconfidence", "fraction", interval="patients",
+        note="mean confidence minus accuracy; 0 is right on average, above 0 too sure",
+    ),
+    Column("bin", "Bin", "count", note="from the least confident"),
+    Column("confidence_from", "From", "fraction"),
+    Column("confidence_to", "To", "fraction"),
+    Column("rule", "Rule", note="how the threshold was chosen on validation slides"),
+    Column("threshold", "Threshold", "probability", note="mean over runs"),
+    Column("slides", "Slides", "count"),
+    Column("patients", "Patients", "count"),
+    Column("slide", "Slide"),
+    Column("patient", "Patient"),
+    Column("fold", "Fold", "count"),
+    Column("label", "Label"),
+    Column("right", "Right"),
+    Column("first_p", "First p", "probability", note="that the first gives to the label"),
+    Column("second_p", "Second p", "probability", note="that the second gives to the label"),
+    Column("scores", "Scores", note="where the scores of patches come from"),
+    Column("prevalence", "Prevalence", "fraction", note="share of known patches; AP of chance"),
+    Column("patch_auc", "Patch AUC", "fraction", 1, note="within a slide; chance is 0.5"),
+    Column("patch_ap", "Patch AP", "fraction", 1, note="within a slide; chance is the prevalence"),
+    Column("encoder", "Encoder"),
+    Column("metric", "Score", note="level and score as the source names it"),
+    Column("value", "Reported", "fraction"),
+    Column("split_caveat", "Caveat"),
+    Column("checked", "Checked", note="whether compared with the table of the paper itself"),
 )  # fmt: skip
 COLUMNS = {column.name: column for column in _TABLE}
 
+_PAIR = (
+    Column("p", "p", "probability", note="paired bootstrap over patients"),
+    Column("detectable", "MDD", "row", note="smallest difference found with 80 % power"),
+    Column("folds", "Folds", "count", note="in which both define the score"),
+)
+_SIDES = (
+    Column("first", "First", "row", interval="patients"),
+    Column("second", "Second", "row", interval="patients"),
+)
+_OWN: dict[str, dict[str, Column]] = {
+    table: {column.name: column for column in own}
+    for table, own in {
+        "pairs": _PAIR,
+        "controls": (*_PAIR, Column("other", "Of")),
+        "classes": (*_PAIR, *_SIDES),
+        "slides": (Column("first", "First says"), Column("second", "Second says")),
+        "reliability": (Column("slides", "Slides", "count", note="once per seed"),),
+        "localisation": (
+            Column(
+                "slides",
+                "Slides",
+                "count",
+                note="per run, of the class with known and other patches",
+            ),
+        ),
+        "published": (Column("source", "Source"),),
+    }.items()
+}
 
-def columns(*names: str) -> tuple[Column, ...]:
-    """Columns by name; ``KeyError`` for one that is not in the table."""
-    return tuple(COLUMNS[name] for name in names)
+
+def columns(*names: str, table: str = "") -> tuple[Column, ...]:
+    """Columns by name, as ``table`` understands them; ``KeyError`` for one that is not there."""
+    own = _OWN.get(table, {})
+    return tuple(own[name] if name in own else COLUMNS[name] for name in names)
 
 
 def level_column(name: str, tree: Taxonomy) -> Column:

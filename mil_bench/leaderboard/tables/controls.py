@@ -5,19 +5,10 @@ from __future__ import annotations
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.controls.find import METRICS, Gain, gains
-from mil_bench.leaderboard.tables.column import Column
-from mil_bench.leaderboard.tables.pairs import COLUMNS as PAIR_COLUMNS
-from mil_bench.leaderboard.tables.pairs import difference_cells
+from mil_bench.leaderboard.tables.columns import columns
+from mil_bench.leaderboard.tables.pairs import DIFFERENCE, difference_cells
 from mil_bench.leaderboard.tables.table import Cell, Row, Table
 
-COLUMNS = (
-    Column("method", "Method"),
-    Column("level", "Level"),
-    Column("score", "Score"),
-    Column("control", "Control", note="what the head is compared with"),
-    Column("other", "Of"),
-    *PAIR_COLUMNS[3:],
-)
 KEYS = ("method", "level", "score", "control", "other")
 SHOWN = (*KEYS[:2], *KEYS[3:], "difference", "p_holm", "refits", "p_refits", "decision")
 NOTE = (
@@ -31,13 +22,14 @@ NOTE = (
 
 def controls_table(analysis: Analysis) -> Table | None:
     """What heads gain over every control; ``None`` where no method has heads of upper levels."""
-    rows = tuple(_row(gain) for gain in gains(analysis))
+    rows = tuple(_row(analysis, gain) for gain in gains(analysis))
     if not rows:
         return None
-    return Table("controls", "Is it the hierarchy?", COLUMNS, rows, KEYS, SHOWN, NOTE, PRIMARY)
+    every = columns(*KEYS, *DIFFERENCE, table="controls")
+    return Table("controls", "Is it the hierarchy?", every, rows, KEYS, SHOWN, NOTE, PRIMARY)
 
 
-def _row(gain: Gain) -> Row:
+def _row(analysis: Analysis, gain: Gain) -> Row:
     metric = next(m for m in METRICS if gain.pair.score.metric.endswith(m))
     who: dict[str, Cell] = {
         "method": gain.method,
@@ -46,4 +38,4 @@ def _row(gain: Gain) -> Row:
         "control": gain.kind,
         "other": gain.control,
     }
-    return Row(gain.method, who | difference_cells(gain.pair), metric)
+    return Row(gain.method, who | difference_cells(analysis, gain.pair), metric)

@@ -9,24 +9,14 @@ from numpy.typing import NDArray
 
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 from mil_bench.taxonomy import LEAF
 
 Means = dict[tuple[int, str], NDArray[np.float64]]
-COLUMNS = (
-    Column("slide", "Slide"),
-    Column("patient", "Patient"),
-    Column("fold", "Fold", "count"),
-    Column("label", "Label"),
-    Column("first", "First says"),
-    Column("second", "Second says"),
-    Column("right", "Right"),
-    Column("first_p", "First p", "probability", note="that the first gives to the label"),
-    Column("second_p", "Second p", "probability", note="that the second gives to the label"),
-)
 _KEYS = ("slide", "fold")
 _SHOWN = ("label", "first", "second", "right", "first_p", "second_p")
+_COLUMNS = columns("slide", "patient", "fold", *_SHOWN, table="slides")
 
 
 def disagreements_table(analysis: Analysis) -> Table | None:
@@ -53,7 +43,9 @@ def disagreements_table(analysis: Analysis) -> Table | None:
         f"{a} first, {b} second; {len(apart)} of {len(one)} slides are decided differently, by the "
         "mean probability over seeds"
     )
-    return Table("slides", "Slides decided differently", COLUMNS, tuple(found), _KEYS, _SHOWN, note)
+    return Table(
+        "slides", "Slides decided differently", _COLUMNS, tuple(found), _KEYS, _SHOWN, note
+    )
 
 
 def _means(row: BoardRow) -> Means:

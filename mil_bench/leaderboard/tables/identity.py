@@ -39,6 +39,16 @@ def origin_columns(board: Board) -> tuple[Column, ...]:
     return (*(_SEARCH if any(row.tuning for row in board.rows) else ()), *_FROM)
 
 
+def source_columns(board: Board) -> tuple[Column, ...]:
+    """How many runs, and where they come from: for tables that do not say where rows stand."""
+    return (*columns("coverage"), *origin_columns(board))
+
+
+def sources(board: Board) -> dict[str, dict[str, Cell]]:
+    """Row label -> cells of :func:`source_columns`."""
+    return {row.label: {"coverage": row.coverage, **origin(board, row)} for row in board.rows}
+
+
 def method_rows(analysis: Analysis, *found: Mapping[str, Mapping[str, Cell]]) -> tuple[Row, ...]:
     """A row per method, in order of the board; ``found`` are cells by column, then by label."""
     known = described(analysis)

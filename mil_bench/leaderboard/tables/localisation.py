@@ -10,7 +10,6 @@ from mil_bench.heatmaps.localisation_csv import ClassLocalisation, read_localisa
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.board import BoardRow
 from mil_bench.leaderboard.board import Cell as Place
-from mil_bench.leaderboard.tables.column import Column
 from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.identity import KEYS, keys, origin, origin_columns
 from mil_bench.leaderboard.tables.measure import spread_number
@@ -18,13 +17,7 @@ from mil_bench.leaderboard.tables.table import Cell, Row, Table
 
 ALL_CLASSES = "mean"
 _CLASS = ("level", "class")
-_SCORES = (
-    Column("scores", "Scores", note="where the scores of patches come from"),
-    Column("slides", "Slides", "count", note="of the class with known and other patches, per run"),
-    Column("prevalence", "Prevalence", "fraction", note="share of known patches; AP of chance"),
-    Column("patch_auc", "Patch AUC", "fraction", 1, note="within a slide; chance is 0.5"),
-    Column("patch_ap", "Patch AP", "fraction", 1, note="within a slide; chance is the prevalence"),
-)
+_SCORES = ("scores", "slides", "prevalence", "patch_auc", "patch_ap")
 _NOTE = (
     "AUC and AP of a class's attention (or gradient) over the patches of a test slide of the "
     "class, averaged over slides, then over runs. Runs are scored by mil-bench localise"
@@ -41,15 +34,15 @@ def localisation_table(analysis: Analysis) -> Table | None:
     damaged: list[str] = []
     found = {row.label: _read(row, damaged) for row in board.rows}
     rows = tuple(
-        Row(row.label, one | origin(board, row) | {"coverage": one["coverage"]})
+        Row(row.label, origin(board, row) | one)
         for row in board.rows
         for one in _cells(row, found[row.label])
     )
     if not rows:
         return None
-    every = (*columns(*KEYS, *_CLASS, "coverage"), *_SCORES, *origin_columns(board))
+    named = columns(*KEYS, *_CLASS, "coverage", *_SCORES, table="localisation")
     told = f"{_NOTE}. Left out: {damaged[0]}" if damaged else _NOTE
-    shown = (*(column.name for column in _SCORES), "coverage")
+    every, shown = (*named, *origin_columns(board)), (*_SCORES, "coverage")
     return Table("localisation", "Localisation", every, rows, (*KEYS, *_CLASS), shown, told)
 
 

@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 from mil_bench.evaluation.inference.detectable import detectable_difference
-from mil_bench.evaluation.inference.rope import ROPE
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY, facts, in_order
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.controls.find import has_heads
 from mil_bench.leaderboard.pairs import Pair, all_pairs, compare_pairs
-from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.columns import columns
+from mil_bench.leaderboard.tables.identity import origin
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 from mil_bench.taxonomy import LEAF
 
-_POINT = f"{100 * ROPE:g} point"
-COLUMNS = (
-    Column("method", "Method"),
-    Column("other", "Other"),
-    Column("score", "Score"),
-    Column(
-        "difference",
-        "Difference",
-        "row",
-        interval="patients",
-        note="method minus other; interval over patients, for these trained models",
-    ),
-    Column("p", "p", "probability", note="paired bootstrap over patients"),
-    Column("p_holm", "p Holm", "probability", note="p, corrected for all pairs of the score"),
-    Column("superiority", "P(better)", "probability", note="share of draws of patients"),
-    Column(
-        "refits",
-        "Trained anew",
-        "row",
-        note="difference over folds; interval of Nadeau and Bengio",
-    ),
-    Column("p_refits", "p anew", "probability", note="Nadeau and Bengio over folds"),
-    Column("p_both", "p both", "probability", note="Holm over the larger of p and p anew"),
-    Column("won", "Runs won", "fraction", note="share of runs of equal seed and fold, ties half"),
-    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, trained anew"),
-    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, trained anew"),
-    Column("rope_better", "P(better) anew", "probability", note=f"by more than {_POINT}"),
-    Column("detectable", "Detectable", "row", note="smallest difference found in 4 of 5 studies"),
-    Column("folds", "Folds", "count"),
-    Column("decision", "The method is", note="better or worse needs both tests"),
-)
-SHOWN = ("method", "other", "score", "difference", "p_holm", "refits", "p_refits", "decision")
+KEYS = ("method", "other", "score")
+DIFFERENCE = (
+    "difference", "p", "p_holm", "superiority", "refits", "p_refits", "p_both", "won", "rope_worse",
+    "rope_equal", "rope_better", "detectable", "decision", "coverage", "folds", "seeds", "split",
+    "split_digest", "leaky", "run_keys", "other_run_keys",
+)  # fmt: skip
+"""What is said of one pair, and of the runs behind it."""
+SHOWN = (*KEYS, "difference", "p_holm", "refits", "p_refits", "decision")
 AS_TRAINED = (
     "'as trained': patients separate these trained models, folds do not show that methods trained "
     "anew would keep the order"
@@ -67,18 +43,22 @@ def pairs_table(analysis: Analysis) -> Table | None:
     if not wanted:
         return None
     rows = [
-        _row(pair)
+        _row(analysis, pair)
         for score in _scores(analysis)
         for pair in compare_pairs(analysis, score, _fitting(analysis, score, wanted))
     ]
-    keys = ("method", "other", "score")
-    return Table("pairs", "Pairs", COLUMNS, tuple(rows), keys, SHOWN, NOTE, PRIMARY)
+    every = columns(*KEYS, *DIFFERENCE, table="pairs")
+    return Table("pairs", "Pairs", every, tuple(rows), KEYS, SHOWN, NOTE, PRIMARY)
 
 
-def difference_cells(pair: Pair) -> dict[str, Cell]:
-    """The cells of one pair, without who and what."""
+def difference_cells(analysis: Analysis, pair: Pair) -> dict[str, Cell]:
+    """The cells of :data:`DIFFERENCE`; runs are those of the first, ``other_run_keys`` apart."""
     d, r, rope = pair.patients, pair.refits, pair.rope
+    one, two = (origin(analysis.board, row) for row in pair.rows)
     return {
+        **{name: one[name] for name in ("seeds", "split", "split_digest", "leaky", "run_keys")},
+        "other_run_keys": two["run_keys"],
+        "coverage": pair.rows[0].coverage,
         "difference": Number.of(d),
         "p": Number(d.p),
         "p_holm": Number(pair.p_holm),
@@ -96,9 +76,9 @@ def difference_cells(pair: Pair) -> dict[str, Cell]:
     }
 
 
-def _row(pair: Pair) -> Row:
+def _row(analysis: Analysis, pair: Pair) -> Row:
     who: dict[str, Cell] = {"method": pair.a, "other": pair.b, "score": pair.score.metric}
-    return Row(pair.a, who | difference_cells(pair), pair.score.metric)
+    return Row(pair.a, who | difference_cells(analysis, pair), pair.score.metric)
 
 
 def _scores(analysis: Analysis) -> list[Score]:

@@ -6,20 +6,11 @@ import csv
 from importlib.resources import files
 
 from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.tables.column import Column
+from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.table import Number, Row, Table
 
 _KEYS = ("method", "encoder", "split", "metric")
-_COLUMNS = (
-    Column("method", "Method"),
-    Column("encoder", "Encoder"),
-    Column("split", "Split"),
-    Column("metric", "Score", note="level and score as the source names it"),
-    Column("value", "Reported", "fraction"),
-    Column("source", "Source"),
-    Column("split_caveat", "Caveat"),
-    Column("checked", "Checked", note="whether compared with the table of the paper itself"),
-)
+_COLUMNS = columns(*_KEYS, "value", "source", "split_caveat", "checked", table="published")
 _NOTE = (
     "Numbers of papers: not made by this code, on other splits, from predictions that cannot be "
     "scored again. They are not ranked with ours"

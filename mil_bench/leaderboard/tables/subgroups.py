@@ -12,10 +12,12 @@ from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.reliability import resampling_of
 from mil_bench.leaderboard.subgroups import Subgroups
 from mil_bench.leaderboard.tables.column import Column, score_column
+from mil_bench.leaderboard.tables.columns import columns
+from mil_bench.leaderboard.tables.identity import source_columns, sources
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 
 SCORES = ("balanced_accuracy", "macro_auc", "qwk", "macro_f1", "accuracy", "brier")
-GAP = "gap"
+NAME, GAP = "subgroups", "gap"
 _NOTE = (
     "Scores of the slides of each {column}, intervals over patients. gap: the highest subgroup "
     "minus the lowest; as they are chosen by their scores, chance alone makes it larger than 0. "
@@ -28,32 +30,32 @@ def subgroups_table(analysis: Analysis, groups: Subgroups) -> Table | None:
     """A row per method and subgroup, then its gap; ``None`` without intervals."""
     if analysis.refusal:
         return None
-    resampling, rows = resampling_of(analysis), []
+    resampling, source, rows = resampling_of(analysis), sources(analysis.board), []
     names = groups.among(analysis.board.rows)
     for row in analysis.board.rows:
         if row.label not in analysis.scores:
             continue
         parts = {name: cells for name in names if (cells := groups.part(row, name))}
         drawn = {name: replicate(cells, resampling) for name, cells in parts.items()}
-        rows += [
-            Row(row.label, _place(row.label, name, parts[name].values()) | _numbers(drawn[name]))
-            for name in parts
+        told = [
+            _place(row.label, name, parts[name].values()) | _numbers(drawn[name]) for name in parts
         ]
         if len(parts) > 1:
-            rows.append(Row(row.label, _place(row.label, GAP, ()) | _gaps(drawn)))
+            told.append(_place(row.label, GAP, ()) | _gaps(drawn))
+        rows += [Row(row.label, source[row.label] | of_group) for of_group in told]
     known = [n for n in SCORES if any(row[n] is not None for row in rows)]
-    columns = (
-        Column("method", "Method"),
+    every = (
+        *columns("method"),
         Column("subgroup", groups.column),
-        Column("slides", "Slides", "count"),
-        Column("patients", "Patients", "count"),
-        *(score_column(name) for name in known),
+        *columns("slides", "patients"),
+        *map(score_column, known),
+        *source_columns(analysis.board),
     )
     shown = ("slides", "patients", *known)
     note = _NOTE.format(column=groups.column)
     keys = ("method", "subgroup")
     title = f"Subgroups: {groups.column}"
-    return Table("subgroups", title, columns, tuple(rows), keys, shown, note)
+    return Table(NAME, title, every, tuple(rows), keys, shown, note)
 
 
 def _place(method: str, name: str, cells: Iterable[Predictions]) -> dict[str, Cell]:

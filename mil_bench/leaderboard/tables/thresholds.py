@@ -5,22 +5,14 @@ from __future__ import annotations
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.reliability import resampling_of
 from mil_bench.leaderboard.tables.calibration import places
-from mil_bench.leaderboard.tables.column import Column, score_column
+from mil_bench.leaderboard.tables.column import score_column
+from mil_bench.leaderboard.tables.columns import columns
+from mil_bench.leaderboard.tables.identity import source_columns, sources
 from mil_bench.leaderboard.tables.table import Cell, Number, Row, Table
 from mil_bench.leaderboard.thresholds import RULES, Operating, operating_point
 
 _MOST = 30
 """Rows that a printed page bears."""
-COLUMNS = (
-    Column("method", "Method"),
-    Column("level", "Level"),
-    Column("source", "Source"),
-    Column("class", "Class"),
-    Column("rule", "Rule", note="how the threshold was chosen on validation slides"),
-    Column("threshold", "Threshold", "probability", note="mean over runs"),
-    score_column("sensitivity", ""),
-    score_column("specificity", ""),
-)
 _KEYS = ("method", "level", "source", "class", "rule")
 _SHOWN = ("threshold", "sensitivity", "specificity")
 _NOTE = (
@@ -34,7 +26,7 @@ def thresholds_table(analysis: Analysis) -> Table | None:
     tree = analysis.board.taxonomy
     if analysis.refusal or tree is None:
         return None
-    draws = resampling_of(analysis)
+    draws, known = resampling_of(analysis), sources(analysis.board)
     rows = []
     for row, level, source in places(analysis):
         for k, name in enumerate(tree.classes[level]):
@@ -44,11 +36,13 @@ def thresholds_table(analysis: Analysis) -> Table | None:
                     zip(_KEYS, (row.label, level, source, name, rule), strict=True)
                 )
                 if found is not None:
-                    rows.append(Row(row.label, who | _numbers(found)))
+                    rows.append(Row(row.label, known[row.label] | who | _numbers(found)))
     if not rows:
         return None
+    rates = (score_column("sensitivity", ""), score_column("specificity", ""))
+    every = (*columns(*_KEYS, "threshold"), *rates, *source_columns(analysis.board))
     shown = _SHOWN if len(rows) <= _MOST else ()
-    return Table("thresholds", "Thresholds", COLUMNS, tuple(rows), _KEYS, shown, _NOTE)
+    return Table("thresholds", "Thresholds", every, tuple(rows), _KEYS, shown, _NOTE)
 
 
 def _numbers(found: Operating) -> dict[str, Cell]:

@@ -29,7 +29,8 @@ function rankCell(cell, words, low, high) {
 
 function textCell(table, row, name, text, head) {
   const special = SPECIAL_CELLS[name];
-  const body = text && special ? special(text, `${name}-${row}`) : text ?? "";
+  const said = column(table, name).unit === "score" ? DATA.metrics[text]?.title ?? text : text;
+  const body = text && special ? special(text, `${name}-${row}`) : said ?? "";
   if (head) return el("th", { scope: "row", class: "text", title: text }, body);
   return el("td", { class: `text of-${name}`, title: text }, body);
 }
