@@ -76,11 +76,10 @@ def grid_request(given: Namespace, methods: Sequence[str]) -> GridRequest:
     seeds = numbers("--seed", given.seed)
     pairs = settings(given.set)
     from mil_bench.cli.plugins import check_names
-    from mil_bench.online.config import parse_online
-
-    online = parse_online(given.online) if given.online else None
 
     check_names(methods, given.dataset, given.plugin)
+    from mil_bench.online.config import parse_online
     from mil_bench.runs.plan import GridRequest
 
+    online = parse_online(given.online) if given.online else None
     return GridRequest(data_request(given), methods, folds, seeds, pairs, given.precision, online)
