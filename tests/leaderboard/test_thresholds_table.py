@@ -11,7 +11,10 @@ from prediction_cases import BRACS
 from sklearn.metrics import recall_score
 
 from mil_bench.evaluation.thresholds import youden_threshold
+from mil_bench.leaderboard.formats.grid import grids_of
+from mil_bench.leaderboard.page.encode import encode
 from mil_bench.leaderboard.reliability import resampling_of
+from mil_bench.leaderboard.report import Report
 from mil_bench.leaderboard.tables.thresholds import thresholds_table
 from mil_bench.leaderboard.thresholds import RULES, operating_point
 
@@ -95,3 +98,14 @@ def test_table_has_every_class_under_every_rule(board):
     rows = [r for r in table.rows if r["level"] == "leaf"]
     assert {r["class"] for r in rows} == set(BRACS.leaves)
     assert len(rows) == 2 * len(BRACS.leaves)
+
+
+def test_a_long_table_is_not_printed_but_shown_on_pages_and_when_asked(board):
+    table = thresholds_table(board)
+    assert len(table.rows) == 2 * (len(BRACS.leaves) + len(BRACS.classes["coarse"]))
+    longer = replace(table, printed=False)
+    report = Report(board.board, board, (longer,), "", (), ())
+    assert grids_of(report) == []
+    (grid,) = grids_of(report, long=True)
+    assert {"Threshold", "Sens ↑", "Spec ↑"} <= set(grid.heads)
+    assert set(encode(longer)["shown"]) == {"threshold", "sensitivity", "specificity"}

@@ -43,14 +43,17 @@ class Grid:
     note: str = ""
 
 
-def grids_of(report: Report, upper: bool = True) -> list[Grid]:
-    """The tables of a report; classes as one grid per score, of leaves alone unless ``upper``."""
+def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Grid]:
+    """The tables of a report; classes as one grid per score, of leaves alone unless ``upper``.
+
+    ``long`` includes tables that are too long for a printed page.
+    """
     lacking = {row.label for row in report.board.rows if _lacks(row)}
     found = []
     for table in report.tables:
         if table.name == "classwise":
             found += _class_grids(table, lacking, upper)
-        elif table.shown:
+        elif table.shown and (table.printed or long):
             found.append(_grid(table, lacking))
     return found
 

@@ -39,7 +39,7 @@ def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = RE
     out.
     """
     for report in reports:
-        found = grids_of(report, upper=False)
+        found = grids_of(report, upper=False, long=True)
         console.rule(Text(report.board.title))
         if report.verdict:
             console.print(Text(report.verdict, style="bold"))

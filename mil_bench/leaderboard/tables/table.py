@@ -69,7 +69,8 @@ class Table:
 
     ``keys`` name the columns that identify a row; they come first. ``shown`` are the columns that
     people see unless they ask for more, none for tables of files alone; files hold all. ``lead`` is
-    the metric whose rows stand for all where rows differ in it and space is short.
+    the metric whose rows stand for all where rows differ in it and space is short. Tables that are
+    not ``printed`` are too long for a printed page.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Table:
     shown: tuple[str, ...]
     note: str = ""
     lead: str = ""
+    printed: bool = True
 
     @property
     def brief(self) -> tuple[Row, ...]:

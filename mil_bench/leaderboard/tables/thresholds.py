@@ -41,8 +41,16 @@ def thresholds_table(analysis: Analysis) -> Table | None:
         return None
     rates = (score_column("sensitivity", ""), score_column("specificity", ""))
     every = (*columns(*_KEYS, "threshold"), *rates, *source_columns(analysis.board))
-    shown = _SHOWN if len(rows) <= _MOST else ()
-    return Table("thresholds", "Thresholds", every, tuple(rows), _KEYS, shown, _NOTE)
+    return Table(
+        "thresholds",
+        "Thresholds",
+        every,
+        tuple(rows),
+        _KEYS,
+        _SHOWN,
+        _NOTE,
+        printed=len(rows) <= _MOST,
+    )
 
 
 def _numbers(found: Operating) -> dict[str, Cell]:
