@@ -67,7 +67,7 @@ def _declare_data(parser: Parser) -> None:
         "--mpp-override",
         metavar="UM",
         type=_positive,
-        help="Um per pixel of all slides, whatever they say (default: what they say).",
+        help="Um per pixel of slides to which the table gives none, whatever they say themselves.",
     )
     group.add_argument(
         "--overwrite", action="store_true", help="Replace features made with other options."

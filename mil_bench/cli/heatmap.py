@@ -12,11 +12,12 @@ from mil_bench.cli.requests import dataset_options
 
 
 def heatmap(parser: Parser, words: Sequence[str]) -> int:
-    """Draw the maps of one or several slides."""
+    """Draw the maps of one or several slides; one that cannot be drawn does not stop the others."""
     given = _parsed(parser, words)
     from rich.console import Console
     from rich.markup import escape
 
+    from mil_bench.errors import MilBenchError, RunError
     from mil_bench.heatmaps.find import DataOfRuns, find_run
     from mil_bench.heatmaps.make import Wanted, write_heatmaps
     from mil_bench.plugins import load_plugins
@@ -31,8 +32,13 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     console = Console()
     console.print(f"{run.spec.title}, run {directory.path.name}", highlight=False)
     wanted = Wanted(given.level, given.class_name, given.by, given.slides)
+    refused: list[MilBenchError] = []
     for slide in given.slide:
-        written = write_heatmaps(run, slide, wanted)
+        try:
+            written = write_heatmaps(run, slide, wanted)
+        except MilBenchError as error:
+            refused.append(error)
+            continue
         console.print(
             f"{escape(slide)}: {len(written.pictures)} pictures by "
             f"{escape('; '.join(written.sources))}, in {escape(str(written.folder))}",
@@ -41,7 +47,10 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
         )
         for note in written.notes:
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
-    console.print(f"page: {escape(str(directory.path / 'heatmaps' / 'index.html'))}")
+    if len(refused) < len(given.slide):
+        console.print(f"page: {escape(str(directory.path / 'heatmaps' / 'index.html'))}")
+    if refused:
+        raise refused[0] if len(refused) == 1 else RunError(" ".join(map(str, refused)))
     return 0
 
 

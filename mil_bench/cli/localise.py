@@ -21,7 +21,8 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
         "--by",
         choices=("auto", "attention", "gradient", "occlusion"),
         default="auto",
-        help="Where scores come from; auto is attention, and the gradient for methods without.",
+        help="Where scores come from; auto is attention, and the gradient for methods without. "
+        "Others than auto replace what is there.",
     )
     parser.add_argument(
         "--again", action="store_true", help="Compute also what is there already, and replace it."
@@ -41,6 +42,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.runs.devices import devices
     from mil_bench.runs.directory import run_directories
     from mil_bench.studies.stored import no_runs
+    from mil_bench.words import counted
 
     load_plugins(given.plugin)
     places = run_directories(given.runs)
@@ -53,11 +55,12 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     console = Console()
     for table in localisation_screen(made.rows):
         console.print(table)
+    boards = "; `mil-bench leaderboard` puts them on boards" if made.rows else ""
     console.print(
-        f"{len(made.rows) - made.kept} runs scored, {made.kept} before, {len(made.unknown)} on "
-        f"data without known patches, {len(made.refused)} refused; `mil-bench leaderboard` puts "
-        "them on boards",
+        f"{counted(len(made.rows) - made.kept, 'run')} scored, {made.kept} before, "
+        f"{len(made.unknown)} on data without known patches, {len(made.refused)} refused{boards}",
         highlight=False,
+        soft_wrap=True,
     )
     for key, why in made.refused.items():
         console.print(f"[yellow]note[/] {key}: {escape(why)}", highlight=False, soft_wrap=True)

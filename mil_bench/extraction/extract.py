@@ -19,7 +19,7 @@ from mil_bench.errors import RunError, SlideError
 from mil_bench.extraction.bag_file import Extracted, write_bag
 from mil_bench.extraction.encoders.encoder import Encoder
 from mil_bench.extraction.found import Source, find_slides
-from mil_bench.extraction.outcome import Outcome, SlideOutcome, extracted, failed
+from mil_bench.extraction.outcome import Outcome, SlideOutcome, extracted, failed, indistinct
 from mil_bench.extraction.picture import draw_check
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
 from mil_bench.extraction.progress import Telling
@@ -77,7 +77,7 @@ def _extract(
     start = time.perf_counter()
     folder = request.settings.folder(request.out)
     left, finished = split_finished(sources, request.settings, folder, request.overwrite)
-    outcomes = [failed(Source(name, Path()), reason) for name, reason in twice.items()] + finished
+    outcomes = [indistinct(name, reason) for name, reason in twice.items()] + finished
     with Telling(console, len(sources) + len(twice)) as telling:
         for one in outcomes:
             telling.slide(one)

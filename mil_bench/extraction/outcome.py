@@ -86,5 +86,10 @@ def failed(source: Source, reason: str) -> SlideOutcome:
     return SlideOutcome(source.name, str(source.path), "failed", reason=reason)
 
 
+def indistinct(name: str, reason: str) -> SlideOutcome:
+    """The row of several files with one name; the reason tells their paths."""
+    return SlideOutcome(name, "", "failed", reason=reason)
+
+
 def _unreadable(bad: int) -> str:
     return f"{counted(bad, 'tile')} could not be read; copy the slide again." if bad else ""

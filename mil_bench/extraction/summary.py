@@ -12,6 +12,7 @@ from mil_bench import __version__
 from mil_bench.atomic import write_text
 from mil_bench.evaluation.csv_safety import escape
 from mil_bench.extraction.encoders.card import EncoderCard
+from mil_bench.extraction.encoders.encoder import RANDOM_TAG
 from mil_bench.extraction.outcome import Outcome, SlideOutcome, counts
 from mil_bench.extraction.settings import Settings
 from mil_bench.words import counted
@@ -48,17 +49,18 @@ def _tiles(outcome: Outcome) -> str:
     sizes = [slide.tiles for slide in outcome.slides if slide.tiles]
     if not sizes:
         return "No tiles."
-    return (
-        f"{counted(sum(sizes), 'tile')}; a slide has {min(sizes)} to {max(sizes)}, "
-        f"median {median(sizes):.0f}."
-    )
+    total = counted(sum(sizes), "tile")
+    if len(sizes) == 1:
+        return f"{total}."
+    return f"{total}; a slide has {min(sizes)} to {max(sizes)}, median {median(sizes):.0f}."
 
 
 def _settings(settings: Settings, card: EncoderCard) -> list[tuple[str, str]]:
+    random = settings.encoder.endswith(RANDOM_TAG)
     return [
         ("encoder", f"{settings.encoder} ({card.title}), {card.dim} features"),
         ("weights", settings.weights),
-        ("licence of the weights", card.licence),
+        ("licence of the weights", "none, they are random" if random else card.licence),
         ("tiles", f"{settings.tile} px at {settings.mpp:g} um per pixel, no overlap"),
         ("seen by the encoder", f"{card.input_size} px"),
         ("tissue", f"{settings.tissue}, at least {settings.min_tissue:g} of a tile"),

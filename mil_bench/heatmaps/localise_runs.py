@@ -41,16 +41,18 @@ def localise_runs(
     by: By = "auto",
     again: bool = False,
 ) -> Localised:
-    """Compute and store what is not there yet (all with ``again``); a refused run stops no other.
+    """Compute and store what is not there yet; a refused run stops no other.
 
+    What is there is computed anew with ``again``, and for scores that are not the ``auto`` ones.
     Runs that are not done are left out.
     """
     made = Localised()
+    keep = not again and by == "auto"
     for place in places:
         if place.status() != "done":
             continue
         try:
-            if (place.path / LOCALISATION).is_file() and not again:
+            if keep and (place.path / LOCALISATION).is_file():
                 made.rows[place] = read_localisation(place.path) or []
                 made.kept += 1
                 continue

@@ -23,7 +23,7 @@ body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76r
   padding: 0 1rem; color: #222; background: #fff }}
 section {{ border-top: 1px solid #ddd; margin-top: 2rem; padding-top: .5rem }}
 figure {{ display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top }}
-img {{ max-width: 100%; width: 34rem; height: auto }}
+img {{ max-width: 100%; max-height: 22rem }}
 figcaption, .small {{ color: #555; font-size: .85em }}
 td, th {{ padding: .15rem .8rem .15rem 0; text-align: left; font-weight: normal }}
 </style></head><body>
@@ -54,9 +54,11 @@ def _section(home: Path, folder: Path, content: dict[str, Any]) -> str:
     links = [_link(home, folder / file) for file in ("scores.csv", "tiles.geojson")]
     notes = "".join(f'<p class="small">{escape(note)}.</p>' for note in content["notes"])
     figures = [
-        _figure(home, folder / f"{one['file']}{suffix}.png", f"{one['title']}: {one['source']}")
+        _figure(
+            home, folder / f"{one['file']}{suffix}.png", f"{one['title']}{words} ({one['source']})"
+        )
         for one in content["maps"]
-        for suffix in ("", "_patches")
+        for suffix, words in (("", ""), ("_patches", ", highest and lowest patches"))
     ]
     shared = _figure(home, folder / "hierarchy.png", "Own attention and that of the children")
     return (

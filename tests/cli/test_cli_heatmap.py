@@ -77,10 +77,21 @@ def test_wrong_words_are_one_sentence_with_the_nearest_names(runs, capsys, words
     assert err.count("\n") == 1
 
 
+def test_a_slide_that_cannot_be_drawn_stops_no_other(runs, capsys):
+    key = key_of(runs, "abmil")
+    slides = ["--slide", "nobody", "--slide", "BRACS_SIM_1", "--slide", "no one"]
+    code, out, err = obey(capsys, "heatmap", "--run", key, *slides, "--runs", runs)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "BRACS_SIM_1: 1 pictures" in out
+    assert "unknown slide of bracs 'nobody'" in err
+    assert "unknown slide of bracs 'no one'" in err
+    assert (runs / "bracs" / "abmil" / key / "heatmaps" / "index.html").is_file()
+
+
 def test_localise_scores_once_what_it_can(runs, capsys):
     code, out, _ = obey(capsys, "localise", "--runs", runs, "--plugin", PLUGIN)
     assert code == 0
-    assert "1 runs scored, 0 before, 1 on data without known patches, 0 refused" in out
+    assert "1 run scored, 0 before, 1 on data without known patches, 0 refused" in out
     folder = next((runs / "bracs" / "abmil").iterdir())
     leaf = [row for row in read_localisation(folder) if row.level == "leaf"]
     assert [row.name for row in leaf] == ["N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC"]
@@ -90,11 +101,12 @@ def test_localise_scores_once_what_it_can(runs, capsys):
     assert (code, "0 runs scored, 0 before, 1 on data" in out) == (1, True)
     code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs)
     assert (code, "0 runs scored, 1 before" in out) == (0, True)
-    code, out, _ = obey(
-        capsys, "localise", "--run", key, "--runs", runs, "--again", "--by", "gradient"
-    )
-    assert (code, "1 runs scored, 0 before" in out) == (0, True)
+    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--by", "gradient")
+    assert (code, "1 run scored, 0 before" in out) == (0, True)
     assert read_localisation(folder)[0].source == "gradient (change of the log odds)"
+    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--again")
+    assert (code, "1 run scored, 0 before" in out) == (0, True)
+    assert read_localisation(folder)[0].source == "attention"
 
 
 def test_a_key_that_none_or_several_runs_begin_with(runs, tmp_path):
@@ -123,6 +135,6 @@ def test_a_run_that_cannot_be_scored_stops_no_other_and_is_named(runs, capsys):
     (broken / "checkpoint.pt").write_bytes(b"half")
     code, out, _ = obey(capsys, "localise", "--runs", runs)
     assert code == 1
-    assert "1 runs scored" in out
+    assert "1 run scored" in out
     assert "1 refused" in out
     assert "is not a readable checkpoint" in out

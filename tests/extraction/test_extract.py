@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,8 @@ from PIL import Image
 from slide_writer import glass, paint, write_slide
 
 from mil_bench.bags.formats import choose
-from mil_bench.extraction.outcome import Outcome
+from mil_bench.extraction.outcome import Outcome, SlideOutcome
+from mil_bench.extraction.summary import write_summary
 
 BOX = (128, 192, 576, 640)  # 7 x 7 tiles of 64
 
@@ -120,10 +122,21 @@ def test_the_summary_says_how_and_the_table_what(extracted: tuple[Path, Outcome]
     folder = file_of(extracted[0]).parent
     text = (folder / "summary.md").read_text()
     assert "2 extracted, 0 done before, 0 incomplete, 0 failed. 96 tiles" in text
-    for part in ("test_vit-random", "random, seed 0", "64 px at 0.5 um per pixel", "apache-2.0"):
+    for part in ("test_vit-random", "random, seed 0", "64 px at 0.5 um per pixel"):
         assert part in text
+    assert "| licence of the weights | none, they are random |" in text
     table = pd.read_csv(folder / "slides.csv").set_index("name")
     assert table.loc["one", ["status", "tiles", "blank", "bad"]].tolist() == ["done", 48, 1, 0]
+
+
+def test_the_summary_of_one_slide_has_no_median_and_real_weights_have_a_licence(
+    tmp_path: Path,
+) -> None:
+    alone = Outcome((SlideOutcome("one", "one.tif", "done", 48),), tmp_path, 1.0)
+    write_summary(alone, replace(SETTINGS, encoder="test_vit"), tiny_encoder().card)
+    text = (tmp_path / "summary.md").read_text()
+    assert "0 failed. 48 tiles.\n" in text
+    assert "| licence of the weights | apache-2.0 |" in text
 
 
 @pytest.mark.parametrize("changes", [{"batch": 7}, {"workers": 1}, {"batch": 1000}])

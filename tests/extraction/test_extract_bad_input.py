@@ -146,6 +146,8 @@ def test_two_slides_with_one_name(slides: Path) -> None:
         write_slide(slides / place / "bad.tif", tissue())
     sentence = failure(slides)
     assert "2 slides have this name" in sentence
+    (table,) = (slides.parent / "out").rglob("slides.csv")
+    assert pd.read_csv(table).set_index("name")["path"].isna().tolist() == [True, False]
     assert str(slides / "a" / "bad.tif") in sentence
 
 

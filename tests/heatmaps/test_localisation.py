@@ -29,22 +29,12 @@ CPU = torch.device("cpu")
 DIGITS = {"one": "middle", "eight": "middle", "three": "high", "nine": "high"}
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """HMIL and ABMIL on digit-bags, hardly trained."""
-    folder = tmp_path_factory.mktemp("runs")
-    ask = request(folder, dataset="digit-bags", methods=["hmil", "abmil"], settings={"epochs": "4"})
-    run_grid(*ask, Console(file=io.StringIO()))
-    data = load_dataset("digit-bags")
-    return {p.read_spec().method: restore(p, data, CPU) for p in run_directories(folder)}
-
-
 @pytest.mark.parametrize("method", ["hmil", "abmil"])
 @pytest.mark.parametrize(("level", "name"), [("leaf", "three"), ("coarse", "middle")])
 def test_auc_and_ap_are_those_of_scikit_learn_averaged_over_slides_of_the_class(
-    runs, method, level, name
+    digit_runs, method, level, name
 ):
-    run = runs[method]
+    run = digit_runs[method]
     found = {(row.level, row.name): row for row in localise(run)}[level, name]
     labels, known = run.dataset.manifest.labels(), run.dataset.instance_labels
     aucs, aps, shares = [], [], []
@@ -64,8 +54,8 @@ def test_auc_and_ap_are_those_of_scikit_learn_averaged_over_slides_of_the_class(
     assert found.prevalence == pytest.approx(np.mean(shares))
 
 
-def test_a_class_without_witnesses_is_undefined_and_not_zero(runs):
-    none = next(row for row in localise(runs["hmil"]) if row.name == "none")
+def test_a_class_without_witnesses_is_undefined_and_not_zero(digit_runs):
+    none = next(row for row in localise(digit_runs["hmil"]) if row.name == "none")
     assert none.slides == 0
     assert math.isnan(none.auc)
 

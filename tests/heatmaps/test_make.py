@@ -72,8 +72,20 @@ def run(cohort):
     return restore(run_directories(cohort / "runs")[0], data, torch.device("cpu"))
 
 
-def test_with_the_slide_there_are_pictures_patches_and_geojson_of_its_pixels(run, cohort):
-    written = write_heatmaps(run, "s0", Wanted("leaf", "x", slides=cohort / "slides"))
+@pytest.fixture(scope="module")
+def over_the_slide(run, cohort):
+    """One class of s0, with its slide."""
+    return write_heatmaps(run, "s0", Wanted("leaf", "x", slides=cohort / "slides"))
+
+
+@pytest.fixture(scope="module")
+def on_a_grid(run):
+    """All maps of s1, without its slide."""
+    return write_heatmaps(run, "s1", Wanted())
+
+
+def test_with_the_slide_there_are_pictures_patches_and_geojson_of_its_pixels(run, over_the_slide):
+    written = over_the_slide
     assert written.folder == run.directory.path / "heatmaps" / "s0"
     assert [p.name for p in written.pictures] == [
         "leaf_x.png",
@@ -104,14 +116,15 @@ def test_a_tile_is_the_pixels_at_its_place(cohort):
     assert (dark.max(), pale.min()) == (10, 240)
 
 
-def test_without_the_slide_there_is_a_grid_and_what_is_lacking_is_said(run):
-    written = write_heatmaps(run, "s1", Wanted())
-    names = [p.name for p in written.pictures]
+def test_without_the_slide_there_is_a_grid_and_what_is_lacking_is_said(on_a_grid):
+    names = [p.name for p in on_a_grid.pictures]
     assert names == [
         "coarse_-b.png", "coarse_high.png", "leaf_x.png", "leaf_y.png", "leaf_z.png",
         "hierarchy.png",
     ]  # fmt: skip
-    assert written.notes == ("no pixels of patches are at hand: give --slides for contact sheets",)
+    assert on_a_grid.notes == (
+        "no pixels of patches are at hand: give --slides for contact sheets",
+    )
 
 
 def test_scores_on_request_stand_in_a_folder_of_their_own(run):
@@ -120,9 +133,8 @@ def test_scores_on_request_stand_in_a_folder_of_their_own(run):
     assert written.sources == ("occlusion (change of the log odds)",)
 
 
-def test_the_page_shows_every_slide_and_escapes_what_it_says(run, cohort):
-    for slide in ("s0", "s1"):
-        write_heatmaps(run, slide, Wanted("coarse", EVIL))
+@pytest.mark.usefixtures("over_the_slide", "on_a_grid")
+def test_the_page_shows_every_slide_and_escapes_what_it_says(run):
     home = run.directory.path / "heatmaps"
     page = (home / "index.html").read_text()
     assert "coarse: &lt;b&gt;&amp;" in page
@@ -134,7 +146,7 @@ def test_the_page_shows_every_slide_and_escapes_what_it_says(run, cohort):
             places.extend(v for k, v in attrs if k in ("src", "href"))
 
     Links().feed(page)
-    assert {"s0/coarse_-b.png", "s1/coarse_-b.png", "s0/scores.csv"} <= set(places)
+    assert {"s0/leaf_x_patches.png", "s1/coarse_-b.png", "s0/scores.csv"} <= set(places)
     assert all((home / place).is_file() for place in places)
     summary = json.loads((home / "s0" / "summary.json").read_text())
     assert (summary["label"], summary["patches"]) == ("x", 12)
@@ -146,11 +158,7 @@ def test_a_slide_without_a_file_names_the_nearest(run, cohort):
         write_heatmaps(run, "s1", Wanted(slides=cohort / "slides"))
 
 
-def test_digits_are_pictures_of_themselves(tmp_path):
-    ask = request(tmp_path, dataset="digit-bags", methods=["mean"], settings={"epochs": "1"})
-    run_grid(*ask, Console(file=io.StringIO()))
-    data = load_dataset("digit-bags")
-    run = restore(run_directories(tmp_path)[0], data, torch.device("cpu"))
-    written = write_heatmaps(run, "bag001", Wanted("leaf", "nine"))
+def test_digits_are_pictures_of_themselves(digit_runs):
+    written = write_heatmaps(digit_runs["mean"], "bag001", Wanted("leaf", "nine"))
     assert "leaf_nine_patches.png" in [p.name for p in written.pictures]
     assert written.sources == ("own relevance of its leaves, summed", "own relevance")
