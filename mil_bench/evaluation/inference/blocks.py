@@ -12,6 +12,7 @@ from scipy import stats
 from mil_bench.errors import DataError
 from mil_bench.evaluation.inference.holm import holm
 from mil_bench.evaluation.undefined import means_defined
+from mil_bench.words import counted
 
 FEWEST = 6
 """With 5 blocks the smallest possible p of Wilcoxon's test is 0.0625."""
@@ -32,7 +33,7 @@ class Blocks:
         blocks, methods = self.scores.shape
         if blocks < FEWEST:
             raise DataError(
-                f"{blocks} datasets cannot carry a test over datasets, because even a method that "
+                f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even a method that "
                 f"wins on all of them could not be separated; expected at least {FEWEST}, so "
                 "compare within each dataset."
             )
