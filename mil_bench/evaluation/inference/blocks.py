@@ -33,8 +33,8 @@ class Blocks:
         blocks, methods = self.scores.shape
         if blocks < FEWEST:
             raise DataError(
-                f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even a method that "
-                f"wins on all of them could not be separated; expected at least {FEWEST}, so "
+                f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even "
+                f"a method that wins on all of them could not be separated; expected at least {FEWEST}, so "
                 "compare within each dataset."
             )
         if methods < 2:
