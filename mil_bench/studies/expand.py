@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mil_bench.errors import ConfigError, DataError
+from mil_bench.online.config import parse_online
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.studies.file import StudyFile, as_settings
@@ -75,6 +76,7 @@ def _planned(
             seeds=study.seeds,
             settings={**as_settings(study.settings), **as_settings(variant.settings)},
             precision=study.precision or around.precision,
+            online=parse_online(variant.online) if variant.online else None,
         )
         for task in plan(request, around.machine, prepare):
             run = task.spec

@@ -28,6 +28,8 @@ class StudyDataset(StrictConfig):
     name: str
     data_root: str | None = None
     features: str | None = None
+    slides: str | None = None
+    weights: str | None = None
     tree: str | None = None
     encoders: list[str] | None = Field(None, min_length=1)
     splits: list[str] | None = Field(None, min_length=1)
@@ -38,10 +40,14 @@ class StudyDataset(StrictConfig):
 
 
 class Variant(StrictConfig):
-    """A named set of overrides; it wins over the ``settings`` of the study."""
+    """A named set of overrides; it wins over the ``settings`` of the study.
+
+    ``online`` is what ``--online`` says.
+    """
 
     name: str = Field(min_length=1)
     settings: dict[str, Any] = Field({})
+    online: str | None = None
 
 
 class StudyFile(StrictConfig):

@@ -74,6 +74,8 @@ class Part:
                 drop_leaky_patients=own.drop_leaky_patients,
                 allow_missing=own.allow_missing,
                 cache=around.cache,
+                slides=around.at(own.slides) if own.slides else None,
+                weights=around.at(own.weights) if own.weights else None,
             ),
             split=around.path_or_name(self.split),
             allow_leaks=own.allow_leaks,

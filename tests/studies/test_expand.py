@@ -7,7 +7,8 @@ import pytest
 import toy_grid
 
 from mil_bench.dataset import DatasetOptions
-from mil_bench.errors import ConfigError, DataError, SplitError, UnknownNameError
+from mil_bench.errors import ConfigError, DataError, SplitError, UnknownNameError, UsageError
+from mil_bench.online.config import Adapter
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.task import DataRequest
 from mil_bench.studies.expand import expand
@@ -70,6 +71,14 @@ def test_variants_are_overrides_of_the_common_settings_and_the_same_run_is_made_
         "plain": [(0.5, 5), (0.25, 5)],  # the third variant says nothing about it
         "tiny": [(0.5, 6), (0.25, 9), (0.5, 9)],
     }
+
+
+def test_a_variant_may_train_its_features(expanded):
+    text = 'methods = ["plain"]\ndatasets = ["toy"]\nfolds = [0]\n[[variants]]\nname = "stored"\n'
+    tasks = expanded(text + '[[variants]]\nname = "adapted"\nonline = "adapter=8"\n').tasks
+    assert [task.spec.online for task in tasks] == [None, Adapter(adapter=8)]
+    with pytest.raises(UsageError, match="--online 'lora'"):
+        expanded(text + 'online = "lora"\n')
 
 
 def test_rules_drop_runs_and_variants_have_names_in_them(expanded):
