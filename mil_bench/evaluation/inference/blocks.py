@@ -34,8 +34,8 @@ class Blocks:
         if blocks < FEWEST:
             raise DataError(
                 f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even "
-                f"a method that wins on all of them could not be separated; expected at least {FEWEST}, so "
-                "compare within each dataset."
+                f"a method that wins on all of them could not be separated; expected at "
+                f"least {FEWEST}, so compare within each dataset."
             )
         if methods < 2:
             raise DataError(f"there is {methods} method; a comparison needs at least two.")
