@@ -11,6 +11,7 @@ from mil_bench.bags.formats.slide_ids import normalise
 from mil_bench.bags.labels.files import column, read_table, require
 from mil_bench.bags.manifest import check_id
 from mil_bench.errors import DataError
+from mil_bench.words import counted
 
 SLIDE_SUFFIXES = (
     *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".bif", ".svslide"),
@@ -61,6 +62,11 @@ def find_slides(
 def _listed(table: Path, mpp: float | None) -> list[Source]:
     rows = read_table(table)
     paths = rows[require(rows, PATHS, table)]
+    if not all(paths):
+        raise DataError(
+            f"{table}: {counted(int((paths == '').sum()), 'row')} of {len(paths)} without a path; "
+            f"fill in column {paths.name!r}, or remove the row."
+        )
     named = column(rows, ("mpp",))
     values: Iterable[str] = rows[named] if named else [""] * len(paths)
     return [
@@ -88,12 +94,13 @@ def _source(path: Path, mpp: float | None) -> Source:
 
 def _is_slide(path: Path) -> bool:
     hidden = path.name.startswith(".")
-    return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and path.is_file()
+    there = path.is_file() or path.is_symlink()  # a link that leads nowhere is to be told
+    return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and there
 
 
 def _told_apart(found: Sequence[Source]) -> tuple[list[Source], dict[str, str]]:
     by_name: dict[str, list[Source]] = defaultdict(list)
-    for source in found:
+    for source in dict.fromkeys(found):  # a table may name the same file twice
         by_name[source.name].append(source)
     twice = {
         name: f"{len(same)} slides have this name ({', '.join(str(s.path) for s in same[:3])}); "

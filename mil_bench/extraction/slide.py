@@ -91,9 +91,15 @@ class _Plain(Slide):
         Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         try:
             with Image.open(path) as image:
+                deep = image.mode.startswith(("I", "F"))
                 self._image = _on_white(image)
         except Exception as error:  # a damaged file makes Pillow raise anything
             raise _damaged(path, error) from None
+        if deep:
+            raise SlideError(
+                f"{path}: its pixels have more than 8 bits, which would be cut off; convert it to "
+                "8 bits per channel."
+            )
         self.width, self.height = self._image.size
         self.downsamples = (1.0,)
 

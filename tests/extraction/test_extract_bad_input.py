@@ -151,6 +151,26 @@ def test_two_slides_with_one_name(slides: Path) -> None:
     assert str(slides / "a" / "bad.tif") in sentence
 
 
+def test_a_link_that_leads_nowhere(slides: Path) -> None:
+    (slides / "bad.svs").symlink_to(slides / "moved.svs")
+    assert "there is no such file" in failure(slides)
+
+
+def test_an_image_of_16_bits_is_not_cut_off(slides: Path) -> None:
+    deep = tissue()[:, :, 0].astype(np.uint16) * 200
+    Image.fromarray(deep).save(slides / "bad.png")
+    assert "convert it to 8 bits per channel" in failure(slides, mpp_override=0.5)
+
+
+def test_a_table_that_names_a_file_twice_or_none_at_all(slides: Path) -> None:
+    table = slides.parent / "table.csv"
+    table.write_text("slide\nslides/good.tif\nslides/good.tif\n")
+    assert [one.status for one in run_extraction(table, slides.parent / "out").slides] == ["done"]
+    table.write_text("slide,mpp\nslides/good.tif,\n,0.5\n")
+    with pytest.raises(DataError, match=r"table\.csv: 1 row of 2 without a path; fill in column"):
+        run_extraction(table, slides.parent / "out")
+
+
 def test_an_encoder_that_puts_out_nan(slides: Path) -> None:
     class Broken(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
