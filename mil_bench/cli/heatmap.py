@@ -65,12 +65,7 @@ def _parsed(parser: Parser, words: Sequence[str]) -> Namespace:
     parser.add_argument(
         "--class", dest="class_name", metavar="NAME", help="Only this class of the tree."
     )
-    parser.add_argument(
-        "--by",
-        choices=("auto", "attention", "gradient", "occlusion"),
-        default="auto",
-        help="Where scores come from; auto is attention, and the gradient for methods without.",
-    )
+    add_shared(parser, "by")
     parser.add_argument(
         "--slides",
         metavar="DIR",

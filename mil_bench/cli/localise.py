@@ -17,15 +17,11 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     parser.add_argument(
         "--run", metavar="KEY", action="append", default=[], help="Only this run; repeatable."
     )
+    add_shared(parser, "by")
     parser.add_argument(
-        "--by",
-        choices=("auto", "attention", "gradient", "occlusion"),
-        default="auto",
-        help="Where scores come from; auto is attention, and the gradient for methods without. "
-        "Others than auto replace what is there.",
-    )
-    parser.add_argument(
-        "--again", action="store_true", help="Compute also what is there already, and replace it."
+        "--again",
+        action="store_true",
+        help="Compute also what is there already, and replace it, as every --by but auto does.",
     )
     add_shared(parser, "runs")
     group = parser.add_argument_group("data, where the plan of a run does not tell")

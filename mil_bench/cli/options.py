@@ -100,6 +100,15 @@ SHARED: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
             "help": "Folder of run directories.",
         },
     ),
+    "by": (
+        ("--by",),
+        {
+            "choices": ("auto", "attention", "gradient", "occlusion"),
+            "default": "auto",
+            "help": "Where scores come from; auto is attention, and the gradient for methods "
+            "without.",
+        },
+    ),
 }
 
 

@@ -30,7 +30,6 @@ class Preset:
     and the smallest hole that count, in units of 128 x 128 um.
     """
 
-    summary: str
     saturation: int
     otsu: bool
     median: int
@@ -41,11 +40,11 @@ class Preset:
 
 
 PRESETS = {
-    "default": Preset("Otsu, from biopsies to resections", 8, True, 7, 4, 0.25, 1, 0.25),
-    "biopsy": Preset("CLAM's bwh_biopsy", 15, False, 11, 2, 1, 1, 0.25),
-    "resection": Preset("CLAM's bwh_resection", 15, False, 11, 4, 100, 16, 0.25),
-    "tcga": Preset("CLAM's tcga", 8, False, 7, 4, 16, 4, 0.25),
-    "smear": Preset("pale, scattered cells of cytology", 6, False, 3, 7, 0.02, 1, 0.05),
+    "default": Preset(8, True, 7, 4, 0.25, 1, 0.25),  # from biopsies to resections
+    "biopsy": Preset(15, False, 11, 2, 1, 1, 0.25),  # CLAM's bwh_biopsy
+    "resection": Preset(15, False, 11, 4, 100, 16, 0.25),  # CLAM's bwh_resection
+    "tcga": Preset(8, False, 7, 4, 16, 4, 0.25),  # CLAM's tcga
+    "smear": Preset(6, False, 3, 7, 0.02, 1, 0.05),  # pale, scattered cells of cytology
 }
 EVERYTHING = "none"  # no mask: every tile that is not blank
 

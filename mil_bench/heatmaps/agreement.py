@@ -1,6 +1,7 @@
 """The hierarchy made visible: a class's own attention beside the summed attention of its children.
 
-HMIL's alignment asks that the two be alike (Jin et al., IEEE TMI 2025): ``1 - cosine`` is its loss.
+HMIL's alignment asks that the two be alike (Jin et al., IEEE TMI 2025): ``1 - cosine`` is its loss,
+read as ``alignment_axis="instances"`` (:mod:`mil_bench.methods.hmil.alignment`).
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
     footnote(
         figure,
         f"{scene.title}\nLeft and middle: ranks within the slide. Cosine of the raw attention; "
-        "1 minus its mean over the classes is HMIL's instance alignment.",
+        "1 minus its mean over the classes is HMIL's instance alignment (over instances).",
     )
     return figure
 
