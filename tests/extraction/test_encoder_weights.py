@@ -211,3 +211,10 @@ def test_weights_named_by_transformers_make_the_same_network() -> None:
     with torch.inference_mode():
         expected = transformers_vit(weights, images, heads=3)
         torch.testing.assert_close(network.eval()(images), expected)
+
+
+def test_what_a_damaged_checkpoint_raised_is_named(tmp_path: Path) -> None:
+    """Of this text ``torch.load`` says no more than a number."""
+    (tmp_path / "w.pth").write_text("junk\n")
+    with pytest.raises(MilBenchError, match=r"no checkpoint \([A-Z][A-Za-z]+Error .*; fetch it"):
+        read_weights(tmp_path / "w.pth")

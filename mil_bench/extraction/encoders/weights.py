@@ -98,7 +98,7 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
             "save its state_dict as .safetensors."
         ) from None
     except Exception as error:  # a damaged file makes either library raise anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = f"{type(error).__name__} {error}".splitlines()[0].rstrip(".")
         raise MilBenchError(
             f"{path} is truncated, damaged or no checkpoint ({reason}); fetch it again."
         ) from None
