@@ -58,12 +58,14 @@ class Analysis:
 
     @cached_property
     def paired(self) -> tuple[str, ...]:
-        """Labels of the rows that can be compared, in order of the board."""
-        return tuple(
-            row.label
-            for row in self.board.rows
-            if row.label in self.scores and row.label not in self.unpaired
-        )
+        """Labels of the rows that compete with each other, in order of the board."""
+        return tuple(row.label for row in self.comparable if not row.control)
+
+    @cached_property
+    def comparable(self) -> tuple[BoardRow, ...]:
+        """Rows that predict the same slides in all cells, controls among them."""
+        rows = self.board.rows
+        return tuple(r for r in rows if r.label in self.scores and r.label not in self.unpaired)
 
     def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
         """Label -> replicates, for comparable rows that have the score."""

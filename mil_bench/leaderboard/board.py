@@ -44,12 +44,16 @@ class BoardId:
         return f"{', '.join(words)}{tree} ({self.kind})"
 
 
+SHUFFLED = "shuffled tree"
+
+
 @dataclass(frozen=True)
 class BoardRow:
     """One method in one variant. ``asked`` are the cells of the board, done or not.
 
-    ``role`` is ``default`` or ``tuned`` where the method was searched; ``tuning`` is the search
-    behind a tuned row, whose settings may differ from fold to fold.
+    ``role`` is ``default`` or ``tuned`` where the method was searched, ``shuffled tree`` for a
+    control; ``tuning`` is the search behind a tuned row, whose settings may differ from fold to
+    fold.
     """
 
     method: str
@@ -65,6 +69,11 @@ class BoardRow:
         """``abmil``, ``abmil (tuned)`` or ``abmil [gated=false]``."""
         name = f"{self.method} ({self.role})" if self.role else self.method
         return f"{name} [{self.variant}]" if self.variant else name
+
+    @property
+    def control(self) -> bool:
+        """Whether it is there to be compared with, and competes with nobody."""
+        return self.role == SHUFFLED
 
     @cached_property
     def done(self) -> dict[Cell, RunRecord]:

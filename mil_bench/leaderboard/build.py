@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
+from mil_bench.leaderboard.board import SHUFFLED, Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.controls.twins import with_twins
 from mil_bench.leaderboard.notes import notes_of
@@ -85,16 +85,30 @@ def _rows(
     for run in runs:
         if run.key not in found:
             variants[digest(_settings(run))].append(run)
-    names = labels([_settings(alike[0]) for alike in variants.values()])
+    controls = [key for key, alike in variants.items() if _is_shuffled(alike[0])]
+    competing = [key for key in variants if key not in controls]
     rows = []
-    for name, (hashed, alike) in zip(names, variants.items(), strict=True):
-        role = "default" if any(run.key in default for run in alike) else ""
-        rows.append(BoardRow(method, name, hashed, _by_cell(alike), asked, role))
+    for group in (competing, controls):
+        names = labels([_settings(variants[hashed][0]) for hashed in group])
+        for name, hashed in zip(names, group, strict=True):
+            alike = _by_cell(variants[hashed])
+            role = SHUFFLED if group is controls else _role(alike, default)
+            rows.append(BoardRow(method, name, hashed, alike, asked, role))
     for t in tunings:
         chosen = _by_cell([run for run in runs if run.key in t.tuned])
         name = t.family if len(tunings) > 1 else ""
         rows.append(BoardRow(method, name, t.family, chosen, asked, t.role, t))
     return rows
+
+
+def _role(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> str:
+    return "default" if any(run.key in default for run in runs.values()) else ""
+
+
+def _is_shuffled(run: RunRecord) -> bool:
+    """Whether a run was trained with a tree whose leaves were dealt out at random."""
+    told = run.spec is not None and run.spec.method_config.get("tree") == "shuffled"
+    return told or run.trained_tree.endswith("-shuffled")
 
 
 def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:

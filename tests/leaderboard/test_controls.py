@@ -18,6 +18,8 @@ from mil_bench.leaderboard.caveats import caveats_of
 from mil_bench.leaderboard.collect import collect
 from mil_bench.leaderboard.controls.find import gains
 from mil_bench.leaderboard.tables.controls import controls_table
+from mil_bench.leaderboard.tables.overall import overall_table
+from mil_bench.leaderboard.verdict import verdict_of
 from mil_bench.taxonomy import Taxonomy
 
 COARSE = Taxonomy.flat("bracs-coarse", BRACS.classes["coarse"][::-1])
@@ -57,14 +59,23 @@ def analysis(runs):
 def test_every_kind_of_control_is_found_once(analysis):
     kinds = [(g.level, g.kind, g.control) for g in gains(analysis) if "accuracy" in metric(g)]
     assert kinds == [
-        ("coarse", "own leaves, summed", "hmil [tree=true]"),
-        ("coarse", "own leaves, least risk", "hmil [tree=true]"),
+        ("coarse", "own leaves, summed", "hmil"),
+        ("coarse", "own leaves, least risk", "hmil"),
         ("coarse", "flat, summed", "abmil"),
         ("coarse", "flat, least risk", "abmil"),
-        ("coarse", "shuffled tree, summed", "hmil [tree=shuffled]"),
+        ("coarse", "shuffled tree, summed", "hmil (shuffled tree)"),
         ("coarse", "coarse only", "mean"),
-        ("leaf", "shuffled tree", "hmil [tree=shuffled]"),
+        ("leaf", "shuffled tree", "hmil (shuffled tree)"),
     ]
+
+
+def test_a_shuffled_control_is_shown_and_competes_with_nobody(analysis):
+    overall = {row.method: row for row in overall_table(analysis).rows}
+    control = overall["hmil (shuffled tree)"]
+    assert control["balanced_accuracy"].value > overall["abmil"]["balanced_accuracy"].value
+    assert control["tier"] is None
+    assert {overall[name]["rank"].value for name in ("hmil", "abmil")} == {1, 2}
+    assert "shuffled" not in verdict_of(analysis)
 
 
 def metric(gain):
@@ -78,7 +89,7 @@ def test_gains_are_differences_of_scikit_learns_scores(analysis):
         cells = rows[label].predictions.values()
         return np.mean([balanced_accuracy_score(p.truth("coarse"), decide(p)) for p in cells])
 
-    own = mean("hmil [tree=true]", lambda p: p.heads["coarse"].argmax(1))
+    own = mean("hmil", lambda p: p.heads["coarse"].argmax(1))
     summed = mean("abmil", lambda p: p.summed("coarse").argmax(1))
     found = {g.kind: g.pair.patients.value for g in gains(analysis) if "accuracy" in metric(g)}
     assert found["flat, summed"] == pytest.approx(own - summed, abs=1e-6)
@@ -88,7 +99,7 @@ def test_gains_are_differences_of_scikit_learns_scores(analysis):
 def test_the_own_gain_is_the_coarse_gain_of_the_hierarchical_table(analysis):
     from mil_bench.evaluation.inference.score_draws import Score
 
-    drawn = analysis.scores["hmil [tree=true]"][Score("coarse_gain_balanced_accuracy")]
+    drawn = analysis.scores["hmil"][Score("coarse_gain_balanced_accuracy")]
     (own,) = [
         g.pair.patients
         for g in gains(analysis)
@@ -125,7 +136,8 @@ def test_boards_without_upper_heads_have_no_controls(tmp_path):
 def test_caveats_name_the_strongest_control_and_the_missing_ones(analysis, tmp_path):
     text = "\n".join(caveats_of(analysis))
     told = "not shown to be better than mean trained on the coarse classes alone, which needs no"
-    assert f"the coarse head of hmil [tree=true] is {told} such head" in text
+    assert f"the coarse head of hmil is {told} such head" in text
+    assert "that hmil owes its leaf classes to the hierarchy is not shown: with a shuffled" in text
     assert "controls of" not in text
     for fold in (0, 1):
         p = paired_predictions(1.5, fold, 77, heads=("coarse",))

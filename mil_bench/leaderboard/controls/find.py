@@ -41,7 +41,7 @@ def gains(analysis: Analysis) -> list[Gain]:
     found = []
     rows = {row.label: row for row in analysis.board.rows}
     for label in analysis.paired:
-        if has_heads(analysis, label) and not is_shuffled(rows[label]):
+        if has_heads(analysis, label):
             for level in analysis.board.taxonomy.levels:
                 for metric in METRICS:
                     found += _of_head(analysis, rows[label], level, metric)
@@ -51,15 +51,6 @@ def gains(analysis: Analysis) -> list[Gain]:
 def has_heads(analysis: Analysis, label: str) -> bool:
     """Whether a row decides an upper level by a head of its own."""
     return any(score.metric.endswith("_direct_accuracy") for score in analysis.scores[label])
-
-
-def is_shuffled(row: BoardRow) -> bool:
-    """Whether the runs of a row were trained with a tree whose leaves were dealt out at random."""
-    return any(
-        r.trained_tree.endswith("-shuffled")
-        or (r.spec is not None and r.spec.method_config.get("tree") == "shuffled")
-        for r in row.done.values()
-    )
 
 
 def _of_head(analysis: Analysis, row: BoardRow, level: str, metric: str) -> list[Gain]:
@@ -83,14 +74,13 @@ def _controls(
     An upper head that was trained with shuffled classes decides something else, so of such a row
     the leaves are summed.
     """
-    others = [r for r in analysis.board.rows if r.label in analysis.paired and r is not row]
-    flat = [r for r in others if not has_heads(analysis, r.label)]
+    flat = [r for r in analysis.comparable if not (r.control or has_heads(analysis, r.label))]
     if level != LEAF:
         for kind, chosen in (("own leaves", [row]), ("flat", flat)):
             for name, words in (("summed", "summed"), ("crm", "least risk")):
                 found = _sides(analysis, chosen, Score(f"{level}_{name}_{metric}"))
                 yield from ((f"{kind}, {words}", side) for side in found)
-    alike = [r for r in others if is_shuffled(r) and _core(r) == _core(row)]
+    alike = [r for r in analysis.comparable if r.control and _core(r) == _core(row)]
     if level == LEAF:
         yield from (("shuffled tree", s) for s in _sides(analysis, alike, Score(metric)))
     else:

@@ -9,13 +9,13 @@ from mil_bench.taxonomy import LEAF
 
 
 def hierarchy_caveats(analysis: Analysis) -> list[str]:
-    """Heads that are not better than their strongest control, and controls that were never run.
+    """Heads and leaves that no control shows to be better, and controls that were never run.
 
     Of the highest comparable row with heads, by balanced accuracy; empty without one.
     """
     found = gains(analysis)
     own = [g for g in found if g.method == found[0].method]
-    return [*_heads(own), *_missing(own)] if own else []
+    return [*_heads(own), *_shuffled(own), *_missing(own)] if own else []
 
 
 def _heads(own: list[Gain]) -> list[str]:
@@ -30,6 +30,22 @@ def _heads(own: list[Gain]) -> list[str]:
                 f"the {level} head of {least.method} is not shown to be better than "
                 f"{_control(least)}, which needs no such head (balanced accuracy, difference "
                 f"{points(d.value, d.low, d.high)}; table controls)"
+            )
+    return told
+
+
+def _shuffled(own: list[Gain]) -> list[str]:
+    """Whether the leaves are better than those of a tree dealt out at random."""
+    told = []
+    for g in own:
+        wanted = g.level == LEAF and g.pair.score.metric.endswith("_accuracy")
+        if wanted and g.pair.decision != "better":
+            d, r = g.pair.patients, g.pair.refits
+            anew = f", trained anew {points(r.mean, r.low, r.high)}" if r.n > 1 else ""
+            told.append(
+                f"that {g.method} owes its leaf classes to the hierarchy is not shown: with a "
+                f"shuffled tree it loses {points(d.value, d.low, d.high)} of balanced "
+                f"accuracy{anew}"
             )
     return told
 
