@@ -71,8 +71,18 @@ def start(runs, *more):
     command = [sys.executable, "-m", "mil_bench", "run", "--plugin", str(PLUGIN)]
     command += ["--dataset", "toy", "--runs", str(runs), "--device", "cpu", *more]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=ENVIRONMENT,
+        preexec_fn=listen,
     )
+
+
+def listen():
+    """Hear Ctrl-C, which a shell makes its background jobs ignore, and those of pytest with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_epochs(process, runs, epochs):

@@ -114,5 +114,5 @@ class Cache:
             {slide: (b.start, b.length) for slide, b in bags.items()},
             store_digest({s: (b.digest, b.coords_digest) for s, b in bags.items()}),
             {s: Tiling(b.unit, b.anchor, b.patch_size) for s, b in bags.items()},
-            {s: Path(b.stamp[0][0]) for s, b in bags.items()},
+            {s: Path(b.stamp[0][0]) for s, b in bags.items() if b.stamp},
         )
