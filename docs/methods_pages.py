@@ -1,4 +1,4 @@
-"""Write ``docs/methods/``: a page per method of the package, and a table of all.
+"""Write ``docs/methods/``: a page and a figure per method of the package, and a table of all.
 
 ``python -m docs.methods_pages`` makes them of the methods' own docstrings, cards and options, of
 the costs in ``docs/methods.md`` and of the committed boards. A test compares them with what is
@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from docs.steps_figure import steps_figure
 from mil_bench.config import search_space
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
@@ -26,6 +27,7 @@ from mil_bench.registry import OURS
 DOCS = Path(__file__).resolve().parent
 BOARDS = DOCS.parent / "leaderboards"
 COMMAND = "python -m docs.methods_pages"
+BASE = "abmil"
 SCORES = {
     "coverage": "runs",
     "accuracy": "accuracy",
@@ -36,24 +38,29 @@ SCORES = {
 
 
 def pages() -> dict[str, str]:
-    """File name -> text, for every method of the package and ``README.md``."""
+    """File name -> text: pages and figures of all methods of the package, and ``README.md``."""
     methods = {entry.name: METHODS.get(entry.name) for entry in METHODS if entry.origin == OURS}
     return {
         "README.md": overview(methods),
         **{f"{name}.md": page(name, method) for name, method in methods.items()},
+        **{
+            f"{name}.svg": steps_figure(method.paper, METHODS.get(BASE).paper)
+            for name, method in methods.items()
+            if method.paper.steps
+        },
     }
 
 
 def write() -> None:
-    """Write every page; a page that no method has any more is removed."""
+    """Write every file; one that no method has any more is removed."""
     folder, made = DOCS / "methods", pages()
     folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.md"):
+    for old in folder.iterdir():
         if old.name not in made:
             old.unlink()
     for name, text in made.items():
         (folder / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} pages written under {folder}")
+    print(f"{len(made)} files written under {folder}")
 
 
 def overview(methods: dict[str, type[Method]]) -> str:
@@ -95,7 +102,7 @@ def page(name: str, method: type[Method]) -> str:
     if paper.code:
         about += ["", f"Official code: {paper.code}."]
     parts: list[tuple[str, Sequence[str]]] = [
-        ("What it computes", [_markdown(method.__doc__)]),
+        ("What it computes", [_markdown(method.__doc__), *_figure(name, method)]),
         ("Where it differs, and why", [f"- {line}" for line in paper.differs]),
         ("What was measured", ["```", *paper.measured, "```"] if paper.measured else []),
         ("Options", [_markdown(method.Config.__doc__), "", *_options(method)]),
@@ -106,6 +113,17 @@ def page(name: str, method: type[Method]) -> str:
     ]
     told = [[f"## {title}", "", *lines, ""] for title, lines in parts if lines]
     return "\n".join([*about, "", *(line for part in told for line in part)])
+
+
+def _figure(name: str, method: type[Method]) -> list[str]:
+    if not method.paper.steps:
+        return []
+    marked = (
+        f"Shaded, with a thick outline: what [`{BASE}`]({BASE}.md) does not have or do like this."
+    )
+    caption = "The figures of the other methods mark what is not in this one."
+    image = f"![The steps of {name}]({name}.svg)"
+    return ["", image, "", caption if name == BASE else marked]
 
 
 def _options(method: type[Method]) -> list[str]:

@@ -80,6 +80,8 @@ class ABMIL(HeadedMethod):
             "softmax head for any number of classes; head=sigmoid is the repository's",
             "the attention layers have biases, as in the repository and unlike the paper",
         ),
+        steps=("project", "gated attention", "weighted mean", "classify"),
+        losses=("cross entropy",),
     )
     recipe = SLIDE_RECIPE
     safe_in_bf16: ClassVar[bool] = True

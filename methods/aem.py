@@ -39,6 +39,8 @@ class AEM(ABMIL):
             "constant weight as in the official code; entropy_schedule=cosine anneals it as in the "
             "paper's third version",
         ),
+        steps=("project", "gated attention", "weighted mean", "classify"),
+        losses=("cross entropy", "negative entropy of attention"),
     )
     recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     ablations = Ablations(

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
+from mil_bench.method import Output
+from mil_bench.methods.clam_card import MULTIPLE, SINGLE
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.casting import as_written, full_precision
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
@@ -64,21 +65,7 @@ class _CLAM(HeadedMethod):
 
     config: CLAMConfig
     Config = CLAMConfig
-    paper = PaperCard(
-        title="Data-efficient and weakly supervised computational pathology on whole-slide images",
-        year=2021,
-        venue="Nature Biomedical Engineering",
-        link="https://doi.org/10.1038/s41551-020-00682-w",
-        code="mahmoodlab/CLAM @ 53e2409",
-        differs=(
-            "bags smaller than k_sample use k = N (the official code raises); below 2k the "
-            "positive and negative sets overlap, as in the official code",
-            "instance loss svm as in the paper and README; the official default is cross entropy",
-            "without subtyping the instance classifiers of absent classes get zero gradients; "
-            "the official optimiser skips them",
-            "several bags per step average both losses over the bags",
-        ),
-    )
+    paper = SINGLE
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",
         "lr": 2e-4,
@@ -234,6 +221,8 @@ class CLAMMB(_CLAM):
     That is one per class; with ``head=multi`` one per class of every level, ``head=conditional``
     one per node with siblings. The instance loss reads the branches of leaves.
     """
+
+    paper = MULTIPLE
 
     @property
     def branches(self) -> int:

@@ -74,6 +74,14 @@ class DSMIL(Method):
             "no dropout, which is the official default",
             "several bags per step average the loss over the bags",
         ),
+        steps=(
+            "score patches for every class",
+            "critical patch of every class",
+            "attention by likeness to it",
+            "weighted mean for every class",
+            "all means scored together",
+        ),
+        losses=("binary cross entropy of slide", "binary cross entropy of critical patches"),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",

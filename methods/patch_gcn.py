@@ -91,6 +91,16 @@ class PatchGCN(HeadedMethod):
             "a layer norm that the official first layer has and never uses is left out",
             "best epoch by one rule for all; the repository takes the last of 20",
         ),
+        steps=(
+            "project",
+            "convolutions over neighbours",
+            "all layers side by side, mixed",
+            "gated attention",
+            "weighted mean",
+            "projected again",
+            "classify",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",

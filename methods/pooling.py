@@ -78,6 +78,8 @@ class MeanPooling(_Pooling):
         link="https://arxiv.org/abs/2402.17228",
         code="DearCaat/RRT-MIL @ 7ecbdfb",
         differs=("any feature dimension and width",),
+        steps=("project", "classify every patch", "mean of the logits"),
+        losses=("cross entropy",),
     )
 
     def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -106,6 +108,8 @@ class MaxPooling(_Pooling):
             "MIL_fc_mc, `select=positive_instance` its MIL_fc",
             "any feature dimension; RRT-MIL's MaxMIL is wired to 1024",
         ),
+        steps=("project", "classify every patch", "largest logit of every class"),
+        losses=("cross entropy",),
     )
     ablations = Ablations(
         variants={"top_instance": Switch("most certain instance", {"select": "top_instance"})}

@@ -48,6 +48,8 @@ class Probe(HeadedMethod):
             "averaged",
             "trained by gradient descent with the harness's early stopping, not to convergence",
         ),
+        steps=("plain mean (bags of one)", "classify"),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adamw",

@@ -81,6 +81,8 @@ class S4MIL(HeadedMethod):
             "any width; several slides per step, each computed alone",
             "the recipe is the one of whole slides here (Adam, 2e-4, 200 epochs, patience 20)",
         ),
+        steps=("project", "state space layer over sequence", "maximum per channel", "classify"),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     ablations = Ablations(

@@ -45,6 +45,8 @@ class SiMLP(HeadedMethod):
             "mean pooling and a network of one hidden layer as the paper describes; width, dropout "
             "and recipe are those of the other baselines here, and there are no golden vectors",
         ),
+        steps=("plain mean", "project the mean", "classify"),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = SLIDE_RECIPE
     ablations = Ablations(

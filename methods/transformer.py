@@ -96,6 +96,14 @@ class Transformer(HeadedMethod):
             "thousands of slides)",
             "every slide is attended whole and alone, one fused attention per slide size",
         ),
+        steps=(
+            "project",
+            "class token added",
+            "layer of self-attention",
+            "class token attends to all",
+            "classify class token",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adamw",

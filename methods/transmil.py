@@ -91,6 +91,15 @@ class TransMIL(HeadedMethod):
             "any number of slides per step, each computed alone",
             "any feature dimension; widths by `dim`",
         ),
+        steps=(
+            "project",
+            "square of patches, class token",
+            "Nystrom attention",
+            "PPEG: filters on the square",
+            "class token attends (Nystrom)",
+            "classify class token",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "lookahead_radam",

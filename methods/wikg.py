@@ -68,6 +68,16 @@ class WiKG(HeadedMethod):
             "dot product",
             "several slides per step, each computed alone",
         ),
+        steps=(
+            "project (leaky ReLU)",
+            "mixed with mean of slide",
+            "best tails for every head",
+            "knowledge-aware attention",
+            "sum and product with it",
+            "plain mean",
+            "classify",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",

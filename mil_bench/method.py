@@ -28,6 +28,8 @@ class PaperCard:
     """Where a method comes from and how this implementation differs from the official code.
 
     ``measured`` are lines of a table behind the defaults of choices that the paper leaves open.
+    ``steps`` lead from patches to prediction by default, a few words each, and ``losses`` train
+    them. The figure in ``docs/methods`` marks those whose words are not ABMIL's.
     """
 
     title: str
@@ -37,6 +39,8 @@ class PaperCard:
     code: str = ""  # repository @ commit that the golden vectors come from
     differs: tuple[str, ...] = ()
     measured: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 @dataclass

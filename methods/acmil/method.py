@@ -75,6 +75,15 @@ class ACMIL(Method):
             "bags smaller than mask_top mask int(N * mask_share), as officially",
             "several bags per step average every loss over the bags",
         ),
+        steps=(
+            "project",
+            "gated scores of several branches",
+            "top scores masked (training)",
+            "weighted mean of each branch",
+            "mean of branches",
+            "classify",
+        ),
+        losses=("cross entropy", "cross entropy of branches", "cosine between branches"),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adamw",

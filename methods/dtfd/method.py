@@ -85,6 +85,15 @@ class DTFD(Method):
             "instances than asked for gives all (official: empty pseudo-bags of zero features)",
             "several slides per step average both losses over the slides",
         ),
+        steps=(
+            "project",
+            "patches dealt into pseudo-bags",
+            "attention pooling of each",
+            "gated attention",
+            "weighted mean",
+            "classify",
+        ),
+        losses=("cross entropy", "cross entropy of pseudo-bags"),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",

@@ -71,4 +71,17 @@ CARD = PaperCard(
     code="https://github.com/ChengJin-git/HMIL @ af6f85a",
     differs=_DIFFERS,
     measured=_MEASURED,
+    steps=(
+        "features embedded for every level",
+        "gated attention per class and level",
+        "weighted mean per class",
+        "a scorer per class",
+    ),
+    losses=(
+        "cross entropy",
+        "cross entropy of upper levels",
+        "instance alignment",
+        "bag alignment",
+        "contrast of bag vectors",
+    ),
 )

@@ -79,6 +79,14 @@ class ILRA(HeadedMethod):
             "the best epoch on validation bags is tested; officially the last",
             "several bags per step, each computed alone",
         ),
+        steps=(
+            "latents collect from patches",
+            "patches read the latents",
+            "both once more",
+            "a learned seed attends to all",
+            "classify",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",

@@ -79,6 +79,14 @@ class MHIM(HeadedMethod):
             "the teacher has no dropout",
             "one instance is always left; several slides per step",
         ),
+        steps=(
+            "teacher masks patches (training)",
+            "project",
+            "plain attention",
+            "weighted mean",
+            "classify",
+        ),
+        losses=("cross entropy", "consistency with the teacher"),
     )
     recipe: ClassVar[dict[str, Any]] = {**SLIDE_RECIPE, "schedule": "cosine", "min_epochs": 70}
     ablations = Ablations(

@@ -107,6 +107,15 @@ class RRT(HeadedMethod):
             "order=coords folds the slide by coordinates instead of rows of the file",
             "several slides per step, each computed alone; the best epoch by one rule for all",
         ),
+        steps=(
+            "project",
+            "attention within regions",
+            "attention across regions",
+            "plain attention",
+            "weighted mean",
+            "classify",
+        ),
+        losses=("cross entropy",),
     )
     recipe: ClassVar[dict[str, Any]] = {**SLIDE_RECIPE, "schedule": "cosine", "min_epochs": 70}
     ablations = Ablations(
