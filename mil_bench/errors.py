@@ -28,7 +28,7 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         known = sorted(known)
         near = nearest(name, known)
-        what = f"did you mean {_join(near)}?" if near else f"known: {_join(known[:12]) or 'none'}."
+        what = f"did you mean {_join(near)}?" if near else f"known: {_first(known, 12) or 'none'}."
         super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r}; {what}", hint])))
         self.name, self.nearest = name, near
 
@@ -65,6 +65,11 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """The ``n`` entries of ``known`` most similar to ``name``, best first (case-insensitive)."""
     by_lower = {k.lower(): k for k in known}
     return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n, cutoff=0.5)]
+
+
+def _first(names: list[str], n: int) -> str:
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return _join(names[:n]) + more
 
 
 def _join(names: Iterable[str]) -> str:

@@ -19,7 +19,8 @@ def load_plugins(paths: Sequence[Path]) -> None:
         if name in sys.modules:
             continue
         if not resolved.is_file():
-            raise UsageError(f"plugin {path} does not exist; expected a Python file.")
+            what = "is a folder" if resolved.is_dir() else "does not exist"
+            raise UsageError(f"plugin {path} {what}; expected a Python file.")
         spec = importlib.util.spec_from_file_location(name, resolved)
         if spec is None or spec.loader is None:
             raise UsageError(f"plugin {path} is not a Python file; expected a name ending in .py.")

@@ -112,8 +112,8 @@ class Taxonomy:
             raise TaxonomyError(f"cannot read tree file {path}: {error.strerror}.") from None
         except ValueError as error:
             raise TaxonomyError(
-                f"tree file {path} is not valid {path.suffix[1:] or 'TOML'} ({error}); "
-                "a class listed twice has two parents."
+                f"tree file {path} is not valid {path.suffix[1:].upper() or 'TOML'} ({error}); "
+                "correct it, and list each class once."
             ) from None
         return cls.from_dict(data, path.stem)
 

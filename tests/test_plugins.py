@@ -263,3 +263,11 @@ def test_an_installed_package_has_the_same_rights_and_its_faults_stop_nobody(tmp
     assert bench("leaderboard --no-figures")[0] == 0
     page = next(Path("leaderboards").rglob("leaderboard.html")).read_text()
     assert "from outside-mil" in page  # its card
+
+
+def test_a_folder_given_as_a_plugin_is_told_from_a_missing_file(capfd):
+    Path("folder").mkdir()
+    status, _, told = obey(capfd, "list", "--plugin", "folder")
+    assert (status, told) == (2, "error: plugin folder is a folder; expected a Python file.")
+    status, _, told = obey(capfd, "list", "--plugin", "gone.py")
+    assert (status, told) == (2, "error: plugin gone.py does not exist; expected a Python file.")

@@ -36,6 +36,14 @@ def test_an_unknown_name_gets_the_nearest_three():
     assert "zebra" not in str(caught.value)
 
 
+def test_names_that_the_message_leaves_out_are_counted():
+    registry: Registry[object] = Registry("thing", "no.such.group")
+    for name in (f"m{i:02}" for i in range(15)):
+        registry.add(name, "math:sqrt", "")
+    with pytest.raises(UnknownNameError, match=r"known: 'm00', .*'m11' and 3 more\."):
+        registry.get("zzz")
+
+
 def test_the_decorator_takes_the_summary_from_the_docstring():
     registry: Registry[type] = Registry("thing", "no.such.group")
 

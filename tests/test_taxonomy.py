@@ -98,6 +98,13 @@ def test_a_tree_file_in_which_a_key_stands_twice_is_refused(tmp_path):
         Taxonomy.load(path)
 
 
+def test_a_tree_file_with_a_slip_of_syntax_says_where_and_what_to_do(tmp_path):
+    path = tmp_path / "tree.toml"
+    path.write_text("[tree\nx = 1\n")
+    with pytest.raises(TaxonomyError, match=r"is not valid TOML .*line 1.*; correct it, and"):
+        Taxonomy.load(path)
+
+
 def test_an_unknown_label_lists_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'DCIS'"):
         Taxonomy.from_tree("bracs", BRACS).index("DCI")

@@ -58,7 +58,7 @@ COMMANDS = {
         "Score predictions made anywhere by the code that makes the leaderboards.",
         "mil_bench.cli.leaderboard:score",
     ),
-    "list": Command("List methods and datasets.", "mil_bench.cli.listing:list_names"),
+    "list": Command("List methods, datasets and encoders.", "mil_bench.cli.listing:list_names"),
     "show": Command(
         "Show a method's paper, options and ablations, or a dataset's source, trees and files.",
         "mil_bench.cli.listing:show",
