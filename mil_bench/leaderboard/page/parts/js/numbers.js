@@ -14,7 +14,7 @@ function shown(value, unit, percent) {
   if (unit === "rank") return Number.isInteger(value) ? String(value) : fixed(value, 1);
   if (unit === "seconds") return duration(value);
   if (unit === "hours") return fixed(value, 2);
-  if (unit === "MiB") return fixed(value, 0);
+  if (unit === "MiB") return `${fixed(value, 0)} MiB`;
   if (unit === "probability") return value < 0.001 ? "<0.001" : fixed(value, 3);
   return fixed(value, 3);
 }
