@@ -1,5 +1,7 @@
 // Points in a plane with axes: costs against quality, one model against another.
 
+/** With more points only those on the frontier are named; the others say their name when touched. */
+const NAMED = 12;
 const FRAME = { left: 56, right: 20, top: 16, bottom: 46 };
 
 /**
@@ -53,8 +55,11 @@ function paretoPlot(table, cost, quality) {
     const steps = front.map((p, i) => (i ? `H${sx(p.x)}V${sy(p.y)}` : `M${sx(p.x)} ${sy(p.y)}`));
     node.append(svg("path", { class: "frontier", d: steps.join("") }));
   }
-  points.forEach((p, i) => node.append(...paretoPoint(table, p, intervals[i], front.includes(p),
-    quality, sx, sy)));
+  points.forEach((p, i) => {
+    const marks = paretoPoint(table, p, intervals[i], front.includes(p), quality, sx, sy);
+    node.append(...marks);
+    if (points.length <= NAMED || front.includes(p)) node.append(pointLabel(p, sx, sy));
+  });
   spreadLabels(node);
   return node;
 }
@@ -66,8 +71,12 @@ function paretoPoint(table, p, { low, high }, onFront, quality, sx, sy) {
       : svg("line", { class: "error", x1: cx, x2: cx, y1: sy(low), y2: sy(high) }),
     svg("circle", { class: `dot ${onFront ? "best" : ""}`, cx, cy, r: 5 },
       svg("title", {}, `${p.method}: ${spoken(table, quality, p.row)}`)),
-    svg("text", { class: "point-label", x: cx + 9, y: cy + 4 }, clipped(p.method, 24)),
   ].filter(Boolean);
+}
+
+function pointLabel(p, sx, sy) {
+  return svg("text", { class: "point-label", x: sx(p.x) + 9, y: sy(p.y) + 4 },
+    clipped(p.method, 24));
 }
 
 /** Move labels of points apart, downwards, until they can be read. */
