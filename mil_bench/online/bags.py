@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from mil_bench.online.fine_tuned import FineTuned
 from mil_bench.online.pixels import Pixels
 
 
-class PixelBags(DeviceBags):
+class PixelBags(DeviceBags, ABC):
     """Bags of ``pixels`` for ``method``. All but the features of a batch is as it is stored."""
 
     def __init__(self, pixels: Pixels, method: FineTuned, device: torch.device) -> None:
@@ -40,9 +41,9 @@ class PixelBags(DeviceBags):
         parts = [self.features(slide, rows) for slide, rows in zip(slide_ids, chosen, strict=True)]
         return replace(stored, features=torch.cat(parts))
 
+    @abstractmethod
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
         """What a batch holds of ``rows`` of one bag."""
-        raise NotImplementedError
 
 
 class TileBags(PixelBags):
