@@ -11,6 +11,7 @@ from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.leaderboard.collect import RunRecord
+from mil_bench.leaderboard.roles import SHUFFLED, head_role
 from mil_bench.leaderboard.spread import Spread
 from mil_bench.leaderboard.tuned import Tuning
 from mil_bench.taxonomy import Taxonomy
@@ -44,16 +45,13 @@ class BoardId:
         return f"{', '.join(words)}{tree} ({self.kind})"
 
 
-SHUFFLED = "shuffled tree"
-
-
 @dataclass(frozen=True)
 class BoardRow:
     """One method in one variant. ``asked`` are the cells of the board, done or not.
 
     ``role`` is ``default`` or ``tuned`` where the method was searched, ``shuffled tree`` for a
-    control; ``tuning`` is the search behind a tuned row, whose settings may differ from fold to
-    fold.
+    control, ``multi head`` and its like for a flat method with a hierarchical head. ``tuning`` is
+    the search behind a tuned row, whose settings may differ from fold to fold.
     """
 
     method: str
@@ -74,6 +72,12 @@ class BoardRow:
     def control(self) -> bool:
         """Whether it is there to be compared with, and competes with nobody."""
         return self.role == SHUFFLED
+
+    @property
+    def headed(self) -> bool:
+        """Whether it is a flat method with a hierarchical head."""
+        specs = (record.spec for record in self.runs.values())
+        return any(spec is not None and head_role(spec) for spec in specs)
 
     @cached_property
     def done(self) -> dict[Cell, RunRecord]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from mil_bench.leaderboard.board import SHUFFLED, Board, BoardId, BoardRow, Cell
+from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.controls.twins import with_twins
 from mil_bench.leaderboard.notes import notes_of
+from mil_bench.leaderboard.roles import role_of
 from mil_bench.leaderboard.tuned import tunings_of
 from mil_bench.spec import RunSpec
 from mil_bench.taxonomy import Taxonomy
@@ -85,15 +86,16 @@ def _rows(
     for run in runs:
         if run.key not in found:
             variants[digest(_settings(run))].append(run)
-    controls = [key for key, alike in variants.items() if _is_shuffled(alike[0])]
-    competing = [key for key in variants if key not in controls]
+    alike_in_role: dict[str, list[str]] = defaultdict(list)
+    for hashed, alike in variants.items():
+        alike_in_role[role_of(_spec(alike[0]), alike[0].trained_tree)].append(hashed)
     rows = []
-    for group in (competing, controls):
+    for role, group in alike_in_role.items():
         names = labels([_settings(variants[hashed][0]) for hashed in group])
         for name, hashed in zip(names, group, strict=True):
-            alike = _by_cell(variants[hashed])
-            role = SHUFFLED if group is controls else _role(alike, default)
-            rows.append(BoardRow(method, name, hashed, alike, asked, role))
+            cells = _by_cell(variants[hashed])
+            told = role or ("default" if _searched(cells, default) else "")
+            rows.append(BoardRow(method, name, hashed, cells, asked, told))
     for t in tunings:
         chosen = _by_cell([run for run in runs if run.key in t.tuned])
         name = t.family if len(tunings) > 1 else ""
@@ -101,14 +103,8 @@ def _rows(
     return rows
 
 
-def _role(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> str:
-    return "default" if any(run.key in default for run in runs.values()) else ""
-
-
-def _is_shuffled(run: RunRecord) -> bool:
-    """Whether a run was trained with a tree whose leaves were dealt out at random."""
-    told = run.spec is not None and run.spec.method_config.get("tree") == "shuffled"
-    return told or run.trained_tree.endswith("-shuffled")
+def _searched(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> bool:
+    return any(run.key in default for run in runs.values())
 
 
 def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from mil_bench.leaderboard.build import build_boards
 from mil_bench.leaderboard.caveats import caveats_of
 from mil_bench.leaderboard.collect import collect
 from mil_bench.leaderboard.controls.find import gains
+from mil_bench.leaderboard.roles import HEADS
 from mil_bench.leaderboard.tables.controls import controls_table
 from mil_bench.leaderboard.tables.overall import overall_table
 from mil_bench.leaderboard.verdict import verdict_of
+from mil_bench.nn.heads.config import HeadName
 from mil_bench.taxonomy import Taxonomy
 
 COARSE = Taxonomy.flat("bracs-coarse", BRACS.classes["coarse"][::-1])
@@ -145,3 +148,60 @@ def test_caveats_name_the_strongest_control_and_the_missing_ones(analysis, tmp_p
     alone = "\n".join(caveats_of(analysis_of(tmp_path)))
     assert "none with a shuffled tree" in alone
     assert "`mil-bench run --tree coarse`" in alone
+
+
+def test_a_head_stands_beside_its_method_and_hmil_beside_the_head(tmp_path):
+    write_grid(tmp_path, {"abmil": 1.0, "mean": 0.2}, seeds=1, folds=2)
+    for fold in (0, 1):
+        for skill, head in ((1.1, "multi"), (0.9, "soft-labels")):
+            levels = ("coarse",) if head == "multi" else ()
+            p = paired_predictions(skill, fold, 50, heads=levels)
+            finish(tmp_path, make_spec("abmil", fold=fold, config={"head": head}), p)
+        p = paired_predictions(1.0, fold, 77, heads=("coarse",))
+        finish(tmp_path, make_spec("hmil", fold=fold, config={"tree": "true"}), p)
+    analysis = analysis_of(tmp_path)
+    labels = {row.label for row in analysis.board.rows}
+    assert labels == {"abmil", "mean", "hmil", "abmil (multi head)", "abmil (soft labels)"}
+    kinds = {
+        (g.method, g.level, g.kind, g.control) for g in gains(analysis) if "accuracy" in metric(g)
+    }
+    assert kinds == {
+        ("abmil (multi head)", "coarse", "without the head, summed", "abmil"),
+        ("abmil (multi head)", "coarse", "without the head, least risk", "abmil"),
+        ("abmil (multi head)", "leaf", "without the head", "abmil"),
+        ("abmil (soft labels)", "leaf", "without the head", "abmil"),
+        ("hmil", "coarse", "own leaves, summed", "hmil"),
+        ("hmil", "coarse", "own leaves, least risk", "hmil"),
+        ("hmil", "coarse", "flat, summed", "abmil"),
+        ("hmil", "coarse", "flat, summed", "mean"),
+        ("hmil", "coarse", "flat, least risk", "abmil"),
+        ("hmil", "coarse", "flat, least risk", "mean"),
+        ("hmil", "coarse", "head alone", "abmil (multi head)"),
+        ("hmil", "leaf", "head alone", "abmil (multi head)"),
+        ("hmil", "leaf", "head alone", "abmil (soft labels)"),
+    }
+    text = "\n".join(caveats_of(analysis))
+    assert "the leaf classes of hmil are not shown to be better than those of abmil (" in text
+    assert "that hmil owes its leaf classes" not in text  # no shuffled tree was trained
+
+
+def test_flat_controls_are_the_highest_by_their_own_score(tmp_path):
+    skills = {"abmil": 1.0, "mean": 0.2, "max": 0.6, "clam-sb": 0.8, "clam-mb": 0.7}
+    write_grid(tmp_path, skills, seeds=1, folds=2)
+    for fold in (0, 1):
+        p = paired_predictions(1.0, fold, 77, heads=("coarse",))
+        finish(tmp_path, make_spec("hmil", fold=fold), p)
+    analysis = analysis_of(tmp_path)
+    rows = {row.label: row for row in analysis.board.rows}
+
+    def summed(label):
+        cells = rows[label].predictions.values()
+        pairs = [(p.truth("coarse"), p.summed("coarse").argmax(1)) for p in cells]
+        return np.mean([balanced_accuracy_score(*pair) for pair in pairs])
+
+    held = [g.control for g in gains(analysis) if g.kind == "flat, summed" and "acc" in metric(g)]
+    assert held == sorted(skills, key=summed, reverse=True)[:3]
+
+
+def test_heads_have_the_names_of_the_options():
+    assert {"flat", *HEADS} == set(get_args(HeadName))

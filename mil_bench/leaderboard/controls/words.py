@@ -1,9 +1,11 @@
-"""What the controls say about the first hierarchical method of a board."""
+"""What the controls say about the first hierarchical row of a board."""
 
 from __future__ import annotations
 
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.controls.find import Gain, gains
+from mil_bench.leaderboard.controls.kinds import ALONE, FLAT_TWIN
+from mil_bench.leaderboard.roles import SHUFFLED
 from mil_bench.leaderboard.verdict import points
 from mil_bench.taxonomy import LEAF
 
@@ -11,34 +13,56 @@ from mil_bench.taxonomy import LEAF
 def hierarchy_caveats(analysis: Analysis) -> list[str]:
     """Heads and leaves that no control shows to be better, and controls that were never run.
 
-    Of the highest comparable row with heads, by balanced accuracy; empty without one.
+    Of the highest comparable row with heads of its own, by balanced accuracy; without one, of the
+    highest flat method with a hierarchical head. Empty without either.
     """
     found = gains(analysis)
-    own = [g for g in found if g.method == found[0].method]
-    return [*_heads(own), *_shuffled(own), *_missing(own)] if own else []
+    if not found:
+        return []
+    whole = [g for g in found if not g.kind.startswith(FLAT_TWIN)]
+    own = [g for g in found if g.method == (whole or found)[0].method]
+    told = [*_heads(own), *_leaves(own), *_shuffled(own)]
+    return [*told, *_missing(own)] if whole else told
 
 
 def _heads(own: list[Gain]) -> list[str]:
     """Every upper level whose head is not better than all controls."""
     told = []
     for level in dict.fromkeys(g.level for g in own if g.level != LEAF):
-        here = [g for g in own if g.level == level and g.pair.score.metric.endswith("_accuracy")]
-        least = min(here, key=lambda g: g.pair.patients.value)
+        least = _least([g for g in own if g.level == level])
         if least.pair.decision != "better":
-            d = least.pair.patients
-            told.append(
-                f"the {level} head of {least.method} is not shown to be better than "
-                f"{_control(least)}, which needs no such head (balanced accuracy, difference "
-                f"{points(d.value, d.low, d.high)}; table controls)"
-            )
+            what = f"the {level} head of {least.method}"
+            told.append(f"{what} is not shown to be better than {_control(least)} {_by(least)}")
     return told
+
+
+def _leaves(own: list[Gain]) -> list[str]:
+    """Whether the leaves are better than those of a flat method, with and without a head."""
+    told = []
+    for kind in (ALONE, FLAT_TWIN):
+        here = [g for g in own if g.level == LEAF and g.kind == kind]
+        if here and (least := _least(here)).pair.decision != "better":
+            what = f"the leaf classes of {least.method} are not shown to be better"
+            told.append(f"{what} than those of {least.control} {_by(least)}")
+    return told
+
+
+def _least(gains: list[Gain]) -> Gain:
+    of_accuracy = [g for g in gains if g.pair.score.metric.endswith("_accuracy")]
+    return min(of_accuracy, key=lambda g: g.pair.patients.value)
+
+
+def _by(gain: Gain) -> str:
+    d = gain.pair.patients
+    told = points(d.value, d.low, d.high)
+    return f"(balanced accuracy, difference {told}; table controls)"
 
 
 def _shuffled(own: list[Gain]) -> list[str]:
     """Whether the leaves are better than those of a tree dealt out at random."""
     told = []
     for g in own:
-        wanted = g.level == LEAF and g.pair.score.metric.endswith("_accuracy")
+        wanted = g.kind == SHUFFLED and g.pair.score.metric.endswith("_accuracy")
         if wanted and g.pair.decision != "better":
             d, r = g.pair.patients, g.pair.refits
             anew = f", trained anew {points(r.mean, r.low, r.high)}" if r.n > 1 else ""
@@ -51,21 +75,23 @@ def _shuffled(own: list[Gain]) -> list[str]:
 
 
 def _control(gain: Gain) -> str:
-    """``the leaves of abmil, summed``."""
+    """``the leaves of abmil, summed, which needs no such head``."""
+    if gain.kind == ALONE:
+        return f"that of {gain.control}"
     if gain.kind == "coarse only":
-        return f"{gain.control} trained on the {gain.level} classes alone"
-    how = "decided for the least risk" if gain.kind.endswith("least risk") else "summed"
-    whose = "its own leaves" if gain.control == gain.method else f"the leaves of {gain.control}"
-    return f"{whose}, {how}"
+        what = f"{gain.control} trained on the {gain.level} classes alone"
+    else:
+        how = "decided for the least risk" if gain.kind.endswith("least risk") else "summed"
+        own = gain.control == gain.method
+        what = f"{'its own leaves' if own else f'the leaves of {gain.control}'}, {how}"
+    return f"{what}, which needs no such head"
 
 
 def _missing(own: list[Gain]) -> list[str]:
-    method, kinds = own[0].method, {g.kind for g in own}
-    lacking = []
-    if "shuffled tree" not in kinds:
+    method, kinds, lacking = own[0].method, {g.kind for g in own}, []
+    if SHUFFLED not in kinds:
         lacking.append("none with a shuffled tree (a control of `mil-bench ablate`)")
     if "coarse only" not in kinds:
         lacking.append("none trained on upper classes alone (`mil-bench run --tree coarse`)")
-    if not lacking:
-        return []
-    return [f"controls of {method} are missing among the runs: {' and '.join(lacking)}"]
+    told = f"controls of {method} are missing among the runs: {' and '.join(lacking)}"
+    return [told] if lacking else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mil_bench.evaluation.metrics_table import PRIMARY
 from mil_bench.leaderboard.analysis import Analysis
 from mil_bench.leaderboard.controls.find import METRICS, Gain, gains
+from mil_bench.leaderboard.controls.kinds import HARDEST
 from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.pairs import DIFFERENCE, difference_cells
 from mil_bench.leaderboard.tables.table import Cell, Row, Table
@@ -12,11 +13,12 @@ from mil_bench.leaderboard.tables.table import Cell, Row, Table
 KEYS = ("method", "level", "score", "control", "other")
 SHOWN = (*KEYS[:2], *KEYS[3:], "difference", "p_holm", "refits", "p_refits", "decision")
 NOTE = (
-    "Difference: the method's own head minus the control. own leaves, flat: leaf probabilities of "
-    "the same or a flat method, summed under each class or decided for the least risk (CRM). "
-    "coarse only: trained with `mil-bench run --tree coarse`. shuffled tree: leaves dealt out at "
-    "random in training; a gain that survives it is not due to the hierarchy. Holm's correction is "
-    "over the controls of a head"
+    "Difference: the method's own head minus the control. own leaves: leaf probabilities of the "
+    f"method itself, flat: of the {HARDEST} flat methods with the highest score, summed under each "
+    "class or decided for the least risk (CRM). head alone: a flat method with a hierarchical "
+    "head. without the head: the method of such a row as it is. coarse only: trained with "
+    "`mil-bench run --tree coarse`. shuffled tree: leaves dealt out at random in training; a gain "
+    "that survives it is not due to the hierarchy. Holm's correction is over the controls of a head"
 )
 
 

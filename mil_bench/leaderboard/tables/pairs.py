@@ -6,7 +6,7 @@ from mil_bench.evaluation.inference.detectable import detectable_difference
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.metrics_table import PRIMARY, facts, in_order
 from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.controls.find import has_heads
+from mil_bench.leaderboard.controls.kinds import has_heads
 from mil_bench.leaderboard.pairs import Pair, all_pairs, compare_pairs
 from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.identity import origin
