@@ -75,8 +75,8 @@ class ABMIL(HeadedMethod):
         code="AMLab-Amsterdam/AttentionDeepMIL @ eb0434b",
         differs=(
             "default widths, dropout and recipe are those in use on whole slides (CLAM's, without "
-            "its instance loss); the repository trains its MNIST network 20 epochs with Adam, "
-            "lr 5e-4, weight decay 1e-4",
+            "its instance loss and balanced sampling); the repository trains its MNIST network "
+            "20 epochs with Adam, lr 5e-4, weight decay 1e-4, and tests the last",
             "softmax head for any number of classes; head=sigmoid is the repository's",
             "the attention layers have biases, as in the repository and unlike the paper",
         ),

@@ -15,7 +15,10 @@ SINGLE = PaperCard(
     differs=(
         "bags smaller than k_sample use k = N (the official code raises); below 2k the "
         "positive and negative sets overlap, as in the official code",
-        "instance loss svm as in the paper and README; the official default is cross entropy",
+        "instance loss svm and lr 2e-4 as in the paper and README, balanced sampling as in the "
+        "README; without options the official program takes cross entropy, 1e-4, no balancing",
+        "subtyping is on, since leaf classes exclude each other; officially a flag, off by default",
+        "PyTorch's initial weights, as in the code since April 2024; init=xavier is the paper's",
         "without subtyping the instance classifiers of absent classes get zero gradients; "
         "the official optimiser skips them",
         "several bags per step average both losses over the bags",

@@ -72,6 +72,8 @@ class DSMIL(Method):
             "instance stream)",
             "Adam's betas are 0.9, 0.999 (official 0.5, 0.9) and the cosine ends at 0 (5e-6)",
             "no dropout, which is the official default",
+            "the epoch of lowest validation log loss is tested (official: of the highest sum of "
+            "AUCs and accuracy)",
             "several bags per step average the loss over the bags",
         ),
         steps=(

@@ -67,7 +67,9 @@ class _Pooling(Method):
 
 
 class MeanPooling(_Pooling):
-    """Mean of the instance logits; without dropout the same as the mean of the features."""
+    """Mean of the instance logits. The last layer is linear, so it reads the mean of the
+    projected patches; ``simlp`` averages before it projects.
+    """
 
     Config = PoolingConfig
     paper = PaperCard(
@@ -77,7 +79,11 @@ class MeanPooling(_Pooling):
         venue="CVPR",
         link="https://arxiv.org/abs/2402.17228",
         code="DearCaat/RRT-MIL @ 7ecbdfb",
-        differs=("any feature dimension and width",),
+        differs=(
+            "trained by the recipe of the other baselines here (CLAM's, without balancing); "
+            "officially a cosine over 200 epochs that stops on validation AUC",
+            "any feature dimension and width",
+        ),
         steps=("project", "classify every patch", "mean of the logits"),
         losses=("cross entropy",),
     )
@@ -106,6 +112,7 @@ class MaxPooling(_Pooling):
         differs=(
             "the default pools per class as RRT-MIL does; `select=top_instance` is CLAM's "
             "MIL_fc_mc, `select=positive_instance` its MIL_fc",
+            "trained by the recipe of the other baselines here (CLAM's, without balancing)",
             "any feature dimension; RRT-MIL's MaxMIL is wired to 1024",
         ),
         steps=("project", "classify every patch", "largest logit of every class"),

@@ -93,7 +93,7 @@ class Transformer(HeadedMethod):
             "with two layers; there are no golden vectors of it",
             "softmax over classes; published one sigmoid for a binary target",
             "50 epochs with early stopping at the published lr and weight decay (there 8 epochs on "
-            "thousands of slides)",
+            "thousands of slides); weight decay spares biases and norms",
             "every slide is attended whole and alone, one fused attention per slide size",
         ),
         steps=(

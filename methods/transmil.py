@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Switch
+from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
-from mil_bench.config import heads_divide, tunable
+from mil_bench.config import heads_divide, later, tunable
 from mil_bench.method import Output, PaperCard
 from mil_bench.nn.heads.config import HEADS, HeadConfig
 from mil_bench.nn.heads.method import HeadedMethod
@@ -30,7 +30,8 @@ class TransMILConfig(HeadConfig):
     ``nystrom="0.0.9"`` reproduces the release pinned by the official requirements, which shifts
     every attention output against its token; later releases are the model that was meant.
     ``order="coords"`` folds the square of PPEG by the coordinates of patches, ``"file"`` by the
-    rows of the feature file, as the official code does.
+    rows of the feature file, as the official code does. Without ``ppeg`` nothing is done on the
+    square.
     """
 
     dim: int = tunable(512, choices=(64, 128, 256, 512), ge=8)
@@ -39,6 +40,7 @@ class TransMILConfig(HeadConfig):
     dropout: float = tunable(0.1, low=0.0, high=0.5, ge=0, lt=1)  # after each attention
     nystrom: Literal["0.0.14", "0.0.9"] = "0.0.14"
     order: Order = "file"
+    ppeg: bool = later(True)
 
     _heads_divide_dim = heads_divide("dim")
 
@@ -62,6 +64,14 @@ class AttentionLayer(nn.Module):
         """First output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)`` each."""
         rows, attention = self.attention.first_rows(self.norm(x), sizes)
         return torch.stack([one[0] for one in x.split_with_sizes(list(sizes))]) + rows, attention
+
+
+class Unchanged(nn.Module):
+    """In the place of PPEG: sequences stay what they are."""
+
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """``(sum n, dim)`` -> the same."""
+        return x
 
 
 class TransMIL(HeadedMethod):
@@ -88,7 +98,12 @@ class TransMIL(HeadedMethod):
         differs=(
             "nystrom-attention 0.0.14 semantics by default; the official requirements pin 0.0.9, "
             "which returns the wrong rows (nystrom=0.0.9)",
-            "any number of slides per step, each computed alone",
+            "the square is folded in the order of the file, as officially, which is not the slide; "
+            "order=coords folds it by the places of patches",
+            "any number of slides per step, each computed alone (officially the scale of the "
+            "pseudo-inverse couples those of a batch)",
+            "zero rows of the padding are counted and not computed, and the last layer computes "
+            "the class token alone: the same function for less",
             "any feature dimension; widths by `dim`",
         ),
         steps=(
@@ -111,11 +126,12 @@ class TransMIL(HeadedMethod):
         "patience": 10,
     }
     ablations = Ablations(
+        components={"ppeg": Component("filters on the square (PPEG)", {"ppeg": False})},
         variants={
             "nystrom_009": Switch("nystrom-attention 0.0.9", {"nystrom": "0.0.9"}),
             "coords": Switch("grid by coordinates", {"order": "coords"}),
             **HEADS,
-        }
+        },
     )
 
     def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
@@ -123,7 +139,7 @@ class TransMIL(HeadedMethod):
         self.project = Projection(dim, config.dim)
         self.token = nn.Parameter(torch.randn(1, 1, config.dim))
         self.layer1, self.layer2 = AttentionLayer(config), AttentionLayer(config)
-        self.ppeg = PPEG(config.dim)
+        self.ppeg = PPEG(config.dim) if config.ppeg else Unchanged()
         self.norm = nn.LayerNorm(config.dim)
         self.classifier = nn.Linear(config.dim, self.decision.outputs)
 

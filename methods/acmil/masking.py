@@ -1,4 +1,4 @@
-"""Stochastic top-k instance masking (ACMIL, section 3.3)."""
+"""Stochastic top-k instance masking, the STKIM of ACMIL (Zhang et al., ECCV 2024)."""
 
 from __future__ import annotations
 

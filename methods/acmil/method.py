@@ -73,6 +73,9 @@ class ACMIL(Method):
             "with one branch there are no branch classifiers (officially built, never trained)",
             "the multi-head form multiplies in another order: the same function for less",
             "bags smaller than mask_top mask int(N * mask_share), as officially",
+            "weight decay spares biases",
+            "the epoch of lowest validation log loss is tested (official: of the highest sum of F1 "
+            "and AUC)",
             "several bags per step average every loss over the bags",
         ),
         steps=(

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mil_bench.ablation.declaration import Ablations, Switch
+from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import tunable
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
@@ -81,8 +81,11 @@ class DTFD(Method):
             "one optimiser for both tiers, the same as two where they share no parameter; the "
             "norm of all gradients is clipped at 5 together instead of per module",
             "the learning rate is constant (official: x 0.2 after half of the epochs)",
-            "a slide of N < groups instances has N pseudo-bags, and a pseudo-bag of fewer "
-            "instances than asked for gives all (official: empty pseudo-bags of zero features)",
+            "the epoch of lowest validation log loss is tested (official: of the highest "
+            "validation AUC after epoch 160)",
+            "a slide of N < groups instances has N pseudo-bags (official: also empty ones, whose "
+            "features are zero); a pseudo-bag gives at least one instance, and all if it has "
+            "fewer than asked for",
             "several slides per step average both losses over the slides",
         ),
         steps=(
@@ -104,10 +107,10 @@ class DTFD(Method):
         "clip_norm": 5.0,
     }
     ablations = Ablations(
+        components={"pseudo_bags": Component("several pseudo-bags", {"groups": 1})},
         variants={
             "maxs": Switch("best instances", {"distill": "maxs"}),
             "maxmins": Switch("best and worst instances", {"distill": "maxmins"}),
-            "one_group": Switch("one pseudo-bag", {"groups": 1}),
         },
         twins=("abmil",),
     )

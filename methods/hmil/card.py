@@ -67,8 +67,8 @@ CARD = PaperCard(
     "Classification",
     year=2025,
     venue="IEEE Transactions on Medical Imaging 44(4):1796-1808",
-    link="arXiv:2411.07660",
-    code="https://github.com/ChengJin-git/HMIL @ af6f85a",
+    link="https://arxiv.org/abs/2411.07660",
+    code="ChengJin-git/HMIL @ af6f85a",
     differs=_DIFFERS,
     measured=_MEASURED,
     steps=(

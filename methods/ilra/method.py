@@ -76,7 +76,7 @@ class ILRA(HeadedMethod):
             "rank 1 with layer norm is the published configuration; the class there defaults to "
             "rank 2 without",
             "linear maps that follow one another are multiplied first: the same function for less",
-            "the best epoch on validation bags is tested; officially the last",
+            "the epoch of lowest validation log loss is tested (official: the last)",
             "several bags per step, each computed alone",
         ),
         steps=(

@@ -74,6 +74,15 @@ def test_logits_and_gradients_are_those_of_the_padded_model_at_any_size(monkeypa
     check(model(torch.float64, dim=32, heads=2, landmarks=16), bags(sizes, torch.float64))
 
 
+def test_without_ppeg_the_square_is_left_as_it_is():
+    batch, full = bags([5, 20, 100], torch.float64), model(torch.float64, dim=32, heads=2)
+    for weights in full.ppeg.parameters():
+        weights.data.zero_()
+    bare = model(torch.float64, dim=32, heads=2, ppeg=False)
+    bare.load_state_dict({k: v for k, v in full.state_dict().items() if "ppeg" not in k})
+    torch.testing.assert_close(packed(bare, batch)[0], packed(full, batch)[0])
+
+
 def test_float32_stays_near_float64():
     """The plain model is no reference here: oneDNN errs in the gradient of its convolution."""
     sizes = [1, 20, 100, 257, 700]
