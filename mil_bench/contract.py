@@ -27,6 +27,9 @@ def check_class(name: str, method: Any) -> None:
     config: type = method.Config
     if not issubclass(config, MethodConfig):
         lacking.append("Config (derived from MethodConfig)")
+    else:
+        fields = config.model_fields.items()
+        lacking += [f"a default of its option {key}" for key, f in fields if f.is_required()]
     if lacking:
         raise UsageError(
             f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add what is "

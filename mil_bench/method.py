@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mil_bench.ablation.declaration import Ablations
 from mil_bench.bags.batch import BagBatch
 from mil_bench.config import StrictConfig
+from mil_bench.errors import UsageError
 from mil_bench.nn.cross_entropy import cross_entropy
 from mil_bench.taxonomy import LEAF, Taxonomy
 
@@ -29,7 +30,8 @@ class PaperCard:
 
     ``measured`` are lines of a table behind the defaults of choices that the paper leaves open.
     ``steps`` lead from patches to prediction by default, a few words each, and ``losses`` train
-    them. The figure in ``docs/methods`` marks those whose words are not ABMIL's.
+    them. The figure of ``mil-bench show NAME --page DIR`` marks those whose words are not ABMIL's.
+    Raises ``UsageError`` where one text stands for several.
     """
 
     title: str
@@ -41,6 +43,14 @@ class PaperCard:
     measured: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("differs", "measured", "steps", "losses"):
+            value = getattr(self, name)
+            if isinstance(value, str):  # or each of its letters would be a line
+                raise UsageError(
+                    f"{name} of the paper card is a text; write a tuple: {name}=({value!r},)."
+                )
 
 
 @dataclass

@@ -37,7 +37,15 @@ class ${cls}(HeadedMethod):
     """Attention pooling: `a = softmax_N(w h)`, `z = sum_i a_i h_i`. Change it."""
 
     Config = ${cls}Config
-    paper = PaperCard("Title", $year, "venue", "https://", differs=("from the official code",))
+    paper = PaperCard(
+        "Title",
+        $year,
+        "venue",
+        "https://",
+        differs=("from the official code",),
+        steps=("project", "attention", "weighted mean", "classify"),  # drawn by `show --page DIR`
+        losses=("cross entropy",),
+    )
     recipe = {"lr": 1e-3, "epochs": 50, "patience": 10}  # training settings of the paper
 
     def __init__(self, config: ${cls}Config, dim: int, taxonomy: Taxonomy) -> None:
@@ -83,7 +91,15 @@ class ${cls}($parent):
 
     Config = ${cls}Config
     config: ${cls}Config
-    paper = PaperCard("Title", $year, "venue", "https://", differs=("from $base",))
+    paper = PaperCard(
+        "Title",
+        $year,
+        "venue",
+        "https://",
+        differs=("from $base",),
+        steps=$parent.paper.steps,  # drawn by `mil-bench show $name --page DIR`
+        losses=(*$parent.paper.losses, "penalty on large logits"),
+    )
     # Taken out by `mil-bench ablate`, which compares with $base under the same budget:
     ablations = Ablations(
         components={"penalty": Component("penalty", {"logit_weight": 0.0})}, twins=("$base",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -66,6 +67,16 @@ def batch_edges(coords: Tensor, batch: BagBatch, k: int) -> Tensor:
         for start, xy in zip(starts, parts, strict=False)
     ]
     return torch.cat(edges, 1).to(coords.device)
+
+
+def with_edges(batch: BagBatch, neighbours: int) -> BagBatch:
+    """``batch`` with the edges that a method of so many ``neighbours`` is given.
+
+    Itself where none are asked for, or where there are no coordinates to make them of.
+    """
+    if not neighbours or batch.coords is None:
+        return batch
+    return replace(batch, edges=batch_edges(batch.coords, batch, neighbours))
 
 
 def nearest_edges(coords: NDArray[np.floating], k: int) -> NDArray[np.int32]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def print_method(name: str, method: type[Method], console: Console) -> None:
-    """Paper, differences, measured choices, options with search ranges, recipe, ablations."""
+    """Paper, differences, measured choices, steps, options with ranges, recipe, ablations."""
     paper = method.paper
     console.print(f"[bold]{name}[/]  {escape(paper.title)} ({paper.venue}, {paper.year})")
     console.print(f"  {paper.link}" + (f"   code: {paper.code}" if paper.code else ""))
@@ -28,6 +28,9 @@ def print_method(name: str, method: type[Method], console: Console) -> None:
         console.print(f"  - {escape(line)}")
     for line in paper.measured:
         console.print(escape(line), highlight=False)
+    for kind, words in (("steps", paper.steps), ("losses", paper.losses)):
+        if words:
+            console.print(f"{kind}: {escape(', '.join(words))}", highlight=False)
     table = Table("option", "default", "search range", title="options (--set)")
     space = search_space(method.Config)
     for key, field in method.Config.model_fields.items():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mil_bench.cli.options import add_shared
 from mil_bench.cli.parser import Parser
-from mil_bench.errors import UnknownNameError
+from mil_bench.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from mil_bench.method import Method
 
 KINDS = ("methods", "datasets", "encoders")
 
@@ -48,6 +52,19 @@ def show(parser: Parser, words: Sequence[str]) -> int:
     """Print the card of one method, dataset or encoder."""
     parser.add_argument("name", help="A method, a dataset or an encoder.")
     add_shared(parser, "plugin")
+    parser.add_argument(
+        "--page",
+        metavar="DIR",
+        type=Path,
+        help="Also write the method's page there, as Markdown, with a figure of its steps.",
+    )
+    parser.add_argument(
+        "--boards",
+        metavar="DIR",
+        type=Path,
+        default=Path("leaderboards"),
+        help="Boards whose rows the page shows: the --out of `leaderboard`.",
+    )
     given = parser.parse(words)
     from mil_bench.datasets import DATASETS
     from mil_bench.extraction.encoders import ENCODERS
@@ -58,14 +75,28 @@ def show(parser: Parser, words: Sequence[str]) -> int:
     if not any(given.name in registry for registry in (METHODS, DATASETS, ENCODERS)):
         known = [*METHODS.names(), *DATASETS.names(), *ENCODERS.names()]
         raise UnknownNameError("method, dataset or encoder", given.name, known)
+    if given.page is not None and given.name not in METHODS:
+        raise UsageError(f"{given.name!r} is no method; only methods have a --page.")
     from rich.console import Console
 
     from mil_bench.cli.cards import print_dataset, print_encoder, print_method
 
     if given.name in METHODS:
-        print_method(given.name, METHODS.get(given.name), Console())
+        method = METHODS.get(given.name)
+        print_method(given.name, method, Console())
+        if given.page is not None:
+            _write_page(given.name, method, given.page, given.boards)
     elif given.name in DATASETS:
         print_dataset(DATASETS.get(given.name).card, Console())
     else:
         print_encoder(ENCODERS.get(given.name), Console())
     return 0
+
+
+def _write_page(name: str, method: type[Method], out: Path, boards: Path) -> None:
+    from mil_bench.method_page.write import write_page
+
+    written = write_page(name, method, out, boards)
+    print(f"written: {', '.join(map(str, written))}")
+    if not method.paper.steps:
+        print("no figure: the paper card has no steps (docs/add-a-method.md)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -64,11 +65,14 @@ class Command:
 
 
 def dispatch(parser: Parser, commands: Mapping[str, Command], words: Sequence[str]) -> int:
-    """Hand the words after a command's name to that command; help if there are none."""
+    """Hand the words after a command's name to that command; help, and exit code 2, without."""
     listing = parser.add_argument_group("commands")
     for name, command in commands.items():
         listing.add_argument(name, help=command.summary)
-    if not words or words[0] in ("-h", "--help"):
+    if not words:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
+    if words[0] in ("-h", "--help"):
         parser.print_help()
         return 0
     name, *rest = words

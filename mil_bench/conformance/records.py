@@ -12,6 +12,7 @@ from mil_bench.conformance.check import Broken, check
 from mil_bench.conformance.learning import train
 from mil_bench.conformance.samples import seen_by, tensors, three_levels, usual_batch
 from mil_bench.contract import check_class
+from mil_bench.method_page.steps_figure import steps_figure
 from mil_bench.methods import METHODS
 from mil_bench.training.config import TrainerConfig
 from mil_bench.training.optim import make_optimizer
@@ -51,11 +52,12 @@ def checkpoint(method: Candidate) -> str:
 
 @check("card", "declare paper = PaperCard(title, year, venue, link) and a recipe of known settings")
 def card(method: Candidate) -> str:
-    """The paper is named, and the recipe holds settings of the trainer."""
+    """The paper is named, its steps can be drawn, the recipe holds settings of the trainer."""
     check_class(method.name, method.kind)
     paper = method.kind.paper
     if not (paper.title and paper.link):
         raise Broken("the paper card has no title or no link")
+    steps_figure(paper, paper)
     build(TrainerConfig, method.kind.recipe, f"recipe of {method.name}")
     return f"{paper.title} ({paper.year}), {len(method.kind.recipe)} settings in the recipe"
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
-from mil_bench.bags.graph import batch_edges
+from mil_bench.bags.graph import with_edges
 from mil_bench.method import Method, Output
 from mil_bench.nn.casting import full_precision
 from mil_bench.taxonomy import Taxonomy
@@ -64,9 +63,7 @@ def usual_batch(taxonomy: Taxonomy) -> BagBatch:
 
 def seen_by(model: Method, batch: BagBatch) -> BagBatch:
     """The batch as the harness gives it: with edges for a method that asks for neighbours."""
-    if not model.neighbours or batch.coords is None:
-        return batch
-    return replace(batch, edges=batch_edges(batch.coords, batch, model.neighbours))
+    return with_edges(batch, model.neighbours)
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
+from mil_bench.bags.graph import with_edges
 from mil_bench.errors import RunError
 from mil_bench.method import Method, Output
 from mil_bench.taxonomy import LEAF, Taxonomy
@@ -62,7 +63,9 @@ def by_occlusion(method: Method, batch: BagBatch) -> Scores:
     """Relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
     with torch.inference_mode():
         whole = log_odds(method(batch), method.taxonomy)
-        parts = [log_odds(method(copy), method.taxonomy) for copy in _occluded(batch)]
+        parts = [
+            log_odds(method(copy), method.taxonomy) for copy in _occluded(batch, method.neighbours)
+        ]
         return {
             level: (odds - torch.cat([part[level] for part in parts])).double().cpu().numpy()
             for level, odds in whole.items()
@@ -88,7 +91,7 @@ def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
     return odds
 
 
-def _occluded(batch: BagBatch) -> Iterator[BagBatch]:
+def _occluded(batch: BagBatch, neighbours: int) -> Iterator[BagBatch]:
     """Copies of the bag, in the order of its patches; each has one replaced by the mean."""
     x, n = batch.features, len(batch.features)
     mean, together = x.mean(0), max(1, AT_ONCE // n)
@@ -98,4 +101,5 @@ def _occluded(batch: BagBatch) -> Iterator[BagBatch]:
         for copy, row in zip(copies, rows, strict=True):
             copy[row] = mean
         coords = [batch.coords] * len(rows) if batch.coords is not None else None
-        yield BagBatch.pack(copies.unbind(), coords, slide_ids=batch.slide_ids * len(rows))
+        packed = BagBatch.pack(copies.unbind(), coords, slide_ids=batch.slide_ids * len(rows))
+        yield with_edges(packed, neighbours)

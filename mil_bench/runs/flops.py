@@ -6,6 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mil_bench.bags.batch import BagBatch
+from mil_bench.bags.graph import with_edges
 from mil_bench.method import Method
 
 PATCHES, ROW = 1000, 40
@@ -28,5 +29,5 @@ def forward_flops(method: Method) -> int:
     devices = [device] if device.type == "cuda" else []
     # The counter's hooks refuse parameters that are sliced while gradients are off.
     with torch.random.fork_rng(devices), torch.enable_grad(), counter:
-        method(batch)
+        method(with_edges(batch, method.neighbours))
     return int(counter.get_total_flops())

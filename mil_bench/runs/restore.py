@@ -69,7 +69,12 @@ def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> 
     if isinstance(method, FineTuned):
         bags: DeviceBags = EncodedBags(pixels_of(dataset), method, device)
     else:
-        bags = DeviceBags(dataset.store, device, standardization=checkpoint.standardization)
+        bags = DeviceBags(
+            dataset.store,
+            device,
+            standardization=checkpoint.standardization,
+            neighbours=method.neighbours,
+        )
     return Restored(directory, spec, dataset, method, bags)
 
 

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from mil_bench.cli import data
+from mil_bench.cli import check, data, new
 from mil_bench.cli.main import COMMANDS, main
 from mil_bench.dataset import DatasetOptions
 from mil_bench.runs import grid, plan
 from mil_bench.studies import stored
 
+GROUPS = {
+    "mil-bench": COMMANDS,
+    "mil-bench data": data.COMMANDS,
+    "mil-bench new": new.COMMANDS,
+    "mil-bench check": check.COMMANDS,
+}
 PROBE = """
 import sys
 from mil_bench.cli.main import main
@@ -106,13 +112,13 @@ def test_wrong_words_are_one_sentence_and_exit_code_two(arguments, sentence, cap
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("group", ["mil-bench", "mil-bench data"])
+@pytest.mark.parametrize("group", [*GROUPS])
 def test_every_command_that_help_lists_has_help_with_its_summary(group, capsys):
-    commands = {"mil-bench": COMMANDS, "mil-bench data": data.COMMANDS}[group]
-    words = group.split()[1:]
-    for ask in ([], ["--help"], ["-h"]):
-        assert ended_with(*words, *ask) == 0
-        listed = " ".join(capsys.readouterr().out.split())
+    commands, words = GROUPS[group], group.split()[1:]
+    for ask, status in (([], 2), (["--help"], 0), (["-h"], 0)):
+        assert ended_with(*words, *ask) == status
+        said = capsys.readouterr()
+        listed = " ".join((said.out if status == 0 else said.err).split())
         assert all(command.summary in listed for command in commands.values())
     for name, command in commands.items():
         assert ended_with(*words, name, "--help") == 0

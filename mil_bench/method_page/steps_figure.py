@@ -12,6 +12,7 @@ from itertools import pairwise
 from textwrap import wrap
 from xml.sax.saxutils import escape
 
+from mil_bench.errors import UsageError
 from mil_bench.method import PaperCard
 
 WIDTH, HEIGHT, GAP, MARGIN = 116, 62, 20, 8
@@ -30,7 +31,7 @@ TIP = (
 
 
 def steps_figure(card: PaperCard, base: PaperCard) -> str:
-    """An SVG of ``card``, marked against ``base``. Raises ``ValueError`` if words do not fit."""
+    """An SVG of ``card``, marked against ``base``. Raises ``UsageError`` if words do not fit."""
     steps = [_kind(step, base.steps) for step in card.steps]
     losses = [_kind(loss, base.losses) for loss in card.losses]
     rows = [[("patches", "end"), *steps, ("prediction", "end")], [("losses", "end"), *losses]]
@@ -68,8 +69,9 @@ def _row(boxes: Sequence[tuple[str, str]], top: int) -> Iterator[str]:
     for place, (words, kind) in enumerate(boxes):
         lines = wrap(words, LETTERS, break_long_words=False)
         if len(lines) > LINES or max(map(len, lines)) > LETTERS:
-            raise ValueError(
-                f"{words!r} does not fit a box of {LINES} lines of {LETTERS} letters; say less."
+            raise UsageError(
+                f"{words!r} of the paper card does not fit a box of the figure, {LINES} lines of "
+                f"{LETTERS} letters; say less."
             )
         left = _left(place)
         size = f'width="{WIDTH}" height="{HEIGHT}" rx="5"'

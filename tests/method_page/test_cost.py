@@ -1,4 +1,4 @@
-"""The costs of methods are counted for all of them."""
+"""The costs of methods are counted for all of them, and for those from outside."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Size
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.method_costs import bag_of, build, exponent, fused, operations
+from mil_bench.method_page.cost import bag_of, build, exponent, fused, operations
 from mil_bench.methods import METHODS
 from mil_bench.registry import OURS
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in METHODS if entry.origin == OURS])
 def test_every_method_can_be_counted(name: str):
-    assert operations(name, 16) > 0
+    assert operations(METHODS.get(name), 16) > 0
 
 
 def test_the_fused_attention_is_counted_as_its_two_products():
@@ -26,8 +26,8 @@ def test_the_fused_attention_is_counted_as_its_two_products():
 def test_attention_counts_the_same_with_and_without_its_matrix(name: str):
     counter = FlopCounterMode(display=False)
     with counter, sdpa_kernel(SDPBackend.MATH):
-        build(name).eval().requires_grad_(False)(bag_of(200))
-    assert operations(name, 200) == counter.get_total_flops()
+        build(METHODS.get(name)).eval().requires_grad_(False)(bag_of(200))
+    assert operations(METHODS.get(name), 200) == counter.get_total_flops()
 
 
 def test_growth_of_a_linear_cost_is_one():

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from docs.steps_figure import steps_figure
+from mil_bench.errors import UsageError
 from mil_bench.method import PaperCard
+from mil_bench.method_page.steps_figure import steps_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -52,5 +53,5 @@ def test_words_are_broken_over_lines_and_escaped():
 
 @pytest.mark.parametrize("step", ["a step told in far more words than a box can hold", "x" * 17])
 def test_words_that_do_not_fit_a_box_are_refused(step: str):
-    with pytest.raises(ValueError, match="does not fit a box"):
+    with pytest.raises(UsageError, match="does not fit a box"):
         steps_figure(card((step,)), BASE)
