@@ -79,6 +79,11 @@ class BoardRow:
         specs = (record.spec for record in self.runs.values())
         return any(spec is not None and head_role(spec) for spec in specs)
 
+    @property
+    def competes(self) -> bool:
+        """Whether it may stand on a frontier: complete, and no control."""
+        return self.complete and not self.control
+
     @cached_property
     def done(self) -> dict[Cell, RunRecord]:
         """The finished runs by cell."""

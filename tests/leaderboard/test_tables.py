@@ -265,6 +265,18 @@ def test_the_pareto_column_names_the_costs_that_buy_quality(tmp_path):
     assert ("training" in told["abmil"]) == (better == "abmil")
 
 
+def test_controls_take_no_place_on_the_frontier(tmp_path):
+    for i, tree in enumerate(("true", "shuffled")):
+        spec = make_spec("hmil", config={"tree": tree})
+        p = paired_predictions(i, number=i, n=200)
+        finish(tmp_path, spec, p, parameters=100 - i)
+    finish(tmp_path, make_spec("mean"), paired_predictions(0, number=2), parameters=200)
+    table = report(tmp_path).table("cost")
+    told = {r.method: r["pareto"] for r in table.rows}
+    assert told["hmil (shuffled tree)"] == ""  # the best, and the cheapest
+    assert "parameters" in told["hmil"]
+
+
 def test_the_frontier_holds_what_nothing_beats():
     points = {"a": (1.0, 5.0), "b": (2.0, 3.0), "c": (2.0, 4.0), "d": (3.0, 1.0), "e": (1.0, 5.0)}
     assert frontier(points) == ["a", "b", "d", "e"]

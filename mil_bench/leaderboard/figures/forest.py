@@ -45,7 +45,7 @@ def draw(report: Report) -> Figure | None:
         dots(axis, report, found[name], scale)
         name_rows(axis, rows, shown=i % _ACROSS == 0)
         headed(axis, axis_words(name))
-        quiet(axis, "x", left=True)
+        quiet(axis, left=True)
         words = {y: number_words(found[name][row.label], scale)
                  for y, row in enumerate(rows) if row.label in found[name]}  # fmt: skip
         beside(axis, words)

@@ -41,6 +41,8 @@ from mil_bench.leaderboard.tables.measure import value_of
 from mil_bench.leaderboard.tables.standing import Standing, standings
 from mil_bench.taxonomy import LEAF
 
+_ROOMY = 12
+"""Rows up to which lines are wide apart."""
 _LOOKS = {"summed": (BLUE, "o", "leaves summed"), "direct": (ORANGE, "s", "own head")}
 
 
@@ -51,7 +53,8 @@ def draw(report: Report) -> Figure | None:
         return None
     levels = [LEAF, *tree.levels[:1]] if tree.depth > 1 else [LEAF]
     widths = [*[2.7] * len(levels), 0.45 * len(tree.leaves) + 0.6]
-    figure = blank(sum(widths) + 2.2, 0.46 * len(rows) + 2.0)
+    height = 0.46 if len(rows) <= _ROOMY else 0.34
+    figure = blank(sum(widths) + 2.2, height * len(rows) + 2.0)
     axes = figure.subplots(1, len(widths), width_ratios=widths)
     stands = standings(report.analysis)
     for axis, level in zip(axes, levels, strict=False):
@@ -65,9 +68,15 @@ def draw(report: Report) -> Figure | None:
     axes[-1].set_yticks([])
     note = (
         f"{report.verdict} {sample(report.board)} {bars_note(report)} "
-        f"Small dots: runs. {marks_note(report)}"
+        f"Small dots: runs. {marks_note(report)}{_control_note(rows, levels)}"
     )
     return titled(figure, heading(report, "Leaderboard"), note)
+
+
+def _control_note(rows: Sequence[BoardRow], levels: Sequence[str]) -> str:
+    if len(levels) < 2 or not any(row.control for row in rows):
+        return ""
+    return " The own head of a control knows other classes and is not shown."
 
 
 def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> None:
@@ -76,7 +85,11 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
     found = {source: (score, numbers(report, score)) for source, score in _scores(level).items()}
     found = {source: pair for source, pair in found.items() if pair[1]}
     for y, row in enumerate(rows):
-        own = [(s, *pair) for s, pair in found.items() if row.label in pair[1]]
+        own = [
+            (source, *pair)
+            for source, pair in found.items()
+            if row.label in pair[1] and not (row.control and source == "direct")
+        ]
         if not own:
             missing(axis, y)
         shifts = np.linspace(-0.16, 0.16, len(own)) if len(own) > 1 else [0.0]
@@ -126,7 +139,7 @@ def _tiers(axis: Axes, rows: Sequence[BoardRow], stands: Mapping[str, Standing])
         name.set_verticalalignment("bottom")
     for y, row in enumerate(rows):
         standing = stands.get(row.label)
-        told = _standing_words(standing) if standing else "not compared"
+        told = _standing_words(row, standing)
         axis.annotate(
             told, (0, y), xycoords=("axes fraction", "data"), xytext=(-3.5, -1.5), ha="right",
             va="top", textcoords="offset points", fontsize=TINY, color=GREY,
@@ -136,7 +149,9 @@ def _tiers(axis: Axes, rows: Sequence[BoardRow], stands: Mapping[str, Standing])
             axis.axhspan(y - 0.5, y + 0.5, color=SHADE, lw=0, zorder=0)
 
 
-def _standing_words(standing: Standing) -> str:
+def _standing_words(row: BoardRow, standing: Standing | None) -> str:
+    if standing is None:
+        return "control, not ranked" if row.control else "not compared"
     rank = standing.rank
     ranks = f"{rank.low}–{rank.high}" if rank.low != rank.high else str(rank.rank)
     return f"tier {standing.tier}, rank {ranks}"

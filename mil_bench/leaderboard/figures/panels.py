@@ -78,10 +78,11 @@ def cross(
 
 
 def key(figure: Figure, axis: Axes) -> None:
-    """Which look is which method, right of the panels, on paper of its own."""
+    """Which look is which method, right of the panels, on paper of its own, clear of the note."""
     handles, words = axis.get_legend_handles_labels()
     width = 0.55 + 0.075 * max(map(len, words))
     figure.set_figwidth(figure.get_figwidth() + width)
+    figure.set_figheight(max(figure.get_figheight(), 0.19 * len(words) + 1.3))
     figure.legend(handles, words, loc="outside right center", fontsize=SMALL, frameon=False)
 
 
@@ -105,8 +106,8 @@ def missing(axis: Axes, y: float) -> None:
 def name_rows(axis: Axes, rows: Sequence[BoardRow], shown: bool = True) -> None:
     """One line per row from the top, with its name unless not ``shown``."""
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    words = list(row_names(rows).values()) if shown else []
-    axis.set_yticks(range(len(words)), words, fontsize=TEXT, color=INK)
+    words = list(row_names(rows).values()) if shown else [""] * len(rows)
+    axis.set_yticks(range(len(rows)), words, fontsize=TEXT, color=INK)
 
 
 def chance(axis: Axes, value: float) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mil_bench.leaderboard.analysis import RANKED
@@ -16,7 +17,9 @@ from mil_bench.leaderboard.figures.numbers import numbers, rows_of
 from mil_bench.leaderboard.figures.panels import cross, key
 from mil_bench.leaderboard.figures.style import (
     GREY,
+    INK,
     LABEL,
+    TINY,
     blank,
     looks,
     quiet,
@@ -30,6 +33,10 @@ from mil_bench.leaderboard.tables.table import Number, Table
 _UNITS = {"seconds": " (s)", "MiB": " (MiB)", "FLOPs": "", "count": ""}
 _FAR = 5
 """Costs further apart than this factor get a log scale."""
+_GAP = 0.07
+"""Least difference in quality between points with names, of that between the best and the last."""
+_Point = tuple[float, float, str]
+"""Cost, per cent, label."""
 
 
 def draw(report: Report) -> Figure | None:
@@ -46,12 +53,13 @@ def draw(report: Report) -> Figure | None:
     figure = blank(2.9 * across + 0.4, 2.6 * down + 0.9)
     axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
     look, names = looks([row.label for row in rows]), row_names(rows)
+    gap = _GAP * 100 * float(np.ptp([quality[row.label].value for row in rows]))
     for i, (axis, (name, found)) in enumerate(zip(axes, costs.items(), strict=False)):
         for row in rows:
             if cost := found.get(row.label):
                 cross(axis, cost, quality[row.label], (1, 100), look[row.label],
                       names[row.label])  # fmt: skip
-        _staircase(axis, rows, found, quality)
+        _name(axis, _staircase(axis, rows, found, quality), names, gap)
         _scale(axis, found.values())
         column = COLUMNS[name]
         axis.set_xlabel(f"{column.title}{_UNITS[column.unit]} ↓", **LABEL)
@@ -62,8 +70,8 @@ def draw(report: Report) -> Figure | None:
         axis.set_axis_off()
     key(figure, axes[0])
     note = (
-        f"{sample(report.board)} {bars_note(report)} Grey line: "
-        f"methods that no other complete one matches at less cost; costs are means over runs."
+        f"{sample(report.board)} {bars_note(report)} Grey line: methods that no other matches at "
+        "less cost, but for controls and those that lack runs; costs are means over runs."
     )
     return titled(figure, heading(report, "Quality and cost"), note)
 
@@ -76,15 +84,34 @@ def _costs(table: Table, axis: str) -> dict[str, Number]:
 
 def _staircase(
     axis: Axes, rows: Sequence[BoardRow], costs: dict[str, Number], quality: dict[str, Number]
-) -> None:
+) -> list[_Point]:
+    """Draw the frontier of the rows that compete; its points, the cheapest first."""
     points = {
         row.label: (-quality[row.label].value, costs[row.label].value)
         for row in rows
-        if row.complete and row.label in costs
+        if row.competes and row.label in costs
     }
-    best = np.array(sorted((points[k][1], -100 * points[k][0]) for k in frontier(points)))
-    x, y = best.reshape(-1, 2).T
-    axis.plot(x, y, color=GREY, lw=1, drawstyle="steps-post", zorder=1)
+    best = sorted((points[k][1], -100 * points[k][0], k) for k in frontier(points))
+    axis.plot(
+        [x for x, _, _ in best], [y for _, y, _ in best], color=GREY, lw=1,
+        drawstyle="steps-post", zorder=1,
+    )  # fmt: skip
+    return best
+
+
+def _name(axis: Axes, best: Sequence[_Point], names: Mapping[str, str], gap: float) -> None:
+    """Names at the points of a frontier, above them and from the best down, where there is room."""
+    last = float("inf")
+    for i, (x, y, label) in enumerate(reversed(best), 1 - len(best)):
+        if last - y < gap:
+            continue
+        last = y
+        side, shift = ("right", -4) if i else ("left", 4)  # the cheapest stands at the edge
+        axis.annotate(
+            names[label], (x, y), xytext=(shift, 3), textcoords="offset points", ha=side,
+            va="bottom", fontsize=TINY, color=INK, zorder=5,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )  # fmt: skip
 
 
 def _scale(axis: Axes, costs: Iterable[Number]) -> None:

@@ -31,6 +31,7 @@ from mil_bench.leaderboard.tables.table import Number, Row, Table
 from mil_bench.taxonomy import LEAF
 
 _ACROSS = 4
+_PAPER = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1}
 _SCORES = (("ece", "ECE", 100.0), ("brier", "Brier", 1.0))
 
 
@@ -44,7 +45,7 @@ def draw(report: Report) -> Figure | None:
     down = -(-len(rows) // across)
     figure = blank(2.3 * across + 0.9, 2.35 * down + 1.0)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
-    names = row_names(rows, longest=22)
+    names = row_names(rows, longest=27)
     for i, (axis, row) in enumerate(zip(axes, rows, strict=False)):
         _panel(axis, _of_leaves(bins, row.label))
         axis.set_title(names[row.label], loc="left", **LABEL)
@@ -54,7 +55,7 @@ def draw(report: Report) -> Figure | None:
             for name, title, scale in _SCORES
             if isinstance(cell := whole[name], Number)
         )
-        axis.text(98, 2, told, ha="right", va="bottom", fontsize=TINY, color=GREY)
+        axis.text(98, 2, told, ha="right", va="bottom", fontsize=TINY, color=GREY, bbox=_PAPER)
         if i % across == 0:
             axis.set_ylabel("right (%)", fontsize=SMALL)
         if i + across >= len(rows):

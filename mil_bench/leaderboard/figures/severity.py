@@ -22,7 +22,8 @@ def draw(report: Report) -> Figure | None:
     if not rows:
         return None
     look, names = looks([row.label for row in rows]), row_names(rows)
-    figure = blank(5.0, 3.9)
+    side = 0.05 * min(len(rows), 40)
+    figure = blank(5.0 + side, 3.9 + side)
     axis = figure.subplots()
     for row in rows:
         cross(axis, right[row.label], severity[row.label], (100, 1), look[row.label],

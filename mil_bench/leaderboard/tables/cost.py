@@ -27,7 +27,7 @@ _MEASURED: dict[str, Callable[[RunResult], float]] = {
 }
 _NOTE = (
     "Means over runs. Pareto: costs of which no row with at least the same balanced accuracy needs "
-    "less"
+    "less; controls and rows that lack runs take no part"
 )
 
 
@@ -72,8 +72,8 @@ def _costs(row: BoardRow) -> dict[str, Cell]:
 def _pareto(
     board: Board, quality: dict[str, Cell], costs: dict[str, dict[str, Cell]]
 ) -> dict[str, Cell]:
-    """Row label -> costs on whose frontier it lies, among complete rows if there are several."""
-    labels = [row.label for row in board.rows if row.complete]
+    """Row label -> costs on whose frontier it lies, among rows that compete, if several do."""
+    labels = [row.label for row in board.rows if row.competes]
     cheap: dict[str, list[str]] = {label: [] for label in labels}
     for axis in AXES:
         points = {

@@ -48,7 +48,8 @@ function paretoPlot(table, cost, quality) {
     label: `${c.title} · lower is better`, say: (v) => shown(v, c.unit, c.percent) };
   const { node, sx, sy } = plane(width, height, x, y, `${q.title} against ${c.title}`);
   const sign = q.better < 0 ? -1 : 1;
-  const front = points.filter((p) => !points.some((o) =>
+  const rivals = competing(table, points);
+  const front = rivals.filter((p) => !rivals.some((o) =>
     o.x <= p.x && sign * o.y >= sign * p.y && (o.x < p.x || o.y !== p.y)))
     .sort((a, b) => a.x - b.x);
   if (front.length > 1) {
@@ -62,6 +63,12 @@ function paretoPlot(table, cost, quality) {
   });
   spreadLabels(node);
   return node;
+}
+
+/** Points of rows with a tier: no control, none that lacks runs. All where nothing is compared. */
+function competing(table, points) {
+  const ranked = points.filter((p) => isNumber(cellAt(table, p.row, "tier")));
+  return ranked.length ? ranked : points;
 }
 
 function paretoPoint(table, p, { low, high }, onFront, quality, sx, sy) {
