@@ -27,7 +27,7 @@ from benchmarks.table import Table
 from mil_bench.extraction.encoders.encoder import Encoder, default_batch, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
-from mil_bench.extraction.found import Source
+from mil_bench.extraction.found import Source, find_slides
 from mil_bench.extraction.plan import SlidePlan, plan_slide
 from mil_bench.extraction.read import BlockJob, Tiles
 from mil_bench.extraction.settings import Settings
@@ -64,9 +64,8 @@ def extraction(
         many.mkdir()
         for number in range(copies):
             (many / f"{number}{path.suffix}").symlink_to(path)
-        request = Request(
-            many, Path(place) / "out", settings, workers=workers, batch=default_batch(chosen)
-        )
+        found, out = find_slides(many), Path(place) / "out"
+        request = Request(found, out, settings, workers=workers, batch=default_batch(chosen))
         times = race(stages(plan, request, network), rounds)
     facts = {
         "slide": slide.name if slide else f"written {side}",

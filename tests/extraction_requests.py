@@ -14,6 +14,7 @@ from rich.console import Console
 from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
+from mil_bench.extraction.found import find_slides
 from mil_bench.extraction.outcome import Outcome, SlideOutcome
 from mil_bench.extraction.settings import Settings
 
@@ -43,12 +44,17 @@ def run_extraction(
 
 
 def told_extraction(
-    slides: Path, out: Path, encoder: Encoder | None = None, **changes: Any
+    slides: Path,
+    out: Path,
+    encoder: Encoder | None = None,
+    mpp_override: float | None = None,
+    **changes: Any,
 ) -> tuple[Outcome, str]:
     """The outcome and what was printed on the way."""
     of_settings = {k: changes.pop(k) for k in list(changes) if k in Settings.__dataclass_fields__}
     settings = replace(SETTINGS, **of_settings)
-    request = Request(slides, out, settings, **{"workers": 0, **changes})
+    found = find_slides(slides, mpp_override, without=out)
+    request = Request(found, out, settings, **{"workers": 0, **changes})
     console = Console(file=io.StringIO(), width=500)
     outcome = extract(request, encoder or tiny_encoder(), console)
     return outcome, console.file.getvalue()  # type: ignore[attr-defined]

@@ -27,6 +27,9 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
     _declare_tiles(parser)
     _declare_machine(parser)
     given = parser.parse(words)
+    from mil_bench.extraction.found import find_slides
+
+    slides = find_slides(given.slides, given.mpp_override, without=given.out)
     from rich.console import Console
 
     from mil_bench.extraction import extract as extraction
@@ -36,10 +39,9 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
     encoder = _encoder(given)
     settings = _settings(given, encoder)
     request = extraction.Request(
-        given.slides,
+        slides,
         given.out,
         settings,
-        given.mpp_override,
         _workers(given.workers, encoder.device.type),
         given.batch or default_batch(encoder.device),
         given.overwrite,

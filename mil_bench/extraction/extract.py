@@ -18,7 +18,7 @@ from torch import Tensor
 from mil_bench.errors import RunError, SlideError
 from mil_bench.extraction.bag_file import Extracted, write_bag
 from mil_bench.extraction.encoders.encoder import Encoder
-from mil_bench.extraction.found import Source, find_slides
+from mil_bench.extraction.found import Found, Source
 from mil_bench.extraction.outcome import Outcome, SlideOutcome, extracted, failed, indistinct
 from mil_bench.extraction.picture import draw_check
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
@@ -35,15 +35,11 @@ PICTURES = "visualization"
 
 @dataclass(frozen=True)
 class Request:
-    """What to extract, where to, and with how many processes and tiles at a time.
+    """What to extract, where to, and with how many processes and tiles at a time."""
 
-    ``mpp_override`` (um per pixel) is for slides that do not say it, or say it wrongly.
-    """
-
-    slides: Path
+    slides: Found
     out: Path
     settings: Settings
-    mpp_override: float | None = None
     workers: int = 1
     batch: int = 8
     overwrite: bool = False
@@ -55,26 +51,20 @@ def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
     Raises ``MilBenchError`` when nothing can be started; what happens to single slides is in the
     outcome.
     """
-    sources, twice = find_slides(request.slides, request.mpp_override, without=request.out)
     folder = request.settings.folder(request.out)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):
-            return _extract(request, encoder, console, sources, twice)
+            return _extract(request, encoder, console)
     except Timeout:
         raise RunError(
             f"another extraction is at work in {folder}; wait for it, or give another --out."
         ) from None
 
 
-def _extract(
-    request: Request,
-    encoder: Encoder,
-    console: Console,
-    sources: list[Source],
-    twice: dict[str, str],
-) -> Outcome:
+def _extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
     start = time.perf_counter()
+    sources, twice = request.slides
     folder = request.settings.folder(request.out)
     left, finished = split_finished(sources, request.settings, folder, request.overwrite)
     outcomes = [indistinct(name, reason) for name, reason in twice.items()] + finished

@@ -30,16 +30,17 @@ class Source:
     mpp: float | None = None
 
 
-def find_slides(
-    where: Path, mpp: float | None = None, without: Path | None = None
-) -> tuple[list[Source], dict[str, str]]:
+Found = tuple[list[Source], dict[str, str]]
+"""Slides, and names of slides that cannot be told apart with the reason."""
+
+
+def find_slides(where: Path, mpp: float | None = None, without: Path | None = None) -> Found:
     """The slides of a folder (and its sub-folders), of a table, or the one file ``where``.
 
     Nothing is looked for in the folder ``without``, which holds pictures of an extraction.
 
     A table has a column ``slide`` with paths relative to it and may have ``mpp``; ``mpp`` here is
-    for slides without a value of their own. The second result names slides that cannot be told
-    apart, and why. Raises ``DataError`` when nothing is found.
+    for slides that do not say it, or say it wrongly. Raises ``DataError`` when nothing is found.
     """
     if not where.exists():
         raise DataError(f"{where}: there is no such file or folder of slides; check --slides.")
@@ -98,7 +99,7 @@ def _is_slide(path: Path) -> bool:
     return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and there
 
 
-def _told_apart(found: Sequence[Source]) -> tuple[list[Source], dict[str, str]]:
+def _told_apart(found: Sequence[Source]) -> Found:
     by_name: dict[str, list[Source]] = defaultdict(list)
     for source in dict.fromkeys(found):  # a table may name the same file twice
         by_name[source.name].append(source)

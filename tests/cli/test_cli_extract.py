@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,26 @@ def test_without_weights_nothing_is_written(
     error = capsys.readouterr().err
     assert "model.safetensors of https://huggingface.co/timm/resnet50.tv_in1k" in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda folder: None, "there is no such file or folder of slides; check --slides."),
+        (Path.mkdir, "holds no slides; expected files such as .svs"),
+    ],
+)
+def test_slides_are_looked_for_before_the_encoder(
+    make: Callable[[Path], None],
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mil_bench.cli.extract._encoder", pytest.fail)
+    make(tmp_path / "slides")
+    assert call("extract", "--slides", tmp_path / "slides", "--out", tmp_path / "out") == 1
+    assert sentence in capsys.readouterr().err
 
 
 def test_one_bad_slide_makes_the_exit_code_1_and_is_listed(
@@ -55,7 +76,8 @@ def test_one_bad_slide_makes_the_exit_code_1_and_is_listed(
 def test_wrong_words_are_told_in_one_line(
     words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("extract", "--slides", tmp_path, "--out", tmp_path / "out", *words) == 2
+    slide = write_slide(tmp_path / "s.tif", glass(200, 200))
+    assert call("extract", "--slides", slide, "--out", tmp_path / "out", *words) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
