@@ -157,7 +157,7 @@ def test_large_patients_are_tested_as_often_as_small_ones():
 
 def test_the_name_of_a_split_can_fix_its_seed():
     data = mixed()
-    by_name, by_argument = make_split("kfold-5-seed3", data), make_split("kfold", data, seed=3)
+    by_name, by_argument = make_split("kfold-5-seed3", data), make_split("kfold-5", data, seed=3)
     assert by_name == by_argument
     assert by_name.name == "kfold-5-seed3"
     assert by_name.digest() != make_split("kfold-5", data).digest()
@@ -178,9 +178,10 @@ def test_a_split_that_cannot_be_made_says_why(text, words):
         make_split(text, mixed(40))
 
 
-def test_an_unknown_name_gets_suggestions():
+@pytest.mark.parametrize("text", ["kfld-5", "kfold"])  # a split says how many folds it has
+def test_an_unknown_name_gets_suggestions(text):
     with pytest.raises(UnknownNameError, match="did you mean 'kfold-5'"):
-        make_split("kfld-5", mixed())
+        make_split(text, mixed())
 
 
 def test_slides_without_features_never_appear_and_noisy_ones_only_in_evaluation():

@@ -17,15 +17,14 @@ from mil_bench.dataset import Dataset
 from mil_bench.errors import SplitError, UnknownNameError
 
 NAMES = ("official", "kfold-5", "kfold-10", "mccv-10")
-_MADE = re.compile(r"(?P<kind>kfold|mccv)(-(?P<number>\d+))?(-seed(?P<seed>\d+))?")
-_DEFAULT_NUMBER = {"kfold": 5, "mccv": 10}
+_MADE = re.compile(r"(?P<kind>kfold|mccv)-(?P<number>\d+)(-seed(?P<seed>\d+))?")
 
 
 def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
     """The split that ``text`` names, on the slides of ``dataset`` that have features.
 
     ``official``             the dataset's own split
-    ``kfold``, ``kfold-K``   stratified, groups whole, every slide tested once
+    ``kfold-K``              stratified, groups whole, every slide tested once
     ``mccv-K``               ``K`` random 80/10/10 draws, stratified, groups whole
     a path                   a split file or folder of another tool, see ``importers``
 
@@ -36,8 +35,7 @@ def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
     """
     made = _MADE.fullmatch(text)
     if made:
-        kind, number = made["kind"], int(made["number"] or _DEFAULT_NUMBER[made["kind"]])
-        split = _make(kind, number, int(made["seed"] or seed), dataset)
+        split = _make(made["kind"], int(made["number"]), int(made["seed"] or seed), dataset)
     else:
         given = _official(dataset) if text == "official" else import_split(_existing(text), dataset)
         split = _with_val(_without_absent(given, dataset), dataset, seed)
