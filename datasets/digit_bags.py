@@ -137,7 +137,7 @@ class DigitBags(DatasetAdapter):
         Raises ``UnknownNameError`` for another encoder than the pixels.
         """
         if options.encoder not in (None, ENCODER):
-            raise UnknownNameError("encoder of digit-bags", options.encoder, [ENCODER])
+            raise UnknownNameError("encoder", options.encoder, [ENCODER], of="digit-bags")
         digits = load_digits()
         bags = list(draw_bags(digits.target))
         pixels = (digits.data / 16).astype(np.float32)

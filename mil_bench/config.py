@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,12 +42,23 @@ class StrictConfig(BaseModel):
 
 @dataclass(frozen=True)
 class SearchRange:
-    """Where a tuner may look for one field: ``[low, high]`` (``log`` scale) or ``choices``."""
+    """Where a tuner may look for one field: ``[low, high]`` (``log`` scale) or ``choices``.
+
+    ``where`` are the values of other fields with which this one says anything; with others it is
+    not searched.
+    """
 
     low: float | None = None
     high: float | None = None
     log: bool = False
     choices: tuple[Any, ...] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> str:
+        """``where`` in words, such as `` if head=conditional``; empty without."""
+        settings = ", ".join(f"{key}={value}" for key, value in self.where.items())
+        return f" if {settings}" if settings else ""
 
 
 def tunable(
@@ -60,16 +71,17 @@ def tunable(
     **constraints: Any,
 ) -> Any:
     """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
-    search: dict[str, Any] = {"low": low, "high": high, "log": log, "choices": list(choices)}
+    search = asdict(SearchRange(low, high, log, choices))
     return Field(default, json_schema_extra={"search": search}, **constraints)
 
 
-def later(default: Any, **constraints: Any) -> Any:
-    """A field that was added when runs had been made without it.
+def later(default: Any, search: SearchRange | None = None, **constraints: Any) -> Any:
+    """A field that was added when runs had been made without it; tunable with ``search``.
 
     At its default it is no part of the stored form, so the keys of those runs stay what they were.
     """
-    return Field(default, json_schema_extra={"later": True}, **constraints)
+    searched = {} if search is None else {"search": asdict(search)}
+    return Field(default, json_schema_extra={"later": True, **searched}, **constraints)
 
 
 def heads_divide(width: str) -> Any:
@@ -87,10 +99,10 @@ def heads_divide(width: str) -> Any:
 def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
     """The tunable fields of ``config`` with their ranges, in order of declaration."""
     space = {}
-    for name, field in config.model_fields.items():
-        search = _search(field)
+    for name, declared in config.model_fields.items():
+        search = _search(declared)
         if search is not None:
-            space[name] = SearchRange(**{**search, "choices": tuple(search["choices"])})
+            space[name] = SearchRange(**search)
     return space
 
 
@@ -114,7 +126,7 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
     """
     for key in values:
         if key not in config.model_fields:
-            raise UnknownNameError(f"option of {owner}", key, config.model_fields)
+            raise UnknownNameError("option", key, config.model_fields, of=owner)
     try:
         return config(**values)
     except ValidationError as error:

@@ -39,7 +39,7 @@ class DatasetCard:
         """A tree by name; the default for ``None``."""
         name = name or self.default_tree
         if name not in self.trees:
-            raise UnknownNameError(f"tree of dataset {self.name!r}", name, self.trees)
+            raise UnknownNameError("tree", name, self.trees, of=f"dataset {self.name!r}")
         return self.trees[name]
 
 

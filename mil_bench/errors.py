@@ -23,13 +23,19 @@ class UsageError(MilBenchError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing carries; the message lists the nearest three."""
+    """A name that nothing carries; the message lists the nearest three.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+    ``of`` says whose name it would be: ``unknown level 'corse' of tree 'digits-3'``.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], hint: str = "", of: str = ""
+    ) -> None:
         known = sorted(known)
         near = nearest(name, known)
         what = f"did you mean {_join(near)}?" if near else f"known: {_first(known, 12) or 'none'}."
-        super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r}; {what}", hint])))
+        whose = f" of {of}" if of else ""
+        super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r}{whose}; {what}", hint])))
         self.name, self.nearest = name, near
 
 

@@ -156,7 +156,7 @@ class Taxonomy:
         try:
             return self._index[leaf]
         except KeyError:
-            raise UnknownNameError(f"label of tree {self.name!r}", leaf, self.leaves) from None
+            raise UnknownNameError("label", leaf, self.leaves, of=f"tree {self.name!r}") from None
 
     def ancestor_index(self, level: str) -> NDArray[np.int64]:
         """``(K_leaf,)``: class index at ``level`` of every leaf."""

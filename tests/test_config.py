@@ -24,7 +24,7 @@ def test_strings_of_a_command_line_become_typed_values():
 
 
 def test_an_undeclared_key_is_an_error_with_the_nearest_name():
-    with pytest.raises(UnknownNameError, match=r"option of method example 'wdth'.*'width'"):
+    with pytest.raises(UnknownNameError, match=r"option 'wdth' of method example.*'width'"):
         build(Example, {"wdth": 3}, "method example")
 
 

@@ -24,7 +24,7 @@ def chosen_metrics(tree: Taxonomy, asked: Sequence[str]) -> list[str]:
     known = _known(tree)
     for name in asked:
         if name not in known:
-            raise UnknownNameError(f"metric on tree {tree.name!r}", name, known)
+            raise UnknownNameError("metric", name, known, of=f"tree {tree.name!r}")
     if asked:
         return list(dict.fromkeys(asked))
     top = [

@@ -50,7 +50,7 @@ def backdrop_of(slide_id: str, slides: Path) -> Iterator[Backdrop]:
         raise DataError(f"slide {slide_id}: {twice[name]}")
     by_name = {source.name: source for source in found}
     if name not in by_name:
-        raise UnknownNameError(f"slide file of {slides}", slide_id, by_name)
+        raise UnknownNameError("slide file", slide_id, by_name, of=str(slides))
     slide = open_slide(by_name[name].path)
     try:
         whole = overview(slide, max(slide.width, slide.height) / LONGEST)

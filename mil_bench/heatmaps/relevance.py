@@ -87,10 +87,10 @@ def select(
     has no map.
     """
     if level is not None and level not in taxonomy.levels:
-        raise UnknownNameError(f"level of tree {taxonomy.name!r}", level, taxonomy.levels)
+        raise UnknownNameError("level", level, taxonomy.levels, of=f"tree {taxonomy.name!r}")
     known = [c for v in taxonomy.levels if level in (None, v) for c in taxonomy.classes[v]]
     if name is not None and name not in (ALL, *known):
-        raise UnknownNameError(f"class of tree {taxonomy.name!r}", name, known)
+        raise UnknownNameError("class", name, known, of=f"tree {taxonomy.name!r}")
     found = [m for m in maps if level in (None, m.level) and name in (None, m.name)]
     found = found or [m for m in maps if m.name == ALL]
     if not found:

@@ -31,7 +31,7 @@ def comparisons(
     """
     asked = [board for board in boards if dataset in (None, board.id.dataset)]
     if not asked:
-        raise UnknownNameError("dataset of these runs", dataset or "", _datasets(boards))
+        raise UnknownNameError("dataset", dataset or "", _datasets(boards), of="these runs")
     known = [row.label for board in asked for row in board.rows if row.done]
     for name in (a, b):
         if not any(_find(board, name) for board in asked):

@@ -33,7 +33,7 @@ class Subgroups:
         loaded = load_labels(dataset, options)
         table = loaded.manifest.table
         if column not in table.columns:
-            raise UnknownNameError(f"column of dataset {loaded.name!r}", column, table.columns)
+            raise UnknownNameError("column", column, table.columns, of=f"dataset {loaded.name!r}")
         texts = table[column].astype("string").fillna("").str.strip()
         values = [str(text) or UNKNOWN for text in texts]
         if len(set(values)) > MOST:

@@ -43,7 +43,7 @@ class Restored:
     def batch(self, slide_id: str) -> BagBatch:
         """One bag as the model is given it. Raises ``UnknownNameError`` for an unknown slide."""
         if slide_id not in self.bags.rows:
-            raise UnknownNameError(f"slide of {self.spec.dataset}", slide_id, self.bags.rows)
+            raise UnknownNameError("slide", slide_id, self.bags.rows, of=self.spec.dataset)
         return self.bags.batch([slide_id])
 
 

@@ -42,5 +42,5 @@ def test_labels_alone_load_alike(coarse):
 
 
 def test_a_level_that_is_not_there_is_named():
-    with pytest.raises(UnknownNameError, match="upper level of tree 'digits-3' 'level2'"):
+    with pytest.raises(UnknownNameError, match="upper level 'level2' of tree 'digits-3'"):
         load_dataset("digit-bags", DatasetOptions(tree="level2"))

@@ -45,7 +45,7 @@ def failing_sentence(capsys, *words):
         ),
         ("labels.csv", LABELS + "a,y\n", "slides are listed more than once"),
         ("labels.csv", "id,label\na,x\n", "slide_id"),
-        ("labels.csv", LABELS.replace("d,y", "d,z"), "unknown label of tree"),
+        ("labels.csv", LABELS.replace("d,y", "d,z"), "unknown label 'z' of tree"),
         ("t.toml", TOML + '[tree]\np = ["x", "y"]\nq = ["y"]\n', "'y' has two parents"),
         ("t.toml", TOML + 'tree = "no.toml"\n', "cannot read tree file"),
         ("t.toml", TOML.replace("features", "featurs", 1), "did you mean 'features'"),

@@ -62,7 +62,7 @@ def test_a_broken_plug_in_is_told_what_to_do_and_exit_code_one(tmp_path, capsys)
     ("words", "message"),
     [
         (("method", "abmill"), "unknown method 'abmill'; did you mean 'abmil'"),
-        (("method", "abmil", "--set", "widht=3"), "unknown option of method abmil 'widht'"),
+        (("method", "abmil", "--set", "widht=3"), "unknown option 'widht' of method abmil"),
         (("metod", "abmil"), "unknown command 'metod'; did you mean 'method'"),
     ],
 )

@@ -64,7 +64,7 @@ def test_the_plan_of_a_run_tells_where_its_data_are(runs, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--slide", "BRACS_SIM_1x"], "unknown slide of bracs 'BRACS_SIM_1x'; did you mean"),
+        (["--slide", "BRACS_SIM_1x"], "unknown slide 'BRACS_SIM_1x' of bracs; did you mean"),
         (["--slide", "BRACS_SIM_1", "--class", "DCSI"], "'DCSI'; did you mean 'DCIS'"),
         (["--slide", "BRACS_SIM_1", "--level", "corse"], "'corse'; did you mean 'coarse'"),
         (["--slide", "BRACS_SIM_1", "--slides", "nowhere"], "nowhere: there is no such file"),
@@ -83,8 +83,8 @@ def test_a_slide_that_cannot_be_drawn_stops_no_other(runs, capsys):
     code, out, err = obey(capsys, "heatmap", "--run", key, *slides, "--runs", runs)
     assert (code, err.count("\n")) == (1, 1)
     assert "BRACS_SIM_1: 1 pictures" in out
-    assert "unknown slide of bracs 'nobody'" in err
-    assert "unknown slide of bracs 'no one'" in err
+    assert "unknown slide 'nobody' of bracs" in err
+    assert "unknown slide 'no one' of bracs" in err
     assert (runs / "bracs" / "abmil" / key / "heatmaps" / "index.html").is_file()
 
 

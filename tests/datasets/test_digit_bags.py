@@ -33,7 +33,7 @@ def images_of(data: Dataset, slides: tuple[str, ...]) -> set[bytes]:
 
 def test_features_that_it_does_not_have_are_refused() -> None:
     assert DigitBags().load(DatasetOptions(encoder="pixels")).store.encoder == "pixels"
-    with pytest.raises(UnknownNameError, match=r"unknown encoder of digit-bags 'uni'.*'pixels'"):
+    with pytest.raises(UnknownNameError, match=r"unknown encoder 'uni' of digit-bags.*'pixels'"):
         DigitBags().load(DatasetOptions(encoder="uni"))
 
 

@@ -154,7 +154,7 @@ def test_the_page_shows_every_slide_and_escapes_what_it_says(run):
 
 
 def test_a_slide_without_a_file_names_the_nearest(run, cohort):
-    with pytest.raises(UnknownNameError, match=r"unknown slide file of .*slides 's1'"):
+    with pytest.raises(UnknownNameError, match=r"unknown slide file 's1' of .*slides"):
         write_heatmaps(run, "s1", Wanted(slides=cohort / "slides"))
 
 

@@ -107,11 +107,11 @@ def test_levels_and_classes_are_chosen_and_wrong_ones_named():
     found = maps({LEAF: A})
     assert [m.title for m in select(found, TREE, "coarse", None)] == ["coarse: low", "coarse: high"]
     assert [m.title for m in select(found, TREE, None, "b")] == ["leaf: b"]
-    with pytest.raises(UnknownNameError, match="unknown level of tree 't' 'corse'; did you mean"):
+    with pytest.raises(UnknownNameError, match="unknown level 'corse' of tree 't'; did you mean"):
         select(found, TREE, "corse", None)
-    with pytest.raises(UnknownNameError, match="unknown class of tree 't' 'hihg'; did you mean"):
+    with pytest.raises(UnknownNameError, match="unknown class 'hihg' of tree 't'; did you mean"):
         select(found, TREE, None, "hihg")
-    with pytest.raises(UnknownNameError, match="unknown class of tree 't' 'a'"):
+    with pytest.raises(UnknownNameError, match="unknown class 'a' of tree 't'"):
         select(found, TREE, "coarse", "a")
 
 

@@ -125,7 +125,7 @@ def test_names_that_are_no_rows_are_told(runs):
     boards = boards_of(runs)
     with pytest.raises(UnknownNameError, match="'goood'; did you mean 'good'"):
         comparisons(boards, "goood", "poor")
-    with pytest.raises(UnknownNameError, match="dataset of these runs 'bracs'"):
+    with pytest.raises(UnknownNameError, match="dataset 'bracs' of these runs"):
         comparisons(boards, "good", "poor", "bracs")
     with pytest.raises(DataError, match="the same row"):
         comparisons(boards, "good", "good")

@@ -27,7 +27,7 @@ WRONG = {
     "blocks=": "'blocks='",
     "blocks=1,blocks=2": "'blocks=2'",
     "tiles=4": "names neither kind",
-    "adapter,tiles=4": "unknown option of --online 'tiles'",
+    "adapter,tiles=4": "unknown option 'tiles' of --online",
     "blocks=0": "blocks='0'",
     "blocks=two": "blocks='two'",
     "blocks=1,tiles=0": "tiles='0'",

@@ -79,5 +79,5 @@ def test_a_method_of_another_version_is_refused(directory):
 
 
 def test_a_slide_that_is_not_there_names_the_nearest(directory):
-    with pytest.raises(UnknownNameError, match="unknown slide of toy 's5'; did you mean"):
+    with pytest.raises(UnknownNameError, match="unknown slide 's5' of toy; did you mean"):
         restore(directory, toy_grid.toy_dataset(), CPU).batch("s5")

@@ -26,7 +26,7 @@ def at_level(dataset: Dataset, level: str) -> Dataset:
     """
     tree = dataset.taxonomy
     if level not in tree.levels[:-1]:
-        raise UnknownNameError(f"upper level of tree {tree.name!r}", level, tree.levels[:-1])
+        raise UnknownNameError("upper level", level, tree.levels[:-1], of=f"tree {tree.name!r}")
     index = tree.ancestor_index(level)
     upper = {leaf: tree.classes[level][index[i]] for i, leaf in enumerate(tree.leaves)}
     table = dataset.manifest.table
