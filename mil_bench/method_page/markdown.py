@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 
 def of_docstring(doc: str | None) -> str:
-    """A docstring without its roles and double quotes."""
+    """A docstring without its roles and double quotes; names set out in a column become a list."""
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", inspect.cleandoc(doc or ""))
-    return text.replace("``", "`")
+    return re.sub(r"^(`[^`]+`) {2,}", r"- \1: ", text.replace("``", "`"), flags=re.MULTILINE)
 
 
 def of_value(value: object) -> str:

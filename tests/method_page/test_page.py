@@ -10,6 +10,7 @@ import pytest
 from mil_bench.cli.main import main
 from mil_bench.method import PaperCard
 from mil_bench.method_page.boards import board_rows
+from mil_bench.method_page.markdown import of_docstring
 from mil_bench.method_page.options import options_table
 from mil_bench.method_page.page import page
 from mil_bench.methods import METHODS
@@ -42,6 +43,21 @@ def test_a_page_tells_equation_differences_options_recipe_and_ablations():
     assert "| `dropout` | 0.25 | number | 0.0 to 0.5 |" in text
     assert "`epochs=200`" in text
     assert "| `gating` | part | gated attention | `gated=false` |" in text
+
+
+def test_names_in_a_column_of_a_docstring_are_a_list():
+    lines = [
+        "What ``a`` says.",
+        "",
+        "``one``    this,",
+        "           in two lines",
+        "``other``  that",
+    ]
+    assert of_docstring("\n".join(lines)).splitlines()[2:] == [
+        "- `one`: this,",
+        "           in two lines",
+        "- `other`: that",
+    ]
 
 
 def test_a_method_without_steps_has_a_page_without_figure():
