@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mil_bench.config import search_space
+from mil_bench.config import SearchRange, search_space
 
 if TYPE_CHECKING:
     from mil_bench.ablation.declaration import Ablations
@@ -35,8 +35,7 @@ def print_method(name: str, method: type[Method], console: Console) -> None:
     space = search_space(method.Config)
     for key, field in method.Config.model_fields.items():
         search = space.get(key)
-        where = "" if search is None else _range(search.low, search.high, search.choices)
-        table.add_row(key, escape(str(field.default)), where)
+        table.add_row(key, escape(str(field.default)), "" if search is None else _range(search))
     console.print(table)
     recipe = ", ".join(f"{k}={v}" for k, v in method.recipe.items()) or "trainer defaults"
     console.print(f"recipe: {recipe}")
@@ -92,8 +91,9 @@ def _ablations(declared: Ablations) -> Table:
     return table
 
 
-def _range(low: float | None, high: float | None, choices: tuple[object, ...]) -> str:
-    return ", ".join(map(str, choices)) if choices else f"{low} .. {high}"
+def _range(search: SearchRange) -> str:
+    ends = f"{search.low} .. {search.high}"
+    return (", ".join(map(str, search.choices)) or ends) + search.condition
 
 
 def _drawn(title: str, taxonomy: Taxonomy) -> Tree:

@@ -30,8 +30,9 @@ def options_table(config: type[MethodConfig]) -> list[str]:
         ends = "" if search is None else f"{search.low} to {search.high}"
         searched = ", ".join(map(of_value, search.choices)) if search and search.choices else ends
         scale = " (log)" if search and search.log else ""
+        condition = "" if search is None else search.condition
         default = of_value(field.get_default(call_default_factory=True))
-        rows.append([f"`{name}`", default, _values(field), searched + scale])
+        rows.append([f"`{name}`", default, _values(field), searched + scale + condition])
     return table(["option", "default", "values", "searched"], rows)
 
 

@@ -121,6 +121,8 @@ def make_space(
 ) -> Space:
     """The tunable fields of ``method`` and the trainer around ``start``, changed as ``asked``.
 
+    A field that says nothing with the other settings of ``start`` is searched if asked for alone.
+
     ``only`` keeps these declared fields (and those of ``asked``), ``fix`` leaves fields out; all
     are names of :func:`known_fields`. Raises ``ConfigError`` for a range that the field does not
     allow, and when nothing is left to search.
@@ -129,7 +131,9 @@ def make_space(
     fields: dict[str, Field] = {}
     for name, (section, config) in known.items():
         declared = search_space(config).get(name.rpartition(".")[2])
-        if declared is not None and (name in only or not only):
+        if declared is None or (only and name not in only):
+            continue
+        if all(_start(key, section, config, start) == v for key, v in declared.where.items()):
             fields[name] = _declared(name, section, config, declared, start)
     for a in asked:
         section, config = known[a.name]

@@ -9,7 +9,7 @@ import torch
 from narrow_methods import make
 from run_folders import make_spec
 
-from mil_bench.config import build
+from mil_bench.config import build, search_space
 from mil_bench.conformance.samples import flat, make_batch, three_levels
 from mil_bench.errors import ConfigError
 from mil_bench.methods import METHODS
@@ -21,6 +21,7 @@ from mil_bench.nn.heads.method import HeadedMethod
 from mil_bench.nn.heads.multi import Multi
 from mil_bench.nn.heads.soft_labels import SoftLabels
 from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.tuning.space import make_space
 from mil_bench.variants import labels
 
 TREE = Taxonomy.from_tree("three", {"a": ["a0", "a1"], "b": ["b0"]})
@@ -74,6 +75,32 @@ def test_the_conditional_head_multiplies_the_softmaxes_of_siblings():
     assert loss.item() == pytest.approx(-math.log(0.6) - math.exp(-0.5) * math.log(0.25))
     (single,) = head.loss(logits, targets(TREE, [2]), {}).values()
     assert single.item() == pytest.approx(-math.log(0.4))
+
+
+def test_the_weight_of_a_level_falls_with_its_distance_from_the_root():
+    head = Conditional(UNEVEN, alpha=0.5)
+    top, middle, bottom = logs(0.9, 0.1), logs(0.2, 0.8), logs(0.7, 0.3)
+    assert head.nodes[2:] == [("a", "m"), ("a", "n"), ("a", "m", "a0"), ("a", "m", "a1")]
+    logits = head(torch.cat([top, middle + 5, bottom - 2], 1))
+    torch.testing.assert_close(logits[LEAF].exp(), logs(0.126, 0.054, 0.72, 0.1).exp())
+    for leaf, path in enumerate(([0.9, 0.2, 0.7], [0.9, 0.2, 0.3], [0.9, 0.8], [0.1])):
+        (loss,) = head.loss(logits, targets(UNEVEN, [leaf]), {}).values()
+        expected = -sum(math.exp(-0.5 * depth) * math.log(p) for depth, p in enumerate(path))
+        assert loss.item() == pytest.approx(expected)
+
+
+def test_what_belongs_to_a_head_is_searched_with_that_head_alone():
+    assert search_space(METHODS.get("abmil").Config)["hxe_alpha"].where == {"head": "conditional"}
+    for word, own in (
+        ("flat", set()),
+        ("conditional", {"hxe_alpha"}),
+        ("soft-labels", {"soft_beta"}),
+    ):
+        for name in ("abmil", "transmil"):
+            config = METHODS.get(name).Config
+            stored = build(config, {"head": word}, name).model_dump(mode="json")
+            space = make_space(METHODS.get(name), make_spec(name, config=stored), [])
+            assert {field.name for field in space.fields} & {"hxe_alpha", "soft_beta"} == own
 
 
 def test_without_discount_the_conditional_loss_is_the_cross_entropy_of_the_leaf():

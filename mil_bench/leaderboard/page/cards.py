@@ -29,7 +29,7 @@ def _installed(name: str) -> type[Method] | None:
 
 
 def _card(name: str, method: type[Method]) -> dict[str, Any]:
-    paper, searched = method.paper, search_space(method.Config)
+    paper, space = method.paper, search_space(method.Config)
     return {
         "summary": next(entry.summary for entry in METHODS if entry.name == name),
         "title": paper.title,
@@ -41,6 +41,6 @@ def _card(name: str, method: type[Method]) -> dict[str, Any]:
         "measured": "\n".join(paper.measured),
         "version": method.version,
         "settings": flattened(method.Config().model_dump(mode="json")),
-        "searched": list(searched),
+        "searched": [key for key, limits in space.items() if not limits.where],
         "recipe": flattened(dict(method.recipe)),
     }

@@ -21,8 +21,8 @@ class Conditional(Head):
 
     The term ``hxe`` is hierarchical cross entropy (eq. 3), ``-sum w(C) log p(C | parent)`` over
     the path to the true leaf with ``w = exp(-alpha depth)`` and depth 0 below the root. The weight
-    is that of the authors' code, by the distance from the root; their conditionals come from one
-    softmax over the leaves.
+    is that of the authors' code, by the distance from the root, without its division by the sum
+    over the tree; their conditionals come from one softmax over the leaves.
 
     There is an output per node with siblings; the others are certain. Levels agree by construction.
     With class-wise attention every such node has a branch, which speaks for the single classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from mil_bench.ablation.declaration import Switch
-from mil_bench.config import later
+from mil_bench.config import SearchRange, later
 from mil_bench.method import MethodConfig
 
 HeadName = Literal["flat", "multi", "conditional", "marginal", "soft-labels"]
@@ -15,8 +15,10 @@ class HeadOptions(MethodConfig):
     """``hxe_alpha`` belongs to the conditional head, ``soft_beta`` to that of soft labels."""
 
     head: str
-    hxe_alpha: float = later(0.5, ge=0)
-    soft_beta: float = later(4.0, gt=0)
+    hxe_alpha: float = later(0.5, SearchRange(0.0, 1.0, where={"head": "conditional"}), ge=0)
+    soft_beta: float = later(
+        4.0, SearchRange(1.0, 30.0, log=True, where={"head": "soft-labels"}), gt=0
+    )
 
 
 class HeadConfig(HeadOptions):
