@@ -27,7 +27,7 @@ METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with 
 METHODS.add(
     "rrt", f"{_HERE}.rrt.method:RRT", "features re-embedded within and across regions (Tang 2024)"
 )
-METHODS.add("aem", f"{_HERE}.aem:AEM", "attention pooling, its entropy maximised (Zhang 2024)")
+METHODS.add("aem", f"{_HERE}.aem:AEM", "attention pooling, its entropy maximised (Zhang 2025)")
 METHODS.add(
     "mhim", f"{_HERE}.mhim.method:MHIM", "masked hard instances, momentum teacher (Tang 2023)"
 )

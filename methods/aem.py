@@ -1,4 +1,4 @@
-"""AEM: attention pooling whose attention entropy is maximised (Zhang et al., 2024)."""
+"""AEM: attention pooling whose attention entropy is maximised (Zhang et al., MICCAI 2025)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ class AEM(ABMIL):
     paper = PaperCard(
         title="AEM: Attention Entropy Maximization for Multiple Instance Learning based Whole "
         "Slide Image Classification",
-        year=2024,
-        venue="arXiv",
+        year=2025,
+        venue="MICCAI",
         link="https://arxiv.org/abs/2406.15303",
         code="dazhangyu123/AEM @ 42c8dbe (read for the loss; no golden vectors)",
         differs=(
             "widths, dropout and recipe are those of abmil here, so that the two differ by the "
-            "entropy term alone; the official code trains with AdamW and a cosine schedule",
+            "entropy term alone; the official code has no dropout and trains 50 epochs with AdamW "
+            "and a cosine schedule",
             "weight 0.1 for all data sets, the official default; the paper chooses it for each",
-            "constant weight as in the official code; entropy_schedule=cosine anneals it as in the "
-            "paper's third version",
+            "constant weight as in the official code; entropy_schedule=cosine lets it fall to "
+            "zero, for the cosine weight annealing of the published paper",
         ),
         steps=("project", "gated attention", "weighted mean", "classify"),
         losses=("cross entropy", "negative entropy of attention"),

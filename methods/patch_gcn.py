@@ -89,7 +89,7 @@ class PatchGCN(HeadedMethod):
             "bags of k patches or fewer join every patch with all others",
             "any width; the official first layer is wired to 128",
             "a layer norm that the official first layer has and never uses is left out",
-            "best epoch by one rule for all; the repository takes the last of 20",
+            "the epoch of lowest validation loss is tested; the repository takes the last of 20",
         ),
         steps=(
             "project",

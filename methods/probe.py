@@ -37,7 +37,6 @@ class Probe(HeadedMethod):
 
     Config = ProbeConfig
     config: ProbeConfig
-    safe_in_bf16: ClassVar[bool] = False
     paper = PaperCard(
         title="Understanding intermediate layers using linear classifier probes",
         year=2016,

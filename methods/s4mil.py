@@ -71,15 +71,21 @@ class S4MIL(HeadedMethod):
         year=2023,
         venue="MICCAI",
         link="https://arxiv.org/abs/2306.15789",
-        code="the copy in isyangshu/MambaMIL @ 7e0133f (read for facts; no golden vectors)",
+        code="MICS-Lab/s4_digital_pathology @ 3d5be56 (read for facts; no golden vectors)",
         differs=(
-            "plain torch without einops and opt_einsum; the kernel is made block by block instead "
-            "of from a tensor of width x states x N",
-            "one learning rate and weight decay for all parameters; S4D's code does not decay its "
+            "plain torch without einops; the kernel is made block by block instead of from a "
+            "tensor of width x states x N",
+            "cross entropy of the logits; the official training code takes it of the softmax, as "
+            "if that were logits",
+            "dropout after the projection as in MambaMIL's copy (isyangshu/MambaMIL @ 7e0133f); "
+            "the official code has none",
+            "weight decay of all parameters, as in the official training; S4D's own spares its "
             "step, decay and frequency",
             "order=coords runs through the slide by coordinates instead of rows of the file",
             "any width; several slides per step, each computed alone",
-            "the recipe is the one of whole slides here (Adam, 2e-4, 200 epochs, patience 20)",
+            "learning rate, weight decay and epochs are official, early stopping is that of whole "
+            "slides here (patience 20 after epoch 50; there 10 at any time); no Lookahead around "
+            "Adam, a switch of the repository",
         ),
         steps=("project", "state space layer over sequence", "maximum per channel", "classify"),
         losses=("cross entropy",),

@@ -20,7 +20,7 @@ from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
 from mil_bench.taxonomy import LEAF, Taxonomy
 
-_PART: Final = 1 << 13  # patches whose neighbours are in memory at a time: 96 MiB at width 512
+_PART: Final = 1 << 13  # patches whose neighbours are in memory at a time
 
 
 class WiKGConfig(HeadConfig):
@@ -42,9 +42,15 @@ class WiKGConfig(HeadConfig):
 class WiKG(HeadedMethod):
     """Head and tail embeddings, the ``k`` best tails of every head, gated attention over them.
 
-    The choice of neighbours computes blocks of at most 2^24 scores (64 MiB in float32) and keeps
-    the ``k`` best of each row: time grows with ``N^2``, memory with ``N``. What a patch takes from
-    its neighbours is computed for 8,192 patches at a time and again for the gradient.
+    With heads ``h_i``, tails ``t_j`` and ``p_ij`` the softmax of the ``k`` best ``h_i . t_j /
+    sqrt(width)`` of a head, its edges are ``r_ij = p_ij t_j + (1 - p_ij) h_i``. Its neighbourhood
+    is ``n_i = sum_j a_ij t_j`` with ``a_ij`` the softmax over j of ``sum(t_j) sum(tanh(h_i +
+    r_ij))``, and the patch becomes ``lrelu(L1 (h_i + n_i)) + lrelu(L2 (h_i * n_i))``.
+
+    The choice of neighbours computes blocks of at most 2^24 scores (64 MiB in float32; a row, where
+    a bag has more patches) and keeps the ``k`` best of each row: time grows with ``N^2``, memory
+    with ``N``. What a patch takes from its neighbours is computed for 8,192 patches at a time and
+    again for the gradient: one such tensor is 96 MiB at width 512 and ``k = 6``, whatever N is.
 
     ``Output.attention`` is that of the attention readout; for mean and max the same weight for
     every patch.
@@ -66,6 +72,8 @@ class WiKG(HeadedMethod):
             "three linear layers that the official code declares and never uses are left out",
             "knowledge-aware attention multiplies two sums, as in the code; the paper reads as a "
             "dot product",
+            "the epoch of lowest validation loss is tested; the official script takes the best "
+            "epoch of each score by itself",
             "several slides per step, each computed alone",
         ),
         steps=(

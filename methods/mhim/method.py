@@ -73,9 +73,14 @@ class MHIM(HeadedMethod):
         differs=(
             "the official teacher and part of the student start from an ABMIL trained before; here "
             "both start alike and the teacher's momentum is low in its first steps",
-            "the MHIM(ABMIL) form with this package's ABMIL, whose attention has biases and tanh; "
-            "default masks are those of the published Camelyon16 command",
-            "random masking takes its share of what the other masks left, not of the whole bag",
+            "the MHIM(ABMIL) form with this package's ABMIL: attention with tanh and biases and "
+            "PyTorch's initial weights, there ReLU, no biases, Xavier",
+            "default masks are those of the published Camelyon16 command; early stopping as for "
+            "TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 and 130), by "
+            "validation loss instead of AUC",
+            "masks do not overlap: the random one takes its share of what the others left; "
+            "officially all are drawn from the whole bag and joined",
+            "the share of easy instances falls by epochs, there by steps",
             "the teacher has no dropout",
             "one instance is always left; several slides per step",
         ),

@@ -32,7 +32,8 @@ class RRTConfig(EntropyConfig, HeadConfig):
     ``regions`` per side of the slide's square for R-MSA (CR-MSA has 8); ``epeg`` is the length of
     the position encoding's filter (odd), ``representatives`` the number per region in CR-MSA.
     ``order="coords"`` folds the slide by the coordinates of its patches, ``"file"`` by the rows of
-    the feature file.
+    the feature file. The square so filled is CR-MSA's; with other ``regions`` than 8 that of R-MSA
+    may be narrower, and its rows are then not rows of the slide.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=8)
@@ -104,8 +105,12 @@ class RRT(HeadedMethod):
             "activation tanh as in every published command; the official constructor has ReLU",
             "the bias of the position encoding is left out: it cancels in the softmax",
             "one epeg and representatives for all; the repository tunes them per data set",
+            "early stopping as for TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 "
+            "and 130), by validation loss instead of AUC",
+            "what is reproduced is the code: its README warns that it does not give all numbers of "
+            "the paper",
             "order=coords folds the slide by coordinates instead of rows of the file",
-            "several slides per step, each computed alone; the best epoch by one rule for all",
+            "several slides per step, each computed alone",
         ),
         steps=(
             "project",

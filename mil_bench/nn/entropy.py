@@ -1,8 +1,8 @@
 """Attention entropy as a term of the loss: a switch of methods with attention.
 
-AEM (Zhang et al., 2024, arXiv:2406.15303): attention that concentrates on a few patches of the
-training slides has learned them by heart; its entropy, maximised beside the cross entropy, keeps
-it spread.
+AEM (Zhang et al., MICCAI 2025, arXiv:2406.15303): attention that concentrates on a few patches of
+the training slides has learned them by heart; its entropy, maximised beside the cross entropy,
+keeps it spread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class EntropyConfig(MethodConfig):
     """Base of the configuration of a method with the switch; 0 is off.
 
     ``entropy_weight`` is constant over training, as in the official code, or falls to zero on half
-    a cosine (``entropy_schedule``), as in the paper's third version.
+    a cosine (``entropy_schedule``), for the cosine weight annealing of the published paper.
     """
 
     entropy_weight: float = tunable(0.0, low=0.0, high=0.5, ge=0)
