@@ -209,8 +209,16 @@ def test_recommended_settings_reach_the_card(make, options):
 @pytest.mark.parametrize(
     ("toml", "error", "message"),
     [
-        (BASIC + 'lables = "x"\n', UnknownNameError, r"'lables' of .*my.toml; did you mean 'labels'"),
-        (BASIC + '[columns]\nslide = "x"\n', UnknownNameError, r"'slide' of .*; did you mean 'slide_id'"),
+        (
+            BASIC + 'lables = "x"\n',
+            UnknownNameError,
+            r"'lables' of .*my.toml; did you mean 'labels'",
+        ),
+        (
+            BASIC + '[columns]\nslide = "x"\n',
+            UnknownNameError,
+            r"'slide' of .*; did you mean 'slide_id'",
+        ),
         (BASIC + "[trainer]\nlearning = 1\n", UnknownNameError, "option 'learning' of .*trainer"),
         (BASIC + "[trainer]\nlr = -1\n", ConfigError, "lr=-1"),
         (BASIC + "[methods.hmill]\nx = 1\n", UnknownNameError, "'hmill'; did you mean 'hmil'"),
