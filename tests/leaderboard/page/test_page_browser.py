@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from page_cases import HOSTILE, column_of, hostile_report, long_report, records, saved
 
@@ -122,7 +124,7 @@ def test_ten_thousand_rows_are_turned_page_by_page(tmp_path, opened):
     assert path.stat().st_size < 1_500_000
     page = opened(path)
     assert "ελληνικά 病理" in page.inner_text("h1")
-    assert page.locator("#table-overall tbody tr").count() == 100
+    assert page.locator("#table-overall tbody tr").count() == 50
     page.click("#last-overall")
     assert column_of(page, "overall", "Method")[-1] == "m9999"
     page.click("#sort-overall-accuracy")
@@ -132,6 +134,19 @@ def test_ten_thousand_rows_are_turned_page_by_page(tmp_path, opened):
     assert len(records(saved(page, "#csv-overall"))) == 1
     page.fill("#search-overall", "")
     assert len(records(saved(page, "#csv-overall"))) == 10_000
+
+
+def test_what_stands_between_backticks_is_code(made, tmp_path, opened):
+    told = replace(made[0][0], caveats=("none yet (`mil-bench run --tree coarse`)",))
+    page = opened(write_page([told], tmp_path))
+    assert page.inner_text(".caveats li code") == "mil-bench run --tree coarse"
+    assert "`" not in page.inner_text(".caveats")
+
+
+def test_what_the_view_has_chosen_is_no_column(made, opened):
+    page = opened(made[1], "view=pairs")
+    assert "Score" not in page.inner_text("#table-pairs thead")
+    assert "Other" in page.inner_text("#table-pairs thead")
 
 
 def test_boards_stand_in_one_file_and_can_be_chosen(made, tmp_path, opened):

@@ -21,6 +21,11 @@ function filled(node, attributes, children) {
   return node;
 }
 
+/** Words with what stands between backticks as code. */
+function prose(text) {
+  return text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? el("code", {}, part) : part));
+}
+
 /** A labelled choice; `options` are `[value, text]`. */
 function chooser(id, label, options, value, onchange) {
   const select = el("select", { id, onchange: () => onchange(select.value) },

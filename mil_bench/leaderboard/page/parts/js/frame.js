@@ -23,7 +23,7 @@ function frameHead(board, view) {
     `${Object.keys(board.methods).length} rows`];
   const kind = { real: "real cohort", embedded: "embedded demo data",
     simulated: "simulated data" }[board.kind] ?? board.kind;
-  const caveats = board.caveats.map((text) => el("li", {}, stopped(text)));
+  const caveats = board.caveats.map((text) => el("li", {}, prose(stopped(text))));
   const [first, rest] = [caveats.slice(0, CAVEATS), caveats.slice(CAVEATS)];
   const full = view === "overall";
   const open = full || printing;

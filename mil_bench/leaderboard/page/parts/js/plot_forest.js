@@ -1,12 +1,13 @@
 // A forest of intervals: one line per method, tiers as bands behind them.
 
-const FOREST = { row: 30, top: 26, bottom: 34, label: 220, value: 150 };
+const FOREST = { row: 30, top: 26, bottom: 34, label: 264, value: 150, tier: 52 };
 
 /** Values and intervals of one column over the given rows, in the order of the board. */
 function forest(table, name, rows, most) {
   const width = room(most);
-  const label = Math.min(FOREST.label, width * 0.3);
-  const value = width > 560 ? FOREST.value : 52;
+  const wide = width > 560;
+  const label = Math.min(FOREST.label, width * 0.36);
+  const value = wide ? FOREST.value : 52;
   const height = FOREST.top + rows.length * FOREST.row + FOREST.bottom;
   const c = column(table, name);
   const percent = inPercent(table, name, rows[0] ?? 0);
@@ -15,26 +16,26 @@ function forest(table, name, rows, most) {
   const span = extent(numbers.flatMap((cell) => [cell[0], cell[1], cell[2]]), 0.04);
   const x = linear(span, [label + 8, width - value - 8]);
   const floor = height - FOREST.bottom;
-  const axis = ticks(span, width > 560 ? 6 : 3).map((tick) => [
+  const axis = ticks(span, wide ? 6 : 3).map((tick) => [
     svg("line", { class: "grid", x1: x(tick), x2: x(tick), y1: FOREST.top - 8, y2: floor }),
     svg("text", { class: "tick", x: x(tick), y: floor + 16, "text-anchor": "middle" },
       percent ? fixed(100 * tick, 0) : String(tick)),
   ]);
-  const places = { x, width, label, value };
+  const places = { x, width, label, value, most: (label - (wide ? FOREST.tier : 4)) / 7.4 };
   const lines = rows.map((row, i) =>
     forestLine(table, row, name, cells[i], FOREST.top + i * FOREST.row, places));
   const better = { 1: "higher is better", "-1": "lower is better" }[c.better] ?? "";
   return svg("svg", { class: "plot forest", viewBox: `0 0 ${width} ${height}`, width, height,
     role: "img", "aria-label": `${c.title} of ${rows.length} methods with 95 % intervals` },
-  tierBands(table, rows, width), axis,
+  tierBands(table, rows, width, wide), axis,
   svg("text", { class: "axis", x: (label + width - value) / 2, y: floor + 31,
     "text-anchor": "middle" }, [c.title, percent ? "(%)" : "", better && `· ${better}`]
     .filter(Boolean).join(" ")),
   lines);
 }
 
-/** Quiet bands behind the tiers, and their names. */
-function tierBands(table, rows, width) {
+/** Quiet bands behind the tiers, and their names where there is room. */
+function tierBands(table, rows, width, named) {
   const groups = [];
   rows.forEach((row, i) => {
     const tier = valueOf(cellAt(table, row, "tier"));
@@ -45,16 +46,16 @@ function tierBands(table, rows, width) {
   return groups.filter((g) => g.tier !== null).map((g) => [
     svg("rect", { class: `band ${g.tier === 1 ? "lead" : ""}`, x: 0, width, rx: 5,
       y: FOREST.top + g.from * FOREST.row + 1.5, height: (g.to - g.from) * FOREST.row - 3 }),
-    svg("text", { class: "tick", x: 10, y: FOREST.top + g.from * FOREST.row + 19 },
-      `tier ${g.tier}`),
+    named ? svg("text", { class: "tick", x: 10, y: FOREST.top + g.from * FOREST.row + 19 },
+      `tier ${g.tier}`) : null,
   ]);
 }
 
-function forestLine(table, row, name, cell, top, { x, width, label, value }) {
+function forestLine(table, row, name, cell, top, { x, width, label, value, most }) {
   const y = top + FOREST.row / 2;
   const method = table.methods[row];
   const title = svg("text", { class: "label", x: label, y: y + 4, "text-anchor": "end" },
-    clipped(method, (label - 52) / 7.4), svg("title", {}, method));
+    clipped(method, most), svg("title", {}, method));
   if (!isNumber(cell) || cell[0] == null) {
     return [title, svg("text", { class: "tick", x: label + 12, y: y + 4 }, "no result")];
   }

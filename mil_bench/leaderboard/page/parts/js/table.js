@@ -1,6 +1,6 @@
 // A table that can be sorted, searched, filtered, turned over and saved.
 
-const PAGE = 100;
+const PAGE = 50;
 const PRINTED = 1000;
 let printing = false;
 
@@ -10,6 +10,7 @@ let printing = false;
  */
 function tableView(table, { columns, rows = allRows(table), bands = false, size = PAGE } = {}) {
   const names = shownColumns(table, columns);
+  const drawn = names.filter((name) => !saidAbove(table, name, rows));
   const kept = sortedRows(table, filteredRows(table, rows));
   const most = printing ? PRINTED : size;
   const pages = Math.max(1, Math.ceil(kept.length / most));
@@ -24,19 +25,26 @@ function tableView(table, { columns, rows = allRows(table), bands = false, size 
     const starts = tier !== null && above !== null && tier !== above;
     above = tier ?? above;
     return el("tr", { class: tierClass(tier, starts) },
-      names.map((name, i) => tableCell(table, row, name,
+      drawn.map((name, i) => tableCell(table, row, name,
         { scale: scales[name], intervals, head: i === 0 })));
   });
-  const empty = el("tr", {}, el("td", { colspan: names.length, class: "none" }, "No row matches."));
+  const empty = el("tr", {}, el("td", { colspan: drawn.length, class: "none" }, "No row matches."));
   return el("section", { class: "table-block" },
     tableTools(table, names, rows, kept),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title },
       el("table", { id: `table-${table.name}` },
         el("caption", { class: "unseen" }, [table.title, table.note].filter(Boolean).join(": ")),
-        el("thead", {}, el("tr", {}, names.map((name) => heading(table, name)))),
+        el("thead", {}, el("tr", {}, drawn.map((name) => heading(table, name)))),
         el("tbody", {}, body.length ? body : empty))),
     pages > 1 ? pager(table, page, pages) : null,
-    table.note ? el("p", { class: "note" }, sentence(table.note)) : null);
+    table.note ? el("p", { class: "note" }, prose(sentence(table.note))) : null);
+}
+
+/** Keys that the view has chosen: the same in all `rows`, but not in the table. Files have them. */
+function saidAbove(table, name, rows) {
+  if (!table.keys.includes(name) || rows.length === table.methods.length) return false;
+  const texts = new Set(rows.map((row) => valueOf(cellAt(table, row, name))));
+  return texts.size === 1 && distinct(table, name).length > 1;
 }
 
 function tierClass(tier, starts) {

@@ -40,6 +40,6 @@ function reliabilityPanel(board, level, source, methods) {
         second, (v) => set({ b: v })),
       svgButton("svg-reliability", plot)),
     plot,
-    el("p", { class: "note" }, "Below the dotted line a method is too sure. "
-      + sentence(table.note)));
+    el("p", { class: "note" }, "Below the dotted line a method is too sure. ",
+      prose(sentence(table.note))));
 }

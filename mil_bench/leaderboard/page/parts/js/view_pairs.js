@@ -33,6 +33,9 @@ function chosenPair(table, rows) {
   return both.find(([a, b]) => wanted.includes(a) && wanted.includes(b)) ?? both[0];
 }
 
+/** With more methods than this, cells hold the difference alone. */
+const ROOMY = 12;
+
 /** Methods by methods: the difference row minus column, shaded where it is more than chance. */
 function pairMatrix(board, table, rows, score, pair) {
   const methods = [...new Set(rows.flatMap((row) =>
@@ -46,18 +49,19 @@ function pairMatrix(board, table, rows, score, pair) {
   const sizes = rows.map((row) => Math.abs(valueOf(cellAt(table, row, "difference")) ?? 0));
   const most = Math.max(...sizes);
   const better = DATA.metrics[score]?.better ?? 1;
+  const dense = methods.length > ROOMY;
   const body = methods.map((a, i) => el("tr", {}, el("th", { scope: "row" }, a),
-    methods.map((b, j) => pairCell(table, at.get(`${a}\n${b}`), { a, b, most, better, pair,
+    methods.map((b, j) => pairCell(table, at.get(`${a}\n${b}`), { a, b, most, better, pair, dense,
       id: `pair-${i}-${j}` }))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Pairs" },
-    el("table", { class: "matrix pairs" },
+    el("table", { class: `matrix pairs${dense ? " dense" : ""}` },
       el("caption", { class: "unseen" }, "Difference of every two methods, row minus column"),
       el("thead", {}, el("tr", {}, el("td", { class: "corner" }, "row − column"),
-        methods.map((b) => el("th", { scope: "col" }, b)))),
+        methods.map((b) => el("th", { scope: "col", title: b }, b)))),
       el("tbody", {}, body)));
 }
 
-function pairCell(table, found, { a, b, most, better, pair, id }) {
+function pairCell(table, found, { a, b, most, better, pair, dense, id }) {
   if (!found) return el("td", { class: "heat empty" }, a === b ? "" : "–");
   const cell = cellAt(table, found.row, "difference");
   const value = isNumber(cell) ? cell[0] ?? null : null;
@@ -67,7 +71,10 @@ function pairCell(table, found, { a, b, most, better, pair, id }) {
   const decision = String(cellAt(table, found.row, "decision") ?? "");
   const separable = /^(better|worse)/.test(decision);
   const kind = !separable ? "" : found.sign * value * better > 0 ? " ahead" : " behind";
-  const words = `${a} minus ${b}: ${say(value)}, ${separable ? "separable" : "not separable"}`
+  const ends = low === null ? ""
+    : found.sign > 0 ? `[${say(low)}, ${say(high)}]` : `[${say(high)}, ${say(low)}]`;
+  const words = `${a} minus ${b}: ${[say(value), ends].join(" ").trim()}, `
+    + `${separable ? "separable" : "not separable"}`
     + `${decision.endsWith("trained") ? " as trained, not when trained anew" : ""}`;
   const chosen = pair && pair.includes(a) && pair.includes(b);
   return el("td", { class: `heat${kind}${chosen ? " chosen" : ""}`, title: words,
@@ -75,8 +82,7 @@ function pairCell(table, found, { a, b, most, better, pair, id }) {
   el("button", { type: "button", class: "plain", id, "aria-label": `${words}; show this pair`,
     onclick: () => set({ a, b }) },
   el("span", { class: `value${decision.endsWith("trained") ? " weak" : ""}` }, say(value)),
-  low === null ? null : el("span", { class: "interval" },
-    found.sign > 0 ? `[${say(low)}, ${say(high)}]` : `[${say(high)}, ${say(low)}]`)));
+  dense || !ends ? null : el("span", { class: "interval" }, ends)));
 }
 
 /** A difference with its sign. */
