@@ -308,6 +308,23 @@ def test_names_cannot_run_latex(report):
     )
 
 
+def test_commands_in_sentences_are_code_and_nothing_else_is(report):
+    told = "controls are missing (`mil-bench run --tree coarse`), says a`<b>`"
+    page = report_page(replace(report, caveats=(told,)), figure=False)
+    assert r"- controls are missing (`mil-bench run --tree coarse`), says a\`\<b\>\`" in page
+
+
+def test_long_tables_are_folded_on_pages_and_dealt_evenly_in_latex(report):
+    (table, *_), row = report.tables, report.table("overall").rows[0]
+    rows = tuple(replace(row, method=f"m{i}") for i in range(90))
+    long = replace(report, tables=(replace(table, rows=rows),))
+    page = report_page(long, figure=False)
+    assert "<summary>90 rows</summary>" in page
+    assert "<details>" not in report_page(report, figure=False)
+    parts = grids_latex(long, grids_of(long)).split("\\midrule\n")[1:]
+    assert [sum(f"m{i} &" in part for i in range(90)) for part in parts] == [30, 30, 30]
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_of_every_table_compiles(folder, tmp_path):
     texts = sorted(folder.glob("*.tex"))

@@ -58,7 +58,8 @@ def titled(figure: Figure, title: str, note: str = "") -> Figure:
     room = int(figure.get_figwidth() * _PER_INCH)
     head = textwrap.fill(plain(title), max(20, int(0.62 * room)))
     figure.suptitle(head, x=0.01, ha="left", fontsize=TITLE, fontweight="bold")
-    figure.supxlabel(textwrap.fill(plain(note), room), x=0.01, ha="left", fontsize=TINY, color=GREY)
+    told = plain(note.replace("`", ""))
+    figure.supxlabel(textwrap.fill(told, room), x=0.01, ha="left", fontsize=TINY, color=GREY)
     return figure
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mil_bench.leaderboard.formats.grid import Grid, Shown, caption
 from mil_bench.leaderboard.report import Report
@@ -21,22 +22,41 @@ _SPECIAL = {
     "–": "--",
     **{c: f"\\{c}" for c in "&%$#_{}"},
 }
+_CODE = re.compile("`([^`]+)`")
 _PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
 _MARKS = {"": "{}", "best": r"\textbf{{{}}}", "tied": r"\underline{{{}}}"}
 _PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters want LuaLaTeX or XeLaTeX"
 _LONGEST = 12
-_FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
+_WIDE = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
+_HIGH = r"\resizebox*{!}{\ifdim\totalheight>0.8\textheight0.8\textheight\else\totalheight\fi}{%"
+_MOST = 40
+"""Rows that one page bears; more are dealt evenly onto several."""
 
 
 def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
-    """A ``table*`` for every grid; intervals stand below their numbers."""
-    tables = [_table(report, grid) for grid in grids]
+    """A ``table*`` for every grid, several for a long one; intervals stand below their numbers."""
+    tables = [_table(report, part) for grid in grids for part in _parts(grid)]
     return f"{_PACKAGES}\n" + "\n".join(tables)
 
 
 def escape(text: str) -> str:
     """Text that LaTeX prints as it is."""
     return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
+
+
+def _parts(grid: Grid) -> list[Grid]:
+    many = -(-len(grid.rows) // _MOST)
+    if many < 2:
+        return [grid]
+    size = -(-len(grid.rows) // many)
+    return [
+        replace(
+            grid,
+            title=f"{grid.title}, part {i + 1} of {many}",
+            rows=grid.rows[i * size : (i + 1) * size],
+        )
+        for i in range(many)
+    ]
 
 
 def _table(report: Report, grid: Grid) -> str:
@@ -46,14 +66,15 @@ def _table(report: Report, grid: Grid) -> str:
         r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{_caption(report, grid)}}}",
         r"\smallskip",
-        _FIT,
+        _WIDE,
+        _HIGH,
         rf"\begin{{tabular}}{{@{{}}{'l' * grid.names}{'c' * numbers}@{{}}}}",
         r"\toprule",
         _row([_head(text) for text in grid.heads]),
         r"\midrule",
         *(line for row in grid.rows for line in _lines(row)),
         r"\bottomrule",
-        r"\end{tabular}}",
+        r"\end{tabular}}}",
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
@@ -84,7 +105,10 @@ def _caption(report: Report, grid: Grid) -> str:
         f"{grid.title} on {board.title}: {board.slides} test slides of {board.groups} patients; "
         f"{caption([grid])}. {grid.note}"
     )
-    return escape(f"{told.strip().rstrip('.')}.")
+    words = _CODE.split(f"{told.strip().rstrip('.')}.")
+    return "".join(
+        rf"\texttt{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(words)
+    )
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -13,6 +13,9 @@ from mil_bench.leaderboard.sheet import Sheet
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 _MARKS = {"": "{}", "best": "**{}**", "tied": "<ins>{}</ins>"}
 FIGURE = "overview.png"
+_LONGEST = 60
+"""Rows of a table that stands open."""
+_CODE = re.compile(r"(`[\w ./=,:-]+`)")
 
 
 def report_page(report: Report, figure: bool) -> str:
@@ -29,12 +32,12 @@ def report_page(report: Report, figure: bool) -> str:
     if grids:
         parts.append(f"{escape(_sentence(caption(grids)))}")
     for grid in grids:
-        parts += [f"## {escape(grid.title)}", grid_markdown(grid)]
+        parts += [f"## {escape(grid.title)}", _folded(grid_markdown(grid), len(grid.rows))]
         if grid.note:
-            parts.append(escape(_sentence(grid.note)))
+            parts.append(prose(_sentence(grid.note)))
     bullets = [*report.caveats, *report.problems]
     if bullets:
-        parts += ["## Read with care", "\n".join(f"- {escape(note)}" for note in bullets)]
+        parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
     parts.append(
         "Every number with its interval, spread and run keys is in the CSV files beside this page, "
         "those of single runs in `runs_tidy.csv`."
@@ -49,6 +52,13 @@ def grid_markdown(grid: Grid) -> str:
     return "\n".join(map(_line, [[escape(h) for h in grid.heads], rule, *cells]))
 
 
+def _folded(table: str, rows: int) -> str:
+    """A long table opens at a click."""
+    if rows <= _LONGEST:
+        return table
+    return f"<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
+
+
 def sheet_markdown(sheet: Sheet) -> str:
     """One table, numbers to the right."""
     rule = ["---", *["--:"] * (len(sheet.columns) - 1)]
@@ -59,6 +69,14 @@ def sheet_markdown(sheet: Sheet) -> str:
 def escape(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def prose(text: str) -> str:
+    """Text as it is, but for commands between backticks, which are code."""
+    return "".join(
+        part if i % 2 else _SPECIAL.sub(r"\\\1", part)
+        for i, part in enumerate(_CODE.split(" ".join(text.split())))
+    )
 
 
 def _cell(cell: Shown) -> str:
