@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
@@ -12,6 +14,15 @@ from mil_bench.culprit import defined_at
 from mil_bench.errors import FeatureError, RunError, UsageError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.taxonomy import LEAF
+
+CALLED = {
+    "__init__": ("config", "dim", "taxonomy"),
+    "forward": ("batch",),
+    "loss": ("output", "batch", "progress"),
+    "before_epoch": ("progress",),
+    "after_step": ("progress",),
+}
+"""What the harness calls, and with what, by position."""
 
 
 def check_class(name: str, method: Any) -> None:
@@ -30,10 +41,34 @@ def check_class(name: str, method: Any) -> None:
     else:
         fields = config.model_fields.items()
         lacking += [f"a default of its option {key}" for key, f in fields if f.is_required()]
+    version: object = method.version
+    if not isinstance(version, str):
+        lacking.append("a version that is a text, such as '1'")
     if lacking:
         raise UsageError(
             f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add what is "
             "missing, docs/add-a-method.md shows how."
+        )
+    for function, words in CALLED.items():
+        _check_signature(name, getattr(method, function), words)
+
+
+def _check_signature(name: str, function: Any, words: tuple[str, ...]) -> None:
+    try:
+        signature(function).bind("self", *words)
+    except TypeError:
+        raise UsageError(
+            f"method {name!r}: {function.__name__} ({defined_at(function)}) cannot be called with "
+            f"({', '.join(words)}); give it these arguments."
+        ) from None
+
+
+def check_trainable(name: str, method: Method) -> None:
+    """Raise ``RunError`` where a model has nothing that training could change."""
+    if not any(parameter.requires_grad for parameter in method.parameters()):
+        raise RunError(
+            f"method {name!r} ({defined_at(type(method))}) has no parameter to train; make layers "
+            "in __init__, as attributes."
         )
 
 
@@ -85,6 +120,9 @@ def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, T
         if not isinstance(term, Tensor) or term.shape:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
             raise _error(method, "loss", f"gives {name!r} as {shape}; return a tensor of shape ()")
+    if torch.is_grad_enabled() and not any(term.requires_grad for term in terms.values()):
+        what = f"gives terms that depend on no parameter: {', '.join(terms)}"
+        raise _error(method, "loss", f"{what}; compute one of them from the output")
     return terms
 
 

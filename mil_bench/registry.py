@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from mil_bench.errors import MilBenchError, UnknownNameError, UsageError
 
@@ -41,6 +41,9 @@ class Registry(Generic[T]):
     is given away; it raises where something is missing.
     """
 
+    insertions: ClassVar[int] = 0
+    """What all registries together have been given so far."""
+
     def __init__(self, kind: str, group: str, check: str = "") -> None:
         self.kind, self.group, self.check = kind, group, check
         self._entries: dict[str, Entry] = {}
@@ -52,6 +55,11 @@ class Registry(Generic[T]):
 
     def register(self, name: str, summary: str = "") -> Callable[[D], D]:
         """Class decorator for entries outside the package, such as ``--plugin`` files."""
+        if callable(name):  # @METHODS.register without its name
+            raise UsageError(
+                f"register needs the name of the {self.kind}: write "
+                f"@{self.kind.upper()}S.register('my-{self.kind}')."
+            )
 
         def decorate(obj: D) -> D:
             doc = (getattr(obj, "__doc__", None) or "").strip().split("\n")[0]
@@ -110,6 +118,7 @@ class Registry(Generic[T]):
                 f"{known.origin}; give one of them another name."
             )
         self._entries[entry.name] = entry
+        Registry.insertions += 1
 
     def _load_plugins(self) -> None:
         if self._plugins_loaded:

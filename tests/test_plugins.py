@@ -18,7 +18,7 @@ HEAD = """\
 import torch
 from torch import nn
 
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.methods import METHODS
 from mil_bench.nn.order import needed_coords
 from mil_bench.nn.segment import segment_mean
@@ -37,6 +37,7 @@ class Base(Method):
 
 
 """
+LOSS = '@METHODS.register("bad")\nclass Bad(Base):\n    def loss(self, output, batch, _):\n        '
 FIRST = HEAD.count("\n") + 1  # the line where what a test adds begins
 
 
@@ -72,7 +73,12 @@ def run_beside(capfd, code: str) -> tuple[int, str, str]:
     [
         ("1 / 0\n", "(bad.py, line 22): ZeroDivisionError: division by zero; correct it."),
         ("import no_such_thing\n", "(bad.py, line 22): ModuleNotFoundError: No module named"),
-        ("class (:\n", "(bad.py, line 22): SyntaxError: invalid syntax"),
+        ("class (:\n", "(bad.py, line 22): SyntaxError: invalid syntax; correct it."),
+        ("raise SystemExit(0)\n", "(bad.py, line 22): it ends the process; put that under `if"),
+        (
+            '@METHODS.register\nclass Bad(Base):\n    """Bad."""\n',
+            "(bad.py, line 22): register needs the name of the method: write @METHODS.register(",
+        ),
         (
             '@METHODS.register("abmil")\nclass Bad(Base):\n    """Bad."""\n',
             "(bad.py, line 22): method 'abmil' from bad.py is already registered by mil-bench; "
@@ -84,7 +90,7 @@ def run_beside(capfd, code: str) -> tuple[int, str, str]:
             "folder",
         ),
     ],
-    ids=["raises", "imports", "syntax", "taken", "path"],
+    ids=["raises", "imports", "syntax", "exits", "nameless", "taken", "path"],
 )
 def test_a_plugin_that_cannot_be_loaded_is_refused_with_file_and_line(capfd, code, sentence):
     assert FIRST == 22
@@ -106,8 +112,22 @@ def test_a_plugin_that_cannot_be_loaded_is_refused_with_file_and_line(capfd, cod
             '@METHODS.register("bad")\nclass Bad(Method):\n    """Bad."""\n',
             "method 'bad' (bad.py, line 22) lacks forward, paper (a PaperCard); add what is",
         ),
+        (
+            '@METHODS.register("bad")\nclass Bad(Base):\n    class Config(MethodConfig):\n'
+            "        width: int\n",
+            "method 'bad' (bad.py, line 22) lacks a default of its option width; add what is",
+        ),
+        (
+            '@METHODS.register("bad")\nclass Bad(Base):\n    version = 2\n',
+            "method 'bad' (bad.py, line 22) lacks a version that is a text, such as '1'; add what",
+        ),
+        (
+            LOSS.replace(", _)", ")") + "return {}\n",
+            "method 'bad': loss (bad.py, line 24) cannot be called with (output, batch, progress); "
+            "give it these arguments.",
+        ),
     ],
-    ids=["module", "empty"],
+    ids=["module", "empty", "option", "version", "loss"],
 )
 def test_a_class_that_is_no_method_is_refused_before_anything_is_run(capfd, code, sentence):
     status, _, told = run_beside(capfd, code)
@@ -132,7 +152,6 @@ class Bad(Base):
         output = super().forward(batch)
         {}
 """
-LOSS = '@METHODS.register("bad")\nclass Bad(Base):\n    def loss(self, output, batch, _):\n        '
 
 
 @pytest.mark.parametrize(
@@ -174,10 +193,25 @@ LOSS = '@METHODS.register("bad")\nclass Bad(Base):\n    def loss(self, output, b
             FORWARD.format("return z[batch.coords.long()]"),
             "AttributeError: 'NoneType' object has no attribute 'long' (bad.py, line 27, see",
         ),
+        (FORWARD.format("raise SystemExit(0)"), "SystemExit: 0 (bad.py, line 27, see"),
+        (
+            LOSS + 'return {"ce": torch.ones(())}\n',
+            "loss (bad.py, line 24) gives terms that depend on no parameter: ce; compute one of",
+        ),
+        (
+            '@METHODS.register("bad")\nclass Bad(Base):\n    def __init__(self, *args):\n'
+            "        super().__init__(*args)\n        self.requires_grad_(False)\n",
+            "method 'bad' (bad.py, line 22) has no parameter to train; make layers in __init__",
+        ),
+        (
+            LOSS + 'return {"mine": output.logits["leaf"].sum() * float("nan")}\n',
+            "the training loss became nan in epoch 1 (not finite: loss, loss_mine); lower lr",
+        ),
     ],
     ids=[
         *("shape", "no_leaf", "no_level", "attention", "no_output"),
         *("no_loss", "no_terms", "no_number", "coords", "asks_for_coords", "reads_coords"),
+        *("exits", "no_gradient", "no_parameter", "nan"),
     ],
 )
 def test_a_method_that_breaks_its_promises_is_a_failed_row_and_the_others_go_on(
@@ -271,3 +305,35 @@ def test_a_folder_given_as_a_plugin_is_told_from_a_missing_file(capfd):
     assert (status, told) == (2, "error: plugin folder is a folder; expected a Python file.")
     status, _, told = obey(capfd, "list", "--plugin", "gone.py")
     assert (status, told) == (2, "error: plugin gone.py does not exist; expected a Python file.")
+
+
+def test_a_file_that_registers_nothing_is_a_warning_and_the_rest_goes_on(capfd):
+    Path("nothing.py").write_text(HEAD)
+    for words in ("list methods", "show abmil"):
+        status, _, told = obey(capfd, *words.split(), "--plugin", "nothing.py")
+        assert status == 0
+        sys.modules.pop(next(name for name in sys.modules if "plugin_nothing_" in name))
+        assert told.startswith("warning: plugin nothing.py registers nothing; put @METHODS.")
+
+
+GRAPH = """\
+@METHODS.register("bad")
+class Graph(Base):
+    neighbours = 3
+
+    def forward(self, batch):
+        here, there = batch.edges
+        heard = torch.zeros_like(batch.features).index_add(0, there, batch.features[here])
+        return Output({"leaf": self.classifier(segment_mean(heard, batch.offsets))})
+"""
+
+
+def test_a_graph_has_its_edges_in_training_counting_and_heatmaps(capfd):
+    Path("graph.py").write_text(HEAD + GRAPH)
+    words = "run -m bad -d digit-bags --fold 0 --set epochs=1 --set batch_size=64 --device cpu"
+    assert obey(capfd, *words.split(), "--plugin", "graph.py")[0] == 0
+    (run,) = Path("runs/digit-bags/bad").iterdir()
+    slide = (run / "predictions.csv").read_text().splitlines()[1].split(",")[1]
+    for by in ("gradient", "occlusion"):
+        status, _, told = obey(capfd, "heatmap", "--run", run.name, "--slide", slide, "--by", by)
+        assert status == 0, told

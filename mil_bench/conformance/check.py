@@ -43,7 +43,7 @@ class Check:
             return Finding(self.subject, str(error), "note", self.advice)
         except MilBenchError as error:
             fact = str(error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             where = place_of(error)
             told = f"{type(error).__name__}: {' '.join(str(error).split())}"
             fact = f"{told} ({where})" if where else told

@@ -15,7 +15,7 @@ from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Home
 from mil_bench.bags.standardize import Standardization
 from mil_bench.config import build
-from mil_bench.contract import check_coords
+from mil_bench.contract import check_coords, check_trainable
 from mil_bench.dataset import Dataset
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
@@ -76,6 +76,7 @@ def train(
     torch.set_num_threads(checkpoint.threads)
     write_json(directory.env_path, environment(opened.device))
     method = new_method(spec, opened.dataset, opened.dataset.taxonomy, opened.device)
+    check_trainable(spec.method, method)
     check_coords(spec.method, method, spec.dataset, opened.dataset.store.coords)
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
     if isinstance(method, FineTuned):

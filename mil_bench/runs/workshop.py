@@ -79,7 +79,7 @@ class Workshop:
             home = self._homes.of(opened.dataset, spec.precision)
             trained = train(spec, opened, home, directory, reporter, self.threads)
             self._finish(trained, opened, directory)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # sys.exit() of a method ends its run alone
             directory.fail(spec.key, sentence_about(error), traceback.format_exc())
             return Outcome(spec, "failed", sentence_about(error))
         value = trained.checkpoint.best_value

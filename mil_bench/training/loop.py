@@ -138,9 +138,10 @@ class Trainer:
         self.wait_seconds = batches.seconds
         means = {name: value.item() / bags for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
+            wild = ", ".join(key for key, value in means.items() if not math.isfinite(value))
             raise RunError(
-                f"the training loss became {means['loss']} in epoch {epoch}; lower lr, set "
-                "clip_norm, or use --precision 32."
+                f"the training loss became {means['loss']} in epoch {epoch} (not finite: {wild}); "
+                "lower lr, set clip_norm, or use --precision 32."
             )
         return means, rate
 

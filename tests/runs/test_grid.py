@@ -120,7 +120,8 @@ def test_a_failing_method_leaves_a_row_with_a_traceback_and_the_others_go_on(tmp
     assert counts(outcome) == (1, 0, 2)
     broken, exploding = outcome.failed
     assert broken.sentence.startswith("ValueError: no loss today (toy_grid.py, line ")
-    assert "the training loss became nan in epoch 1; lower lr" in exploding.sentence
+    assert "the training loss became nan in epoch 1 (not finite: loss, loss_" in exploding.sentence
+    assert "); lower lr, set clip_norm" in exploding.sentence
     directory = RunDirectory.of(tmp_path, broken.spec)
     assert directory.status() == "failed"
     assert directory.read_failure()["error"] == broken.sentence
