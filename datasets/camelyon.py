@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import pandas as pd
 
@@ -12,6 +14,7 @@ from mil_bench.bags.labels.files import column, read_table, require, tables_in
 from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.manifest import Manifest
 from mil_bench.dataset import DatasetCard
+from mil_bench.errors import DataError
 from mil_bench.taxonomy import Taxonomy
 
 CLASSES = ("normal", "tumor")
@@ -22,14 +25,19 @@ TITLES = {
     "micro": "Micro-metastasis",
     "macro": "Macro-metastasis",
 }
-_TRAINING = re.compile(r"(normal|tumor)_\d+", re.IGNORECASE)
+# The 270 training slides of CAMELYON16; its README: normal_086 was misclassified, and renamed.
+TRAINING: Final = MappingProxyType(
+    {
+        **{f"normal_{i:03}": "normal" for i in range(1, 161) if i != 86},
+        **{f"tumor_{i:03}": "tumor" for i in range(1, 112)},
+    }
+)
 _NODE = r"^(patient_\d+)_node_\d+$"
-_FILES = {".tif", ".h5", ".pt", ".npy"}
-_DEPTHS = ("*", "*/*", "*/*/*", "*/*/*/*")  # bounded, a data root may be huge
+_FOLDERS = ("training", "testing", "evaluation")  # of the challenges
 
 
 class Camelyon16(FolderAdapter):
-    """CAMELYON16: ``reference.csv`` of the test slides; names say the class of the others.
+    """CAMELYON16: ``reference.csv`` of the test slides; the training slides are known by name.
 
     Or one table with ``slide_id`` and ``label`` (and ``split``). Official sets are those of the
     challenge, without validation slides; a part of training becomes those.
@@ -44,19 +52,24 @@ class Camelyon16(FolderAdapter):
         ),
         licence="CC0",
         files=(
-            "reference.csv (test slides: name, Normal or Tumor) and slides or features called "
-            "normal_001, tumor_001, test_001; or a table camelyon16.csv with slide_id, label and, "
-            "if known, split; and the patch features"
+            "reference.csv (test slides: name, Normal or Tumor), or a table camelyon16.csv with "
+            "slide_id, label and, if known, split; and the patch features (normal_001, tumor_001, "
+            "test_001)"
         ),
         trees={"flat": Taxonomy.flat("flat", CLASSES)},
         default_tree="flat",
+        default_split="official",
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """``camelyon16.csv``, else ``reference.csv`` and what is called normal or tumor."""
+        """``camelyon16.csv``, else ``reference.csv`` and the training slides of the challenge."""
         own = next(tables_in(root, ("camelyon16",)), None)
-        table = _read_own(own) if own else _read_challenge(root)
-        if table is None:
+        reference = next(_tables(root, "reference"), None)
+        if own is not None:
+            table = _read_own(own)
+        elif reference is not None:
+            table = _read_challenge(reference)
+        else:
             return None
         manifest = Manifest.build(table["slide_id"], table["label"])
         sets = dict(zip(table["slide_id"], table["set"], strict=True))
@@ -85,7 +98,7 @@ class Camelyon17(FolderAdapter):
 
     def read_folder(self, root: Path) -> Labels | None:
         """``stages.csv``: ``patient_004_node_4.tif,macro``."""
-        path = next(tables_in(root, ("stages", "stage_labels", "camelyon17")), None)
+        path = next(_tables(root, "stages", "stage_labels", "camelyon17"), None)
         if path is None:
             return None
         table = read_table(path)
@@ -96,6 +109,12 @@ class Camelyon17(FolderAdapter):
         patients = slides.str.extract(_NODE, expand=False).fillna("")
         manifest = Manifest.build(slides, stages[nodes], patients)
         return Labels(manifest, None, tuple(patient_findings(manifest, None)))
+
+
+def _tables(root: Path, *stems: str) -> Iterator[Path]:
+    """Tables called like one of ``stems`` in ``root`` or a folder of the challenge below it."""
+    for place in (root, *(root / name for name in _FOLDERS)):
+        yield from tables_in(place, stems)
 
 
 def _read_own(path: Path) -> pd.DataFrame:
@@ -110,22 +129,18 @@ def _read_own(path: Path) -> pd.DataFrame:
     )
 
 
-def _read_challenge(root: Path) -> pd.DataFrame | None:
-    """Test slides of ``reference.csv``, which has no header; training slides by their names."""
-    path = next(
-        (p for place in (root, root / "testing") for p in place.glob("reference.csv")), None
+def _read_challenge(reference: Path) -> pd.DataFrame:
+    """Training slides, and the test slides of ``reference.csv``, which has no header."""
+    table = read_table(reference, header=False)
+    if table.shape[1] < 2:
+        raise DataError(
+            f"{reference} has one column; expected a test slide and Normal or Tumor in each row, "
+            "as test_001,Tumor."
+        )
+    if not table["0"][0].lower().startswith("test"):
+        table = table[1:]  # the header that some copies have
+    train = pd.DataFrame({"slide_id": list(TRAINING), "label": list(TRAINING.values())})
+    test = pd.DataFrame(
+        {"slide_id": table["0"].str.removesuffix(".tif"), "label": table["1"].str.lower()}
     )
-    if path is None:
-        return None
-    reference = read_table(path, header=False)
-    rows = {
-        name.removesuffix(".tif"): (label.lower(), "test")
-        for name, label in zip(reference["0"], reference["1"], strict=True)
-        if label.lower() in CLASSES  # a header, where a copy has one, is no slide
-    }
-    files = (file for depth in _DEPTHS for file in sorted(root.glob(depth)))
-    for file in files:
-        if file.suffix.lower() in _FILES and _TRAINING.fullmatch(file.stem):
-            rows[file.stem] = (file.stem.partition("_")[0].lower(), "train")
-    labels, sets = zip(*rows.values(), strict=True)
-    return pd.DataFrame({"slide_id": list(rows), "label": labels, "set": sets})
+    return pd.concat([train.assign(set="train"), test.assign(set="test")], ignore_index=True)

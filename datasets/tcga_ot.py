@@ -111,13 +111,14 @@ def _site_tree(manifest: Manifest) -> Taxonomy:
             f"{len(several)} codes occur at several sites ({_shown(several)}), so sites are no "
             "tree over the codes; use --tree oncotree, which puts each under its OncoTree tissue."
         )
-    home = dict(zip(manifest.table["label"], manifest.table[SITE], strict=True))
+    known = manifest.table[manifest.table[SITE] != ""]
+    home = dict(zip(known["label"], known[SITE], strict=True))
     return Taxonomy(SITE, tuple((home[code], code) for code in CODES if code in home))
 
 
 def _several_sites(manifest: Manifest) -> dict[str, pd.Series]:
     """Slides per site, largest first, of every code that has more than one."""
-    by_code = manifest.table.groupby("label")[SITE]
+    by_code = manifest.table[manifest.table[SITE] != ""].groupby("label")[SITE]
     counts = {str(code): sites.value_counts() for code, sites in by_code}
     return {code: sites for code, sites in counts.items() if len(sites) > 1}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,16 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the folder {folder} (real data and golden vectors), which is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_list(shared: Path) -> Callable[[str], Path]:
+    """The folder of the published lists of a dataset, or a skip."""
+
+    def find(name: str) -> Path:
+        folder = shared / "data" / "labels" / name
+        if not folder.is_dir():
+            pytest.skip(f"needs the published lists in {folder}, which are absent")
+        return folder
+
+    return find

@@ -1,4 +1,4 @@
-"""A slide gets the file of its name: exact first, normalised second, a prefix never."""
+"""A slide gets the file of its name: exact first, then normalised, then in any case; no prefix."""
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +42,11 @@ def test_suffixes_are_ignored_on_both_sides():
         "a.svs": "a_feat",
         "b": "b.ome.tif",
     }
+
+
+def test_case_is_ignored_where_nothing_else_fits():
+    assert match_ids(["tumor_001"], ["Tumor_001_feat"]) == {"tumor_001": "Tumor_001_feat"}
+    assert match_ids(["a", "A"], ["A", "a"]) == {"a": "a", "A": "A"}
 
 
 def test_nested_files_match_by_their_own_name_or_their_whole_path():

@@ -5,8 +5,8 @@ from small_cohorts import write_features
 
 from mil_bench.bags.splits.make import make_split
 from mil_bench.dataset import DatasetOptions
-from mil_bench.datasets.camelyon import Camelyon16, Camelyon17
-from mil_bench.errors import DataError
+from mil_bench.datasets.camelyon import TRAINING, Camelyon16, Camelyon17
+from mil_bench.errors import DataError, FeatureError
 from mil_bench.loading import load_dataset
 
 REFERENCE = "test_001,Tumor,IDC,Macro\ntest_002,Normal,None,None\n"
@@ -21,33 +21,60 @@ def challenge(tmp_path):
     root = tmp_path / "CAMELYON16"
     (root / "testing").mkdir(parents=True)
     (root / "testing" / "reference.csv").write_text(REFERENCE)
-    training = [f"{kind}_{i:03}" for kind in ("normal", "tumor") for i in range(1, 9)]
-    write_features(root / "h5_files", [*training, "test_001", "test_002"])
     return tmp_path
 
 
-def test_training_slides_are_labelled_by_their_names_and_test_slides_by_the_reference(challenge):
+def reference_of(challenge, text):
+    (challenge / "CAMELYON16" / "testing" / "reference.csv").write_text(text)
+    return labels_of(Camelyon16, challenge).manifest.labels()
+
+
+def features_of(folder, challenge):
+    options = DatasetOptions(data_root=challenge, features=folder, cache=folder / "cache")
+    return load_dataset("camelyon16", options)
+
+
+def test_the_training_slides_are_the_159_normal_and_111_tumor_slides_of_the_challenge(challenge):
     labels = labels_of(Camelyon16, challenge)
-    assert labels.manifest.labels()["normal_003"] == "normal"
-    assert labels.manifest.labels()["tumor_008"] == "tumor"
-    assert labels.manifest.labels()["test_001"] == "tumor"
     assert labels.official[0].test == ("test_001", "test_002")
-    assert len(labels.official[0].train) == 16
+    training = [labels.manifest.labels()[slide] for slide in labels.official[0].train]
+    assert [training.count(name) for name in ("normal", "tumor")] == [159, 111]
+    assert "normal_086" not in labels.official[0].train  # its README: renamed to tumor_111
+    assert "tumor_111" in labels.official[0].train
 
 
-def test_the_official_split_gets_validation_slides_out_of_training(challenge):
-    dataset = load_dataset("camelyon16", DatasetOptions(data_root=challenge))
-    fold = make_split("official", dataset)[0]
-    assert len(fold.val) == 2
+def test_test_slides_are_labelled_by_the_reference_with_or_without_a_header(challenge):
+    plain = reference_of(challenge, REFERENCE)
+    assert (plain["test_001"], plain["test_002"]) == ("tumor", "normal")
+    assert reference_of(challenge, f"NAME,LABEL,TYPE,SIZE\n{REFERENCE}") == plain
+
+
+def test_features_elsewhere_and_in_capitals_are_found_and_give_validation_slides(challenge):
+    names = [name.capitalize() for name in (*TRAINING, "test_001", "test_002")]
+    dataset = features_of(write_features(challenge / "uni", names), challenge)
+    fold = make_split(dataset.card.default_split, dataset)[0]
     assert set(fold.test) == {"test_001", "test_002"}
-    assert len(fold.train) + len(fold.val) == 16
+    assert len(fold.train) + len(fold.val) == 270
+    assert len(fold.val) == round(270 / 8)
 
 
-def test_a_reference_with_a_header_is_read_alike(challenge):
-    before = labels_of(Camelyon16, challenge).manifest.labels()
-    file = challenge / "CAMELYON16" / "testing" / "reference.csv"
-    file.write_text(f"NAME,LABEL,TYPE,SIZE\n{REFERENCE}")
-    assert labels_of(Camelyon16, challenge).manifest.labels() == before
+def test_a_training_slide_without_features_is_named(challenge):
+    names = [name for name in (*TRAINING, "test_001", "test_002") if name != "tumor_005"]
+    with pytest.raises(FeatureError, match=r"1 of 272 slides have no features .*: tumor_005;"):
+        features_of(write_features(challenge / "uni", names), challenge)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (REFERENCE.replace("Normal", "Nomal"), "slide test_002: .*'nomal' .*mean 'normal'"),
+        (REFERENCE + "test_001,Normal\n", "1 slides are listed more than once .*test_001"),
+        ("test_001\n", "reference.csv has one column; expected a test slide and Normal or Tumor"),
+    ],
+)
+def test_a_reference_that_cannot_be_used_is_told(challenge, text, sentence):
+    with pytest.raises(DataError, match=sentence):
+        reference_of(challenge, text)
 
 
 def test_an_own_table_goes_before_the_files_of_the_challenge(challenge):
@@ -77,7 +104,14 @@ def test_stages_of_nodes_are_labels_and_rows_of_patients_are_left_out(tmp_path):
     assert Camelyon17.card.tree(None).ordered
 
 
+def test_a_list_of_patients_alone_has_no_slide(tmp_path):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "stages.csv").write_text("patient,stage\npatient_000.zip,pN1\n")
+    with pytest.raises(DataError, match="label file of camelyon17 lists no slide"):
+        labels_of(Camelyon17, tmp_path)
+
+
 def test_another_stage_is_refused_with_the_nearest(tmp_path):
     (tmp_path / "stages.csv").write_text("patient,stage\npatient_000_node_0.tif,makro\n")
-    with pytest.raises(DataError, match=r"'makro'; did you mean 'macro'"):
+    with pytest.raises(DataError, match=r"'makro' of tree 'flat'; did you mean 'macro'"):
         labels_of(Camelyon17, tmp_path)

@@ -4,14 +4,18 @@ import pytest
 
 from mil_bench.bags.splits.make import make_split
 from mil_bench.dataset import DatasetOptions
-from mil_bench.datasets.ebrains import Ebrains
+from mil_bench.datasets.ebrains import GROUP_OF, Ebrains
 from mil_bench.errors import DataError, SplitError
 from mil_bench.loading import load_labels
 
-HEAD = "case_id,slide_id,diagnosis,diagnosis_group,grade,age\n"
-GLIOMA = '"Glioblastoma, IDH-wildtype",Adult-type diffuse gliomas,IV,60'
-PILOCYTIC = "Pilocytic astrocytoma,Circumscribed astrocytic gliomas ,I,10"  # outer blank as there
-METASTASIS = "Metastatic tumours,Metastatic tumours,,54"
+HEAD = (
+    "case_id,slide_id,diagnosis,diagnosis_group,grade,subtype,secondary_diagnosis,control,age,sex,"
+    "location,laterality,cellularity,tissue_area,recurrence,comment,strat_label\n"
+)
+REST = """IV,,,0,60.0,male,"['parietal', 'occipital']",right,3594.8,88.0,0.0,,0"""
+GLIOMA = f'"Glioblastoma, IDH-wildtype",Adult-type diffuse gliomas,{REST}'
+PILOCYTIC = f"Pilocytic astrocytoma,Circumscribed astrocytic gliomas ,{REST}"  # a blank as there
+METASTASIS = f"Metastatic tumours,Metastatic tumours,{REST}"
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_a_patient_in_two_official_sets_is_named_and_can_be_dropped(root):
 
 def test_another_group_than_that_of_the_tree_is_a_finding(root):
     with (root / "ebrains" / "val.csv").open("a") as file:
-        file.write('p9,s9,"Diffuse astrocytoma, IDH-mutant",Adult-type diffuse gliomas,II,40\n')
+        file.write(f'p9,s9,"Diffuse astrocytoma, IDH-mutant",Adult-type diffuse gliomas,{REST}\n')
     assert (
         "1 slides have another group in the file than in the tree "
         "(Diffuse astrocytoma, IDH-mutant: Adult-type diffuse gliomas)"
@@ -86,8 +90,8 @@ def test_another_group_than_that_of_the_tree_is_a_finding(root):
 
 def test_a_diagnosis_outside_the_thirty_is_refused_with_the_nearest(root):
     with (root / "ebrains" / "val.csv").open("a") as file:
-        file.write("p9,s9,Ependymomas,Ependymal Tumours,II,40\n")
-    with pytest.raises(DataError, match=r"slide s9: .*'Ependymomas'; did you mean 'Ependymoma'"):
+        file.write(f"p9,s9,Ependymomas,Ependymal Tumours,{REST}\n")
+    with pytest.raises(DataError, match=r"slide s9: .*'Ependymomas' of .*; did you mean 'Ependymoma'"):
         labels_of(root)
 
 
@@ -95,3 +99,21 @@ def test_a_folder_of_other_tables_is_not_ebrains(tmp_path):
     (tmp_path / "train.csv").write_text("image_id,isup_grade\ni1,0\n")
     with pytest.raises(DataError, match="no label file of ebrains"):
         labels_of(tmp_path)
+
+
+def test_a_set_without_the_groups_is_told_and_not_lost(root):
+    text = (root / "ebrains" / "test.csv").read_text()
+    (root / "ebrains" / "test.csv").write_text(text.replace("diagnosis_group", "family"))
+    with pytest.raises(DataError, match=r"test.csv has the columns .* expected 'diagnosis_group'"):
+        labels_of(root)
+
+
+def test_the_published_list_has_2319_slides_whole_patients_and_the_groups_of_the_tree(real_list):
+    labels = labels_of(real_list("ebrains"))
+    assert {name: len(ids) for name, ids in labels.official[0].sets()} == {
+        "train": 1151,
+        "val": 595,
+        "test": 573,
+    }  # Chen et al., UNI, Nature Medicine 2024
+    assert set(labels.manifest.labels().values()) == set(GROUP_OF)
+    assert not [told for told in labels.findings if "official sets" in told or "group" in told]

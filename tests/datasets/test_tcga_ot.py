@@ -1,6 +1,7 @@
 """TCGA-OT from small tables in the form that TITAN publishes."""
 
 import pytest
+from small_cohorts import write_features
 
 from mil_bench.dataset import DatasetOptions
 from mil_bench.datasets.tcga_ot import CODES, TISSUES, TcgaOt
@@ -80,5 +81,32 @@ def test_the_sets_are_those_of_the_files_and_sites_are_kept_for_subgroups(tmp_pa
 
 def test_an_unknown_code_is_refused_with_the_nearest(tmp_path):
     (tmp_path / "tcga-ot_train.csv").write_text(HEAD + line(1, "LUADX", "LUNG"))
-    with pytest.raises(DataError, match=r"'LUADX'; did you mean 'LUAD'"):
+    with pytest.raises(DataError, match=r"'LUADX' of .*; did you mean 'LUAD'"):
         cohort_of(tmp_path)
+
+
+def test_a_blank_is_no_further_site(tmp_path):
+    write(tmp_path, ["LUAD", "LMS"], {"LUAD": ""})
+    assert not [told for told in cohort_of(tmp_path).labels.findings if "sites" in told]
+    assert set(cohort_of(tmp_path, "site").taxonomy.paths) == {
+        ("LUNG", "LUAD"),
+        ("SOFT_TISSUE", "LMS"),
+    }
+
+
+def test_features_are_found_under_the_names_of_the_gdc(tmp_path):
+    slide = "TCGA-DG-A2KK-01Z-00-DX1.248D92C3-AD5B-4F3C-AE5C-6F8C70C7AE87"
+    row = f"{slide},TCGA-DG-A2KK,TCGA-CESC,F,CESC,CERVIX,DG,Institute (OICR)\n"
+    (tmp_path / "tcga-ot_train.csv").write_text(HEAD + row)
+    write_features(tmp_path / "20x_256px_0px_overlap" / "features_uni_v1", [slide])
+    options = DatasetOptions(data_root=tmp_path, cache=tmp_path / "cache")
+    assert list(TcgaOt().load(options).store.rows) == [slide]
+
+
+def test_the_published_lists_have_11186_slides_46_codes_and_8_of_them_at_several_sites(real_list):
+    manifest = cohort_of(real_list("tcga_ot")).labels.manifest
+    assert len(manifest) == 11_186  # num_samples of config_tcga-ot.yaml
+    assert set(manifest.table["label"]) == set(CODES)
+    assert manifest.table["site"].nunique() == 28
+    with pytest.raises(TaxonomyError, match=r"^8 codes occur at several sites"):
+        cohort_of(real_list("tcga_ot"), "site")

@@ -100,4 +100,5 @@ def on_split(dataset: Dataset, asked: str | None) -> tuple[Split | None, list[Fi
 
 def _some(ids: pd.Series | tuple[str, ...]) -> str:
     more = f" and {len(ids) - SHOWN_IDS} more" * (len(ids) > SHOWN_IDS)
-    return f"{', '.join(ids[:SHOWN_IDS])}{more}"
+    comma = "; " if any("," in name for name in ids) else ", "
+    return f"{comma.join(ids[:SHOWN_IDS])}{more}"

@@ -1,4 +1,4 @@
-"""Which feature file belongs to which slide: exact names first, then normalised, never prefixes."""
+"""Which feature file belongs to which slide: the same name, normalised, in any case; no prefix."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
 
     ``names`` are file names without the feature suffix, possibly with folders (``site1/x``). An id
     without a slash is compared with the last part. Equal names are taken first, then names equal
-    after :func:`normalise`. Raises ``FeatureError`` when two files fit one slide or one file fits
-    two slides.
+    after :func:`normalise`, then those that differ in case. Raises ``FeatureError`` when two files
+    fit one slide or one file fits two slides.
     """
     names = list(names)
-    exact, loose = _by(names, lambda n: n), _by(names, normalise)
+    keys = (str, normalise, lambda name: normalise(name).lower())
+    looser = [(key, _by(names, key)) for key in keys]
     found: dict[str, str] = {}
     for slide in dict.fromkeys(wanted):
-        fits = exact.get(slide) or loose.get(normalise(slide)) or []
+        fits = next((near for key, known in looser if (near := known.get(key(slide)))), [])
         if len(fits) > 1:
             raise FeatureError(
                 f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); "

@@ -187,6 +187,10 @@ def kind_of(kind: Kind, *places: Path) -> Kind:
 
 def _check_labels(cohort: LabelledCohort) -> None:
     table = cohort.labels.manifest.table
+    if table.empty:
+        raise DataError(
+            f"the label file of {cohort.card.name} lists no slide; expected one row per slide."
+        )
     blank = table["slide_id"][table["label"] == ""].tolist()
     if blank:
         raise DataError(

@@ -80,10 +80,12 @@ def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "
     found = column(table, names)
     if found is None:
         near = nearest(names[0], table.columns)
+        shown, more = list(table.columns)[:12], len(table.columns) - 12
+        others = f" and {more} more" if more > 0 else ""
         guess = f"; the nearest is {near[0]!r}" if near else ""
         wanted = " or ".join(repr(name) for name in names)
         raise DataError(
-            f"{path} has the columns {list(table.columns)[:12]}; expected {wanted}{guess}. "
+            f"{path} has the columns {shown}{others}; expected {wanted}{guess}. "
             f"{hint or 'Rename the column.'}"
         )
     return found

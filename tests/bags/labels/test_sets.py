@@ -2,7 +2,10 @@
 
 import gzip
 
+import pytest
+
 from mil_bench.bags.labels.sets import read_sets
+from mil_bench.errors import DataError
 
 COLUMNS = ("slide_id", "code")
 
@@ -25,6 +28,31 @@ def test_a_column_of_sets_goes_before_the_name_and_other_names_say_nothing(tmp_p
     (tmp_path / "all_train.csv").write_text("slide_id,code,split\ns1,A,test\n")
     (tmp_path / "further.csv").write_text("slide_id,code\ns2,A\n")
     assert sorted(rows(read_sets(tmp_path, COLUMNS))) == [("s1", "A", "test"), ("s2", "A", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("test.csv", b"slide_id,label\ns2,B\n", r"test.csv has the columns .* expected 'code'"),
+        ("list.csv", b"slide_id,label\ns2,B\n", None),  # of something else
+        ("test.csv", "slide_id,code\ns\u00e9,B\n".encode("latin-1"), "not a readable CSV table"),
+        ("test.csv", b"", "not a readable CSV table"),
+    ],
+)
+def test_no_set_gets_lost_beside_others(tmp_path, name, content, sentence):
+    (tmp_path / "train.csv").write_text("slide_id,code\ns1,A\n")
+    (tmp_path / name).write_bytes(content)
+    if sentence is None:
+        assert rows(read_sets(tmp_path, COLUMNS)) == [("s1", "A", "train")]
+    else:
+        with pytest.raises(DataError, match=sentence):
+            read_sets(tmp_path, COLUMNS)
+
+
+def test_the_only_table_that_has_half_of_the_columns_is_told_which_it_lacks(tmp_path):
+    (tmp_path / "list.csv").write_text("slide_id,label\ns1,A\n")
+    with pytest.raises(DataError, match=r"\['slide_id', 'label'\]; expected 'code'"):
+        read_sets(tmp_path, COLUMNS)
 
 
 def test_tables_without_the_columns_are_those_of_another_dataset(tmp_path):
