@@ -11,7 +11,7 @@ from mil_bench.evaluation.predictions import Predictions
 from mil_bench.leaderboard.board import BoardRow, Cell
 from mil_bench.loading import load_labels
 
-MOST = 20
+MOST = 30  # TCGA-OT has 28 sites
 UNKNOWN = "not stated"
 
 
@@ -28,7 +28,7 @@ class Subgroups:
         """From the labels of a dataset (a name or a ``.toml``), without its features.
 
         Raises ``UnknownNameError`` for a column that is not there, and ``DataError`` for one of
-        more than 20 values.
+        more than 30 values.
         """
         loaded = load_labels(dataset, options)
         table = loaded.manifest.table

@@ -70,7 +70,7 @@ def test_columns_come_from_the_label_table_without_features():
     assert set(found.of.values()) == {f"pool{k}" for k in range(5)}
     with pytest.raises(UnknownNameError, match="column 'provider' of dataset 'digit-bags'"):
         Subgroups.read("digit-bags", "provider", DatasetOptions())
-    with pytest.raises(DataError, match="has 350 values; expected at most 20"):
+    with pytest.raises(DataError, match="has 350 values; expected at most 30"):
         Subgroups.read("digit-bags", "slide_id", DatasetOptions())
 
 
