@@ -123,7 +123,7 @@ def test_a_root_without_label_file_says_what_is_expected_and_where_to_get_it(tmp
 
 def test_a_label_outside_the_tree_names_the_slide_and_the_nearest_label(tmp_path):
     bracs_sheet().replace({"WSI label": {"ADH": "ADHD"}}).to_csv(tmp_path / "BRACS.csv")
-    with pytest.raises(DataError, match=r"slide BRACS_4: .*'ADHD'; did you mean 'ADH'"):
+    with pytest.raises(DataError, match=r"slide BRACS_4: .*'ADHD' of .*; did you mean 'ADH'"):
         labels_of(tmp_path)
 
 

@@ -38,7 +38,7 @@ def test_the_tree_has_the_bethesda_classes_in_clinical_order():
 
 def test_a_class_outside_bethesda_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("slide_id,label\ns1,NILM\ns2,ASC-X\n")
-    with pytest.raises(DataError, match=r"slide s2: .*'ASC-X'; did you mean"):
+    with pytest.raises(DataError, match=r"slide s2: .*'ASC-X' of .*; did you mean"):
         labels_of(tmp_path)
 
 
