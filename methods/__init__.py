@@ -44,5 +44,7 @@ METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its win
 METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")
 METHODS.add("acmil", f"{_HERE}.acmil.method:ACMIL", "branches, diversity, masking (Zhang 2024)")
 METHODS.add("ilra", f"{_HERE}.ilra.method:ILRA", "low-rank attention through latents (Xiang 2023)")
-METHODS.add("transformer", f"{_HERE}.transformer:Transformer", "plain encoder with a class token")
+METHODS.add(
+    "transformer", f"{_HERE}.transformer:Transformer", "plain encoder, class token (Wagner 2023)"
+)
 METHODS.add("simlp", f"{_HERE}.simlp:SiMLP", "mean of the features and a small network (Li 2025)")

@@ -1,4 +1,4 @@
-"""A plain transformer encoder over the patches of a slide, with a class token."""
+"""A plain transformer encoder over the patches of a slide (Wagner et al., Cancer Cell 2023)."""
 
 from __future__ import annotations
 
