@@ -43,10 +43,10 @@ def axis_words(metric: str) -> str:
 def number_words(number: Number, scale: float) -> str:
     """``64.2 [58.9, 69.4]``."""
     digits = 1 if scale == 100 else 2
-    told = f"{scale * number.value:.{digits}f}"
-    if number.low != number.low:
-        return told
-    return f"{told} [{scale * number.low:.{digits}f}, {scale * number.high:.{digits}f}]"
+    told, low, high = (
+        f"{scale * value:z.{digits}f}" for value in (number.value, number.low, number.high)
+    )
+    return told if number.low != number.low else f"{told} [{low}, {high}]"
 
 
 def sample(board: Board) -> str:

@@ -40,7 +40,7 @@ def draw(report: Report) -> Figure | None:
     every = list(dict.fromkeys(_head(row) for row in table.rows))
     heads = every[:MOST]
     blocks = {head: [row for row in table.rows if _head(row) == head] for head in heads}
-    lines = {head: list(dict.fromkeys(map(_control, rows))) for head, rows in blocks.items()}
+    lines = {head: _lines(rows) for head, rows in blocks.items()}
     heights = [0.24 * len(lines[head]) + 0.8 for head in heads]
     figure = blank(4.1 * len(metrics) + 2.6, sum(heights) + 0.9)
     axes = figure.subplots(
@@ -63,6 +63,13 @@ def draw(report: Report) -> Figure | None:
         f"{bars_note(report)} Filled: separable (Holm over controls). {table.note}."
     )
     return titled(figure, heading(report, "Coarse gain"), note)
+
+
+def _lines(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """The controls of a head, those of a kind together, also where scores have different ones."""
+    found = list(dict.fromkeys(map(_control, rows)))
+    kinds = list(dict.fromkeys(kind for kind, _ in found))
+    return sorted(found, key=lambda control: kinds.index(control[0]))
 
 
 def _panel(axis: Axes, rows: Sequence[Row | None]) -> None:
