@@ -38,23 +38,32 @@ def digest(chosen: Settings) -> str:
     return sha256(content.encode()).hexdigest()[:8]
 
 
-def labels(variants: Sequence[Settings]) -> list[str]:
+def labels(variants: Sequence[Settings], default: Settings | None = None) -> list[str]:
     """What distinguishes each variant of one method: ``"gated=false"``, or ``""``.
 
     What goes without saying is that a variant lacks a setting that others have; of a setting that
-    all have, the value that more than half of them share. Everything else is named. Different
-    variants therefore have different labels.
+    all have, the value of ``default`` (one of ``variants``), else the value that more than half of
+    them share. Everything else is named. Different variants therefore have different labels.
     """
     keys = dict.fromkeys(key for variant in variants for key in variant)
     told: list[list[str]] = [[] for _ in variants]
     for key in keys:
         values = [variant.get(key) for variant in variants]
-        usual, count = Counter(values).most_common(1)[0]
-        unsaid = usual if count * 2 > len(values) and None not in values else None
+        unsaid = _unsaid(values, default and default.get(key))
         for parts, value in zip(told, values, strict=True):
             if value not in (unsaid, None):
                 parts.append(f"{key}={value}")
     return [", ".join(parts) for parts in told]
+
+
+def _unsaid(values: Sequence[str | None], default: str | None) -> str | None:
+    """The value of a setting that goes without saying, if any."""
+    if None in values:
+        return None
+    if default is not None:
+        return default
+    most, count = Counter(values).most_common(1)[0]
+    return most if count * 2 > len(values) else None
 
 
 def titles(specs: Iterable[RunSpec]) -> dict[str, str]:

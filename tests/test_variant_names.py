@@ -8,17 +8,24 @@ from run_folders import make_spec
 
 from mil_bench.variants import labels, titles
 
-
-@given(
-    st.lists(
-        st.fixed_dictionaries({k: st.sampled_from("xyz") for k in "abc"}),
-        min_size=1,
-        max_size=8,
-        unique_by=lambda v: tuple(sorted(v.items())),
-    )
+VARIANTS = st.lists(
+    st.fixed_dictionaries({k: st.sampled_from("xyz") for k in "abc"}),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda v: tuple(sorted(v.items())),
 )
+
+
+@given(VARIANTS)
 def test_different_variants_always_have_different_labels(variants):
     assert len(set(labels(variants))) == len(variants)
+
+
+@given(VARIANTS)
+def test_with_a_default_it_has_no_words_and_the_others_stay_different(variants):
+    found = labels(variants, variants[0])
+    assert found[0] == ""
+    assert len(set(found)) == len(variants)
 
 
 def titled(*specs):

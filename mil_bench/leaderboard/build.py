@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mil_bench.leaderboard.board import Board, BoardId, BoardRow, Cell
 from mil_bench.leaderboard.collect import RunRecord
 from mil_bench.leaderboard.controls.twins import with_twins
+from mil_bench.leaderboard.defaults import is_default
 from mil_bench.leaderboard.notes import notes_of
 from mil_bench.leaderboard.roles import role_of
 from mil_bench.leaderboard.tuned import tunings_of
@@ -91,7 +92,7 @@ def _rows(
         alike_in_role[role_of(_spec(alike[0]), alike[0].trained_tree)].append(hashed)
     rows = []
     for role, group in alike_in_role.items():
-        names = labels([_settings(variants[hashed][0]) for hashed in group])
+        names = _names([variants[hashed] for hashed in group])
         for name, hashed in zip(names, group, strict=True):
             cells = _by_cell(variants[hashed])
             told = role or ("default" if _searched(cells, default) else "")
@@ -101,6 +102,18 @@ def _rows(
         name = t.family if len(tunings) > 1 else ""
         rows.append(BoardRow(method, name, t.family, chosen, asked, t.role, t))
     return rows
+
+
+def _names(variants: Sequence[Sequence[RunRecord]]) -> list[str]:
+    """What sets variants apart; the one with the method's default settings needs no words.
+
+    Where several have them (in other precisions, say), it is the one with most runs.
+    """
+    found = [_settings(alike[0]) for alike in variants]
+    if len(found) == 1:
+        return labels(found)
+    usual = [alike for alike in variants if is_default(_spec(alike[0]))]
+    return labels(found, _settings(max(usual, key=len)[0]) if usual else None)
 
 
 def _searched(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 
@@ -13,11 +14,14 @@ from hypothesis import strategies as st
 from prediction_cases import FLAT, GRADES, random_predictions
 from run_folders import finish, make_spec
 
+from mil_bench.datasets import DATASETS
 from mil_bench.evaluation.metrics_table import facts
 from mil_bench.evaluation.ranking import macro_auc
 from mil_bench.leaderboard import build_boards, collect
 from mil_bench.leaderboard.formats.folder import board_folders, safe_name
 from mil_bench.leaderboard.spread import Spread
+from mil_bench.methods import METHODS
+from mil_bench.runs.settings import resolve
 from mil_bench.taxonomy import LEAF
 
 
@@ -106,6 +110,25 @@ def test_variants_of_a_method_are_rows_named_by_what_differs(tmp_path):
         "max",
     }
     assert len({row.settings for row in board.rows if row.method == "abmil"}) == 2
+
+
+def test_the_default_is_named_by_its_method_and_others_by_what_they_change(tmp_path):
+    abmil = METHODS.get("abmil")
+    usual = resolve({"abmil": abmil}, DATASETS.get("digit-bags").card, {})["abmil"]
+    trainer, config = (part.model_dump(mode="json") for part in (usual.trainer, usual.method))
+    other, gated = trainer | {"lr": 0.003}, not config["gated"]
+    for settings in (
+        {"config": config, "trainer": trainer},
+        {"config": config, "trainer": other},
+        {"config": config | {"gated": gated}, "trainer": other},
+    ):
+        finish(tmp_path, make_spec(method_version=abmil.version, **settings))
+    (board,) = boards_of(tmp_path)
+    assert {row.label for row in board.rows} == {
+        "abmil",
+        "abmil [lr=0.003]",
+        f"abmil [gated={json.dumps(gated)}, lr=0.003]",
+    }
 
 
 @pytest.mark.parametrize(
