@@ -34,12 +34,12 @@ class PatchGCNConfig(EntropyConfig, HeadConfig):
     """``width`` of a patch's features; the slide's are ``layers + 1`` times as wide.
 
     ``k`` patches are the neighbours of each; ``layers`` convolutions follow one another (the
-    official code calls three of them four).
+    official code calls three of them four), and without any there is no context.
     """
 
     width: int = tunable(128, choices=(32, 64, 128), ge=1)
     k: int = tunable(8, choices=(4, 8, 16), ge=1)
-    layers: int = tunable(3, low=1, high=4, ge=1)
+    layers: int = tunable(3, low=1, high=4, ge=0)
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
 
 
@@ -112,8 +112,9 @@ class PatchGCN(HeadedMethod):
         "sampling": "balanced",
     }
     ablations = Ablations(
-        components={"context": Component("all but one convolution", {"layers": 1})},
+        components={"graph": Component("graph convolutions", {"layers": 0})},
         variants={
+            "one": Switch("one convolution", {"layers": 1}),
             "four": Switch("four neighbours", {"k": 4}),
             "entropy": Switch("attention entropy (AEM)", {"entropy_weight": 0.1}),
         },

@@ -42,10 +42,11 @@ class WiKGConfig(HeadConfig):
 class WiKG(HeadedMethod):
     """Head and tail embeddings, the ``k`` best tails of every head, gated attention over them.
 
-    With heads ``h_i``, tails ``t_j`` and ``p_ij`` the softmax of the ``k`` best ``h_i . t_j /
-    sqrt(width)`` of a head, its edges are ``r_ij = p_ij t_j + (1 - p_ij) h_i``. Its neighbourhood
-    is ``n_i = sum_j a_ij t_j`` with ``a_ij`` the softmax over j of ``sum(t_j) sum(tanh(h_i +
-    r_ij))``, and the patch becomes ``lrelu(L1 (h_i + n_i)) + lrelu(L2 (h_i * n_i))``.
+    ``p_ij``  softmax of the ``k`` best ``h_i . t_j / sqrt(width)`` of head ``h_i``
+    ``r_ij``  the edge to tail ``t_j``: ``p_ij t_j + (1 - p_ij) h_i``
+    ``a_ij``  softmax over j of ``sum(t_j) sum(tanh(h_i + r_ij))``
+    ``n_i``   the neighbourhood, ``sum_j a_ij t_j``
+    ``x_i``   the patch afterwards, ``lrelu(L1 (h_i + n_i)) + lrelu(L2 (h_i * n_i))``
 
     The choice of neighbours computes blocks of at most 2^24 scores (64 MiB in float32; a row, where
     a bag has more patches) and keeps the ``k`` best of each row: time grows with ``N^2``, memory
