@@ -49,7 +49,7 @@ def labels(variants: Sequence[Settings], default: Settings | None = None) -> lis
     told: list[list[str]] = [[] for _ in variants]
     for key in keys:
         values = [variant.get(key) for variant in variants]
-        unsaid = _unsaid(values, default and default.get(key))
+        unsaid = _unsaid(values, default.get(key) if default else None)
         for parts, value in zip(told, values, strict=True):
             if value not in (unsaid, None):
                 parts.append(f"{key}={value}")
