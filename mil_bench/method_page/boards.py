@@ -4,34 +4,55 @@ from __future__ import annotations
 
 import csv
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mil_bench.leaderboard.formats.text import NONE
 from mil_bench.method_page.markdown import table
 
 SCORES = {
-    "coverage": "runs",
-    "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_auc": "macro AUC",
+    "accuracy": "accuracy",
     "macro_f1": "macro F1",
 }
 
 
 def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
-    """Lines of a page in the folder ``page``: a table per board under ``boards`` with ``name``."""
+    """Lines of a page in the folder ``page``: a table per board under ``boards`` with ``name``.
+
+    Scores are per cent with their 95 % intervals over patients, ranks with those that are open.
+    """
     for file in sorted(boards.glob("*/**/overall.csv")):
         with file.open(newline="", encoding="utf-8") as lines:
-            own = [row for row in csv.DictReader(lines) if row["method"] == name]
+            every = list(csv.DictReader(lines))
+        own = [row for row in every if row["method"] == name]
         if own:
             where = file.parent.relative_to(boards.parent).as_posix()
             link = Path(os.path.relpath(file.parent, page)).as_posix()
             known = {key: title for key, title in SCORES.items() if key in own[0]}
-            rows = [[row.get("variant", ""), *(_short(row[key]) for key in known)] for row in own]
-            yield from [f"[`{where}`]({link}):", ""]
-            yield from [*table(["variant", *known.values()], rows), ""]
+            head = ["variant", "tier", "rank", *known.values(), "runs"]
+            yield from [f"[`{where}`]({link}), {len(every)} rows:", ""]
+            yield from [*table(head, [_cells(row, known) for row in own]), ""]
 
 
-def _short(number: str) -> str:
-    return f"{float(number):.3f}" if re.fullmatch(r"\d+\.\d+", number) else number
+def _cells(row: Mapping[str, str], scores: Mapping[str, str]) -> list[str]:
+    place = [row.get("tier") or NONE, _rank(row)]
+    return [row["variant"], *place, *(_score(row, key) for key in scores), row["coverage"]]
+
+
+def _rank(row: Mapping[str, str]) -> str:
+    """``4 [3, 9]``; a control or a row that lacks runs has none."""
+    rank, low, high = (row.get(key, "") for key in ("rank", "rank_low", "rank_high"))
+    if not rank:
+        return NONE
+    return f"{rank} [{low}, {high}]" if low != high else rank
+
+
+def _score(row: Mapping[str, str], key: str) -> str:
+    """``64.0 [60.8, 67.4]``."""
+    value, low, high = (row.get(name, "") for name in (key, f"{key}_low", f"{key}_high"))
+    if not value:
+        return NONE
+    ends = f" [{100 * float(low):.1f}, {100 * float(high):.1f}]" if low else ""
+    return f"{100 * float(value):.1f}{ends}"

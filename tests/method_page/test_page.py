@@ -84,16 +84,22 @@ def test_rows_of_boards_are_linked_from_where_the_page_lies(tmp_path):
     board = tmp_path / "leaderboards/embedded/toy"
     board.mkdir(parents=True)
     (board / "overall.csv").write_text(
-        "method,variant,coverage,accuracy\nmine,,5 of 5,0.61234\nother,,5 of 5,0.5\n"
+        "method,variant,tier,rank,rank_low,rank_high,coverage,accuracy,accuracy_low,accuracy_high\n"
+        "mine,,2,4,3,9,5 of 5,0.61234,0.5,0.7\n"
+        "mine,shuffled tree,,,,,5 of 5,0.5,,\n"
+        "other,,1,1,1,1,5 of 5,0.7,0.6,0.8\n"
     )
     assert list(board_rows("mine", tmp_path / "leaderboards", tmp_path / "pages")) == [
-        "[`leaderboards/embedded/toy`](../leaderboards/embedded/toy):",
+        "[`leaderboards/embedded/toy`](../leaderboards/embedded/toy), 3 rows:",
         "",
-        "| variant | runs | accuracy |",
-        "| --- | --- | --- |",
-        "|  | 5 of 5 | 0.612 |",
+        "| variant | tier | rank | accuracy | runs |",
+        "| --- | --- | --- | --- | --- |",
+        "|  | 2 | 4 [3, 9] | 61.2 [50.0, 70.0] | 5 of 5 |",
+        "| shuffled tree | – | – | 50.0 | 5 of 5 |",
         "",
     ]
+    (rank,) = [line for line in board_rows("other", board.parents[1], board) if "70.0" in line]
+    assert rank.startswith("|  | 1 | 1 | 70.0 ")
     assert list(board_rows("third", tmp_path / "leaderboards", tmp_path)) == []
 
 
