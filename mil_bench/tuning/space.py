@@ -121,7 +121,7 @@ def make_space(
 ) -> Space:
     """The tunable fields of ``method`` and the trainer around ``start``, changed as ``asked``.
 
-    A field that says nothing with the other settings of ``start`` is searched if asked for alone.
+    A field that says nothing with the other settings of ``start`` is searched only if asked for.
 
     ``only`` keeps these declared fields (and those of ``asked``), ``fix`` leaves fields out; all
     are names of :func:`known_fields`. Raises ``ConfigError`` for a range that the field does not
@@ -135,6 +135,11 @@ def make_space(
             continue
         if all(_start(key, section, config, start) == v for key, v in declared.where.items()):
             fields[name] = _declared(name, section, config, declared, start)
+        elif only:
+            raise ConfigError(
+                f"--only {name}: {start.method} reads it only{declared.condition}; say so with "
+                "--set, or leave the field out."
+            )
     for a in asked:
         section, config = known[a.name]
         fields[a.name] = _asked(a, section, config, start)

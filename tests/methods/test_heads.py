@@ -103,6 +103,12 @@ def test_what_belongs_to_a_head_is_searched_with_that_head_alone():
             assert {field.name for field in space.fields} & {"hxe_alpha", "soft_beta"} == own
 
 
+def test_a_search_of_nothing_but_the_field_of_another_head_is_refused_in_one_sentence():
+    start = make_spec("transmil", config=METHODS.get("transmil").Config().model_dump(mode="json"))
+    with pytest.raises(ConfigError, match="transmil reads it only if head=soft-labels; say"):
+        make_space(METHODS.get("transmil"), start, [], only=["soft_beta"])
+
+
 def test_without_discount_the_conditional_loss_is_the_cross_entropy_of_the_leaf():
     torch.manual_seed(0)
     for tree in (TREE, UNEVEN, three_levels(9)):
