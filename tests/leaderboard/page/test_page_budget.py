@@ -44,3 +44,22 @@ def test_the_first_table_is_kept_to_the_end(board):
     overall = board["tables"]["overall"]
     assert {*overall["keys"], *overall["shown"]} == set(names(found, "overall"))
     assert size(found) < size(board) / 2
+
+
+def test_pairs_lose_scores_before_whole_tables_go_and_plots_keep_what_they_draw(board):
+    told = "pairs by scores that are read less"
+    sizes = range(size(board), 0, -size(board) // 200)
+    found = next(f for most in sizes for (f,) in [fitted([board], most)] if told in f["left_out"])
+    assert found["left_out"][-1] == told
+    pairs, every = found["tables"]["pairs"], board["tables"]["pairs"]
+    scores = [every["metrics"]["of"][i] for i in every["metrics"]["at"]]
+    kept = [pairs["metrics"]["of"][i] for i in pairs["metrics"]["at"]]
+    assert {"balanced_accuracy", "coarse_summed_balanced_accuracy", "macro_auc"} <= set(kept)
+    assert kept == [score for score in scores if score in set(kept)]
+    assert "log_loss" in scores
+    assert "log_loss" not in kept
+    of_score = every["cells"][names(board, "pairs").index("difference")]
+    expected = [c for c, score in zip(of_score, scores, strict=True) if score in set(kept)]
+    assert pairs["cells"][names(found, "pairs").index("difference")] == expected
+    (least,) = fitted([board], 0)
+    assert {"confidence", "accuracy", "slides"} <= set(names(least, "reliability"))
