@@ -86,6 +86,10 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
     """``output`` itself. Raises ``RunError`` unless its shapes are those of the tree and bags."""
     if not isinstance(output, Output):
         raise _error(method, "forward", f"returns {type(output).__name__}; return an Output")
+    if not isinstance(output.logits, Mapping):
+        found = type(output.logits).__name__
+        what = f"has a {found} as logits; return a dictionary, {{'leaf': logits}}"
+        raise _error(method, "forward", what)
     classes = method.taxonomy.classes
     if LEAF not in output.logits:
         raise _error(method, "forward", f"has logits of {[*output.logits]}; add those of {LEAF!r}")
@@ -126,5 +130,22 @@ def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, T
     return terms
 
 
+def held(method: Method) -> Method:
+    """``method`` itself, which raises from now on wherever it breaks the contract."""
+
+    def check_output(_: object, given: tuple[BagBatch], output: Output) -> None:
+        checked_output(method, output, given[0])
+
+    def loss(output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        return dict(checked_terms(method, own_loss(output, batch, progress)))
+
+    own_loss = method.loss
+    method.register_forward_hook(check_output)
+    method.loss = loss  # type: ignore[method-assign]
+    return method
+
+
 def _error(method: Method, function: str, what: str) -> RunError:
-    return RunError(f"{function} ({defined_at(getattr(type(method), function))}) {what}.")
+    kind = type(method)
+    where = getattr(kind, function) if function in vars(kind) else kind
+    return RunError(f"{function} ({defined_at(where)}) {what}.")

@@ -41,4 +41,4 @@ def narrow(name: str) -> Candidate:
 
 def make(name: str, taxonomy: Taxonomy, dim: int = 6, **overrides: Any) -> Method:
     """A narrow model with float64 parameters."""
-    return narrow(name).make(taxonomy, dim, **overrides)
+    return narrow(name).plain(taxonomy, dim, **overrides)

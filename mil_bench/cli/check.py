@@ -48,14 +48,18 @@ def method(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.conformance.candidate import Candidate
-    from mil_bench.conformance.suite import examine
+    from mil_bench.conformance.suite import CHECKS, examine
     from mil_bench.finding import problems, render, render_verdict
     from mil_bench.methods import METHODS
 
     candidate = Candidate(given.name, METHODS.get(given.name), settings(given.set))
     candidate.config()  # a wrong --set is no fault of the method
     console = Console()
-    findings = list(examine(candidate))
+    findings = []
+    with console.status("checking") as status:
+        for finding in examine(candidate):
+            findings.append(finding)
+            status.update(f"{len(findings)} of {len(CHECKS)} checks")
     render(findings, console)
     render_verdict(problems(findings), console, f"{given.name} keeps what a method promises")
     return 1 if problems(findings) else 0

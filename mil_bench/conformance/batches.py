@@ -77,8 +77,8 @@ def half_features(method: Candidate) -> str:
     """Features stored in half precision, cast to float32 as the harness does, score as such."""
     model = method.make(flat(3)).float().eval()
     half = torch.randn(7, 6, generator=torch.Generator().manual_seed(0)).half()
-    coords = torch.arange(14.0).view(7, 2)
-    batches = (BagBatch.pack([bag], [coords]) for bag in (half, half.float()))
+    coords, labels = torch.arange(14.0).view(7, 2), {LEAF: torch.tensor([0])}
+    batches = (BagBatch.pack([bag], [coords], labels) for bag in (half, half.float()))
     cast, plain = (seen_by(model, batch.to("cpu", torch.float32)) for batch in batches)
     _require_same(model(cast).logits[LEAF], model(plain).logits[LEAF], "logits of float16 features")
     return "score as their float32 values"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mil_bench.config import build
+from mil_bench.contract import held
 from mil_bench.method import Method, MethodConfig
 from mil_bench.taxonomy import Taxonomy
 
@@ -28,6 +29,10 @@ class Candidate:
         return build(self.kind.Config, {**self.settings, **overrides}, f"method {self.name}")
 
     def make(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
+        """A new model that is held to the contract: what it returns is checked at once."""
+        return held(self.plain(taxonomy, dim, seed, **overrides))
+
+    def plain(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
         """A new model with float64 parameters, so that equal results are equal to 1e-7."""
         config = self.config(**overrides)
         torch.manual_seed(seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.culprit import place_of
-from mil_bench.errors import MilBenchError
+from mil_bench.errors import MilBenchError, RunError
 from mil_bench.finding import Finding
 
 Look = Callable[[Candidate], str]
@@ -41,6 +41,8 @@ class Check:
             fact = str(error)
         except Doubtful as error:
             return Finding(self.subject, str(error), "note", self.advice)
+        except RunError as error:  # the contract, which says what to do
+            return Finding(self.subject, str(error), "problem")
         except MilBenchError as error:
             fact = str(error)
         except (Exception, SystemExit) as error:

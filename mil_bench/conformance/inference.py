@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.conformance.check import Broken, Doubtful, check
-from mil_bench.conformance.samples import TREES, seen_by, tensors, three_levels, usual_batch
+from mil_bench.conformance.samples import (
+    TREES,
+    same,
+    seen_by,
+    tensors,
+    three_levels,
+    usual_batch,
+)
 from mil_bench.method import Method
 from mil_bench.taxonomy import LEAF
 
@@ -20,11 +28,10 @@ SUM = 1e-6
 def deterministic(method: Candidate) -> str:
     """The same bags score the same twice, and in a model made again from the same seed."""
     model, batch = _evaluated(method)
-    torch.manual_seed(11)
-    first = tensors(model(batch))
-    torch.manual_seed(12)
-    _require_equal(first, model, batch, "in a second pass")
-    _require_equal(first, method.make(three_levels()).eval(), batch, "in a model of the same seed")
+    first, second = (_scores(model, batch, seed) for seed in (11, 12))
+    _require_equal(first, second, "in a second pass")
+    again = _scores(method.make(three_levels()).eval(), batch)
+    _require_equal(first, again, "in a model of the same seed")
     return "the same in every pass, and in every model of the same seed"
 
 
@@ -33,9 +40,9 @@ def blind(method: Candidate) -> str:
     """Scores are the same without labels and with other labels."""
     model, batch = _evaluated(method)
     others = {level: labels.roll(1) for level, labels in batch.labels.items()}
-    first = tensors(model(batch))
-    _require_equal(first, model, replace(batch, labels=others), "with other labels")
-    _require_equal(first, model, batch.without_labels(), "without labels")
+    first = _scores(model, batch)
+    _require_equal(first, _scores(model, replace(batch, labels=others)), "with other labels")
+    _require_equal(first, _scores(model, batch.without_labels()), "without labels")
     return "not read at inference"
 
 
@@ -71,9 +78,12 @@ def _evaluated(method: Candidate) -> tuple[Method, BagBatch]:
     return model, seen_by(model, usual_batch(three_levels()))
 
 
-def _require_equal(
-    first: dict[str, torch.Tensor], model: Method, batch: BagBatch, when: str
-) -> None:
-    for key, value in tensors(model(batch)).items():
-        if not torch.equal(value, first[key]):
+def _scores(model: Method, batch: BagBatch, seed: int = 11) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    return tensors(model(batch))
+
+
+def _require_equal(first: dict[str, Tensor], second: dict[str, Tensor], when: str) -> None:
+    for key, value in second.items():
+        if not same(value, first[key]):
             raise Broken(f"{key} differ {when}")

@@ -10,6 +10,7 @@ from mil_bench.bags.batch import BagBatch
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.conformance.check import Broken, check
 from mil_bench.conformance.samples import TREES, make_batch, seen_by, total, usual_batch
+from mil_bench.contract import check_trainable
 from mil_bench.method import Method
 from mil_bench.taxonomy import LEAF, Taxonomy
 from mil_bench.training.config import TrainerConfig
@@ -49,6 +50,7 @@ def parameters(method: Candidate) -> str:
     count = 0
     for tree in TREES:
         model = method.make(tree())
+        check_trainable(method.name, model)
         batch = seen_by(model, usual_batch(tree()))
         for progress in PROGRESS:
             total(model.loss(model(batch), batch, progress)).backward()  # type: ignore[no-untyped-call]
@@ -95,4 +97,4 @@ def _moves(term: Tensor, parameters: list[torch.nn.Parameter]) -> bool:
     if not term.requires_grad:
         return False
     gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
-    return any(g is not None and bool(g.abs().max() > STILL) for g in gradients)
+    return any(g is not None and not bool(g.abs().max() <= STILL) for g in gradients)

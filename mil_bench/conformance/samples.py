@@ -71,6 +71,11 @@ def total(terms: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([full_precision(term) for term in terms.values()]).sum()
 
 
+def same(a: Tensor, b: Tensor) -> bool:
+    """Equal to the last bit, also where both are not a number."""
+    return torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
 def tensors(output: Output) -> dict[str, Tensor]:
     """Logits and attention by name."""
     return {f"{k} logits": v for k, v in output.logits.items()} | {

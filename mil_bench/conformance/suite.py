@@ -34,12 +34,13 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(method: Candidate) -> Iterator[Finding]:
-    """The finding of every check; a fact that several share is said once."""
+    """The finding of every check; what several stumble over is said and counted once."""
     told: dict[str, str] = {}
     for check in CHECKS:
         finding = check(method)
         if finding.state == "problem" and finding.fact in told:
-            finding = replace(finding, fact=f"as in {told[finding.fact]}", advice="")
+            where = told[finding.fact]
+            finding = replace(finding, fact=f"as in {where}", state="note", advice="")
         else:
             told.setdefault(finding.fact, finding.subject)
         yield finding

@@ -165,11 +165,65 @@ class ReadsLabels(Sound):
         return h
 
 
+class NeedsLabels(Sound):
+    """Cannot do without labels."""
+
+    def features(self, batch: BagBatch) -> Tensor:
+        h = super().features(batch)
+        return h + batch.labels[LEAF][batch.segment].unsqueeze(1).to(h)
+
+
+class RandomAttention(Sound):
+    """Tells weights that it has not used."""
+
+    def forward(self, batch: BagBatch) -> Output:
+        drawn = torch.rand_like(batch.features[:, :1])
+        weights = segment_softmax(drawn, batch.segment, batch.offsets)
+        return Output(super().forward(batch).logits, {LEAF: weights})
+
+
 class LooseAttention(Sound):
     """Sigmoid weights, declared to be a distribution."""
 
     def weights(self, h: Tensor, batch: BagBatch) -> Tensor:
         return self.score(h).sigmoid()
+
+
+class NoTerms(Sound):
+    """Computes a loss and does not return it."""
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        super().loss(output, batch, progress)
+        return None  # type: ignore[return-value]
+
+
+class TensorAsLogits(Sound):
+    """Forgets the level of its logits."""
+
+    def forward(self, batch: BagBatch) -> Output:
+        return Output(super().forward(batch).logits[LEAF])  # type: ignore[arg-type]
+
+
+class Exits(Sound):
+    """Ends the process."""
+
+    def forward(self, batch: BagBatch) -> Output:
+        raise SystemExit(0)
+
+
+class NoNumber(Sound):
+    """Scores that are not a number."""
+
+    def features(self, batch: BagBatch) -> Tensor:
+        return super().features(batch) * torch.nan
+
+
+class Frozen(Sound):
+    """Trains nothing."""
+
+    def __init__(self, config: Options, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        self.requires_grad_(False)
 
 
 class DetachedTerm(Sound):

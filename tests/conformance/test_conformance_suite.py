@@ -11,10 +11,18 @@ from broken_methods import (
     BROKEN,
     BareLogits,
     Declares,
+    Exits,
     FalseOrder,
     FourPatches,
+    Frozen,
+    NeedsLabels,
+    NoNumber,
+    NoTerms,
+    RandomAttention,
+    ReadsLabels,
     Refuses,
     Sound,
+    TensorAsLogits,
     Wordless,
 )
 
@@ -46,7 +54,7 @@ def test_the_documentation_lists_every_check_in_order():
 def test_a_broken_promise_is_a_problem_with_advice(subject):
     finding = verdict(subject, BROKEN[subject])
     assert finding.state == "problem", finding
-    assert finding.advice
+    assert finding.advice or "; return " in finding.fact  # what the contract says holds its own
 
 
 def test_an_order_declared_to_matter_that_does_not_is_a_problem():
@@ -82,7 +90,41 @@ def test_an_exception_is_a_sentence_that_names_the_line_of_the_method():
     assert "topk(4" in lines[int(line) - 1]
 
 
-def test_what_several_checks_found_is_said_once():
-    facts = [f.fact for f in examine(Candidate("tried", FourPatches)) if f.state == "problem"]
-    assert len(facts) > 2
-    assert set(facts[1:]) == {"as in small bags"}
+def findings_of(kind, state):
+    return [f for f in examine(Candidate("tried", kind)) if f.state == state]
+
+
+@pytest.mark.parametrize("kind", [FourPatches, NoTerms, TensorAsLogits, Exits])
+def test_what_several_checks_stumble_over_is_one_problem(kind):
+    (problem,) = findings_of(kind, "problem")
+    others = [f.fact for f in findings_of(kind, "note")]
+    assert len(others) > 2
+    assert set(others) == {f"as in {problem.subject}"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact"),
+    [
+        (NoTerms, "returns NoneType; return a dictionary of named terms."),
+        (TensorAsLogits, "has a Tensor as logits; return a dictionary, {'leaf': logits}."),
+        (Exits, "SystemExit: 0 (broken_methods.py, line "),
+        (RandomAttention, "leaf attention differ in a second pass"),
+        (ReadsLabels, "leaf logits differ with other labels"),
+        (NeedsLabels, "leaf logits differ with other labels"),
+    ],
+)
+def test_a_fault_is_told_by_the_check_that_is_about_it(kind, fact):
+    assert any(fact in finding.fact for finding in findings_of(kind, "problem"))
+    blamed = {finding.subject for finding in findings_of(kind, "problem")}
+    assert ("labels" in blamed) == (kind in (ReadsLabels, NeedsLabels))
+    assert "coordinates" not in blamed
+
+
+def test_a_loss_that_is_no_number_blames_neither_labels_nor_gradients_that_are_missing():
+    blamed = {finding.subject for finding in findings_of(NoNumber, "problem")}
+    assert "shapes" in blamed
+    assert not blamed & {"evaluation", "labels", "loss terms", "checkpoint"}
+
+
+def test_a_method_without_parameters_is_told_so():
+    assert "has no parameter to train; make layers" in verdict("parameters", Frozen).fact
