@@ -86,8 +86,9 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
     """``output`` itself. Raises ``RunError`` unless its shapes are those of the tree and bags."""
     if not isinstance(output, Output):
         raise _error(method, "forward", f"returns {type(output).__name__}; return an Output")
-    if not isinstance(output.logits, Mapping):
-        found = type(output.logits).__name__
+    given: object = output.logits
+    if not isinstance(given, Mapping):
+        found = type(given).__name__
         what = f"has a {found} as logits; return a dictionary, {{'leaf': logits}}"
         raise _error(method, "forward", what)
     classes = method.taxonomy.classes
