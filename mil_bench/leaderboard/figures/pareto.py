@@ -35,6 +35,8 @@ _FAR = 5
 """Costs further apart than this factor get a log scale."""
 _GAP = 0.07
 """Least difference in quality between points with names, of that between the best and the last."""
+_ACROSS = 46
+"""Characters of a name that a panel is wide."""
 _Point = tuple[float, float, str]
 """Cost, per cent, label."""
 
@@ -59,8 +61,9 @@ def draw(report: Report) -> Figure | None:
             if cost := found.get(row.label):
                 cross(axis, cost, quality[row.label], (1, 100), look[row.label],
                       names[row.label])  # fmt: skip
-        _name(axis, _staircase(axis, rows, found, quality), names, gap)
+        best = _staircase(axis, rows, found, quality)
         _scale(axis, found.values())
+        _name(axis, best, names, gap)
         column = COLUMNS[name]
         axis.set_xlabel(f"{column.title}{_UNITS[column.unit]} ↓", **LABEL)
         if i % across == 0:
@@ -100,18 +103,25 @@ def _staircase(
 
 
 def _name(axis: Axes, best: Sequence[_Point], names: Mapping[str, str], gap: float) -> None:
-    """Names at the points of a frontier, above them and from the best down, where there is room."""
+    """Names at the points of a frontier, above them and from the best down, where there is room.
+
+    They stand left of their points, where nothing is as good, or right of them at the edge.
+    """
     last = float("inf")
-    for i, (x, y, label) in enumerate(reversed(best), 1 - len(best)):
+    axis.autoscale_view()  # places are known only then
+    for x, y, label in reversed(best):
         if last - y < gap:
             continue
         last = y
-        side, shift = ("right", -4) if i else ("left", 4)  # the cheapest stands at the edge
-        axis.annotate(
+        across, _ = axis.transAxes.inverted().transform(axis.transData.transform((x, y)))
+        inside = across * _ACROSS > len(names[label])
+        side, shift = ("right", -4) if inside else ("left", 4)
+        word = axis.annotate(
             names[label], (x, y), xytext=(shift, 3), textcoords="offset points", ha=side,
             va="bottom", fontsize=TINY, color=INK, zorder=5,
             path_effects=[withStroke(linewidth=2, foreground="white")],
         )  # fmt: skip
+        word.set_in_layout(False)
 
 
 def _scale(axis: Axes, costs: Iterable[Number]) -> None:

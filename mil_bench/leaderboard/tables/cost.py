@@ -27,7 +27,8 @@ _MEASURED: dict[str, Callable[[RunResult], float]] = {
 }
 _NOTE = (
     "Means over runs. Pareto: costs of which no row with at least the same balanced accuracy needs "
-    "less; controls and rows that lack runs take no part"
+    "less; controls and rows that lack runs take no part. Times and memory are those of every run "
+    "as it was made, with whatever else the machine did"
 )
 
 
