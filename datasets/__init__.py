@@ -9,7 +9,9 @@ from mil_bench.registry import Registry
 if TYPE_CHECKING:
     from mil_bench.dataset import DatasetAdapter
 
-DATASETS: Registry[type[DatasetAdapter]] = Registry("dataset", "mil_bench.datasets")
+DATASETS: Registry[type[DatasetAdapter]] = Registry(
+    "dataset", "mil_bench.datasets", check="mil_bench.dataset_contract:check_adapter"
+)
 
 _HERE = "mil_bench.datasets"
 DATASETS.add("digit-bags", f"{_HERE}.digit_bags:DigitBags", "embedded: real digits, 3/7 classes")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetOptions
+from mil_bench.dataset_contract import loaded, one_sentence
 from mil_bench.datasets import DATASETS
 
 DATA_ROOT = "MIL_BENCH_DATA"
@@ -21,7 +22,8 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
     level as the tree labels the slides with the classes of that level.
     """
     options = with_data_root(options or DatasetOptions())
-    dataset = _load(adapter_of(name_or_toml).load, options)
+    adapter = adapter_of(name_or_toml)
+    dataset = _load(lambda o: loaded(adapter, o), options)
     return replace(dataset, slides=options.slides, weights=options.weights)
 
 
@@ -31,8 +33,11 @@ def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
 
     adapter = adapter_of(name_or_toml)
     if isinstance(adapter, LabelledAdapter):
-        return _load(lambda o: assemble(adapter.cohort(o), NO_FEATURES), with_data_root(options))
-    return _load(adapter.load, options)
+        with one_sentence(adapter):
+            return _load(
+                lambda o: assemble(adapter.cohort(o), NO_FEATURES), with_data_root(options)
+            )
+    return _load(lambda o: loaded(adapter, o), options)
 
 
 def adapter_of(name_or_toml: str) -> DatasetAdapter:

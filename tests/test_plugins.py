@@ -245,6 +245,8 @@ outside-data = "outside_mil:Data"
 packages = ["outside_mil"]
 """
 MODULE = """
+from dataclasses import replace
+
 from toy_grid import ToyData
 
 
@@ -254,6 +256,11 @@ class Outside(Base):
 
 class Data(ToyData):
     "From an installed package."
+
+    card = replace(ToyData.card, name="outside-data")
+
+    def load(self, options):
+        return replace(super().load(options), card=self.card)
 """
 
 
@@ -337,3 +344,43 @@ def test_a_graph_has_its_edges_in_training_counting_and_heatmaps(capfd):
     for by in ("gradient", "occlusion"):
         status, _, told = obey(capfd, "heatmap", "--run", run.name, "--slide", slide, "--by", by)
         assert status == 0, told
+
+
+DATA = """\
+from mil_bench.dataset import DatasetAdapter
+from mil_bench.datasets import DATASETS
+from toy_grid import ToyData
+
+
+@DATASETS.register("bad-data")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def load(options): ...\n", "(bad.py, line 6) is not derived from mil_bench.dataset.D"),
+        ("class Bad(DatasetAdapter): ...\n", "(bad.py, line 6) lacks load, card (a DatasetCard); "),
+        ("class Bad(ToyData): ...\n", "lacks the name 'bad-data' on its card, which says 'toy'; "),
+        (
+            "class Bad(ToyData):\n    from dataclasses import replace\n"
+            "    card = replace(ToyData.card, name='bad-data')\n"
+            "    def load(self, options):\n        return {}['s1']\n",
+            "dataset 'bad-data' cannot be read: KeyError: 's1' (bad.py, line 11); correct its",
+        ),
+        (
+            "class Bad(ToyData):\n    from dataclasses import replace\n"
+            "    card = replace(ToyData.card, name='bad-data')\n"
+            "    def load(self, options):\n        pass\n",
+            "load (bad.py, line 10) of dataset 'bad-data' returns NoneType; return a Dataset.",
+        ),
+    ],
+    ids=["function", "empty", "name", "raises", "none"],
+)
+def test_a_dataset_that_keeps_no_promise_is_one_sentence(capfd, code, sentence):
+    Path("bad.py").write_text(DATA + code)
+    for words in ("run -m mean -d bad-data", "check dataset bad-data"):
+        status, _, told = obey(capfd, *words.split(), "--plugin", "bad.py")
+        assert status in (1, 2)
+        assert told.startswith("error: ")
+        assert sentence in told

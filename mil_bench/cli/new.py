@@ -43,6 +43,7 @@ def method(parser: Parser, words: Sequence[str]) -> int:
         f"{file} is written; it works as it stands. Next:\n"
         f"  mil-bench check method {given.name} --plugin {file}\n"
         f"  mil-bench run --plugin {file} --method {given.name},{beside} --dataset digit-bags\n"
-        "  mil-bench leaderboard"
+        f"  mil-bench leaderboard --plugin {file}\n"
+        f"  mil-bench show {given.name} --plugin {file} --page pages"
     )
     return 0

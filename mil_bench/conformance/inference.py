@@ -58,7 +58,7 @@ def attention(method: Candidate) -> str:
         batch = usual_batch(tree())
         given = model(seen_by(model, batch)).attention
         if LEAF not in given:
-            raise Doubtful("none for the leaves: heatmaps and localisation have nothing to show")
+            raise Doubtful("none for the leaves: heatmaps and localisation take the gradient")
         if not method.kind.attention_is_distribution:
             continue
         for level, weights in given.items():

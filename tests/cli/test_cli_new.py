@@ -25,7 +25,7 @@ def obey(words: str) -> int:
 
 def test_the_file_keeps_every_promise_and_the_printed_commands_work(capfd):
     assert obey("new method my-mil") == 0
-    check, run, board = [
+    check, run, board, show = [
         line.strip().removeprefix("mil-bench ")
         for line in capfd.readouterr().out.splitlines()
         if line.startswith("  mil-bench")
@@ -34,6 +34,8 @@ def test_the_file_keeps_every_promise_and_the_printed_commands_work(capfd):
     assert obey(f"{run} --fold 0 --set epochs=1 --device cpu") == 0
     assert obey(f"{board} --no-figures") == 0
     assert "my-mil" in capfd.readouterr().out
+    assert obey(show) == 0
+    assert "my-mil.svg" in Path("pages/my-mil.md").read_text()
     assert 35 <= len(Path("my_mil.py").read_text().splitlines()) <= 55
 
 

@@ -11,6 +11,7 @@ from mil_bench.bags.check.facts import FeatureFacts, class_table, facts_of
 from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 from mil_bench.bags.manifest import Manifest
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetOptions
+from mil_bench.dataset_contract import loaded, one_sentence
 from mil_bench.errors import FeatureError
 from mil_bench.finding import Finding
 from mil_bench.loading import adapter_of, with_data_root
@@ -78,9 +79,10 @@ def _open(adapter: DatasetAdapter, options: DatasetOptions) -> tuple[Manifest, D
     no features could be opened.
     """
     if not isinstance(adapter, LabelledAdapter):
-        dataset = adapter.load(options)
+        dataset = loaded(adapter, options)
         return dataset.manifest, dataset, None
-    cohort = adapter.cohort(options)
+    with one_sentence(adapter):
+        cohort = adapter.cohort(options)
     try:
         features, refusal = adapter.open(cohort, options), None
     except FeatureError as error:
