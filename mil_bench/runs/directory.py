@@ -103,6 +103,10 @@ class RunDirectory:
         """The content of ``failure.json``: ``key``, ``error``, ``when``."""
         return self._read(self.failure)
 
+    def read_environment(self) -> dict[str, Any]:
+        """The content of ``env.json``."""
+        return self._read(self.env_path)
+
     def begin(self, spec: RunSpec) -> None:
         """Write the definition; an earlier failure is kept as ``failure.previous.json``."""
         for path in (self.failure, self.traceback):

@@ -28,6 +28,7 @@ from mil_bench.online.fine_tuned import FineTuned
 from mil_bench.online.origin import pixels_of
 from mil_bench.online.prepare import check_slides, fine_tuned
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.edited import code_digest
 from mil_bench.runs.environment import (
     device_name,
     environment,
@@ -74,7 +75,8 @@ def train(
     reset_peak_memory(opened.device)
     checkpoint = _checkpoint(spec, opened, directory, threads)
     torch.set_num_threads(checkpoint.threads)
-    write_json(directory.env_path, environment(opened.device))
+    code = code_digest(METHODS.get(spec.method))
+    write_json(directory.env_path, {**environment(opened.device), "code": code})
     method = new_method(spec, opened.dataset, opened.dataset.taxonomy, opened.device)
     check_trainable(spec.method, method)
     check_coords(spec.method, method, spec.dataset, opened.dataset.store.coords)

@@ -9,13 +9,14 @@ from rich.console import Console
 
 from mil_bench.errors import RunError
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.edited import edited
 from mil_bench.runs.executors.executor import executor_for
 from mil_bench.runs.executors.local import run_here
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.outcome import GridOutcome, Outcome, sentence_about
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import DataRequest, Prepare, Task, grouped_by_data
-from mil_bench.runs.telling import announce, announce_runs, summarise, tell, with_bar
+from mil_bench.runs.telling import announce, announce_runs, note, summarise, tell, with_bar
 from mil_bench.training.progress import reporter_for
 from mil_bench.variants import titles
 
@@ -54,6 +55,8 @@ def run_tasks(
             todo.append(task)
         else:
             outcome.add(known)
+    for sentence in edited((known.spec for known in outcome.skipped), machine.runs):
+        note(sentence, console)
     try:
         for i, made in enumerate(_make(todo, names, machine, console, prepare), 1):
             outcome.add(made)

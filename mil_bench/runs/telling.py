@@ -40,8 +40,8 @@ def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> No
         f"{dataset.store.dim}, split {escape(split.name)} ({split.mode})",
         console,
     )
-    for note in (*dataset.findings, *split.notes):
-        _say(f"[yellow]note[/] {escape(note)}", console)
+    for sentence in (*dataset.findings, *split.notes):
+        note(sentence, console)
     _say(f"[dim]split saved as {escape(str(saved))}[/]", console)
 
 
@@ -54,6 +54,11 @@ def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Conso
         f"{counted(machine.threads, 'CPU thread')} each, precision {precisions}",
         console,
     )
+
+
+def note(sentence: str, console: Console) -> None:
+    """A line on something that may surprise."""
+    _say(f"[yellow]note[/] {escape(sentence)}", console)
 
 
 def with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Iterator[Outcome]:
