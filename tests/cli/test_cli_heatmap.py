@@ -65,8 +65,8 @@ def test_the_plan_of_a_run_tells_where_its_data_are(runs, capsys):
     ("words", "sentence"),
     [
         (["--slide", "BRACS_SIM_1x"], "unknown slide 'BRACS_SIM_1x' of bracs; did you mean"),
-        (["--slide", "BRACS_SIM_1", "--class", "DCSI"], "unknown class 'DCSI' of tree 'bracs-3'; did"),
-        (["--slide", "BRACS_SIM_1", "--level", "corse"], "unknown level 'corse' of tree 'bracs-3'; did"),
+        (["--slide", "BRACS_SIM_1", "--class", "DCSI"], "unknown class 'DCSI' of tree 'bracs-3'"),
+        (["--slide", "BRACS_SIM_1", "--level", "corse"], "unknown level 'corse' of tree 'bracs-3'"),
         (["--slide", "BRACS_SIM_1", "--slides", "nowhere"], "nowhere: there is no such file"),
     ],
 )

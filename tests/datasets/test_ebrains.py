@@ -91,7 +91,7 @@ def test_another_group_than_that_of_the_tree_is_a_finding(root):
 def test_a_diagnosis_outside_the_thirty_is_refused_with_the_nearest(root):
     with (root / "ebrains" / "val.csv").open("a") as file:
         file.write(f"p9,s9,Ependymomas,Ependymal Tumours,{REST}\n")
-    with pytest.raises(DataError, match=r"slide s9: .*'Ependymomas' of .*; did you mean 'Ependymoma'"):
+    with pytest.raises(DataError, match=r"slide s9: .*'Ependymomas' of .* mean 'Ependymoma'"):
         labels_of(root)
 
 

@@ -50,7 +50,7 @@ def test_settings_are_told_as_the_command_line_tells_them():
         ("methods = ['mean']", ConfigError, "does not say 'datasets'"),
         (SMALL.replace('["mean", "hmil"]', "[]"), ConfigError, "methods=[] is not valid"),
         (SMALL.replace('["mean", "hmil"]', '"mean"'), ConfigError, "valid list"),
-        (SMALL.replace("splits", "split"), UnknownNameError, "[[datasets]] 2; did you mean 'splits'"),
+        (SMALL.replace("splits", "split"), UnknownNameError, "[[datasets]] 2; did you mean 'split"),
         (SMALL.replace('"toy"', "1"), ConfigError, "[[datasets]] is [1,"),
         (SMALL + "seeds = [-1]", ConfigError, "seeds.0=-1 is not valid"),
         (SMALL + "folds = 'al'", ConfigError, "folds"),
