@@ -22,6 +22,12 @@ def place_of(error: BaseException) -> str:
     return _place(frames[-1].filename, frames[-1].lineno) if frames else ""
 
 
+def exits_by_itself(error: SystemExit) -> bool:
+    """Whether a contributor's own line called ``sys.exit()``, not the handler of a signal."""
+    frames = extract_tb(error.__traceback__)
+    return bool(frames) and not _of_harness(frames[-1].filename)
+
+
 def defined_at(thing: type | FunctionType) -> str:
     """``mine.py, line 9``: where a function begins, or the file of a class."""
     if isinstance(thing, FunctionType):

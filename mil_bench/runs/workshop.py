@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from mil_bench.culprit import exits_by_itself
 from mil_bench.nn.backend import prepare_cpu
 from mil_bench.runs.directory import RunBusyError, RunDirectory
 from mil_bench.runs.execute import Trained, finish, train
@@ -79,7 +80,9 @@ class Workshop:
             home = self._homes.of(opened.dataset, spec.precision)
             trained = train(spec, opened, home, directory, reporter, self.threads)
             self._finish(trained, opened, directory)
-        except (Exception, SystemExit) as error:  # sys.exit() of a method ends its run alone
+        except (Exception, SystemExit) as error:
+            if isinstance(error, SystemExit) and not exits_by_itself(error):
+                raise  # a scheduler wants its machine back
             directory.fail(spec.key, sentence_about(error), traceback.format_exc())
             return Outcome(spec, "failed", sentence_about(error))
         value = trained.checkpoint.best_value
