@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mil_bench.dataset import DatasetAdapter
 
 DATASETS: Registry[type[DatasetAdapter]] = Registry(
-    "dataset", "mil_bench.datasets", check="mil_bench.dataset_contract:check_adapter"
+    "dataset", "mil_bench.datasets", check="mil_bench.contracts.datasets:check_adapter"
 )
 
 _HERE = "mil_bench.datasets"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mil_bench.method import Method
 
 METHODS: Registry[type[Method]] = Registry(
-    "method", "mil_bench.methods", check="mil_bench.contract:check_class"
+    "method", "mil_bench.methods", check="mil_bench.contracts.methods:check_class"
 )
 
 _HERE = "mil_bench.methods"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from mil_bench.contracts.datasets import loaded, one_sentence
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetOptions
-from mil_bench.dataset_contract import loaded, one_sentence
 from mil_bench.datasets import DATASETS
 
 DATA_ROOT = "MIL_BENCH_DATA"

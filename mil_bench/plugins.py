@@ -44,7 +44,7 @@ def _load(path: Path, name: str) -> None:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        from mil_bench.culprit import place_of
+        from mil_bench.contracts.culprit import place_of
 
         del sys.modules[name]
         where = place_of(error)

@@ -81,7 +81,7 @@ class Registry(Generic[T]):
         try:
             found = _resolved(entry.target)
         except Exception as error:
-            from mil_bench.culprit import place_of
+            from mil_bench.contracts.culprit import place_of
 
             where = place_of(error) or entry.target
             raise UsageError(
@@ -127,7 +127,7 @@ class Registry(Generic[T]):
         from importlib.metadata import entry_points  # slow to import; help needs no registry
 
         for point in entry_points(group=self.group):
-            from mil_bench.culprit import CONTRIBUTED
+            from mil_bench.contracts.culprit import CONTRIBUTED
 
             origin = point.dist.name if point.dist else point.value
             CONTRIBUTED.add(point.module.partition(".")[0])

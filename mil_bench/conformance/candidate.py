@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mil_bench.config import build
-from mil_bench.contract import held
+from mil_bench.contracts.methods import held
 from mil_bench.method import Method, MethodConfig
 from mil_bench.taxonomy import Taxonomy
 

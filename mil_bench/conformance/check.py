@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mil_bench.conformance.candidate import Candidate
-from mil_bench.culprit import place_of
+from mil_bench.contracts.culprit import place_of
 from mil_bench.errors import MilBenchError, RunError
 from mil_bench.finding import Finding
 

@@ -10,7 +10,7 @@ from mil_bench.bags.batch import BagBatch
 from mil_bench.conformance.candidate import Candidate
 from mil_bench.conformance.check import Broken, check
 from mil_bench.conformance.samples import TREES, make_batch, seen_by, total, usual_batch
-from mil_bench.contract import check_trainable
+from mil_bench.contracts.methods import check_trainable
 from mil_bench.method import Method
 from mil_bench.taxonomy import LEAF, Taxonomy
 from mil_bench.training.config import TrainerConfig

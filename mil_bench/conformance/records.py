@@ -13,7 +13,7 @@ from mil_bench.conformance.candidate import SEED, Candidate
 from mil_bench.conformance.check import Broken, check
 from mil_bench.conformance.learning import train
 from mil_bench.conformance.samples import same, seen_by, tensors, three_levels, usual_batch
-from mil_bench.contract import check_class
+from mil_bench.contracts.methods import check_class
 from mil_bench.method import Method
 from mil_bench.method_page.steps_figure import steps_figure
 from mil_bench.methods import METHODS

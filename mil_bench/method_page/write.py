@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mil_bench.atomic import write_text
-from mil_bench.culprit import place_of
+from mil_bench.contracts.culprit import place_of
 from mil_bench.errors import MilBenchError, RunError
 from mil_bench.method import Method
 from mil_bench.method_page import cost

@@ -12,7 +12,7 @@ from hashlib import sha256
 from inspect import getsourcefile
 from pathlib import Path
 
-from mil_bench.culprit import defined_at
+from mil_bench.contracts.culprit import defined_at
 from mil_bench.method import Method
 from mil_bench.methods import METHODS
 from mil_bench.registry import OURS

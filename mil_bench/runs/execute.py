@@ -15,7 +15,7 @@ from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Home
 from mil_bench.bags.standardize import Standardization
 from mil_bench.config import build
-from mil_bench.contract import check_coords, check_trainable
+from mil_bench.contracts.methods import check_coords, check_trainable
 from mil_bench.dataset import Dataset
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions

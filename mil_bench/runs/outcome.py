@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from mil_bench.culprit import place_of
+from mil_bench.contracts.culprit import place_of
 from mil_bench.errors import MilBenchError
 from mil_bench.spec import RunSpec
 

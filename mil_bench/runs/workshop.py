@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from mil_bench.culprit import exits_by_itself
+from mil_bench.contracts.culprit import exits_by_itself
 from mil_bench.nn.backend import prepare_cpu
 from mil_bench.runs.directory import RunBusyError, RunDirectory
 from mil_bench.runs.execute import Trained, finish, train

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.manifest import Manifest
-from mil_bench.contract import checked_output
+from mil_bench.contracts.methods import checked_output
 from mil_bench.errors import RunError
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.method import Method

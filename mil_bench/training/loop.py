@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.manifest import Manifest
-from mil_bench.contract import checked_output, checked_terms
+from mil_bench.contracts.methods import checked_output, checked_terms
 from mil_bench.errors import RunError
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.method import Method

@@ -10,8 +10,8 @@ from mil_bench.bags.check import verdicts
 from mil_bench.bags.check.facts import FeatureFacts, class_table, facts_of
 from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 from mil_bench.bags.manifest import Manifest
+from mil_bench.contracts.datasets import loaded, one_sentence
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetOptions
-from mil_bench.dataset_contract import loaded, one_sentence
 from mil_bench.errors import FeatureError
 from mil_bench.finding import Finding
 from mil_bench.loading import adapter_of, with_data_root

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.bags.batch import BagBatch
-from mil_bench.culprit import defined_at
+from mil_bench.contracts.culprit import defined_at
 from mil_bench.errors import FeatureError, RunError, UsageError
 from mil_bench.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.taxonomy import LEAF

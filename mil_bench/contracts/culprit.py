@@ -7,7 +7,7 @@ from pathlib import Path
 from traceback import extract_tb
 from types import FunctionType
 
-_OURS = Path(__file__).parent
+_OURS = Path(__file__).parents[1]
 _LIBRARY, _PACKAGES = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 _SCRIPTS = sysconfig.get_path("scripts")
 CONTRIBUTED: set[str] = set()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mil_bench.culprit import defined_at, place_of
+from mil_bench.contracts.culprit import defined_at, place_of
 from mil_bench.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.errors import DataError, MilBenchError, UsageError
 

@@ -1,0 +1,1 @@
+"""What is asked of methods and datasets, own or outside, and where one does not keep it."""
