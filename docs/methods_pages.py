@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mil_bench.method import Method
-from mil_bench.method_page.boards import board_rows
+from mil_bench.method_page.boards import board_rows, boards_in, link_to, plain_score
 from mil_bench.method_page.markdown import table
 from mil_bench.method_page.page import BASE, page
 from mil_bench.method_page.steps_figure import steps_figure
@@ -56,6 +56,7 @@ def write() -> None:
 def overview(methods: dict[str, type[Method]]) -> str:
     """The table of all methods."""
     measured, costs = _costs()
+    board, scored = max(boards_in(BOARDS), key=lambda found: len(found[1]))
     rows = [
         [
             f"[`{name}`]({name}.md)",
@@ -64,18 +65,24 @@ def overview(methods: dict[str, type[Method]]) -> str:
             *costs.get(name, ["", ""])[:2],
             "yes" if issubclass(method, HeadedMethod) else "",
             "order" if method.order_dependent else "coordinates" if method.needs_coords else "",
+            plain_score(name, scored),
         ]
         for name, method in methods.items()
         for summary in [next(entry.summary for entry in METHODS if entry.name == name)]
     ]
-    header = ["method", "what it is", "paper", *measured[:2], "[heads](../heads.md)", "needs"]
+    header = [
+        *("method", "what it is", "paper", *measured[:2], "[heads](../heads.md)", "needs"),
+        f"[{dataset_of(board)}]({link_to(board, PAGES)})",
+    ]
     return "\n".join(
         [
             "# All methods",
             "",
             "A page each, made of the code. What methods have in common is in",
             "[methods.md](../methods.md), how to add one in [add-a-method.md](../add-a-method.md).",
-            "*Needs*: the order of patches matters, or their coordinates must be there.",
+            "*Needs*: the order of patches matters, or their coordinates must be there. The last",
+            "column is the balanced accuracy in per cent on the largest committed board, default",
+            "settings, with its 95 % interval over patients.",
             "",
             *table(header, rows),
             "",
@@ -83,6 +90,11 @@ def overview(methods: dict[str, type[Method]]) -> str:
             "",
         ]
     )
+
+
+def dataset_of(board: Path) -> str:
+    """Of ``leaderboards/<kind>/<dataset>/<encoder>/<split>``."""
+    return board.relative_to(BOARDS).parts[1]
 
 
 def _costs() -> tuple[list[str], dict[str, list[str]]]:

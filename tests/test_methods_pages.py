@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from docs.methods_pages import COMMAND, PAGES, pages
+import pandas as pd
+
+from docs.methods_pages import BOARDS, COMMAND, PAGES, pages
 from mil_bench.methods import METHODS
 from mil_bench.registry import OURS
 
@@ -21,3 +23,12 @@ def test_every_method_has_its_figure_and_its_cost_on_the_page():
         assert f"({name}.svg)" in text
         assert f"{name}.svg" in made
         assert "## Cost\n\n| parameters, M |" in text
+
+
+def test_the_table_of_all_methods_has_their_scores_on_the_board():
+    (board,) = BOARDS.glob("embedded/digit-bags/pixels/official--digits-3/overall.csv")
+    scores = pd.read_csv(board).query("variant.isna()").set_index("method")["balanced_accuracy"]
+    lines = pages()["README.md"].splitlines()
+    for name, score in scores.items():
+        (line,) = (line for line in lines if line.startswith(f"| [`{name}`]"))
+        assert f" {100 * score:.1f} [" in line.split("|")[-2]

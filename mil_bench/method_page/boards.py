@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mil_bench.leaderboard.formats.text import NONE
@@ -18,30 +18,49 @@ SCORES = {
 }
 
 
+Row = Mapping[str, str]
+
+
+def boards_in(boards: Path) -> Iterator[tuple[Path, list[Row]]]:
+    """The folder and the rows of every board under ``boards``."""
+    for file in sorted(boards.glob("*/**/overall.csv")):
+        with file.open(newline="", encoding="utf-8") as lines:
+            yield file.parent, list(csv.DictReader(lines))
+
+
 def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
     """Lines of a page in the folder ``page``: a table per board under ``boards`` with ``name``.
 
     Scores are per cent with their 95 % intervals over patients, ranks with those that are open.
     """
-    for file in sorted(boards.glob("*/**/overall.csv")):
-        with file.open(newline="", encoding="utf-8") as lines:
-            every = list(csv.DictReader(lines))
+    for folder, every in boards_in(boards):
         own = [row for row in every if row["method"] == name]
         if own:
-            where = file.parent.relative_to(boards.parent).as_posix()
-            link = Path(os.path.relpath(file.parent, page)).as_posix()
+            where = folder.relative_to(boards.parent).as_posix()
             known = {key: title for key, title in SCORES.items() if key in own[0]}
             head = ["variant", "tier", "rank", *known.values(), "runs"]
-            yield from [f"[`{where}`]({link}), {len(every)} rows:", ""]
+            yield from [f"[`{where}`]({link_to(folder, page)}), {len(every)} rows:", ""]
             yield from [*table(head, [_cells(row, known) for row in own]), ""]
 
 
-def _cells(row: Mapping[str, str], scores: Mapping[str, str]) -> list[str]:
+def plain_score(name: str, rows: Sequence[Row], key: str = "balanced_accuracy") -> str:
+    """A score of the method as it is, without a variant, with its interval; empty if not there."""
+    return next(
+        (score_cell(row, key) for row in rows if row["method"] == name and not row["variant"]), ""
+    )
+
+
+def link_to(folder: Path, page: Path) -> str:
+    """From a page in the folder ``page``."""
+    return Path(os.path.relpath(folder, page)).as_posix()
+
+
+def _cells(row: Row, scores: Row) -> list[str]:
     place = [row.get("tier") or NONE, _rank(row)]
-    return [row["variant"], *place, *(_score(row, key) for key in scores), row["coverage"]]
+    return [row["variant"], *place, *(score_cell(row, key) for key in scores), row["coverage"]]
 
 
-def _rank(row: Mapping[str, str]) -> str:
+def _rank(row: Row) -> str:
     """``4 [3, 9]``; a control or a row that lacks runs has none."""
     rank, low, high = (row.get(key, "") for key in ("rank", "rank_low", "rank_high"))
     if not rank:
@@ -49,7 +68,7 @@ def _rank(row: Mapping[str, str]) -> str:
     return f"{rank} [{low}, {high}]" if low != high else rank
 
 
-def _score(row: Mapping[str, str], key: str) -> str:
+def score_cell(row: Row, key: str) -> str:
     """``64.0 [60.8, 67.4]``."""
     value, low, high = (row.get(name, "") for name in (key, f"{key}_low", f"{key}_high"))
     if not value:
