@@ -36,10 +36,16 @@ class RunResult(BaseModel):
     test_seconds: float = float("nan")
     peak_memory_mb: float = float("nan")
     device: str = ""
+    device_type: str = ""
     n_train: int | None = None
     n_test: int | None = None
     missing: tuple[str, ...] = ()
     split_notes: tuple[str, ...] = ()
+
+    @property
+    def gpu_memory_mb(self) -> float:
+        """Peak on a GPU; ``nan`` for a run on a CPU, whose process holds much that is not its."""
+        return self.peak_memory_mb if self.device_type == "cuda" else float("nan")
 
     @property
     def test_share(self) -> float:

@@ -178,6 +178,7 @@ def result_of(trained: Trained, opened: Opened, test_seconds: float) -> dict[str
         "peak_memory_mb": peak_memory_mb(opened.device),
         "flops": forward_flops(trained.method),
         "device": device_name(opened.device),
+        "device_type": opened.device.type,
         "n_train": len(fold.train),
         "n_val": len(fold.val),
         "n_test": len(fold.test),

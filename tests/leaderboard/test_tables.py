@@ -246,7 +246,20 @@ def test_searched_rows_tell_their_budget_and_others_say_none(tmp_path):
 
 
 def test_costs_that_no_run_tells_have_no_column(grid):
-    assert "flops" not in {c.name for c in grid.table("cost").columns}
+    told = {c.name for c in grid.table("cost").columns}
+    assert not told & {"flops", "gpu_memory_mb"}  # made on a CPU
+
+
+def test_memory_is_a_cost_on_a_gpu_alone(tmp_path):
+    made_on = {"mean": (100, "cpu"), "abmil": (300, "cuda"), "hmil": (200, "cuda")}
+    for i, (method, (peak, device)) in enumerate(made_on.items()):
+        p = paired_predictions(i, number=i)
+        finish(tmp_path, make_spec(method), p, peak_memory_mb=peak, device_type=device)
+    rows = {row.method: row for row in report(tmp_path).table("cost").rows}
+    assert rows["mean"]["gpu_memory_mb"] is None
+    assert rows["abmil"]["gpu_memory_mb"].value == 300
+    assert "GPU memory" not in rows["mean"]["pareto"]
+    assert "GPU memory" in rows["hmil"]["pareto"]
 
 
 def test_the_pareto_column_names_the_costs_that_buy_quality(tmp_path):

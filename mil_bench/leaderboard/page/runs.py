@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("epochs", "Epochs", "count"),
     Column("train_seconds", "Training", "seconds"),
     Column("test_seconds", "Test", "seconds"),
-    Column("peak_memory_mb", "Memory", "MiB"),
+    Column("peak_memory_mb", "Memory", "MiB", note="peak; on a CPU of the whole process"),
     Column("device", "Device"),
     Column("precision", "Precision"),
     Column("commit", "Commit", note="of mil-bench; a + says that files were changed"),

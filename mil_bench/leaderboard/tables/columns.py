@@ -46,7 +46,7 @@ _TABLE = (
     Column("train_seconds", "Training", "seconds", -1, note="of one run"),
     Column("test_seconds", "Test", "seconds", -1, note="of one test set"),
     Column("slide_seconds", "Per slide", "seconds", -1, note="inference of one test slide"),
-    Column("peak_memory_mb", "Memory", "MiB", -1, note="largest over training"),
+    Column("gpu_memory_mb", "GPU memory", "MiB", -1, note="largest over training"),
     Column("epochs", "Epochs", "count"),
     Column("pareto", "Pareto", note="costs for which no better row is cheaper"),
     Column("device", "Device"),

@@ -14,7 +14,7 @@ from mil_bench.leaderboard.tables.identity import KEYS, PLACE, method_rows, orig
 from mil_bench.leaderboard.tables.measure import measured, spread_number
 from mil_bench.leaderboard.tables.table import Cell, Number, Table
 
-AXES = ("parameters", "flops", "train_seconds", "slide_seconds", "peak_memory_mb")
+AXES = ("parameters", "flops", "train_seconds", "slide_seconds", "gpu_memory_mb")
 """Costs that take part in the Pareto column."""
 _MEASURED: dict[str, Callable[[RunResult], float]] = {
     "parameters": lambda r: r.parameters,
@@ -22,13 +22,13 @@ _MEASURED: dict[str, Callable[[RunResult], float]] = {
     "train_seconds": lambda r: r.train_seconds,
     "test_seconds": lambda r: r.test_seconds,
     "slide_seconds": lambda r: r.test_seconds / r.n_test if r.n_test else float("nan"),
-    "peak_memory_mb": lambda r: r.peak_memory_mb,
+    "gpu_memory_mb": lambda r: r.gpu_memory_mb,
     "epochs": lambda r: float(r.epochs),
 }
 _NOTE = (
     "Means over runs. Pareto: costs of which no row with at least the same balanced accuracy needs "
-    "less; controls and rows that lack runs take no part. Times and memory are those of every run "
-    "as it was made, with whatever else the machine did"
+    "less; controls and rows that lack runs take no part. Times are those of every run as it was "
+    "made, with whatever else the machine did"
 )
 
 
@@ -84,8 +84,13 @@ def _pareto(
             and isinstance(c := costs[label][axis], Number)
         }
         for label in frontier(points) if len(points) > 1 else ():
-            cheap[label].append(COLUMNS[axis].title.lower().replace("flops", "FLOPs"))
+            cheap[label].append(_in_a_sentence(COLUMNS[axis].title))
     return {row.label: ", ".join(cheap.get(row.label, ())) for row in board.rows}
+
+
+def _in_a_sentence(title: str) -> str:
+    """Without its capital, unless that begins an acronym."""
+    return title if title[1].isupper() else f"{title[0].lower()}{title[1:]}"
 
 
 def frontier(points: dict[str, tuple[float, float]]) -> list[str]:
