@@ -2,6 +2,7 @@
 
 /** With more points only those on the frontier are named; the others say their name when touched. */
 const NAMED = 12;
+const LETTER = 7; // pixels of a label
 const FRAME = { left: 56, right: 20, top: 16, bottom: 46 };
 
 /**
@@ -59,8 +60,9 @@ function paretoPlot(table, cost, quality) {
   points.forEach((p, i) => {
     const marks = paretoPoint(table, p, intervals[i], front.includes(p), quality, sx, sy);
     node.append(...marks);
-    if (points.length <= NAMED || front.includes(p)) node.append(pointLabel(p, sx, sy));
   });
+  const named = points.length <= NAMED ? points : front;
+  node.append(...named.map((p) => pointLabel(p, front.includes(p) ? sign : 0, sx, sy)));
   spreadLabels(node);
   return node;
 }
@@ -81,16 +83,23 @@ function paretoPoint(table, p, { low, high }, onFront, quality, sx, sy) {
   ].filter(Boolean);
 }
 
-function pointLabel(p, sx, sy) {
-  return svg("text", { class: "point-label", x: sx(p.x) + 9, y: sy(p.y) + 4 },
-    clipped(p.method, 24));
+/** Where nothing is better and cheaper no point is in the way: above, or below, to the left. */
+function pointLabel(p, side, sx, sy) {
+  const [cx, cy, words] = [sx(p.x), sy(p.y), clipped(p.method, 24)];
+  const fits = side && cx - 7 - LETTER * words.length > FRAME.left;
+  const place = fits ? { x: cx - 7, y: cy + 3 - 10 * side, "text-anchor": "end" }
+    : { x: cx + 9, y: cy + 4 };
+  return svg("text", { class: "point-label", ...place }, words);
 }
 
 /** Move labels of points apart, downwards, until they can be read. */
 function spreadLabels(node) {
   const labels = [...node.querySelectorAll(".point-label")]
-    .map((text) => ({ text, x: +text.getAttribute("x"), y: +text.getAttribute("y"),
-      long: text.textContent.length * 7 }))
+    .map((text) => {
+      const [x, y, long] = [+text.getAttribute("x"), +text.getAttribute("y"),
+        text.textContent.length * LETTER];
+      return { text, x: text.getAttribute("text-anchor") === "end" ? x - long : x, y, long };
+    })
     .sort((a, b) => a.y - b.y);
   labels.forEach((label, i) => {
     for (const above of labels.slice(0, i)) {
