@@ -40,7 +40,7 @@ def _own_name(head: str) -> str:
     return "softmax" if head == "flat" else head
 
 
-ABMILHead = Annotated[Literal["softmax", "sigmoid"] | HeadName, AfterValidator(_own_name)]
+ABMILHead = Annotated[Literal["softmax", "sigmoid", HeadName], AfterValidator(_own_name)]
 """``softmax`` is what other methods call flat; ``sigmoid`` is one logit, for two classes only."""
 
 

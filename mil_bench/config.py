@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from mil_bench.errors import ConfigError, UnknownNameError
 
@@ -130,14 +131,26 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
     try:
         return config(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        first, *others = error.errors()
+        where = _place(first["loc"])
         if first["type"] == "missing":
             raise ConfigError(f"{owner} does not say {where!r}; it is needed, add it.") from None
-        expected = first["msg"].removeprefix("Value error, ")
+        alike = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _branch(e))]
+        told = dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in alike)
+        expected = ", or: ".join(told)
         raise ConfigError(
             f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."
         ) from None
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    """``folds.0``: without the kinds of value that a field may have, ``list[int]`` and its like."""
+    return ".".join(str(part) for part in loc if "[" not in str(part))
+
+
+def _branch(error: ErrorDetails) -> bool:
+    """Whether it is what one of several kinds of value says that a field may have."""
+    return any("[" in str(part) for part in error["loc"])
 
 
 def _is_later(field: FieldInfo) -> bool:

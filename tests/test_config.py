@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from pydantic import Field
 
@@ -16,6 +18,13 @@ class Example(StrictConfig):
     gated: bool = True
     width: int = tunable(64, choices=(64, 128), ge=1)
     epochs: int = Field(5, ge=1)
+
+
+class Several(StrictConfig):
+    """Fields that take values of several kinds."""
+
+    folds: Literal["all"] | list[int] = "all"
+    head: Literal["flat", "multi"] | None = None
 
 
 def test_strings_of_a_command_line_become_typed_values():
@@ -37,6 +46,21 @@ def test_a_wrong_value_is_one_sentence_that_names_key_and_value(values):
         build(Example, values, "method example")
     assert f"method example: {key}={value!r} is not valid" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"folds": "al"}, "method several: folds='al' is not valid (Input should be 'all', or: "),
+        ({"folds": [1, "x"]}, "method several: folds=[1, 'x'] is not valid (Input should be 'all'"),
+        ({"head": "mulit"}, "head='mulit' is not valid (Input should be 'flat' or 'multi'); cor"),
+    ],
+)
+def test_a_field_of_several_kinds_says_what_each_would_take(values, sentence):
+    with pytest.raises(ConfigError) as caught:
+        build(Several, values, "method several")
+    assert sentence in str(caught.value)
+    assert "[int]" not in str(caught.value)
 
 
 def test_the_search_space_holds_only_tunable_fields():

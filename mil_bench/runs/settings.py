@@ -15,6 +15,7 @@ from mil_bench.method import Method, MethodConfig
 from mil_bench.training.config import TrainerConfig
 
 TRAINER, METHOD = "trainer", "method"
+NAMED = 3  # methods in a message
 
 
 @dataclass
@@ -92,7 +93,8 @@ def _assign(
             assigned[method].method[name] = parse(cls.Config, name, text)
         used = used or in_trainer or in_method
     if not used:
-        raise UnknownNameError("setting", key, _known(scope, methods))
+        whose = " and ".join(methods) if len(methods) <= NAMED else ""
+        raise UnknownNameError("setting", key, _known(scope, methods), of=whose)
 
 
 def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:
