@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,10 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def leaves_alone(self) -> Predictions:
+        """The same without the heads of upper levels."""
+        return replace(self, heads={LEAF: self.heads[LEAF]})
 
     def summed(self, level: str) -> NDArray[np.float64]:
         """``(n, K_level)``: leaf probabilities summed under each class of ``level``."""

@@ -15,6 +15,7 @@ from mil_bench.errors import DataError, MilBenchError
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.scores import Scores
+from mil_bench.leaderboard.roles import SHUFFLED, role_of
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.spec import KEY_LENGTH, RunSpec
 from mil_bench.taxonomy import Taxonomy
@@ -57,7 +58,8 @@ class RunResult(BaseModel):
 class RunRecord:
     """One run. ``scores`` (of the test set) and ``sets`` are there when ``status`` is ``done``.
 
-    ``sets`` are the stored predictions, ``val`` and ``test``.
+    ``sets`` are the stored predictions, ``val`` and ``test``; those of the leaves alone where the
+    tree of the training was shuffled.
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says what is wrong
     with a run that is not done. Where records are scored under a tree that was asked for,
@@ -137,6 +139,8 @@ def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
         raise DataError(
             f"{directory.predictions} holds {found} test slides, result.json says {result.n_test}."
         )
+    if role_of(spec) == SHUFFLED:  # its upper heads decide other classes than those of the tree
+        sets = {name: p.leaves_alone() for name, p in sets.items()}
     version = str(env.get("mil-bench", ""))
     scores = Scores.of(sets["test"])
     return RunRecord(directory.path, "done", "", spec, result, version, scores, sets)

@@ -25,6 +25,17 @@ def test_a_finished_run_is_scored_from_its_test_predictions(tmp_path):
     assert record.version == "0.1.0"
 
 
+def test_upper_heads_of_a_shuffled_tree_are_not_scored_as_those_of_the_true_one(tmp_path):
+    for tree in ("true", "shuffled"):
+        finish(tmp_path, make_spec("hmil", config={"tree": tree}), heads=("coarse",))
+    records = {record.spec.method_config["tree"]: record for record in collect(tmp_path)}
+    assert set(records["true"].sets["test"].heads) == {"coarse", "leaf"}
+    assert set(records["shuffled"].sets["test"].heads) == {"leaf"}
+    told = records["shuffled"].scores.hierarchical
+    assert not [name for name in told if "direct" in name or "gain" in name]
+    assert told["full_path_accuracy"] == records["shuffled"].scores.overall["accuracy"]
+
+
 def test_failed_and_unfinished_runs_keep_their_reason(tmp_path):
     fail(tmp_path, make_spec("abmil"), "out of memory; lower batch_size")
     begin(tmp_path, make_spec("mean"))

@@ -16,10 +16,10 @@ from mil_bench.leaderboard.formats.csv_wide import csv_wide
 from mil_bench.leaderboard.tables.localisation import localisation_table
 
 
-def of_class(name, slides, auc, ap):
+def of_class(name, slides, auc, ap, level="leaf"):
     nothing = slides == 0
     numbers = [math.nan] * 4 if nothing else [2.0, 0.25, auc, ap]
-    return ClassLocalisation("leaf", name, "attention", slides, *numbers)
+    return ClassLocalisation(level, name, "attention", slides, *numbers)
 
 
 def table_of(runs):
@@ -51,6 +51,15 @@ def test_classes_and_their_mean_are_averaged_over_runs(tmp_path):
     tidy = rows_of(csv_tidy(table))
     auc = [r for r in tidy if (r["class"], r["metric"]) == ("IC", "patch_auc")]
     assert [float(r["value"]) for r in auc] == [pytest.approx(0.8)]
+
+
+def test_upper_branches_of_a_shuffled_tree_look_for_other_classes(tmp_path):
+    for tree in ("true", "shuffled"):
+        folder, _ = finish(tmp_path, make_spec("hmil", config={"tree": tree}))
+        rows = [of_class("benign", 3, 0.9, 0.5, "coarse"), of_class("IC", 3, 0.9, 0.5)]
+        write_localisation(folder, rows)
+    told = {(row["variant"], row["level"]) for row in rows_of(csv_wide(table_of(tmp_path)))}
+    assert told == {("", "coarse"), ("", "leaf"), ("shuffled tree", "leaf")}
 
 
 def test_a_damaged_file_is_left_out_and_told(tmp_path):

@@ -18,9 +18,10 @@ _OF_TREE = ("fine_error", "severity", "full_path_accuracy", "inconsistency")
 _OF_HEADS = ("inconsistency", "soft_inconsistency")
 """0 by construction for methods without upper heads, so empty for them."""
 _NOTE = (
-    "summed: the class with the largest sum of leaf probabilities; direct: the level's own head; "
-    "gain: direct minus summed. Severity falls when mild mistakes are added: read it with the "
-    "fine error. Tier and rank are those of the leaves"
+    "summed: the class with the largest sum of leaf probabilities; direct: the level's own head, "
+    "none for a shuffled tree, whose classes are others; gain: direct minus summed. Severity falls "
+    "when mild mistakes are added: read it with the fine error. Tier and rank are those of the "
+    "leaves"
 )
 
 

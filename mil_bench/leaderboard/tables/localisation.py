@@ -14,6 +14,7 @@ from mil_bench.leaderboard.tables.columns import columns
 from mil_bench.leaderboard.tables.identity import KEYS, keys, origin, origin_columns
 from mil_bench.leaderboard.tables.measure import spread_number
 from mil_bench.leaderboard.tables.table import Cell, Row, Table
+from mil_bench.taxonomy import LEAF
 
 ALL_CLASSES = "mean"
 _CLASS = ("level", "class")
@@ -65,6 +66,8 @@ def _cells(row: BoardRow, found: _Found) -> Iterator[dict[str, Cell]]:
     told = {cell: [one for one in rows if one.slides] for cell, rows in found.items()}
     places = dict.fromkeys((one.level, one.name) for rows in told.values() for one in rows)
     for level in dict.fromkeys(level for level, _ in places):
+        if row.control and level != LEAF:
+            continue  # its upper branches look for other classes than those of the tree
         names = [name for of_level, name in places if of_level == level]
         for title, wanted in ((ALL_CLASSES, names), *((name, [name]) for name in names)):
             of_class = {
