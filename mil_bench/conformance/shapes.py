@@ -1,4 +1,4 @@
-"""Bags of any size, features of any dimension, trees of any size: scores and losses for all."""
+"""Bags of any size, features of any dimension, trees of any size: finite scores and losses."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mil_bench.conformance.samples import (
     seen_by,
     tensors,
     three_levels,
+    usual_batch,
 )
 from mil_bench.errors import MilBenchError
 from mil_bench.method import Method
@@ -24,6 +25,16 @@ CASES = ((2, 1), (3, 2), (4, 20), (7, 6), (30, 9))  # classes, dimension of feat
 SIZES = (13, 20, 16)  # small bags have a check of their own
 PROGRESS = (0.0, 0.3, 1.0)
 LARGEST = 12
+NOT_FINITE = "not finite"
+
+
+@check("numbers", "divide by nothing that can be 0; take logarithms by log_softmax, or clamp first")
+def numbers(method: Candidate) -> str:
+    """Scores and losses of usual bags are finite, at any time of training."""
+    for tree in TREES:
+        model, batch = method.make(tree()), usual_batch(tree())
+        _require_scores(model, seen_by(model, batch), f"usual bags ({tree.__name__} tree)")
+    return "scores and losses of usual bags are finite"
 
 
 @check("shapes", "take dim and the classes from the constructor's arguments, not from constants")
@@ -76,4 +87,4 @@ def _require_scores(model: Method, batch: BagBatch, case: str) -> None:
 
 def _require_finite(value: Tensor, what: str) -> None:
     if not value.isfinite().all():
-        raise Broken(f"{what}: not finite")
+        raise Broken(f"{what}: {NOT_FINITE}")

@@ -11,6 +11,7 @@ from mil_bench.conformance.check import Check
 from mil_bench.finding import Finding
 
 CHECKS: tuple[Check, ...] = (
+    shapes.numbers,
     shapes.shapes,
     shapes.small_bags,
     shapes.coordinates,
@@ -34,13 +35,25 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(method: Candidate) -> Iterator[Finding]:
-    """The finding of every check; what several stumble over is said and counted once."""
+    """The finding of every check; what several stumble over is said and counted once.
+
+    Where usual bags have numbers that are not finite, whatever else fails may follow from them.
+    """
     told: dict[str, str] = {}
+    wild = False
     for check in CHECKS:
         finding = check(method)
-        if finding.state == "problem" and finding.fact in told:
-            where = told[finding.fact]
-            finding = replace(finding, fact=f"as in {where}", state="note", advice="")
-        else:
-            told.setdefault(finding.fact, finding.subject)
+        if finding.state == "problem":
+            same = told.setdefault(finding.fact, finding.subject)
+            if same != finding.subject:
+                finding = _follows(finding, f"as in {same}")
+            elif wild:
+                finding = _follows(
+                    finding, f"may follow from {shapes.numbers.subject}: {finding.fact}"
+                )
+        wild = wild or (check is shapes.numbers and finding.fact.endswith(shapes.NOT_FINITE))
         yield finding
+
+
+def _follows(finding: Finding, fact: str) -> Finding:
+    return replace(finding, fact=fact, state="note", advice="")

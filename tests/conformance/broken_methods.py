@@ -298,6 +298,7 @@ class EmptySwitch(Sound):
 
 
 BROKEN: dict[str, type[Method]] = {
+    "numbers": NoNumber,
     "shapes": FixedClasses,
     "small bags": FourPatches,
     "coordinates": NeedsCoordinates,
