@@ -68,15 +68,9 @@ def draw(report: Report) -> Figure | None:
     axes[-1].set_yticks([])
     note = (
         f"{report.verdict} {sample(report.board)} {bars_note(report)} "
-        f"Small dots: runs. {marks_note(report)}{_control_note(rows, levels)}"
+        f"Small dots: runs. {marks_note(report)}"
     )
     return titled(figure, heading(report, "Leaderboard"), note)
-
-
-def _control_note(rows: Sequence[BoardRow], levels: Sequence[str]) -> str:
-    if len(levels) < 2 or not any(row.control for row in rows):
-        return ""
-    return " The own head of a control knows other classes and is not shown."
 
 
 def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> None:
@@ -85,11 +79,7 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
     found = {source: (score, numbers(report, score)) for source, score in _scores(level).items()}
     found = {source: pair for source, pair in found.items() if pair[1]}
     for y, row in enumerate(rows):
-        own = [
-            (source, *pair)
-            for source, pair in found.items()
-            if row.label in pair[1] and not (row.control and source == "direct")
-        ]
+        own = [(source, *pair) for source, pair in found.items() if row.label in pair[1]]
         if not own:
             missing(axis, y)
         shifts = np.linspace(-0.16, 0.16, len(own)) if len(own) > 1 else [0.0]
