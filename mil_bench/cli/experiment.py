@@ -52,6 +52,15 @@ def declare_experiment(parser: Parser) -> None:
         help="An option of the method or the trainer, such as lr=1e-4; repeatable.",
     )
     group.add_argument(
+        "--head",
+        metavar="NAME",
+        dest="set",
+        type="head={}".format,
+        action="append",
+        help="Of flat methods: flat, multi, conditional, marginal or soft-labels (docs/heads.md); "
+        "short for --set head=NAME.",
+    )
+    group.add_argument(
         "--online",
         metavar="WHAT",
         help="Train features with the method: adapter, or blocks=N,tiles=K for the last N blocks "

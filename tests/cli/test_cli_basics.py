@@ -79,6 +79,10 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
         (["run", "-m", "hmil", "-d", "bracs", "--seed", "-1"], "--seed has '-1'"),
         (["run", "-m", "hmil", "-d", "bracs", "--set", "=3"], "is not KEY=VALUE"),
         (["run", "-m", "hmil", "-d", "bracs", "--set", "a=1", "--set", "a=2"], "names 'a' twice"),
+        (
+            ["run", "-m", "abmil", "-d", "bracs", "--head", "multi", "--set", "head=flat"],
+            "names 'head' twice",
+        ),
         (["run", "-m", "hmil", "-d", "bracs", "--plugin", "no.py"], "plugin no.py does not exist"),
         (
             ["run", "-m", "hmil", "-d", "bracs", "--jobz", "2"],
@@ -155,6 +159,14 @@ def test_values_of_options_reach_the_request(monkeypatch):
     assert request.data.allow_leaks
     assert request.data.options == DatasetOptions(cache=Path("packed"))
     assert (machine.cache, machine.existing, machine.jobs) == ("ram", "skip", 2)
+
+
+@pytest.mark.parametrize("words", ["--head multi", "--set head=multi"])
+def test_a_head_has_an_option_of_its_own(monkeypatch, words):
+    asked = asked_of(monkeypatch)
+    assert ended_with("run", *f"-m abmil -d bracs --set lr=1e-4 {words}".split()) == 0
+    ((request, _, _),) = asked
+    assert request.settings == {"lr": "1e-4", "head": "multi"}
 
 
 @pytest.mark.parametrize(("executor", "jobs"), [("local", 1), ("ray", 256), ("slurm", 256)])
