@@ -51,7 +51,8 @@ def examine(method: Candidate) -> Iterator[Finding]:
                 finding = _follows(
                     finding, f"may follow from {shapes.numbers.subject}: {finding.fact}"
                 )
-        wild = wild or (check is shapes.numbers and finding.fact.endswith(shapes.NOT_FINITE))
+        if check is shapes.numbers:
+            wild = finding.fact.endswith(shapes.NOT_FINITE)
         yield finding
 
 

@@ -16,8 +16,6 @@ SCORES = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
 }
-
-
 Row = Mapping[str, str]
 
 
@@ -43,11 +41,10 @@ def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
             yield from [*table(head, [_cells(row, known) for row in own]), ""]
 
 
-def plain_score(name: str, rows: Sequence[Row], key: str = "balanced_accuracy") -> str:
-    """A score of the method as it is, without a variant, with its interval; empty if not there."""
-    return next(
-        (score_cell(row, key) for row in rows if row["method"] == name and not row["variant"]), ""
-    )
+def plain_score(name: str, rows: Sequence[Row]) -> str:
+    """Balanced accuracy of the method without a variant, with its interval; empty if not there."""
+    own = [row for row in rows if row["method"] == name and not row["variant"]]
+    return _score(own[0], "balanced_accuracy") if own else ""
 
 
 def link_to(folder: Path, page: Path) -> str:
@@ -55,9 +52,9 @@ def link_to(folder: Path, page: Path) -> str:
     return Path(os.path.relpath(folder, page)).as_posix()
 
 
-def _cells(row: Row, scores: Row) -> list[str]:
+def _cells(row: Row, scores: Mapping[str, str]) -> list[str]:
     place = [row.get("tier") or NONE, _rank(row)]
-    return [row["variant"], *place, *(score_cell(row, key) for key in scores), row["coverage"]]
+    return [row["variant"], *place, *(_score(row, key) for key in scores), row["coverage"]]
 
 
 def _rank(row: Row) -> str:
@@ -68,7 +65,7 @@ def _rank(row: Row) -> str:
     return f"{rank} [{low}, {high}]" if low != high else rank
 
 
-def score_cell(row: Row, key: str) -> str:
+def _score(row: Row, key: str) -> str:
     """``64.0 [60.8, 67.4]``."""
     value, low, high = (row.get(name, "") for name in (key, f"{key}_low", f"{key}_high"))
     if not value:

@@ -94,7 +94,8 @@ def _assign(
         used = used or in_trainer or in_method
     if not used:
         whose = " and ".join(methods) if len(methods) <= NAMED else ""
-        raise UnknownNameError("setting", key, _known(scope, methods), of=whose)
+        hint = f"`mil-bench show {next(iter(methods))}` lists its options."
+        raise UnknownNameError("setting", key, _known(scope, methods), hint, whose)
 
 
 def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:
