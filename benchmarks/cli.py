@@ -19,7 +19,7 @@ import typer
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
-from mil_bench.errors import UsageError
+from mil_bench.base.errors import UsageError
 
 CPU = torch.device("cpu")
 TARGET_MS = 200

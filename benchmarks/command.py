@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from mil_bench.cli.parse import names
-from mil_bench.errors import MilBenchError, UnknownNameError
+from mil_bench.base.errors import MilBenchError, UnknownNameError
+from mil_bench.cli.parser import names
 
 
 def run(function: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ from benchmarks.interleave import Field, Race, starting
 from benchmarks.results import Row
 from benchmarks.station import Mode
 from benchmarks.workloads import Workload
-from mil_bench.spec import Precision
+from mil_bench.contract.spec import Precision
 
 RIVALS = (OURS, "torchmil", "torchmil padded")
 PADDED_BATCH = 8  # what torchmil pads together

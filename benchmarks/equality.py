@@ -12,9 +12,9 @@ from benchmarks.contestants.ours import make_method
 from benchmarks.plain import plain
 from benchmarks.plain.model import without_dropout
 from benchmarks.workloads import TREE
-from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.loader import level_labels
-from mil_bench.training.precision import autocast, feature_type
+from mil_bench.contract.batch import BagBatch
+from mil_bench.nn.precision import autocast, feature_type
 
 TOLERANCE = 1e-5  # relative, in float32
 

@@ -24,15 +24,15 @@ from rich.console import Console
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
+from mil_bench.contract.spec import Precision
 from mil_bench.extraction.encoders.encoder import Encoder, default_batch, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
-from mil_bench.extraction.found import Source, find_slides
 from mil_bench.extraction.plan import SlidePlan, plan_slide
-from mil_bench.extraction.read import BlockJob, Tiles
+from mil_bench.extraction.reading import BlockJob, Tiles
 from mil_bench.extraction.settings import Settings
-from mil_bench.runs.devices import devices
-from mil_bench.spec import Precision
+from mil_bench.extraction.sources import Source, find_slides
+from mil_bench.runs.machine import devices
 
 KEY: Final = ("stage", "slide", "copies", "encoder", "tiles", "mpp", "workers", "threads")
 PLAIN, OURS, PLAIN_READ = "plain loop: read, resize, encode one by one", "extract", "plain reading"

@@ -19,7 +19,7 @@ from benchmarks.machine import Rates
 from benchmarks.plain import plain
 from benchmarks.station import Mode
 from benchmarks.workloads import TREE
-from mil_bench.training.precision import feature_type
+from mil_bench.nn.precision import feature_type
 
 
 @dataclass(frozen=True)

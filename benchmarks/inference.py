@@ -21,10 +21,10 @@ from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.simulated_scores import BRACS, PANDA, Sampling, predictions_of
 from benchmarks.table import Table
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.inference.bootstrap import replicate
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF
 
 CPU = torch.device("cpu")
 SIZES: Final[dict[str, Sampling]] = {"BRACS test set": BRACS, "PANDA": PANDA}

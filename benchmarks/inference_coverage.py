@@ -21,11 +21,11 @@ from benchmarks.command import run
 from benchmarks.results import Row, keep, read_rows, results_path
 from benchmarks.simulated_scores import BRACS, Cohort, Sampling, predictions_of
 from benchmarks.table import Table
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.inference.bootstrap import Bootstrap
 from mil_bench.evaluation.inference.delong import Components
 from mil_bench.evaluation.inference.score_draws import Score, score_draws
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF
 
 CPU = torch.device("cpu")
 ALPHA = 0.05

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mil_bench.bags.bag import Bag
 from mil_bench.bags.cache.index import Cache
 from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Home
 from mil_bench.bags.store import BagStore
+from mil_bench.contract.store import Bag
 from mil_bench.simulation.layouts import LAYOUTS
 from mil_bench.simulation.plan import Tiles
 

@@ -22,7 +22,7 @@ from benchmarks.layouts import Read, readers
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
 from benchmarks.wait_share import WAIT_KEY, print_waits, wait_rows
-from mil_bench.errors import UsageError
+from mil_bench.base.errors import UsageError
 
 CPU = torch.device("cpu")
 REFERENCE = "TRIDENT h5, chunks (1, D)"

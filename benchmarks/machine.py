@@ -10,8 +10,8 @@ from typing import Any, Final
 import torch
 from torch.nn import functional as F
 
-from mil_bench.spec import Precision
-from mil_bench.training.precision import feature_type
+from mil_bench.contract.spec import Precision
+from mil_bench.nn.precision import feature_type
 
 ROWS: Final = {"cpu": 3000, "cuda": 2**17}  # patches through a layer 1024 -> 512
 STREAM_BYTES: Final = {"cpu": 2**28, "cuda": 2**32}  # larger than any cache, longer than a launch

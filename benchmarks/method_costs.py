@@ -1,7 +1,7 @@
 """What every method costs on whole slides: parameters, operations per patch, growth with N.
 
 ``python -m benchmarks.method_costs [NAME ...]`` prints a Markdown table. Operations are those of
-:mod:`mil_bench.method_page.cost`. Memory: the largest growth of the process in a training step of a
+:mod:`mil_bench.cards.cost`. Memory: the largest growth of the process in a training step of a
 bag, forward and backward, on a CPU.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.method import Method
-from mil_bench.method_page.cost import HEADER, SIZES, bag_of, build, cells
+from mil_bench.cards.cost import HEADER, SIZES, bag_of, build, cells
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Method
 from mil_bench.methods import METHODS
 
 

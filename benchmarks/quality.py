@@ -21,9 +21,9 @@ import typer
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
 from benchmarks.table import Table
-from mil_bench.errors import DataError
-from mil_bench.evaluation.paired import PairedDifference, fold_differences
-from mil_bench.leaderboard.collect import RunRecord, collect
+from mil_bench.base.errors import DataError
+from mil_bench.boards.collect import RunRecord, collect
+from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
 
 KEY: Final = ("dataset", "method", "precision", "metric")
 METRICS: Final = ("balanced_accuracy", "macro_auc")

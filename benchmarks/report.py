@@ -14,7 +14,7 @@ import typer
 
 from benchmarks.command import run
 from benchmarks.results import RESULTS
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 
 PRINTERS: Final = {
     "training": "training_table:print_training",

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.hardware import hardware, slug
-from mil_bench.atomic import write_json
+from mil_bench.base.atomic import write_json
 from mil_bench.runs.environment import git_state
 
 RESULTS = Path(__file__).parent / "results"

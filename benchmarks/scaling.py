@@ -21,8 +21,8 @@ from benchmarks.scaling_table import print_scaling
 from benchmarks.station import Lap, Station
 from benchmarks.worker import Worker
 from benchmarks.workloads import WORKLOADS, Workload
-from mil_bench.cli.parse import numbers
-from mil_bench.spec import Precision
+from mil_bench.cli.parser import numbers
+from mil_bench.contract.spec import Precision
 
 DIM: Final = WORKLOADS["W1"].dim
 SIZES: Final = "1024,2048,4096,8192,16384,32768,65536"

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 class Cohort(NamedTuple):

@@ -18,7 +18,7 @@ from benchmarks.results import keep, results_path
 from benchmarks.station import Mode
 from benchmarks.training_table import KEY, LEGEND, print_tables, row_key
 from benchmarks.workloads import WORKLOADS
-from mil_bench.spec import Precision
+from mil_bench.contract.spec import Precision
 
 CPU = torch.device("cpu")
 QUICK = 4  # of the bags, one in

@@ -20,9 +20,9 @@ from benchmarks.table import Table
 from benchmarks.workloads import WORKLOADS, Cohort, make_cohort
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Home
-from mil_bench.spec import Precision
+from mil_bench.contract.spec import Precision
+from mil_bench.nn.precision import feature_type
 from mil_bench.training.loop import Trainer
-from mil_bench.training.precision import feature_type
 from mil_bench.training.seeding import SETUP, seed_everything
 
 CPU = torch.device("cpu")

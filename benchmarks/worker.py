@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 
 
 class Worker:

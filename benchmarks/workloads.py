@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.manifest import Manifest
 from mil_bench.bags.store import BagStore
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.manifest import Manifest
 
 TREE: Final = Taxonomy.from_tree(
     "bracs",

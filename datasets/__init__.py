@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mil_bench.registry import Registry
+from mil_bench.base.registry import Registry
 
 if TYPE_CHECKING:
-    from mil_bench.dataset import DatasetAdapter
+    from mil_bench.contract.dataset import DatasetAdapter
 
 DATASETS: Registry[type[DatasetAdapter]] = Registry(
-    "dataset", "mil_bench.datasets", check="mil_bench.contracts.datasets:check_adapter"
+    "dataset", "mil_bench.datasets", check="mil_bench.contract.checked_datasets:check_adapter"
 )
 
 _HERE = "mil_bench.datasets"

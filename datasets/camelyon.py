@@ -10,12 +10,12 @@ from typing import Final
 import pandas as pd
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
-from mil_bench.bags.labels.files import column, read_table, require, tables_in
 from mil_bench.bags.labels.official import official_split, patient_findings
-from mil_bench.bags.manifest import Manifest
-from mil_bench.dataset import DatasetCard
-from mil_bench.errors import DataError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.labels.tables import column, read_table, require, tables_in
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import DatasetCard
+from mil_bench.contract.manifest import Manifest
 
 CLASSES = ("normal", "tumor")
 STAGES = ("negative", "itc", "micro", "macro")

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
-from mil_bench.bags.labels.files import column, read_table, require, tables_in
 from mil_bench.bags.labels.official import official_split, patient_findings
-from mil_bench.bags.manifest import Manifest
-from mil_bench.dataset import DatasetCard
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.labels.tables import column, read_table, require, tables_in
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import DatasetCard
+from mil_bench.contract.manifest import Manifest
 
 TITLES = {
     "NILM": "Negative for intraepithelial lesion or malignancy",

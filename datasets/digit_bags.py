@@ -33,15 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from mil_bench.bags.bag import Tiling
 from mil_bench.bags.labels.cohort import choose_tree
 from mil_bench.bags.labels.instances import BACKGROUND
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits.split import Fold, Split
 from mil_bench.bags.store import BagStore
-from mil_bench.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
-from mil_bench.errors import UnknownNameError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Fold, Split
+from mil_bench.contract.store import Tiling
 
 TREE = Taxonomy.from_tree(
     "digits-3",

@@ -10,10 +10,10 @@ import pandas as pd
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
 from mil_bench.bags.labels.official import official_split, patient_findings
-from mil_bench.bags.labels.sets import SET, read_sets
-from mil_bench.bags.manifest import Manifest
-from mil_bench.dataset import DatasetCard
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.labels.tables import SET, read_sets
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import DatasetCard
+from mil_bench.contract.manifest import Manifest
 
 COLUMNS = ("slide_id", "case_id", "diagnosis", "diagnosis_group")
 GROUPS: Final = MappingProxyType(

@@ -20,7 +20,6 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field
 
-from mil_bench.bags.bag import Tiling
 from mil_bench.bags.labels.cohort import (
     Features,
     LabelledAdapter,
@@ -29,20 +28,20 @@ from mil_bench.bags.labels.cohort import (
     choose_tree,
     kind_of,
 )
-from mil_bench.bags.labels.files import is_table, read_table
 from mil_bench.bags.labels.instances import read_instance_file
 from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
+from mil_bench.bags.labels.tables import is_table, read_table
 from mil_bench.bags.store import BagStore
-from mil_bench.config import StrictConfig, build, read_toml
-from mil_bench.dataset import Dataset, DatasetCard, DatasetOptions
+from mil_bench.base.config import StrictConfig, build, read_toml
+from mil_bench.base.errors import ConfigError, FeatureError, UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
+from mil_bench.contract.spec import Kind, TrainerConfig
+from mil_bench.contract.store import Tiling
 from mil_bench.datasets import DATASETS
-from mil_bench.errors import ConfigError, FeatureError, UnknownNameError
 from mil_bench.methods import METHODS
-from mil_bench.spec import Kind
-from mil_bench.taxonomy import Taxonomy
-from mil_bench.training.config import TrainerConfig
 
 
 class OwnConfig(StrictConfig):

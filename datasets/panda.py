@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
-from mil_bench.bags.labels.files import column, headers, read_table, require, tables_in
-from mil_bench.bags.manifest import Manifest
-from mil_bench.dataset import DatasetCard
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.labels.tables import column, headers, read_table, require, tables_in
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.dataset import DatasetCard
+from mil_bench.contract.manifest import Manifest
 
 # Benign is "0+0" at Karolinska and "negative" at Radboud.
 ISUP_OF_GLEASON = {

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mil_bench.method import Method
-from mil_bench.method_page.boards import board_rows, boards_in, link_to, plain_score
-from mil_bench.method_page.markdown import table
-from mil_bench.method_page.page import BASE, page
-from mil_bench.method_page.steps_figure import steps_figure
+from mil_bench.base.registry import OURS
+from mil_bench.cards.page import BASE, page, table
+from mil_bench.cards.steps_figure import steps_figure
+from mil_bench.cards.write import board_rows, boards_in, link_to, plain_score
+from mil_bench.contract.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.registry import OURS
+from mil_bench.nn.headed import HeadedMethod
 
 DOCS = Path(__file__).resolve().parent
 PAGES = DOCS / "methods"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mil_bench.registry import Registry
+from mil_bench.base.registry import Registry
 
 if TYPE_CHECKING:
-    from mil_bench.method import Method
+    from mil_bench.contract.method import Method
 
 METHODS: Registry[type[Method]] = Registry(
-    "method", "mil_bench.methods", check="mil_bench.contracts.methods:check_class"
+    "method", "mil_bench.methods", check="mil_bench.contract.checked_methods:check_class"
 )
 
 _HERE = "mil_bench.methods"
@@ -24,13 +24,9 @@ METHODS.add(
     "clam-mb", f"{_HERE}.clam:CLAMMB", "an attention branch per class + clustering (Lu 2021)"
 )
 METHODS.add("transmil", f"{_HERE}.transmil:TransMIL", "Nystrom transformer with PPEG (Shao 2021)")
-METHODS.add(
-    "rrt", f"{_HERE}.rrt.method:RRT", "features re-embedded within and across regions (Tang 2024)"
-)
+METHODS.add("rrt", f"{_HERE}.rrt:RRT", "features re-embedded within and across regions (Tang 2024)")
 METHODS.add("aem", f"{_HERE}.aem:AEM", "attention pooling, its entropy maximised (Zhang 2025)")
-METHODS.add(
-    "mhim", f"{_HERE}.mhim.method:MHIM", "masked hard instances, momentum teacher (Tang 2023)"
-)
+METHODS.add("mhim", f"{_HERE}.mhim:MHIM", "masked hard instances, momentum teacher (Tang 2023)")
 METHODS.add("wikg", f"{_HERE}.wikg:WiKG", "a graph of learned edges, attention over it (Li 2024)")
 METHODS.add(
     "patch-gcn", f"{_HERE}.patch_gcn:PatchGCN", "convolutions over neighbouring patches (Chen 2021)"
@@ -41,9 +37,9 @@ METHODS.add(
 )
 METHODS.add("hmil", f"{_HERE}.hmil.method:HMIL", "hierarchical class-wise attention (Jin 2025)")
 METHODS.add("dsmil", f"{_HERE}.dsmil:DSMIL", "max pooling + attention to its winners (Li 2021)")
-METHODS.add("dtfd", f"{_HERE}.dtfd.method:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")
-METHODS.add("acmil", f"{_HERE}.acmil.method:ACMIL", "branches, diversity, masking (Zhang 2024)")
-METHODS.add("ilra", f"{_HERE}.ilra.method:ILRA", "low-rank attention through latents (Xiang 2023)")
+METHODS.add("dtfd", f"{_HERE}.dtfd:DTFD", "pseudo-bags, distilled and pooled (Zhang 2022)")
+METHODS.add("acmil", f"{_HERE}.acmil:ACMIL", "branches, diversity, masking (Zhang 2024)")
+METHODS.add("ilra", f"{_HERE}.ilra:ILRA", "low-rank attention through latents (Xiang 2023)")
 METHODS.add(
     "transformer", f"{_HERE}.transformer:Transformer", "plain encoder, class token (Wagner 2023)"
 )

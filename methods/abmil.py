@@ -8,18 +8,16 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.errors import ConfigError
-from mil_bench.method import Output, PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
 from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
-from mil_bench.nn.heads.config import HEADS, HeadName, HeadOptions
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.headed import HEADS, HeadedMethod, HeadName, HeadOptions
+from mil_bench.nn.layers import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 _CLAMP = 1e-5
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.config import tunable
-from mil_bench.method import PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.contract.method import Ablations, Component, PaperCard, Switch
 from mil_bench.methods.abmil import ABMIL, SLIDE_RECIPE, ABMILConfig
 
 

@@ -1,8 +1,10 @@
-"""CLAM: attention pooling with an instance clustering loss (Lu et al., Nature BME 2021)."""
+"""CLAM's paper cards: one source, and the steps of its two forms."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -10,22 +12,51 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Output
-from mil_bench.methods.clam_card import MULTIPLE, SINGLE
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
+from mil_bench.contract.numerics import as_written, full_precision
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.casting import as_written, full_precision
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
-from mil_bench.nn.heads.config import HEADS, HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.nn.init import xavier_linear
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.headed import HEADS, HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Projection, xavier_linear
 from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.nn.svm import smooth_top1_svm
 from mil_bench.nn.topk import segment_topk, within
-from mil_bench.taxonomy import LEAF, Taxonomy
+
+SINGLE = PaperCard(
+    title="Data-efficient and weakly supervised computational pathology on whole-slide images",
+    year=2021,
+    venue="Nature Biomedical Engineering",
+    link="https://doi.org/10.1038/s41551-020-00682-w",
+    code="mahmoodlab/CLAM @ 53e2409",
+    differs=(
+        "bags smaller than k_sample use k = N (the official code raises); below 2k the "
+        "positive and negative sets overlap, as in the official code",
+        "instance loss svm and lr 2e-4 as in the paper and README, balanced sampling as in the "
+        "README; without options the official program takes cross entropy, 1e-4, no balancing",
+        "subtyping is on, since leaf classes exclude each other; officially a flag, off by default",
+        "PyTorch's initial weights, as in the code since April 2024; init=xavier is the paper's",
+        "without subtyping the instance classifiers of absent classes get zero gradients; "
+        "the official optimiser skips them",
+        "several bags per step average both losses over the bags",
+    ),
+    steps=("project", "gated attention", "weighted mean", "classify"),
+    losses=("cross entropy", "clustering of top and bottom patches"),
+)
+
+MULTIPLE = replace(
+    SINGLE,
+    steps=(
+        "project",
+        "gated attention per class",
+        "weighted mean per class",
+        "a scorer per class",
+    ),
+)
+
+
+# CLAM: attention pooling with an instance clustering loss (Lu et al., Nature BME 2021).
 
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
 
@@ -237,3 +268,24 @@ class CLAMMB(_CLAM):
         """``(B, K, width)`` -> ``(B, K)``: scorer c reads branch c."""
         scorers = zip(self.classifiers, pooled.unbind(1), strict=True)
         return torch.cat([scorer(bag) for scorer, bag in scorers], 1)
+
+
+# Smooth multi-class SVM loss (Berrada, Zisserman, Kumar, ICLR 2018), top-1 form.
+
+_CLEAR_CUT = math.log(1000.0)
+
+
+def smooth_top1_svm(scores: Tensor, target: Tensor, alpha: float = 1.0, tau: float = 1.0) -> Tensor:
+    """Loss of every row: ``(R, C)`` scores and ``(R,)`` targets -> ``(R,)``.
+
+    ``tau * log sum_j exp((s_j + alpha [j != y]) / tau) - s_y``. Rows whose best score leads the
+    second by ``tau ln 1000`` or more use the limit ``tau -> 0``,
+    ``max_j (s_j + alpha [j != y]) - s_y``, as the authors' code does.
+    """
+    truth = F.one_hot(target, scores.shape[1]).to(scores.dtype)
+    margins = scores + alpha * (1 - truth)
+    score = (scores * truth).sum(1)
+    smooth = tau * torch.logsumexp(margins / tau, 1) - score
+    hard = margins.amax(1) - score
+    best = scores.detach().topk(2, 1).values
+    return torch.where(best[:, 0] - best[:, 1] >= tau * _CLEAR_CUT, hard, smooth)

@@ -9,15 +9,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
-from mil_bench.nn.init import orthogonal_layers
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import (
+    Ablations,
+    Component,
+    Method,
+    MethodConfig,
+    Output,
+    PaperCard,
+    Switch,
+)
+from mil_bench.nn.layers import orthogonal_layers
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
 from mil_bench.nn.topk import segment_topk
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 class DSMILConfig(MethodConfig):

@@ -8,20 +8,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.bags.graph import batch_edges
-from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.graph import batch_edges
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.dropout import Dropout
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Dropout, Projection
 from mil_bench.nn.order import needed_coords
-from mil_bench.nn.projection import Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 with warnings.catch_warnings():  # what it uses of torch is deprecated there
     warnings.simplefilter("ignore", FutureWarning)

@@ -9,16 +9,14 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.errors import ConfigError
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Method, MethodConfig, Output, PaperCard, Switch
 from mil_bench.methods.abmil import SLIDE_RECIPE
-from mil_bench.nn.init import xavier_linear
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.layers import Projection, xavier_linear
 from mil_bench.nn.segment import segment_max, segment_mean
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 class PoolingConfig(MethodConfig):

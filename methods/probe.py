@@ -6,15 +6,13 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from mil_bench.ablation.declaration import Ablations, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
-from mil_bench.nn.dropout import Dropout
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Output, PaperCard, Switch
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Dropout
 from mil_bench.nn.segment import segment_mean
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 class ProbeConfig(HeadConfig):

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
+from mil_bench.contract.numerics import as_written, full_precision
 from mil_bench.methods.abmil import SLIDE_RECIPE
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Projection
 from mil_bench.nn.order import Order, Ordered
-from mil_bench.nn.projection import Projection
-from mil_bench.nn.s4d import S4D
 from mil_bench.nn.segment import segment_max
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.nn.sequences import equal_runs, pack
 
 
 class S4MILConfig(HeadConfig):
@@ -125,3 +127,63 @@ class S4MIL(HeadedMethod):
         best = (h == z[batch.segment]).to(torch.float32)
         together = torch.segment_reduce(best, "sum", offsets=batch.offsets, axis=0)
         return (best / together[batch.segment]).mean(1, keepdim=True)
+
+
+# Diagonal state spaces as long convolutions (Gu et al., S4D, NeurIPS 2022, arXiv:2206.11893).
+
+_STEP = (1e-3, 1e-1)  # of the discretisation, log-uniform over channels
+
+
+class S4D(nn.Module):
+    """``y = K * u + D u`` per channel, causal, then GELU and a gated linear layer.
+
+    ``K_l = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n exp(l dt A_n)`` with ``states / 2`` complex
+    states of which the conjugates are not kept; ``A_n = -1/2 + i pi n`` at the start (S4D-Lin).
+    """
+
+    def __init__(self, dim: int, states: int) -> None:
+        super().__init__()
+        pairs = states // 2
+        low, high = math.log(_STEP[0]), math.log(_STEP[1])
+        self.log_step = nn.Parameter(torch.rand(dim) * (high - low) + low)
+        self.log_decay = nn.Parameter(torch.full((dim, pairs), math.log(0.5)))
+        self.frequency = nn.Parameter(math.pi * torch.arange(pairs).float().repeat(dim, 1))
+        # Real and imaginary part of a complex normal number of variance one.
+        self.readout = nn.Parameter(torch.randn(dim, pairs, 2) / math.sqrt(2))
+        self.skip = nn.Parameter(torch.randn(dim))
+        self.out = nn.Linear(dim, 2 * dim)
+
+    def forward(self, u: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Packed sequences ``(sum n, dim)`` -> the same shape, each computed alone."""
+        with as_written(u):
+            u = full_precision(u)
+            kernel = self.kernel(max(sizes))
+            runs = [convolved(run, kernel) for run in equal_runs(u, sizes)]
+            y = F.gelu(pack(runs) + self.skip * u)
+        rows: Tensor = F.glu(self.out(y), -1)
+        return rows
+
+    def kernel(self, length: int) -> Tensor:
+        """``(length, dim)``: the impulse response.
+
+        Powers of ``exp(dt A)`` are products of one within a block and one of whole blocks, so that
+        no tensor of ``dim x states x length`` is made.
+        """
+        step = self.log_step.exp().unsqueeze(1)
+        a = torch.complex(-self.log_decay.exp(), self.frequency)  # (dim, pairs)
+        pole = a * step
+        weight = torch.view_as_complex(self.readout) * (pole.exp() - 1) / a
+        block = math.isqrt(length - 1) + 1
+        places = torch.arange(block, device=pole.device)
+        within = (pole.unsqueeze(2) * places).exp()  # (dim, pairs, block)
+        starts = (weight.unsqueeze(2) * (pole.unsqueeze(2) * (places * block)).exp()).mT
+        response: Tensor = 2 * (starts @ within).real  # (dim, block, block)
+        return response.flatten(1)[:, :length].T
+
+
+def convolved(u: Tensor, kernel: Tensor) -> Tensor:
+    """Causal convolution of ``(count, n, dim)`` with ``(>= n, dim)`` along the sequence."""
+    n = u.shape[1]
+    spectrum = torch.fft.rfft(u, 2 * n, dim=1) * torch.fft.rfft(kernel[:n], 2 * n, dim=0)
+    response: Tensor = torch.fft.irfft(spectrum, 2 * n, dim=1)
+    return response[:, :n]

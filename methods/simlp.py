@@ -6,16 +6,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Component
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard
 from mil_bench.methods.abmil import SLIDE_RECIPE
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Projection
 from mil_bench.nn.segment import segment_matmul
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 class SiMLPConfig(HeadConfig):

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import Output, PaperCard
-from mil_bench.nn.dropout import Dropout
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.nn.nearest import best_partners
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.layers import Dropout
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 _PART: Final = 1 << 13  # patches whose neighbours are in memory at a time
 
@@ -189,3 +188,31 @@ class WiKG(HeadedMethod):
         if self.config.readout == "max":
             return segment_max(h, batch.offsets)
         return segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
+
+
+# The instances of the same bag with the largest products, without the matrix of all products.
+
+KEPT_PRODUCTS: Final = 1 << 24  # numbers of one block of products: 64 MiB in float32
+
+
+def best_partners(
+    queries: Tensor, keys: Tensor, k: int, sizes: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Packed rows ``(sum N, k')`` of the keys with the largest products, and which of them count.
+
+    ``queries`` and ``keys`` are ``(sum N, dim)``; largest first, within each bag. ``k'`` is ``k``
+    or the largest bag if that is smaller; places beyond the size of a bag repeat its best and do
+    not count. At most :data:`KEPT_PRODUCTS` products are in memory at a time, or ``N`` of one row.
+    """
+    k = min(k, max(sizes))
+    queries, keys = queries.detach(), keys.detach()
+    partners = torch.empty((len(keys), k), dtype=torch.int64, device=keys.device)
+    counts = torch.empty((len(keys), k), dtype=torch.bool, device=keys.device)
+    for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
+        own, here = keys[start : start + size], min(k, size)
+        for first in range(start, start + size, max(1, KEPT_PRODUCTS // size)):
+            block = slice(first, min(first + max(1, KEPT_PRODUCTS // size), start + size))
+            best = (queries[block] @ own.T).topk(here, 1).indices + start
+            partners[block, :here], partners[block, here:] = best, best[:, :1]
+        counts[start : start + size] = torch.arange(k, device=keys.device) < size
+    return partners, counts

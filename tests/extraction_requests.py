@@ -14,9 +14,9 @@ from rich.console import Console
 from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
-from mil_bench.extraction.found import find_slides
 from mil_bench.extraction.outcome import Outcome, SlideOutcome
 from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.sources import find_slides
 
 SETTINGS = Settings(
     encoder="test_vit-random",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mil_bench.conformance.candidate import Candidate
-from mil_bench.method import Method
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.checks.method.check import Candidate
+from mil_bench.contract.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.taxonomy import Taxonomy
 
 OURS = [entry.name for entry in METHODS if entry.origin == "mil-bench"]
 NARROW: dict[str, dict[str, Any]] = {

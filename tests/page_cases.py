@@ -14,11 +14,13 @@ import pytest
 from prediction_cases import BRACS, random_predictions
 from run_folders import fail, finish, make_spec
 
-from mil_bench.evaluation.csv_safety import unescape
-from mil_bench.leaderboard import Board, BoardId, Report, build_boards, collect, report_of
-from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.tables.column import Column, score_column
-from mil_bench.leaderboard.tables.table import Number, Row, Table
+from mil_bench.base.csv_safety import unescape
+from mil_bench.boards import collect
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import Board, BoardId
+from mil_bench.boards.build import build_boards
+from mil_bench.boards.report import Report, report_of
+from mil_bench.boards.tables.table import Column, Number, Row, Table, score_column
 
 HOSTILE = "</script><img src=x onerror=\"document.title='caught'\">&<b>"
 SKILLS = {"abmil": 1.0, "hmil": 3.0, "clam-mb": 2.8, "mean": 0.2}

@@ -8,9 +8,9 @@ import numpy as np
 from prediction_cases import BRACS, random_predictions
 from run_folders import finish, make_spec
 
-from mil_bench.leaderboard.analysis import Analysis
-from mil_bench.leaderboard.build import build_boards
-from mil_bench.leaderboard.collect import collect
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 
 
 def paired_predictions(skill, fold=0, number=0, *, n=90, patients=40, tree=BRACS, heads=()):

@@ -8,8 +8,8 @@ import pandas as pd
 from extraction_requests import run_extraction
 from slide_writer import glass, paint, write_slide
 
-from mil_bench.dataset import Dataset, DatasetOptions
-from mil_bench.loading import load_dataset
+from mil_bench.contract.dataset import Dataset, DatasetOptions
+from mil_bench.datasets.load import load_dataset
 
 TILE = 64
 

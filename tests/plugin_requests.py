@@ -13,7 +13,7 @@ HEAD = """\
 import torch
 from torch import nn
 
-from mil_bench.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.contract.method import Method, MethodConfig, Output, PaperCard
 from mil_bench.methods import METHODS
 from mil_bench.nn.order import needed_coords
 from mil_bench.nn.segment import segment_mean

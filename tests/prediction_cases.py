@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 BRACS = Taxonomy.from_tree(
     "bracs",

@@ -6,9 +6,9 @@ import json
 
 from prediction_cases import BRACS, random_predictions
 
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.predictions_csv import write_predictions
-from mil_bench.spec import RunSpec
-from mil_bench.taxonomy import Taxonomy
 
 
 def make_spec(method="abmil", *, seed=0, fold=0, tree=BRACS, config=None, **changes):

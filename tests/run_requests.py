@@ -6,7 +6,7 @@ from pathlib import Path
 
 import toy_grid
 
-from mil_bench.plugins import module_name
+from mil_bench.base.plugins import module_name
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import DataRequest

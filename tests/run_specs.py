@@ -1,7 +1,6 @@
 """A fixed run definition."""
 
-from mil_bench.spec import RunSpec
-from mil_bench.training.config import TrainerConfig
+from mil_bench.contract.spec import RunSpec, TrainerConfig
 
 SPEC = RunSpec(
     dataset="toy",

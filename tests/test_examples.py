@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from mil_bench.dataset import DatasetOptions
-from mil_bench.loading import load_dataset
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.datasets.load import load_dataset
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

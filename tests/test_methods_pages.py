@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from docs.methods_pages import BOARDS, COMMAND, PAGES, pages
+from mil_bench.base.registry import OURS
 from mil_bench.methods import METHODS
-from mil_bench.registry import OURS
 
 
 def test_the_committed_pages_are_what_the_command_writes():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_folders import make_spec
 
-from mil_bench.variants import labels, titles
+from mil_bench.contract.variants import labels, titles
 
 VARIANTS = st.lists(
     st.fixed_dictionaries({k: st.sampled_from("xyz") for k in "abc"}),

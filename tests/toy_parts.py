@@ -2,7 +2,7 @@
 
 from toy_grid import Plain
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
+from mil_bench.contract.method import Ablations, Component, Switch
 from mil_bench.methods import METHODS
 
 

@@ -9,9 +9,8 @@ from run_requests import PLUGIN
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import DataRequest
-from mil_bench.tuning.grammar import searches
-from mil_bench.tuning.plan import TuneRequest, plan_searches
-from mil_bench.tuning.search import Rules
+from mil_bench.tuning.search import Rules, TuneRequest, plan_searches
+from mil_bench.tuning.search_syntax import searches
 from mil_bench.tuning.storage import Storage, StorageRequest
 from mil_bench.tuning.study import open_study
 from mil_bench.tuning.tune import run_tuning

@@ -7,10 +7,9 @@ from functools import partial
 
 import optuna
 
-from mil_bench.tuning.heart import beating
-from mil_bench.tuning.owners import is_dead, registered
-from mil_bench.tuning.slots import Counter
+from mil_bench.tuning.liveness import beating, is_dead, registered
 from mil_bench.tuning.storage import Storage
+from mil_bench.tuning.trial_queue import Counter
 
 FORK = multiprocessing.get_context("fork")
 

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.workloads import Cohort, Workload
-from mil_bench.errors import MilBenchError
-from mil_bench.spec import Precision
+from mil_bench.base.errors import MilBenchError
+from mil_bench.contract.spec import Precision
 
 if TYPE_CHECKING:
     from benchmarks.contestants.contestant import Contestant

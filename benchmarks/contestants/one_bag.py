@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from benchmarks.contestants import Entry
 from benchmarks.contestants.contestant import Contestant
 from benchmarks.workloads import TREE, Cohort
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF
 
 
 class OneBagLoop(Contestant):

@@ -14,17 +14,16 @@ from benchmarks.workloads import TREE, Cohort
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import choose_home
-from mil_bench.config import build
+from mil_bench.base.config import build
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import RunSpec, TrainerConfig
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.nn.backend import prepare_cpu
-from mil_bench.spec import RunSpec
+from mil_bench.nn.cpu import prepare_cpu
+from mil_bench.nn.precision import feature_type
 from mil_bench.training.checkpoint import Checkpoint
-from mil_bench.training.config import TrainerConfig
-from mil_bench.training.evaluate import predict
 from mil_bench.training.loop import Trainer, TrainingData
-from mil_bench.training.precision import feature_type
+from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import SETUP, make_deterministic, seed_everything
 

@@ -25,9 +25,9 @@ from benchmarks.machine import Machine
 from benchmarks.plain import BUILDERS
 from benchmarks.results import Row, keep, results_path
 from benchmarks.workloads import WORKLOADS
-from mil_bench.cli.parse import numbers
-from mil_bench.errors import RunError
-from mil_bench.spec import Precision
+from mil_bench.base.errors import RunError
+from mil_bench.cli.parser import numbers
+from mil_bench.contract.spec import Precision
 from mil_bench.training.seeding import make_deterministic
 
 BAGS: Final = {"W1": 437, "W2": 2048, "W3": 200}  # an epoch; W1 as in performance.md

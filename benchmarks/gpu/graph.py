@@ -12,7 +12,7 @@ from benchmarks.contestants.ours import Ours
 from benchmarks.gpu.counting import synchronize
 from benchmarks.results import Row
 from benchmarks.workloads import Cohort
-from mil_bench.training.precision import autocast
+from mil_bench.nn.precision import autocast
 
 WARM = 3  # steps on a side stream before recording, as PyTorch asks for
 STEPS = 20  # timed

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mil_bench.errors import UnknownNameError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from benchmarks.plain.gated import GatedAttention
 from benchmarks.plain.model import PlainModel
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
 
 
 class PlainABMIL(PlainModel):

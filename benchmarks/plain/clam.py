@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from benchmarks.plain.gated import GatedAttention
 from benchmarks.plain.model import PlainModel
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
 
 K_SAMPLE = 8
 BAG_WEIGHT = 0.7

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from benchmarks.plain.gated import GatedAttention
 from benchmarks.plain.model import PlainModel
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
 
 TEMPERATURE = 0.1
 BETA = 0.5  # the curriculum, held at its mean

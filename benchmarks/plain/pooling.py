@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain.model import PlainModel
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
 
 
 class PlainPooling(PlainModel):

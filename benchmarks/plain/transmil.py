@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from benchmarks.plain.model import PlainModel
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
 
 WIDTH, HEADS, LANDMARKS, PINV_ITERATIONS, KERNEL, DROPOUT = 512, 8, 256, 6, 33, 0.1
 LR, WEIGHT_DECAY = 2e-4, 1e-5

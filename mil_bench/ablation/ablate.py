@@ -16,12 +16,12 @@ from mil_bench.ablation.text import notes, study_sheets, verdicts
 from mil_bench.ablation.vary import Axis, VaryPlan, plan_vary
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets
 from mil_bench.ablation.write import write_study, write_varied
-from mil_bench.leaderboard.formats.terminal import sheet_table
-from mil_bench.leaderboard.sheet import Sheet
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards.formats.terminal import sheet_table
+from mil_bench.boards.sheet import Sheet
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import Prepare, Task
-from mil_bench.taxonomy import Taxonomy
 
 
 class Ablation(Protocol):

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from mil_bench.ablation.metrics import score
-from mil_bench.evaluation.paired import PairedDifference, fold_differences
-from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.collect import RunRecord, read_record
-from mil_bench.leaderboard.spread import Spread
+from mil_bench.boards.board import BoardRow, Spread
+from mil_bench.boards.collect import RunRecord, read_record
+from mil_bench.contract.spec import RunSpec
+from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.spec import RunSpec
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.ablation.text import grid_words
 from mil_bench.ablation.variants import Group
-from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figures.style import (
+from mil_bench.evaluation.metrics import facts
+from mil_bench.pictures.style import (
     AMBER,
     BLUE,
     GREEN,
@@ -25,7 +25,7 @@ from mil_bench.leaderboard.figures.style import (
     quiet,
     titled,
 )
-from mil_bench.leaderboard.figures.words import names
+from mil_bench.pictures.words import names
 
 _LOOKS = {
     Group.LEFT_OUT: (BLUE, "o"),

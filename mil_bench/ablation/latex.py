@@ -9,10 +9,9 @@ from mil_bench.ablation.metrics import title
 from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.ablation.text import grid_words, marks, signed
 from mil_bench.ablation.variants import Group
-from mil_bench.evaluation.paired import PairedDifference
-from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.sheet import shown
-from mil_bench.leaderboard.spread import Spread
+from mil_bench.boards.board import BoardRow, Spread
+from mil_bench.boards.sheet import shown
+from mil_bench.evaluation.inference.retraining import PairedDifference
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

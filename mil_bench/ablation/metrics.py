@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mil_bench.errors import UnknownNameError
-from mil_bench.evaluation.metrics_table import METRICS, PRIMARY, facts
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.evaluation.metrics import METRICS, PRIMARY, facts
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.scores import Scores
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
 
 AUC = "macro_auc"
 

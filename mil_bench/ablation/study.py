@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mil_bench.ablation.declaration import Ablations
 from mil_bench.ablation.estimate import Estimate, estimate, read_row
 from mil_bench.ablation.metrics import by_level
 from mil_bench.ablation.variants import Group, Variant, choose, variants_of
-from mil_bench.config import build
-from mil_bench.errors import UsageError
-from mil_bench.leaderboard.board import BoardRow
+from mil_bench.base.config import build
+from mil_bench.base.errors import UsageError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards.board import BoardRow
+from mil_bench.contract.method import Ablations
+from mil_bench.contract.spec import RunSpec
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import Prepare, Task
-from mil_bench.spec import RunSpec
-from mil_bench.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mil_bench.ablation.estimate import Estimate
 from mil_bench.ablation.study import Study, StudyRow
-from mil_bench.leaderboard.board import BoardRow
+from mil_bench.boards.board import BoardRow
 
 
 def study_table(study: Study) -> pd.DataFrame:

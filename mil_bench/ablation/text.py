@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from mil_bench.ablation.metrics import title
 from mil_bench.ablation.study import Study, StudyRow
-from mil_bench.evaluation.metrics_table import facts
-from mil_bench.evaluation.paired import PairedDifference
-from mil_bench.leaderboard.board import BoardRow
-from mil_bench.leaderboard.formats.grid import INCOMPLETE
-from mil_bench.leaderboard.formats.text import NONE
-from mil_bench.leaderboard.sheet import Sheet, shown
-from mil_bench.leaderboard.spread import Spread
+from mil_bench.boards.board import BoardRow, Spread
+from mil_bench.boards.formats.grid import INCOMPLETE, NONE
+from mil_bench.boards.sheet import Sheet, shown
+from mil_bench.evaluation.inference.retraining import PairedDifference
+from mil_bench.evaluation.metrics import facts
 
 ON, OFF = "✓", "·"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
-from mil_bench.errors import UnknownNameError, UsageError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import UnknownNameError, UsageError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.method import Ablations, Component, Switch
 
 FULL = "full"
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mil_bench.ablation.estimate import Estimate, estimate, read_row
-from mil_bench.errors import UsageError
-from mil_bench.leaderboard.board import BoardRow
+from mil_bench.base.errors import UsageError
+from mil_bench.boards.board import BoardRow
+from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.variants import settings
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import Prepare, Task
-from mil_bench.spec import RunSpec
-from mil_bench.variants import settings
 
 ENCODER = "encoder"
 MOST = 3  # axes: two of a heat map, one of panels

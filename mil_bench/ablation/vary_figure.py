@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mil_bench.ablation.text import mean_text
 from mil_bench.ablation.vary import Axis, Values, Varied
-from mil_bench.evaluation.metrics_table import facts
-from mil_bench.leaderboard.figures.style import (
+from mil_bench.evaluation.metrics import facts
+from mil_bench.pictures.style import (
     BLUE,
     GREY,
     ORANGE,
@@ -24,7 +24,7 @@ from mil_bench.leaderboard.figures.style import (
     quiet,
     titled,
 )
-from mil_bench.leaderboard.figures.words import short
+from mil_bench.pictures.words import short
 
 
 def vary_figure(varied: Varied) -> Figure:

@@ -8,7 +8,7 @@ from mil_bench.ablation.metrics import by_level, title
 from mil_bench.ablation.tables import numbers, provenance
 from mil_bench.ablation.text import difference_text, mean_text, spread_notes
 from mil_bench.ablation.vary import Values, Varied
-from mil_bench.leaderboard.sheet import Sheet
+from mil_bench.boards.sheet import Sheet
 
 DEFAULT = "default"
 

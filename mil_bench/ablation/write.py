@@ -15,14 +15,14 @@ from mil_bench.ablation.text import notes, study_sheets, verdicts
 from mil_bench.ablation.vary import ENCODER, Varied
 from mil_bench.ablation.vary_figure import vary_figure
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets, vary_table
-from mil_bench.atomic import write_text
-from mil_bench.errors import DataError
-from mil_bench.leaderboard.figures.files import save
-from mil_bench.leaderboard.formats.csv_text import to_csv
-from mil_bench.leaderboard.formats.folder import safe_name
-from mil_bench.leaderboard.formats.markdown import escape, sheet_markdown
-from mil_bench.leaderboard.sheet import Sheet
-from mil_bench.spec import RunSpec
+from mil_bench.base.atomic import write_text
+from mil_bench.base.errors import DataError
+from mil_bench.boards.formats.csv_files import to_csv
+from mil_bench.boards.formats.folder import safe_name
+from mil_bench.boards.formats.markdown import escape, sheet_markdown
+from mil_bench.boards.sheet import Sheet
+from mil_bench.contract.spec import RunSpec
+from mil_bench.pictures.style import save
 
 PICTURE = "differences.png"
 HEAT_MAP = "sensitivity.png"

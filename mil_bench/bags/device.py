@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mil_bench.bags.allocate import host_empty, on_cache_line
-from mil_bench.bags.batch import BagBatch
-from mil_bench.bags.convert import Conversion
-from mil_bench.bags.graph import Graphs
+from mil_bench.bags.conversion import Conversion, Standardization
 from mil_bench.bags.placement import Home
-from mil_bench.bags.readahead import read_ahead
-from mil_bench.bags.resident import ResidentFeatures
-from mil_bench.bags.rows import LONE, room, roomy_empty, roomy_view
-from mil_bench.bags.standardize import Standardization
+from mil_bench.bags.prefetch import read_ahead
+from mil_bench.bags.resident import ResidentFeatures, host_empty, on_cache_line
 from mil_bench.bags.store import BagStore
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.graph import Graphs
+from mil_bench.contract.rows import LONE, room, roomy_empty, roomy_view
 
 Span = tuple[int, int, Tensor | None]  # first row, number of rows, which of them (None: all)
 HOST = torch.device("cpu")

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mil_bench.bags.ahead import one_ahead, spare_core
-from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.device import DeviceBags
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.prefetch import one_ahead, spare_core
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.batch import BagBatch
 
 T = TypeVar("T")
 

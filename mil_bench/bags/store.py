@@ -12,10 +12,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.bag import Bag, Tiling
 from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
-from mil_bench.bags.rows import stored_room
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
+from mil_bench.contract.rows import stored_room
+from mil_bench.contract.store import Bag, Tiling
 
 DIGEST_LENGTH = 16
 Number = TypeVar("Number", bound=np.number)
@@ -26,7 +26,7 @@ class BagStore:
     """All bags of one dataset and encoder. Reading a bag is a slice of a memory map.
 
     ``features``  ``(total, D)`` float16 or float32, possibly a memory map; behind a large bag there
-                  are zero rows (:func:`mil_bench.bags.rows.stored_room`)
+                  are zero rows (:func:`mil_bench.contract.rows.stored_room`)
     ``coords``    ``(total, 2)`` float64, or ``None`` when any bag lacks them
     ``rows``      slide id -> (first row, number of rows)
     ``digest``    content hash of features, coordinates and slide ids; part of every run key

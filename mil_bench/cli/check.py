@@ -6,8 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from mil_bench.cli.options import add_shared
-from mil_bench.cli.parse import settings
-from mil_bench.cli.parser import Command, Parser, dispatch
+from mil_bench.cli.parser import Command, Parser, dispatch, settings
 from mil_bench.cli.requests import dataset_options
 
 COMMANDS = {
@@ -40,16 +39,16 @@ def method(parser: Parser, words: Sequence[str]) -> int:
     )
     add_shared(parser, "plugin")
     given = parser.parse(words)
-    from mil_bench.cli.plugins import check_methods
-    from mil_bench.plugins import load_plugins
+    from mil_bench.base.plugins import load_plugins
+    from mil_bench.cli.requests import check_methods
 
     load_plugins(given.plugin)
     check_methods([given.name])
     from rich.console import Console
 
-    from mil_bench.conformance.candidate import Candidate
-    from mil_bench.conformance.suite import CHECKS, examine
-    from mil_bench.finding import problems, render, render_verdict
+    from mil_bench.base.finding import problems, render, render_verdict
+    from mil_bench.checks.method.check import Candidate
+    from mil_bench.checks.method.suite import CHECKS, examine
     from mil_bench.methods import METHODS
 
     candidate = Candidate(given.name, METHODS.get(given.name), settings(given.set))
@@ -83,8 +82,7 @@ def report_dataset(parser: Parser, words: Sequence[str]) -> int:
     given = with_plugins(parser.parse(words))
     from rich.console import Console
 
-    from mil_bench.bags.check.report import check_dataset
-    from mil_bench.bags.check.show import show
+    from mil_bench.checks.dataset.report import check_dataset, show
 
     options = dataset_options(given, allow_missing=True)
     report = check_dataset(given.dataset, options, given.split)
@@ -94,9 +92,33 @@ def report_dataset(parser: Parser, words: Sequence[str]) -> int:
 
 def with_plugins(given: Namespace) -> Namespace:
     """The words of a command, once plug-ins are loaded and the dataset is known to exist."""
-    from mil_bench.cli.plugins import check_dataset
-    from mil_bench.plugins import load_plugins
+    from mil_bench.base.plugins import load_plugins
+    from mil_bench.cli.requests import check_dataset
 
     load_plugins(given.plugin)
     check_dataset(given.dataset)
     return given
+
+
+# ``mil-bench doctor``: can this machine make runs, and what to do if not.
+
+
+def doctor(parser: Parser, words: Sequence[str]) -> int:
+    """Exit code 1 when something would stop runs."""
+    add_shared(parser, "runs", "data_root", "cache_dir")
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        help="A database of tuning studies that must answer (default: the one beside the runs).",
+    )
+    given = parser.parse(words)
+    from rich.console import Console
+
+    from mil_bench.base.finding import problems, render, render_verdict
+    from mil_bench.checks.machine.examine import examine
+
+    console = Console()
+    findings = examine(given.runs, given.data_root, given.cache_dir, given.storage)
+    render(findings, console)
+    render_verdict(problems(findings), console)
+    return 1 if problems(findings) else 0

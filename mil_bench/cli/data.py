@@ -45,7 +45,7 @@ def cache(parser: Parser, words: Sequence[str]) -> int:
     given = with_plugins(parser.parse(words))
     from rich.console import Console
 
-    from mil_bench.loading import load_dataset
+    from mil_bench.datasets.load import load_dataset
 
     loaded = load_dataset(given.dataset, dataset_options(given))
     store = loaded.store
@@ -75,7 +75,7 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
     from rich.markup import escape
 
     from mil_bench.bags.splits.make import make_split
-    from mil_bench.loading import load_labels
+    from mil_bench.datasets.load import load_labels
 
     made = make_split(given.split, load_labels(given.dataset, dataset_options(given)))
     console = Console()

@@ -27,7 +27,7 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
     _declare_tiles(parser)
     _declare_machine(parser)
     given = parser.parse(words)
-    from mil_bench.extraction.found import find_slides
+    from mil_bench.extraction.sources import find_slides
 
     slides = find_slides(given.slides, given.mpp_override, without=given.out)
     from rich.console import Console
@@ -143,8 +143,8 @@ def _declare_machine(parser: Parser) -> None:
 def _encoder(given: Namespace) -> Encoder:
     from mil_bench.extraction.encoders.encoder import load_encoder
     from mil_bench.extraction.encoders.weights import WeightsChoice
-    from mil_bench.runs.devices import devices
-    from mil_bench.training.precision import resolve_precision
+    from mil_bench.nn.precision import resolve_precision
+    from mil_bench.runs.machine import devices
 
     (device,) = devices(given.device, 1)
     on_gpu = given.precision == "auto" and device.type == "cuda"

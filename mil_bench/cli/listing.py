@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mil_bench.base.errors import UnknownNameError, UsageError
 from mil_bench.cli.options import add_shared
-from mil_bench.cli.parser import Parser
-from mil_bench.errors import UnknownNameError, UsageError
+from mil_bench.cli.parser import Command, Parser, dispatch
 
 if TYPE_CHECKING:
-    from mil_bench.method import Method
+    from mil_bench.contract.method import Method
+
 
 KINDS = ("methods", "datasets", "encoders")
 
@@ -28,11 +29,11 @@ def list_names(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from mil_bench.base.plugins import load_plugins
+    from mil_bench.base.registry import Registry
     from mil_bench.datasets import DATASETS
     from mil_bench.extraction.encoders import ENCODERS
     from mil_bench.methods import METHODS
-    from mil_bench.plugins import load_plugins
-    from mil_bench.registry import Registry
 
     load_plugins(given.plugin)
     console = Console()
@@ -66,10 +67,10 @@ def show(parser: Parser, words: Sequence[str]) -> int:
         help="Boards whose rows the page shows: the --out of `leaderboard`.",
     )
     given = parser.parse(words)
+    from mil_bench.base.plugins import load_plugins
     from mil_bench.datasets import DATASETS
     from mil_bench.extraction.encoders import ENCODERS
     from mil_bench.methods import METHODS
-    from mil_bench.plugins import load_plugins
 
     load_plugins(given.plugin)
     if not any(given.name in registry for registry in (METHODS, DATASETS, ENCODERS)):
@@ -79,7 +80,7 @@ def show(parser: Parser, words: Sequence[str]) -> int:
         raise UsageError(f"{given.name!r} is no method; only methods have a --page.")
     from rich.console import Console
 
-    from mil_bench.cli.cards import print_dataset, print_encoder, print_method
+    from mil_bench.cards.terminal import print_dataset, print_encoder, print_method
 
     if given.name in METHODS:
         method = METHODS.get(given.name)
@@ -94,9 +95,52 @@ def show(parser: Parser, words: Sequence[str]) -> int:
 
 
 def _write_page(name: str, method: type[Method], out: Path, boards: Path) -> None:
-    from mil_bench.method_page.write import write_page
+    from mil_bench.cards.write import write_page
 
     written = write_page(name, method, out, boards)
     print(f"written: {', '.join(map(str, written))}")
     if not method.paper.steps:
         print("no figure: the paper card has no steps (docs/add-a-method.md)")
+
+
+# ``mil-bench new``: begin something of your own with a file that works at once.
+
+COMMANDS = {
+    "method": Command("Write a plug-in file with a method to change.", f"{__name__}:method"),
+}
+
+
+def new(parser: Parser, words: Sequence[str]) -> int:
+    """One of :data:`COMMANDS`."""
+    parser.usage = f"{parser.prog} COMMAND ..."
+    return dispatch(parser, COMMANDS, words)
+
+
+def method(parser: Parser, words: Sequence[str]) -> int:
+    """Write the file and print what to do with it."""
+    parser.add_argument("name", metavar="NAME", help="What the method is to be called.")
+    parser.add_argument(
+        "--from",
+        dest="base",
+        metavar="METHOD",
+        help="A method to derive from (default: a small one to rewrite).",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="The file (default: the name, ending in .py)."
+    )
+    given = parser.parse(words)
+    from mil_bench.cards.scaffold import checked_name, method_text
+
+    file: Path = given.out or Path(f"{checked_name(given.name).replace('-', '_')}.py")
+    if file.exists():
+        raise UsageError(f"{file} exists already; choose another name, or another file by --out.")
+    file.write_text(method_text(given.name, given.base), encoding="utf-8")
+    beside = given.base or "mean"
+    print(
+        f"{file} is written; it works as it stands. Next:\n"
+        f"  mil-bench check method {given.name} --plugin {file}\n"
+        f"  mil-bench run --plugin {file} --method {given.name},{beside} --dataset digit-bags\n"
+        f"  mil-bench leaderboard --plugin {file}\n"
+        f"  mil-bench show {given.name} --plugin {file} --page pages"
+    )
+    return 0

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from mil_bench import __version__
+from mil_bench.base.errors import MilBenchError
 from mil_bench.cli.parser import Command, Parser, dispatch
-from mil_bench.errors import MilBenchError
 
 SUMMARY = "Compare multiple-instance learning methods on whole slide images."
 COMMANDS = {
@@ -25,38 +25,38 @@ COMMANDS = {
     ),
     "retry": Command(
         "Make failed or interrupted runs again, as their grid was planned.",
-        "mil_bench.cli.retry:retry",
+        "mil_bench.cli.status:retry",
     ),
     "tune": Command(
         "Search a method's settings by validation, then run its default and its best.",
-        "mil_bench.cli.tune:tune",
+        "mil_bench.cli.tune_and_ablate:tune",
     ),
     "ablate": Command(
         "Take a method's parts out one by one, or vary its settings, and table what it costs.",
-        "mil_bench.cli.ablate:ablate",
+        "mil_bench.cli.tune_and_ablate:ablate",
     ),
     "leaderboard": Command(
         "Score every run again from its predictions; write and print the boards.",
-        "mil_bench.cli.leaderboard:leaderboard",
+        "mil_bench.cli.boards:leaderboard",
     ),
     "heatmap": Command(
         "Draw where the model of a run looked on a slide.", "mil_bench.cli.heatmap:heatmap"
     ),
     "localise": Command(
         "Score how well attention finds the patches whose class is known.",
-        "mil_bench.cli.localise:localise",
+        "mil_bench.cli.heatmap:localise",
     ),
     "curves": Command(
         "Draw the losses and validation scores of runs, epoch by epoch.",
-        "mil_bench.cli.curves:curves",
+        "mil_bench.cli.boards:curves",
     ),
     "compare": Command(
         "Show two methods beside each other: scores, classes, slides decided differently.",
-        "mil_bench.cli.compare:compare",
+        "mil_bench.cli.boards:compare",
     ),
     "score": Command(
         "Score predictions made anywhere by the code that makes the leaderboards.",
-        "mil_bench.cli.leaderboard:score",
+        "mil_bench.cli.boards:score",
     ),
     "list": Command("List methods, datasets and encoders.", "mil_bench.cli.listing:list_names"),
     "show": Command(
@@ -64,11 +64,11 @@ COMMANDS = {
         "mil_bench.cli.listing:show",
     ),
     "new": Command(
-        "Begin a method of your own with a file that works at once.", "mil_bench.cli.new:new"
+        "Begin a method of your own with a file that works at once.", "mil_bench.cli.listing:new"
     ),
     "doctor": Command(
         "Check versions, devices, disks, data and cache; advice for each problem.",
-        "mil_bench.cli.doctor:doctor",
+        "mil_bench.cli.check:doctor",
     ),
     "check": Command(
         "Check that a method keeps its promises, or that a dataset is ready to run.",

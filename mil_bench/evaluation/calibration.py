@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from mil_bench.evaluation.undefined import ratio
+from mil_bench.evaluation.sums import ratio
 
 BINS = 15
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.confusion import OneVsRest, confusion_matrix
 from mil_bench.evaluation.overall import Source, level_probabilities
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.ranking import auc, average_precision
-from mil_bench.taxonomy import LEAF
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.evaluation.undefined import ratio
+from mil_bench.evaluation.sums import ratio
 
 Values = NDArray[np.float64]
 _TINY = 1e-9

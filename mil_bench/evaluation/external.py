@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mil_bench.errors import DataError
-from mil_bench.evaluation.prediction_table import PredictionTable
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.evaluation.predictions_csv import PredictionTable
 
 # How tools name the column of class X; one form is used throughout a file.
 FORMS = ("{}", "leaf:{}", "prob_{}", "p_{}")

@@ -12,12 +12,11 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.confusion import accuracy, balanced_accuracy, confusion_matrix
-from mil_bench.evaluation.cost_sensitive import least_risk_leaf
 from mil_bench.evaluation.overall import level_scores
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.slide_ratio import SlideRatio, scored
-from mil_bench.taxonomy import LEAF
+from mil_bench.evaluation.sums import SlideRatio, scored
 
 LEVEL_METRICS = ("accuracy", "balanced_accuracy", "macro_auc", "macro_f1", "brier", "ece")
 GAINS = ("accuracy", "balanced_accuracy", "macro_auc")
@@ -139,3 +138,21 @@ def _scores_of_level(p: Predictions, level: str) -> dict[str, float]:
         scores |= {f"{level}_direct_{name}": direct[name] for name in LEVEL_METRICS}
         scores |= {f"{level}_gain_{name}": direct[name] - summed[name] for name in GAINS}
     return scores
+
+
+# Leaf decisions that expect the least harm: what a flat model can do with the tree, untrained.
+
+
+def least_risk(probs: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray[np.int64]:
+    """``(n,)``: ``argmin_u sum_v p(v) C[v, u]``, conditional risk minimisation.
+
+    ``probs`` ``(n, K)``, ``cost`` ``(K, K)``: row = true class, column = decided class (Duda et al.
+    2000; Karthik et al., ICLR 2021). The first of equals; with a cost of 1 for every mistake it is
+    the most probable class.
+    """
+    return np.asarray((probs @ cost).round(12).argmin(1))
+
+
+def least_risk_leaf(p: Predictions) -> NDArray[np.int64]:
+    """``(n,)`` leaf of least risk, where a mistake costs the height of the common ancestor."""
+    return least_risk(p.heads[LEAF], p.taxonomy.lca_height)

@@ -7,15 +7,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.calibration import expected_calibration_error, squared_error, surprise
-from mil_bench.evaluation.confusion import confusion_matrix, decision_scores
-from mil_bench.evaluation.metrics_table import in_order
-from mil_bench.evaluation.ordinal import grade_scores, is_ordered, ranked_error
+from mil_bench.evaluation.confusion import (
+    confusion_matrix,
+    decision_scores,
+    grade_scores,
+    is_ordered,
+    ranked_error,
+)
+from mil_bench.evaluation.metrics import in_order
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.ranking import macro_auc
-from mil_bench.evaluation.slide_ratio import SlideRatio, scored
-from mil_bench.taxonomy import LEAF
+from mil_bench.evaluation.sums import SlideRatio, scored
 
 Source = Literal["summed", "direct"]
 

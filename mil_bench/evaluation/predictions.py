@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 
 
 @dataclass(frozen=True)

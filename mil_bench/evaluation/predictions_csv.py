@@ -1,25 +1,195 @@
-"""``predictions.csv``: a row per slide, a column per class and head, exact to the last bit.
-
-Columns: ``set,slide_id,group_id,label,leaf:<class>...`` and ``<level>:<class>...`` for every direct
-head. Probabilities are written in full (``repr``), so identical predictions give identical files.
-"""
+"""A CSV of probabilities as text, and the checks between it and :class:`Predictions`."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.atomic import write_text
-from mil_bench.errors import DataError
-from mil_bench.evaluation.csv_safety import escape
-from mil_bench.evaluation.prediction_table import PredictionTable, check_probabilities
+from mil_bench.base.atomic import write_text
+from mil_bench.base.csv_safety import escape, unescape
+from mil_bench.base.errors import DataError, TaxonomyError, UnknownNameError, nearest
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
+
+# Sums of probabilities stored with four decimals or in half precision stay within this of 1.
+TOLERANCE = 2e-3
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Header and cells of a file. Line ``i + 2`` of the file is ``cells[i]``."""
+
+    path: Path
+    header: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> PredictionTable:
+        """Read a comma (``.tsv``: tab) separated file. ``DataError`` when it is not one."""
+        delimiter = "\t" if path.suffix == ".tsv" else ","
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter) if row]
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}.") from None
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path} is not a CSV file in UTF-8 ({error}).") from None
+        if len(rows) < 2:
+            raise DataError(f"{path} holds no predictions; expected a header and a row per slide.")
+        header = tuple(name.strip() for name in rows[0])
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if twice:
+            raise DataError(f"{path} has the columns {twice} more than once; keep one of each.")
+        for number, row in enumerate(rows[1:], start=2):
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path} line {number} has {len(row)} cells, the header {len(header)}; "
+                    "the file may be cut short or a cell may need quotes."
+                )
+        return cls(path, header, tuple(rows[1:]))
+
+    def text(self, column: str) -> list[str]:
+        """One column of words, unescaped."""
+        index = self.header.index(column)
+        return [unescape(row[index]) for row in self.cells]
+
+    def numbers(self, columns: Sequence[str]) -> NDArray[np.float64]:
+        """``(n, len(columns))`` numbers; ``DataError`` names the first cell that is none."""
+        index = [self.header.index(column) for column in columns]
+        try:
+            return np.array([[float(row[i]) for i in index] for row in self.cells])
+        except ValueError:
+            line, column, cell = next(
+                (number, self.header[i], row[i])
+                for number, row in enumerate(self.cells, start=2)
+                for i in index
+                if not _is_number(row[i])
+            )
+            raise DataError(
+                f"{self.path} line {line}, column {column!r}: {cell!r} is not a number; "
+                "expected a probability such as 0.25."
+            ) from None
+
+    def levels(self, taxonomy: Taxonomy) -> dict[str, list[str]]:
+        """Level -> its columns ``level:class``, of the leaf and of every head the file has.
+
+        ``DataError`` when a level misses classes, naming the columns that look like them.
+        """
+        found = {}
+        for level in taxonomy.levels:
+            wanted = [f"{level}:{name}" for name in taxonomy.classes[level]]
+            if level == LEAF or any(name in self.header for name in wanted):
+                self.require(wanted, f"classes of level {level!r} of tree {taxonomy.name!r}")
+                found[level] = wanted
+        return {LEAF: found[LEAF], **found}
+
+    def require(self, columns: Sequence[str], what: str) -> None:
+        """``DataError`` unless all ``columns`` are there."""
+        missing = [column for column in columns if column not in self.header]
+        if missing:
+            near = nearest(missing[0], self.header)
+            hint = f"nearest to {missing[0]!r}: {near}" if near else f"found: {list(self.header)}"
+            raise DataError(f"{self.path} has no columns {missing} ({what}); {hint}.")
+
+    def build(
+        self,
+        taxonomy: Taxonomy,
+        *,
+        sets: Sequence[str],
+        labels: Sequence[str],
+        groups: Sequence[str],
+        heads: Mapping[str, NDArray[np.float64]],
+    ) -> dict[str, Predictions]:
+        """Predictions of every set, after all checks. Sequences have one entry per row."""
+        slides = self.text("slide_id")
+        self._check_slides(sets, slides)
+        truth = self._labels(taxonomy, labels)
+        rows = np.array([f"line {i + 2} ({slide})" for i, slide in enumerate(slides)])
+        for level, probs in heads.items():
+            check_probabilities(probs, rows, f"{self.path}, level {level!r}")
+        names = np.array(sets)
+        return {
+            name: Predictions(
+                taxonomy,
+                np.array(slides)[names == name],
+                np.array(groups)[names == name],
+                truth[names == name],
+                {level: probs[names == name] for level, probs in heads.items()},
+            )
+            for name in dict.fromkeys(sets)
+        }
+
+    def _check_slides(self, sets: Sequence[str], slides: Sequence[str]) -> None:
+        seen: dict[tuple[str, str], int] = {}
+        for line, key in enumerate(zip(sets, slides, strict=True), start=2):
+            if not key[1]:
+                raise DataError(f"{self.path} line {line} has no slide_id; name every slide.")
+            first = seen.setdefault(key, line)
+            if first != line:
+                raise DataError(
+                    f"{self.path} lists slide {key[1]!r} twice in the {key[0]} set (lines {first} "
+                    f"and {line}); give one row per slide, a file per fold."
+                )
+
+    def _labels(self, taxonomy: Taxonomy, labels: Sequence[str]) -> NDArray[np.int64]:
+        try:
+            return np.array([taxonomy.index(label) for label in labels], dtype=np.int64)
+        except UnknownNameError as error:
+            line = next(i for i, v in enumerate(labels, start=2) if v not in taxonomy.leaves)
+            raise TaxonomyError(f"{self.path} line {line}: {error}") from None
+
+
+def check_probabilities(
+    probs: NDArray[np.float64], rows: Sequence[str] | NDArray[np.str_], what: str
+) -> None:
+    """``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and sums to 1."""
+    finite = np.isfinite(probs).all(1)
+    if not finite.all():
+        raise DataError(
+            f"{what}: {_some(rows, np.flatnonzero(~finite))} hold NaN or infinite probabilities; "
+            "the model has diverged or the file is damaged."
+        )
+    inside = ((probs >= -TOLERANCE) & (probs <= 1 + TOLERANCE)).all(1)
+    if not inside.all():
+        raise DataError(
+            f"{what}: {_some(rows, np.flatnonzero(~inside))} hold values outside [0, 1]; "
+            "expected probabilities, so apply softmax to logits first."
+        )
+    sums = probs.sum(1)
+    whole = np.isclose(sums, 1, rtol=0, atol=TOLERANCE)
+    if not whole.all():
+        raise DataError(
+            f"{what}: probabilities of {_some(rows, np.flatnonzero(~whole))} do not sum to 1 "
+            f"(first: {sums[~whole][0]:.4g}); expected one probability per class of the tree."
+        )
+
+
+def _some(rows: Sequence[str] | NDArray[np.str_], index: NDArray[np.int64]) -> str:
+    chosen = [str(rows[i]) for i in index]
+    shown = ", ".join(chosen[:_SHOWN])
+    return shown if len(chosen) <= _SHOWN else f"{shown} and {len(chosen) - _SHOWN} more"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# ``predictions.csv``: a row per slide, a column per class and head, exact to the last bit.
+#
+# Columns: ``set,slide_id,group_id,label,leaf:<class>...`` and ``<level>:<class>...`` for every
+# direct head. Probabilities are written in full (``repr``), so identical predictions give
+# identical files.
 
 IDENTITY = ("set", "slide_id", "group_id", "label")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,23 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from torch import Tensor
 
-from mil_bench.errors import RunError, SlideError
-from mil_bench.extraction.bag_file import Extracted, write_bag
+from mil_bench.base.errors import RunError, SlideError, UsageError
 from mil_bench.extraction.encoders.encoder import Encoder
-from mil_bench.extraction.found import Found, Source
-from mil_bench.extraction.outcome import Outcome, SlideOutcome, extracted, failed, indistinct
-from mil_bench.extraction.picture import draw_check
+from mil_bench.extraction.outcome import (
+    Outcome,
+    SlideOutcome,
+    done_before,
+    extracted,
+    failed,
+    indistinct,
+    write_summary,
+)
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
 from mil_bench.extraction.progress import Telling
-from mil_bench.extraction.resume import split_finished
-from mil_bench.extraction.settings import Settings
-from mil_bench.extraction.stream import Pixels, stream
-from mil_bench.extraction.summary import write_summary
+from mil_bench.extraction.reading import Pixels, stream
+from mil_bench.extraction.settings import Settings, differences
+from mil_bench.extraction.slide_files import Extracted, draw_check, read_record, write_bag
+from mil_bench.extraction.sources import Found, Source
 
 MOST_BAD = 0.1  # of a slide's tiles; with more of them unreadable its bag would mislead
 WAITING = 2  # slides that are encoded and not yet on disk
@@ -175,3 +180,47 @@ def _write(
 def _emptied(ended: list[SlideOutcome]) -> Iterator[SlideOutcome]:
     while ended:
         yield ended.pop(0)
+
+
+# What an earlier extraction has finished.
+
+
+def split_finished(
+    sources: Sequence[Source], settings: Settings, folder: Path, overwrite: bool
+) -> tuple[list[Source], list[SlideOutcome]]:
+    """Slides still to be extracted, and the outcomes of those that are done.
+
+    A damaged file counts as none. Raises ``UsageError`` when files were made with other settings
+    (or from another version of the slide) and are not to be overwritten.
+    """
+    left, finished, others = [], [], {}
+    for source in sources:
+        path = folder / f"{source.name}.h5"
+        changes, outcome = _judge(path, source, settings)
+        if outcome is not None:
+            finished.append(outcome)
+        else:
+            left.append(source)
+            if changes:
+                others[source.name] = changes
+    if others and not overwrite:
+        name, changes = next(iter(others.items()))
+        raise UsageError(
+            f"{len(others)} of {len(sources)} slides were extracted otherwise into {folder} "
+            f"({name}: {'; '.join(changes)}); give another --out, the same options, or "
+            "--overwrite to replace them."
+        )
+    return left, finished
+
+
+def _judge(path: Path, source: Source, settings: Settings) -> tuple[list[str], SlideOutcome | None]:
+    if not path.exists():
+        return [], None
+    try:
+        record = read_record(path)
+        changes = differences(record.settings, settings.record(source))
+    except KeyError:
+        return ["it was not written by mil-bench extract"], None
+    except (OSError, RuntimeError, ValueError):
+        return [], None
+    return changes, None if changes else done_before(source, record)

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from mil_bench.errors import SlideError
-from mil_bench.extraction.found import Source
-from mil_bench.extraction.grid import (
+from mil_bench.base.errors import SlideError
+from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.slide import Overview, Slide, open_slide, overview
+from mil_bench.extraction.sources import Source
+from mil_bench.extraction.tile_grid import (
     Block,
     Coords,
     Tiling,
@@ -20,9 +22,6 @@ from mil_bench.extraction.grid import (
     choose_tiling,
     tissue_share,
 )
-from mil_bench.extraction.overview import Overview, overview
-from mil_bench.extraction.settings import Settings
-from mil_bench.extraction.slide import Slide, open_slide
 from mil_bench.extraction.tissue import EVERYTHING, MASK_MPP, PRESETS, Mask, tissue_mask
 
 AHEAD = 2  # slides whose tissue is found while the one before is read

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mil_bench.base.plural import counted
 from mil_bench.extraction.encoders.encoder import Encoder
 from mil_bench.extraction.outcome import Outcome, SlideOutcome, counts
 from mil_bench.extraction.settings import Settings
-from mil_bench.words import counted
 
 STYLE = {"done": "green", "skipped": "dim", "incomplete": "yellow", "failed": "red"}
 

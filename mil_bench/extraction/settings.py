@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mil_bench.extraction.found import Source
+from mil_bench.extraction.sources import Source
 from mil_bench.extraction.tissue import EVERYTHING, PRESETS
 
 METHOD: Final = 1  # of tiling and reading; raise it when features change

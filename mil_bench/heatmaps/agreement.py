@@ -1,7 +1,7 @@
 """The hierarchy made visible: a class's own attention beside the summed attention of its children.
 
 HMIL's alignment asks that the two be alike (Jin et al., IEEE TMI 2025): ``1 - cosine`` is its loss,
-read as ``alignment_axis="instances"`` (:mod:`mil_bench.methods.hmil.alignment`).
+read as ``alignment_axis="instances"`` (:mod:`mil_bench.methods.hmil.losses`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.heatmaps.draw import (
     BLUE,
     HOLDS,
@@ -28,8 +29,7 @@ from mil_bench.heatmaps.draw import (
     show_panel,
     show_scores,
 )
-from mil_bench.heatmaps.relevance import ScoreMap, percentile_ranks
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.heatmaps.patch_scores import ScoreMap, percentile_ranks
 
 # Neither, children alone, the class alone, both: from pale to dark also in greyscale.
 KINDS = {"neither": "#ececec", "children alone": ORANGE, "own alone": BLUE, "both": "black"}

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mil_bench.bags.formats.slide_ids import normalise
-from mil_bench.errors import DataError, UnknownNameError
-from mil_bench.extraction.found import find_slides
-from mil_bench.extraction.overview import Overview, best_level, overview
-from mil_bench.extraction.slide import Slide, open_slide
+from mil_bench.bags.formats.names import normalise
+from mil_bench.base.errors import DataError, UnknownNameError
+from mil_bench.extraction.slide import Overview, Slide, best_level, open_slide, overview
+from mil_bench.extraction.sources import find_slides
 
 LONGEST = 1600  # side of the overview, in pixels
 TILE = 96  # side of a tile on a contact sheet, in pixels

@@ -20,10 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from mil_bench.extraction.overview import Overview
-from mil_bench.heatmaps.places import Places, outline
-from mil_bench.heatmaps.relevance import ScoreMap
-from mil_bench.heatmaps.witnesses import Known
+from mil_bench.extraction.slide import Overview
+from mil_bench.heatmaps.patch_scores import ScoreMap
+from mil_bench.heatmaps.patches import Known, Places, outline
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#E69F00"

@@ -9,19 +9,27 @@ attention sums to one within a slide and is not comparable between slides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.ranking import auc, average_precision
-from mil_bench.evaluation.undefined import mean_defined
-from mil_bench.heatmaps.localisation_csv import ClassLocalisation
-from mil_bench.heatmaps.relevance import ALL, By, ScoreMap, score_maps
-from mil_bench.heatmaps.witnesses import witnesses_of
-from mil_bench.runs.restore import Restored
+from mil_bench.evaluation.sums import mean_defined
+from mil_bench.heatmaps.find_run import DataOfRuns
+from mil_bench.heatmaps.localisation_table import (
+    LOCALISATION,
+    ClassLocalisation,
+    read_localisation,
+    write_localisation,
+)
+from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps
+from mil_bench.heatmaps.patches import witnesses_of
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.load_run import Restored, restore
 
 
 def localise(run: Restored, by: By = "auto") -> list[ClassLocalisation]:
@@ -95,3 +103,53 @@ def _mean(level: str, name: str, source: str, slides: Sequence[_Slide]) -> Class
         mean_defined([s.auc for s in slides]),
         mean_defined([s.ap for s in slides]),
     )
+
+
+# The localisation of every run of a folder, computed once and kept beside the run.
+
+
+@dataclass
+class Localised:
+    """Run folders with their rows; ``kept`` of them were there before.
+
+    ``unknown`` are keys of runs on data without known patches; ``refused`` says why of a key.
+    """
+
+    rows: dict[RunDirectory, list[ClassLocalisation]] = field(default_factory=dict)
+    kept: int = 0
+    unknown: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def localise_runs(
+    places: Sequence[RunDirectory],
+    data: DataOfRuns,
+    device: torch.device,
+    by: By = "auto",
+    again: bool = False,
+) -> Localised:
+    """Compute and store what is not there yet; a refused run stops no other.
+
+    What is there is computed anew with ``again``, and for scores that are not the ``auto`` ones.
+    Runs that are not done are left out.
+    """
+    made = Localised()
+    keep = not again and by == "auto"
+    for place in places:
+        if place.status() != "done":
+            continue
+        try:
+            if keep and (place.path / LOCALISATION).is_file():
+                made.rows[place] = read_localisation(place.path) or []
+                made.kept += 1
+                continue
+            dataset = data.of(place.read_spec())
+            if dataset.instance_labels is None:
+                made.unknown.append(place.path.name)
+                continue
+            run = restore(place, dataset, device)
+            made.rows[place] = localise(run, by)
+            write_localisation(place.path, made.rows[place])
+        except MilBenchError as error:
+            made.refused[place.path.name] = str(error)
+    return made

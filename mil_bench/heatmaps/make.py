@@ -17,22 +17,19 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from mil_bench.atomic import write_json, write_text
-from mil_bench.bags.manifest import check_id
+from mil_bench.base.atomic import write_json, write_text
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.contract.manifest import check_id
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.heatmaps.agreement import agreement_figure, agreements
 from mil_bench.heatmaps.backdrop import Backdrop, backdrop_of
-from mil_bench.heatmaps.contact import contact_sheet, pixels_of
+from mil_bench.heatmaps.contact_sheet import contact_sheet, pixels_of
 from mil_bench.heatmaps.draw import Scene, heat_figure
-from mil_bench.heatmaps.geojson import tiles_geojson
-from mil_bench.heatmaps.names import file_names
+from mil_bench.heatmaps.exports import file_names, scores_csv, tiles_geojson
 from mil_bench.heatmaps.page import SUMMARY, write_page
-from mil_bench.heatmaps.places import Places, places_of
-from mil_bench.heatmaps.relevance import ALL, By, ScoreMap, score_maps, select
-from mil_bench.heatmaps.table import scores_csv
-from mil_bench.heatmaps.witnesses import Known, witnesses_of
-from mil_bench.runs.restore import Restored
-from mil_bench.taxonomy import LEAF
+from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps, select
+from mil_bench.heatmaps.patches import Known, Places, places_of, witnesses_of
+from mil_bench.runs.load_run import Restored
 
 HEATMAPS = "heatmaps"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mil_bench.atomic import write_text
-from mil_bench.errors import DataError
+from mil_bench.base.atomic import write_text
+from mil_bench.base.errors import DataError
 
 SUMMARY, INDEX = "summary.json", "index.html"
 _PAGE = """<!doctype html>

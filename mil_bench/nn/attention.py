@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.bags.rows import rows_of, whole
-from mil_bench.nn.affine import Affine, Features, as_affine
-from mil_bench.nn.casting import as_written, compute_dtype, full_precision
-from mil_bench.nn.dropout import KeepMask
+from mil_bench.contract.numerics import as_written, compute_dtype, full_precision
+from mil_bench.contract.rows import rows_of, whole
+from mil_bench.nn.layers import Affine, Features, KeepMask, as_affine
 from mil_bench.nn.parts import by_parts
 
 

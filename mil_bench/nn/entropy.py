@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import tunable
-from mil_bench.method import MethodConfig, Output
-from mil_bench.nn.casting import full_precision
-from mil_bench.taxonomy import LEAF
+from mil_bench.base.config import tunable
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import MethodConfig, Output
+from mil_bench.contract.numerics import full_precision
 
 
 class EntropyConfig(MethodConfig):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.contract.numerics import as_written, full_precision
 from mil_bench.nn.nystrom import NystromAttention
 
 

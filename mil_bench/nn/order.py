@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
+from mil_bench.contract.batch import BagBatch
 
 Order = Literal["file", "coords"]
 

@@ -1,7 +1,7 @@
 """Reductions over the bags of a packed batch: deterministic, any bag size, nothing padded.
 
 ``offsets`` is ``(B + 1,)``, ``segment`` ``(sum N,)`` and ``sizes`` a tuple, as in
-:class:`~mil_bench.bags.batch.BagBatch`; no bag is empty.
+:class:`~mil_bench.contract.batch.BagBatch`; no bag is empty.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mil_bench.nn.blocks import BlockProducts
-from mil_bench.nn.casting import as_written, full_precision
+from mil_bench.contract.numerics import as_written, full_precision
+from mil_bench.nn.kernels.bags import BlockProducts
 
 
 def segment_sum(x: Tensor, offsets: Tensor) -> Tensor:

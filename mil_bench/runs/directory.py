@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from mil_bench.atomic import write_json, write_text
-from mil_bench.errors import RunError
-from mil_bench.spec import RunSpec
+from mil_bench.base.atomic import write_json, write_text
+from mil_bench.base.errors import RunError
+from mil_bench.contract.spec import RunSpec
 
 Status = Literal["done", "failed", "running", "interrupted", "absent"]
 LOOKING = 0.1  # seconds, more than a look at a lock takes

@@ -9,42 +9,38 @@ from typing import Any
 import numpy as np
 import torch
 
-from mil_bench.atomic import write_json
+from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Home
-from mil_bench.bags.standardize import Standardization
-from mil_bench.config import build
-from mil_bench.contracts.methods import check_coords, check_trainable
-from mil_bench.dataset import Dataset
+from mil_bench.base.atomic import write_json
+from mil_bench.base.config import build
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.checked_methods import check_coords, check_trainable
+from mil_bench.contract.dataset import Dataset
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import Adapter, Blocks, RunSpec
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
-from mil_bench.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.online.adapter import Adapted
-from mil_bench.online.bags import EncodedBags, TileBags
-from mil_bench.online.config import Adapter, Blocks
-from mil_bench.online.fine_tuned import FineTuned
-from mil_bench.online.origin import pixels_of
-from mil_bench.online.prepare import check_slides, fine_tuned
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.edited import code_digest
 from mil_bench.runs.environment import (
+    code_digest,
     device_name,
     environment,
+    forward_flops,
     peak_memory_mb,
     reset_peak_memory,
 )
-from mil_bench.runs.flops import forward_flops
-from mil_bench.runs.opened import Opened
-from mil_bench.spec import RunSpec
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.runs.open_dataset import Opened
 from mil_bench.training.checkpoint import Checkpoint
-from mil_bench.training.evaluate import predict
-from mil_bench.training.loop import Trainer, TrainingData
+from mil_bench.training.loop import Trainer, TrainingData, balanced_class_weights
+from mil_bench.training.online.pixels import EncodedBags, TileBags
+from mil_bench.training.online.prepare import check_slides, fine_tuned, pixels_of
+from mil_bench.training.online.wrapped import Adapted, FineTuned
+from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import SETUP, seed_everything
-from mil_bench.training.weights import balanced_class_weights
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import Protocol
 
 from rich.console import Console
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
+from mil_bench.contract.variants import titles
+from mil_bench.runs.console import announce, announce_runs, note, summarise, tell, with_bar
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.edited import edited
-from mil_bench.runs.executors.executor import executor_for
+from mil_bench.runs.environment import edited
 from mil_bench.runs.executors.local import run_here
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import GridOutcome, Outcome, sentence_about
 from mil_bench.runs.plan import GridRequest, plan
-from mil_bench.runs.task import DataRequest, Prepare, Task, grouped_by_data
-from mil_bench.runs.telling import announce, announce_runs, note, summarise, tell, with_bar
+from mil_bench.runs.task import (
+    DataRequest,
+    GridOutcome,
+    Outcome,
+    Prepare,
+    Task,
+    grouped_by_data,
+    sentence_about,
+)
 from mil_bench.training.progress import reporter_for
-from mil_bench.variants import titles
 
 
 def run_grid(request: GridRequest, machine: MachineRequest, console: Console) -> GridOutcome:
@@ -103,3 +110,35 @@ def _look(task: Task, machine: MachineRequest, directory: RunDirectory) -> Outco
         reason = directory.read_failure()["error"]
         return Outcome(task.spec, "failed", f"failed before: {reason}")
     return None
+
+
+# The interface of executors, and how one is chosen by name.
+
+
+class Executor(Protocol):
+    """Makes runs somewhere."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Make every task, ``jobs`` at a time; outcomes in order of completion.
+
+        A failed or killed run is an outcome and stops no other. When the caller stops (Ctrl-C), the
+        runs under way are ended; they can be continued. Raises a ``MilBenchError`` before the first
+        run when none can be made.
+        """
+
+
+def executor_for(machine: MachineRequest, prepare: Prepare) -> Executor:
+    """The executor that ``machine`` names; ``prepare`` opens data in this process."""
+    match machine.executor:
+        case "local":
+            from mil_bench.runs.executors.local import LocalExecutor
+
+            return LocalExecutor(machine, prepare)
+        case "ray":
+            from mil_bench.runs.executors.on_ray import RayExecutor
+
+            return RayExecutor(machine)
+        case "slurm":
+            from mil_bench.runs.executors.on_slurm import SlurmExecutor
+
+            return SlurmExecutor(machine)

@@ -10,10 +10,9 @@ from typing import Literal
 import torch
 
 from mil_bench.bags.placement import CacheChoice
-from mil_bench.errors import UsageError
-from mil_bench.runs.devices import devices
-from mil_bench.spec import Precision
-from mil_bench.training.precision import resolve_precision
+from mil_bench.base.errors import UsageError
+from mil_bench.contract.spec import Precision
+from mil_bench.nn.precision import resolve_precision
 
 Existing = Literal["skip", "retry-failed", "overwrite"]
 ExecutorName = Literal["local", "ray", "slurm"]
@@ -80,3 +79,28 @@ class MachineRequest:
                 "--precision auto says too little; add --precision 32 or --precision bf16."
             )
         return resolve_precision(choice, torch.device(self.device), safe_in_bf16)
+
+
+# Which device each worker uses.
+
+
+def devices(choice: str, jobs: int) -> list[torch.device]:
+    """The device of each of ``jobs`` workers; several GPUs are dealt out in turn.
+
+    ``auto`` is CUDA where there is any, else the CPU; ``cuda`` is every visible GPU. Raises
+    ``UsageError`` for a device this machine does not have.
+    """
+    count = torch.cuda.device_count() if choice != "cpu" else 0
+    gpus = [torch.device("cuda", i) for i in range(count)]
+    if choice == "cpu" or (choice == "auto" and not gpus):
+        pool = [torch.device("cpu")]
+    elif choice in ("auto", "cuda"):
+        pool = gpus
+    else:
+        pool = [gpu for gpu in gpus if str(gpu) == choice]
+    if not pool:
+        found = ", ".join(["cpu", *map(str, gpus)])
+        raise UsageError(
+            f"device {choice!r} is not on this machine; expected auto or one of: {found}."
+        )
+    return [pool[i % len(pool)] for i in range(jobs)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import types
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Union, get_args, get_origin
 
-from mil_bench.errors import UsageError
+from mil_bench.base.config import StrictConfig, build
+from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
+from mil_bench.contract.dataset import DatasetCard
+from mil_bench.contract.method import Method, MethodConfig
+from mil_bench.contract.spec import Blocks, Online, RunSpec, TrainerConfig
 from mil_bench.methods import METHODS
-from mil_bench.online.config import Blocks, Online
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.settings import resolve
 from mil_bench.runs.task import DataRequest, Prepare, Task
-from mil_bench.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def plan(
     dataset, split = prepare(request.data)
     methods = {name: METHODS.get(name) for name in request.methods}
     if isinstance(request.online, Blocks):
-        from mil_bench.online.prepare import check_blocks  # for slides, which few runs need
+        from mil_bench.training.online.prepare import check_blocks
 
         check_blocks(request.online, dataset)
     resolved = resolve(methods, dataset.card, request.settings)
@@ -80,3 +83,112 @@ def plan(
         for method in dict.fromkeys(request.methods)
     ]
     return [Task(request.data, spec) for spec in specs]
+
+
+# Configurations of a grid: defaults, the paper's recipe, the dataset's advice, ``--set``.
+
+TRAINER, METHOD = "trainer", "method"
+NAMED = 3  # methods in a message
+
+
+@dataclass
+class Resolved:
+    """The two configurations of one method on one dataset."""
+
+    method: MethodConfig
+    trainer: TrainerConfig
+
+
+@dataclass
+class _Assigned:
+    trainer: dict[str, Any] = field(default_factory=dict)
+    method: dict[str, Any] = field(default_factory=dict)
+
+
+def resolve(
+    methods: Mapping[str, type[Method]], card: DatasetCard, settings: Mapping[str, str]
+) -> dict[str, Resolved]:
+    """The configurations of every method of a grid.
+
+    Trainer: defaults < the method's ``recipe`` < the card's ``overrides["trainer"]`` < its
+    ``overrides["methods"][name]["trainer"]`` < ``--set``.
+    Method: defaults < the rest of the card's ``overrides["methods"][name]`` < ``--set``.
+
+    A key of ``settings`` is a field name, or ``trainer.x`` / ``method.x`` when both have ``x``, or
+    ``hmil.x`` for one method of the grid. Raises ``UnknownNameError`` for a key that no method of
+    the grid has and ``ConfigError`` for an ambiguous key or a wrong value.
+    """
+    assigned = {name: _Assigned() for name in methods}
+    for key, text in settings.items():
+        _assign(key, text, methods, assigned)
+    return {
+        name: Resolved(
+            build(cls.Config, {**advice.method, **assigned[name].method}, f"method {name}"),
+            build(
+                TrainerConfig,
+                {**cls.recipe, **advice.trainer, **assigned[name].trainer},
+                f"trainer of {name}",
+            ),
+        )
+        for name, cls in methods.items()
+        for advice in [_advice(card, name)]
+    }
+
+
+def _advice(card: DatasetCard, name: str) -> _Assigned:
+    """What the dataset recommends for one method."""
+    method = dict(card.overrides.get("methods", {}).get(name, {}))
+    trainer = {**card.overrides.get("trainer", {}), **method.pop(TRAINER, {})}
+    return _Assigned(trainer, method)
+
+
+def _assign(
+    key: str, text: str, methods: Mapping[str, type[Method]], assigned: Mapping[str, _Assigned]
+) -> None:
+    """Write one setting into every method of the grid that it concerns."""
+    scope, dot, name = key.rpartition(".")
+    if dot and scope not in (TRAINER, METHOD, *methods):
+        raise UnknownNameError("prefix of a setting", scope, [TRAINER, METHOD, *methods])
+    used = False
+    for method, cls in methods.items():
+        if scope in methods and scope != method:
+            continue
+        in_trainer = name in TrainerConfig.model_fields and scope != METHOD
+        in_method = name in cls.Config.model_fields and scope != TRAINER
+        if in_trainer and in_method:
+            raise ConfigError(
+                f"setting {key}: both the trainer and method {method!r} have {name!r}; write "
+                f"{TRAINER}.{name}={text} or {METHOD}.{name}={text}."
+            )
+        if in_trainer:
+            assigned[method].trainer[name] = parse(TrainerConfig, name, text)
+        elif in_method:
+            assigned[method].method[name] = parse(cls.Config, name, text)
+        used = used or in_trainer or in_method
+    if not used:
+        whose = " and ".join(methods) if len(methods) <= NAMED else ""
+        hint = f"`mil-bench show {next(iter(methods))}` lists its options."
+        raise UnknownNameError("setting", key, _known(scope, methods), hint, whose)
+
+
+def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:
+    prefix = f"{scope}." if scope else ""
+    chosen = [cls for name, cls in methods.items() if scope not in methods or scope == name]
+    names = set(TrainerConfig.model_fields) if scope != METHOD else set()
+    if scope != TRAINER:
+        names.update(field for cls in chosen for field in cls.Config.model_fields)
+    return {prefix + name for name in names}
+
+
+def parse(config: type[StrictConfig], name: str, text: str) -> Any:
+    """A command line's text as the value of a field: ``none`` where allowed, JSON for lists."""
+    annotation = config.model_fields[name].annotation
+    optional = get_origin(annotation) in (Union, types.UnionType)
+    if optional and type(None) in get_args(annotation) and text.lower() in ("none", "null"):
+        return None
+    if text.startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

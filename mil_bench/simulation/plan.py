@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mil_bench.errors import DataError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import Taxonomy
 
 Rng = np.random.Generator
 FEWEST_PATCHES = 4

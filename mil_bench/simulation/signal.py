@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.simulation.plan import Rng
-from mil_bench.taxonomy import Taxonomy
 
 TISSUES = 6
 TISSUE_SCALE = 3.0  # lengths, in deviations of the noise per feature

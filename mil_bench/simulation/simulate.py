@@ -15,8 +15,8 @@ from rich.progress import track
 
 from mil_bench.bags.labels.cohort import SIMULATED
 from mil_bench.bags.labels.instances import INSTANCES, write_instances
-from mil_bench.bags.manifest import check_id
-from mil_bench.errors import ConfigError, DataError, UnknownNameError
+from mil_bench.base.errors import ConfigError, DataError, UnknownNameError
+from mil_bench.contract.manifest import check_id
 from mil_bench.simulation.bracs import plan_bracs
 from mil_bench.simulation.ccc import plan_ccc
 from mil_bench.simulation.layouts import LAYOUTS, feature_folder

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mil_bench.atomic import write_bytes
-from mil_bench.bags.standardize import Standardization
-from mil_bench.errors import RunError
+from mil_bench.bags.conversion import Standardization
+from mil_bench.base.atomic import write_bytes, write_text
+from mil_bench.base.errors import RunError
 
 State = dict[str, Any]
 
@@ -81,3 +83,20 @@ class Checkpoint:
 def host_copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict that later training steps do not change, on the host."""
     return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+# ``train.csv``: one row per epoch with every loss term, the rate, validation scores, seconds.
+
+
+def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write all epochs in one atomic step.
+
+    The file is made from the checkpoint's history each time, so it never holds an epoch twice or
+    one that a resumed run has to repeat. A term that an epoch does not have is an empty cell.
+    """
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.manifest import Manifest
-from mil_bench.contracts.methods import checked_output, checked_terms
-from mil_bench.errors import RunError
+from mil_bench.bags.loader import EvaluationLoader, TrainLoader, level_labels
+from mil_bench.base.errors import RunError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.checked_methods import checked_output, checked_terms
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.overall import overall_scores
-from mil_bench.method import Method
-from mil_bench.spec import RunSpec
-from mil_bench.training.checkpoint import Checkpoint, host_copy
-from mil_bench.training.evaluate import predict
-from mil_bench.training.optim import make_optimizer
-from mil_bench.training.precision import autocast, gradient_scaler
+from mil_bench.nn.precision import autocast, gradient_scaler
+from mil_bench.training.checkpoint import Checkpoint, host_copy, write_train_log
+from mil_bench.training.optimizers import Schedule, make_optimizer
+from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
-from mil_bench.training.schedule import Schedule
 from mil_bench.training.seeding import seed_everything
 from mil_bench.training.stopping import Stopper
-from mil_bench.training.train_log import write_train_log
-from mil_bench.training.waiting import Waiting
 
 
 @dataclass
@@ -188,3 +189,46 @@ class Trainer:
 
 def _named(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"loss_{name}": value for name, value in terms.items()}
+
+
+# How long a loop waits for its data.
+
+T = TypeVar("T")
+
+
+class Waiting(Generic[T]):
+    """The same items; ``seconds`` is how long whoever iterates has waited for them so far."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[T]:
+        items, end = iter(self._items), object()
+        while True:
+            start = time.perf_counter()
+            item = next(items, end)
+            self.seconds += time.perf_counter() - start
+            if item is end:
+                return
+            yield item  # type: ignore[misc]
+
+
+# Class weights against imbalance.
+
+
+def balanced_class_weights(
+    taxonomy: Taxonomy, leaf: NDArray[np.int64], device: torch.device
+) -> dict[str, Tensor]:
+    """Level -> ``(K_level,)``: ``n / (classes present * bags of the class)`` from training labels.
+
+    This is scikit-learn's "balanced" rule: the mean weight over training bags is 1. A class without
+    training bags has weight 0.
+    """
+    weights = {}
+    for level, labels in level_labels(taxonomy, leaf).items():
+        counts = np.bincount(labels, minlength=len(taxonomy.classes[level]))
+        present = counts > 0
+        weight = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0)
+        weights[level] = torch.tensor(weight, dtype=torch.float32, device=device)
+    return weights

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mil_bench.spec import RunSpec
+from mil_bench.contract.spec import RunSpec
 
 LINE_SECONDS = 10.0  # at most one plain line in this time
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mil_bench.errors import RunError
-from mil_bench.training.config import Monitor
+from mil_bench.base.errors import RunError
+from mil_bench.contract.spec import Monitor
 
 # Name of each monitor among the validation scores, and +1 when higher is better.
 MONITORS: Mapping[Monitor, tuple[str, int]] = {

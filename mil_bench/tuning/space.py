@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from mil_bench.config import SearchRange, StrictConfig, build, search_space
-from mil_bench.errors import ConfigError
-from mil_bench.method import Method
-from mil_bench.runs.settings import METHOD, TRAINER, parse
-from mil_bench.spec import RunSpec
-from mil_bench.training.config import TrainerConfig
-from mil_bench.tuning.grammar import Asked
+from mil_bench.base.config import SearchRange, StrictConfig, build, search_space
+from mil_bench.base.errors import ConfigError
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import RunSpec, TrainerConfig
+from mil_bench.runs.plan import METHOD, TRAINER, parse
+from mil_bench.tuning.search_syntax import Asked
 
 Section = Literal["trainer", "method"]
 Value = Any

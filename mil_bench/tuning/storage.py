@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import filelock
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study
 from optuna.trial import FrozenTrial
@@ -18,8 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mil_bench.errors import MilBenchError, UsageError
-from mil_bench.tuning.quiet import quiet
+from mil_bench.base.errors import MilBenchError, UsageError
 
 OWNER, ERROR = "owner", "error"  # what an attempt says of itself; a new one says it anew
 _LOCK = 0x6D696C62  # of PostgreSQL, shared by all mil-bench processes of a database
@@ -155,3 +155,19 @@ def _check(url: str) -> None:
         raise UsageError(f"--storage of {backend} is not supported; expected {_SUPPORTED}.")
     if not parsed.database:
         raise UsageError(f"--storage {url!r} names no file or database; expected {_SUPPORTED}.")
+
+
+# Optuna without its warnings about what the protocol decided for.
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def quiet(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """``call`` it. Heartbeats are experimental, and meant for Optuna's own loop, which has no
+    exact number of trials; :mod:`mil_bench.tuning.trial_runner` beats them itself.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+        return call(*args, **options)

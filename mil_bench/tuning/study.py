@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import optuna
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, WilcoxonPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 
-from mil_bench.errors import ConfigError, UsageError
-from mil_bench.tuning.samplers import make_pruner
-from mil_bench.tuning.search import Search
-from mil_bench.tuning.slots import slots
-from mil_bench.tuning.storage import Storage
-from mil_bench.words import counted
+from mil_bench.base.errors import ConfigError, UsageError
+from mil_bench.base.plural import counted
+from mil_bench.tuning.search import GP_TRIALS, PrunerName, SamplerName, Search
+from mil_bench.tuning.storage import Storage, quiet
+from mil_bench.tuning.trial_queue import slots
 
 DEFAULT = "default"  # marks trial 0
 CONTENT = "search"
@@ -104,3 +106,33 @@ def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
         )
     random.Random(search.name).shuffle(points)
     return points
+
+
+# Optuna's samplers and pruners by the names of the command line.
+
+MEDIAN_STARTUP = 5
+WILCOXON_P = 0.1
+
+
+def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> BaseSampler:
+    """A sampler for trial ``number`` alone, so that a continued study goes on as it would have.
+
+    ``grid`` values are queued beforehand; beyond them nothing is drawn.
+    """
+    seed = int.from_bytes(sha256(f"{study}:{number}".encode()).digest()[:4], "big")
+    if name == "auto":
+        name = "gp" if trials <= GP_TRIALS else "tpe"
+    if name == "gp":
+        return quiet(GPSampler, seed=seed, warn_independent_sampling=False)
+    return TPESampler(seed=seed) if name == "tpe" else RandomSampler(seed=seed)
+
+
+def make_pruner(name: PrunerName) -> BasePruner:
+    """A pruner; steps are the runs of a trial, fold by fold."""
+    match name:
+        case "median":
+            return MedianPruner(n_startup_trials=MEDIAN_STARTUP)
+        case "wilcoxon":
+            return quiet(WilcoxonPruner, p_threshold=WILCOXON_P)
+        case "none":
+            return NopPruner()

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
 
 import optuna
-from optuna.trial import TrialState
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.markup import escape
 
-from mil_bench.errors import RunError, UsageError
-from mil_bench.evaluation.metrics_table import facts
-from mil_bench.runs.devices import devices
+from mil_bench.base.errors import RunError, UsageError
+from mil_bench.base.plural import counted
+from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.variants import digest, settings
+from mil_bench.evaluation.metrics import facts
 from mil_bench.runs.grid import run_tasks
-from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import GridOutcome
-from mil_bench.runs.task import DataRequest
-from mil_bench.studies.stored import store_grid
-from mil_bench.tuning.crew import run_crew
+from mil_bench.runs.machine import MachineRequest, devices
+from mil_bench.runs.studies.stored_plans import store_grid
+from mil_bench.runs.task import DataRequest, GridOutcome, Task
+from mil_bench.runs.tuning_record import TuningRecord
 from mil_bench.tuning.pictures import write_pictures
-from mil_bench.tuning.plan import TuneRequest, plan_searches
-from mil_bench.tuning.refit import best_trial, default_specs, record_of, refit_specs, tasks_of
-from mil_bench.tuning.search import Search
-from mil_bench.tuning.slots import ended
-from mil_bench.tuning.storage import Storage, StorageRequest
-from mil_bench.tuning.study import differences, open_study
-from mil_bench.tuning.worker import FOLDER, Job, Told
-from mil_bench.words import counted
+from mil_bench.tuning.search import Search, TuneRequest, plan_searches
+from mil_bench.tuning.search_workers import run_crew
+from mil_bench.tuning.storage import ERROR, Storage, StorageRequest
+from mil_bench.tuning.study import DEFAULT, differences, open_study
+from mil_bench.tuning.trial_queue import ended, slots
+from mil_bench.tuning.trial_runner import FOLDER, Job, Told
 
 
 def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) -> GridOutcome:
@@ -144,3 +147,82 @@ def _best(search: Search, best: optuna.trial.FrozenTrial) -> str:
 
 def _say(text: str, console: Console) -> None:
     console.print(text, highlight=False, soft_wrap=True)
+
+
+# The outcome of a study: its best settings, as ordinary runs on every fold and seed.
+
+
+def best_trial(search: Search, study: Study) -> FrozenTrial:
+    """The complete trial with the best objective that keeps every limit; of equals the earliest.
+
+    Raises ``RunError`` when there is none.
+    """
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    feasible = [t for t in done if all(value <= 0 for value in t.constraints.values())]
+    if not feasible:
+        errors = [t.user_attrs[ERROR] for t in slots(study) if ERROR in t.user_attrs]
+        why = f"the first failure: {errors[0]}" if errors else "no trial keeps the limits"
+        raise RunError(f"the search of {search.title} found no settings to refit ({why}).")
+    sign = -1 if search.rules.direction == "maximize" else 1
+    return min(feasible, key=lambda t: (sign * _value(t), t.number))
+
+
+def refit_specs(search: Search, trial: FrozenTrial, seeds: Sequence[int]) -> list[RunSpec]:
+    """Runs of ``trial``'s settings on the study's folds."""
+    values = None if trial.user_attrs.get(DEFAULT) else trial.params
+    return _with_seeds(search.specs(values), seeds)
+
+
+def default_specs(search: Search, seeds: Sequence[int]) -> list[RunSpec]:
+    """Runs of the default settings on the study's folds."""
+    return _with_seeds(search.starts, seeds)
+
+
+def tasks_of(search: Search, specs: Sequence[RunSpec]) -> list[Task]:
+    """The runs as tasks on the search's data."""
+    return [Task(search.data, spec) for spec in specs]
+
+
+def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecord:
+    """What boards show of the search."""
+    best, ended = best_trial(search, study), slots(study)
+    states = [trial.state for trial in ended]
+    return TuningRecord(
+        dataset=search.starts[0].dataset,
+        method=search.method,
+        study=search.name,
+        family=family(search),
+        scope=search.scope,
+        folds=search.folds,
+        objective=search.rules.objective,
+        trials=len(ended),
+        failed=states.count(TrialState.FAIL),
+        pruned=states.count(TrialState.PRUNED),
+        hours=hours(ended),
+        best={} if best.user_attrs.get(DEFAULT) else best.params,
+        default=tuple(spec.key for spec in default_specs(search, seeds)),
+        tuned=tuple(spec.key for spec in refit_specs(search, best, seeds)),
+    )
+
+
+def hours(trials: Sequence[FrozenTrial]) -> float:
+    """Time of all trials together; one whose process died is not counted, nobody knows when."""
+    told = [t for t in trials if t.state != TrialState.FAIL or ERROR in t.user_attrs]
+    return sum(t.duration.total_seconds() for t in told if t.duration is not None) / 3600
+
+
+def family(search: Search) -> str:
+    """Hash of what studies of different folds share."""
+    content = {k: v for k, v in search.describe().items() if k != "runs"}
+    content["default"] = digest(settings(search.starts[0]))
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _value(trial: FrozenTrial) -> float:
+    assert trial.value is not None
+    return trial.value
+
+
+def _with_seeds(specs: Sequence[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:
+    by_fold = {spec.fold: spec for spec in specs}
+    return [spec.model_copy(update={"seed": s}) for spec in by_fold.values() for s in seeds]

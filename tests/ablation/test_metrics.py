@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mil_bench.ablation.metrics import by_level, chosen_metrics, title
-from mil_bench.errors import UnknownNameError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
 
 TWO = Taxonomy.from_tree("two", {"x": ["a", "b"], "y": ["c"]})
 FLAT = Taxonomy.flat("flat", "abc")

@@ -18,8 +18,8 @@ from mil_bench.ablation.study import Study, plan_study
 from mil_bench.ablation.tables import study_table
 from mil_bench.ablation.text import difference_text, mean_text, notes, verdicts
 from mil_bench.ablation.write import write_study
-from mil_bench.errors import UsageError
-from mil_bench.evaluation.paired import PairedDifference
+from mil_bench.base.errors import UsageError
+from mil_bench.evaluation.inference.retraining import PairedDifference
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.task import DataRequest
 

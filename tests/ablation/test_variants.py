@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mil_bench.ablation.declaration import Ablations, Component, Switch
 from mil_bench.ablation.variants import Group, choose, variants_of
-from mil_bench.errors import UnknownNameError, UsageError
+from mil_bench.base.errors import UnknownNameError, UsageError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.method import Ablations, Component, Switch
 from mil_bench.methods import METHODS
-from mil_bench.taxonomy import Taxonomy
 
 TWO = Taxonomy.from_tree("two", {"x": ["a", "b"], "y": ["c"]})
 FLAT = Taxonomy.flat("flat", "abc")

@@ -15,7 +15,7 @@ from mil_bench.ablation.vary import Axis, parse_axes, plan_vary
 from mil_bench.ablation.vary_figure import vary_figure
 from mil_bench.ablation.vary_tables import vary_notes, vary_sheets, vary_table
 from mil_bench.ablation.write import write_varied
-from mil_bench.errors import ConfigError, UnknownNameError, UsageError
+from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
 from mil_bench.runs.task import DataRequest
 
 METRICS = ("balanced_accuracy", "macro_auc")

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from mil_bench.bags.ahead import one_ahead
+from mil_bench.bags.prefetch import one_ahead
 
 
 def loader_threads():

@@ -4,10 +4,9 @@ import pytest
 from rich.console import Console
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
-from mil_bench.bags.check.report import check_dataset
-from mil_bench.bags.check.show import show
+from mil_bench.checks.dataset.report import check_dataset, show
 from mil_bench.cli.main import main
-from mil_bench.dataset import DatasetOptions
+from mil_bench.contract.dataset import DatasetOptions
 
 
 def text_of(report):

@@ -6,13 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.convert import ROWS_AT_ONCE
+from mil_bench.bags.conversion import ROWS_AT_ONCE, Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.rows import LONE, room, stored_room, whole
-from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.rows import LONE, room, stored_room, whole
 
 CPU = torch.device("cpu")
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})

@@ -16,9 +16,10 @@ from feature_writers import (
     write_trident,
 )
 
-from mil_bench.bags.formats import canonical_encoder, choose, discover
+from mil_bench.bags.formats.folder import choose, discover
+from mil_bench.bags.formats.names import canonical_encoder
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.errors import FeatureError, UnknownNameError
+from mil_bench.base.errors import FeatureError, UnknownNameError
 
 X = random_bags({"a": 3, "b": 5})
 XY = {slide: grid_coords(len(x)) for slide, x in X.items()}

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags import graph
-from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.graph import batch_edges, nearest_edges
 from mil_bench.bags.store import BagStore
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract import graph
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.graph import batch_edges, nearest_edges
 from mil_bench.methods.patch_gcn import PatchGCN, PatchGCNConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 CPU = torch.device("cpu")
 

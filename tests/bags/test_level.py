@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mil_bench.bags.splits import make_split
-from mil_bench.dataset import DatasetOptions
-from mil_bench.errors import UnknownNameError
-from mil_bench.loading import load_dataset, load_labels
+from mil_bench.bags.splits.make import make_split
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.datasets.load import load_dataset, load_labels
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
+from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader, sampling_weights
-from mil_bench.bags.standardize import Standardization
 from mil_bench.bags.store import BagStore
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import Taxonomy
 
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 CPU = torch.device("cpu")

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mil_bench.bags.manifest import Manifest, check_id
-from mil_bench.errors import DataError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.manifest import Manifest, check_id
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from mil_bench.bags.memory import available_memory
+from mil_bench.bags.placement import available_memory
 
 MEMINFO = "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:   600 kB\nBuffers: 5 kB\n"
 

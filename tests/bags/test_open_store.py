@@ -16,11 +16,11 @@ from feature_writers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.bag import Tiling
 from mil_bench.bags.features import find_encoders, open_store
-from mil_bench.bags.formats import BagSource
+from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import BagStore
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
+from mil_bench.contract.store import Tiling
 
 X = random_bags({"s1": 3, "s2": 5, "s3": 1})
 XY = {slide: grid_coords(len(x)) for slide, x in X.items()}

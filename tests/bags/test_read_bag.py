@@ -19,8 +19,9 @@ from feature_writers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.formats import discover, read_bag
+from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.geometry import grid_step
+from mil_bench.bags.formats.reader import read_bag
 
 X = random_bags({"s": 10})["s"]
 XY = grid_coords(10)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from feature_writers import grid_coords, random_bags, write_h5, write_npy, write_pt
 
-from mil_bench.bags.formats import read_bag
-from mil_bench.bags.formats.pt import read_eva
-from mil_bench.errors import FeatureError
+from mil_bench.bags.formats.arrays import read_eva
+from mil_bench.bags.formats.reader import read_bag
+from mil_bench.base.errors import FeatureError
 
 X = random_bags({"s": 10})["s"]
 XY = grid_coords(10)

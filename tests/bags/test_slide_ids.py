@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.formats.slide_ids import SLIDE_SUFFIXES, match_ids, normalise
-from mil_bench.errors import FeatureError
+from mil_bench.bags.formats.names import SLIDE_SUFFIXES, match_ids, normalise
+from mil_bench.base.errors import FeatureError
 
 NAMES = st.text("abcAB019_-. ", min_size=1, max_size=12).map(lambda s: f"x{s}x")
 

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from split_cohort import bracs, dataset, mixed
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits import Split, make_split
-from mil_bench.errors import SplitError
+from mil_bench.bags.splits.make import make_split
+from mil_bench.base.errors import SplitError
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Split
 
 DATA = mixed()
 REFERENCE = make_split("mccv-3", DATA)

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from split_cohort import dataset, mixed, of_patients
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits import Fold, Split, make_split
-from mil_bench.bags.splits.split import SETS
-from mil_bench.errors import SplitError
+from mil_bench.bags.splits.make import make_split
+from mil_bench.base.errors import SplitError
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import SETS, Fold, Split
 
 DATA = mixed()
 REFERENCE = make_split("mccv-12", DATA)
@@ -268,7 +268,7 @@ def test_a_file_of_no_known_form_is_refused_in_one_sentence(name, content, tmp_p
     path.write_bytes(content)
     with pytest.raises(Exception, match=name) as info:
         make_split(str(path), DATA)
-    assert info.type.__module__ == "mil_bench.errors"
+    assert info.type.__module__ == "mil_bench.base.errors"
     assert "\n" not in str(info.value)
 
 

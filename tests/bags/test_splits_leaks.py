@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_cohort import dataset, mixed, of_patients
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits import Fold, Split, make_split
 from mil_bench.bags.splits.leaks import is_leaky, leak_share, notes_on
-from mil_bench.errors import SplitError
+from mil_bench.bags.splits.make import make_split
+from mil_bench.base.errors import SplitError
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Fold, Split
 
 GROUPS = {"a1": "a", "a2": "a", "b1": "b", "b2": "b", "c1": "c", "d1": "d"}
 CLEAN = Split("my", "imported", (Fold(("a1", "a2"), ("b1", "b2"), ("c1", "d1")),))

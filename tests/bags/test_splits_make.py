@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 from split_cohort import bracs, dataset, mixed, of_patients
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits import Fold, Split, make_split
-from mil_bench.errors import SplitError, UnknownNameError
+from mil_bench.bags.splits.make import make_split
+from mil_bench.base.errors import SplitError, UnknownNameError
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Fold, Split
 
 PATIENTS = st.lists(
     st.lists(st.sampled_from("ABC"), min_size=1, max_size=4), min_size=5, max_size=25

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.bags.store import BagStore
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
 
 SIZES = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 9), min_size=1)
 

@@ -6,7 +6,7 @@ from benchmarks.contestants import Entry
 from benchmarks.equality import Difference, difference
 from benchmarks.plain import BUILDERS, plain
 from benchmarks.workloads import TREE, WORKLOADS
-from mil_bench.errors import UnknownNameError
+from mil_bench.base.errors import UnknownNameError
 
 
 @pytest.mark.parametrize("size", [1, 9, 130])

@@ -6,7 +6,7 @@ from benchmarks.cli import BARE, COMMANDS, answer_seconds, print_cli
 from benchmarks.layouts import readers
 from benchmarks.loading import print_loading, race
 from benchmarks.wait_share import HOMES, print_waits, wait_rows
-from mil_bench.errors import UsageError
+from mil_bench.base.errors import UsageError
 
 
 def test_every_layout_gives_the_bag_that_was_written(tmp_path):

@@ -9,8 +9,8 @@ from run_specs import SPEC
 from scipy import stats
 
 from benchmarks.quality import pairs, quality_rows
-from mil_bench.errors import DataError
-from mil_bench.leaderboard.collect import RunRecord
+from mil_bench.base.errors import DataError
+from mil_bench.boards.collect import RunRecord
 
 SHARE = 0.25
 FULL = {(0, 0): 0.5, (1, 0): 0.6, (0, 1): 0.7, (1, 1): 0.5, (0, 2): 0.4, (1, 2): 0.8}

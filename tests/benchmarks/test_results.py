@@ -7,7 +7,7 @@ from benchmarks import report as report_module
 from benchmarks.hardware import hardware, slug
 from benchmarks.results import keep, merge, read_rows, results_path
 from benchmarks.table import Table
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 
 CPU = torch.device("cpu")
 KEY = ("method", "threads")

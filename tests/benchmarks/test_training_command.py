@@ -11,7 +11,7 @@ from benchmarks import training as training_module
 from benchmarks.comparison import entries_of
 from benchmarks.training_table import row_key, training_tables
 from benchmarks.workloads import WORKLOADS
-from mil_bench.errors import UnknownNameError
+from mil_bench.base.errors import UnknownNameError
 
 
 class Here:

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.memory import used_mb
 from benchmarks.worker import Worker
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 from mil_bench.runs.environment import peak_memory_mb
 
 

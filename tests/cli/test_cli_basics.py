@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mil_bench.cli import check, data, new
+from mil_bench.cli import check, data
+from mil_bench.cli import listing as new
 from mil_bench.cli.main import COMMANDS, main
-from mil_bench.dataset import DatasetOptions
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.runs import grid, plan
-from mil_bench.studies import stored
+from mil_bench.runs.studies import stored_plans as stored
 
 GROUPS = {
     "mil-bench": COMMANDS,

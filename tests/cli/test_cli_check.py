@@ -9,7 +9,7 @@ from mil_bench.cli.main import main
 PLUGIN = '''
 """Mean of linear scores."""
 from torch import nn
-from mil_bench.method import Method, Output, PaperCard
+from mil_bench.contract.method import Method, Output, PaperCard
 from mil_bench.methods import METHODS
 from mil_bench.nn.segment import segment_mean
 

@@ -8,10 +8,11 @@ import pytest
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
 from mil_bench.bags.features import open_store
+from mil_bench.base.finding import Finding
+from mil_bench.checks.machine import hardware as machine
+from mil_bench.checks.machine import software
+from mil_bench.checks.machine.examine import examine
 from mil_bench.cli.main import main
-from mil_bench.doctor import machine, software
-from mil_bench.doctor.examine import examine
-from mil_bench.finding import Finding
 from mil_bench.tuning.storage import Storage, StorageRequest
 
 

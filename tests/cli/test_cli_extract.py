@@ -96,7 +96,7 @@ def test_encoders_are_listed_with_size_scale_and_licence(
 def test_without_openslide_the_error_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mil_bench.errors import MilBenchError
+    from mil_bench.base.errors import MilBenchError
     from mil_bench.extraction.slide import open_slide
 
     path = write_slide(tmp_path / "s.tif", glass(200, 200))

@@ -6,8 +6,8 @@ from run_folders import begin, fail, finish, make_spec
 from mil_bench.cli import status as command
 from mil_bench.cli.main import main
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.studies.stored_plans import store_grid
 from mil_bench.runs.task import DataRequest, Task
-from mil_bench.studies.stored import store_grid
 
 SPECS = [make_spec("abmil", seed=seed, trainer={"epochs": 10}) for seed in range(4)]
 

@@ -8,8 +8,8 @@ import toy_grid
 
 from mil_bench.cli.main import main
 from mil_bench.runs.directory import run_directories
-from mil_bench.studies.file import read_study
-from mil_bench.studies.stored import stored_grids
+from mil_bench.runs.studies.stored_plans import stored_grids
+from mil_bench.runs.studies.study_file import read_study
 
 STUDY = 'methods = ["plain", "broken"]\ndatasets = ["toy"]\nfolds = [0, 1]\n'
 STUDY += "[[exclude]]\nmethod = 'broken'\nfold = 1\n"

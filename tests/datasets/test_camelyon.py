@@ -4,10 +4,10 @@ import pytest
 from small_cohorts import write_features
 
 from mil_bench.bags.splits.make import make_split
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import DataError, FeatureError
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.camelyon import TRAINING, Camelyon16, Camelyon17
-from mil_bench.errors import DataError, FeatureError
-from mil_bench.loading import load_dataset
+from mil_bench.datasets.load import load_dataset
 
 REFERENCE = "test_001,Tumor,IDC,Macro\ntest_002,Normal,None,None\n"
 

@@ -1,8 +1,8 @@
 import pytest
 
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import DataError
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.ccc import Ccc
-from mil_bench.errors import DataError
 
 
 def labels_of(root):

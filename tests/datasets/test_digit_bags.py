@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from mil_bench.dataset import Dataset, DatasetOptions
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.contract.dataset import Dataset, DatasetOptions
 from mil_bench.datasets.digit_bags import DigitBags
-from mil_bench.errors import UnknownNameError
 
 BRACS = {"none": 44, "four": 147, "seven": 74, "one": 41, "eight": 48, "three": 61, "nine": 132}
 RANK = ["four", "seven", "one", "eight", "three", "nine"]

@@ -3,10 +3,10 @@
 import pytest
 
 from mil_bench.bags.splits.make import make_split
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import DataError, SplitError
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.ebrains import GROUP_OF, Ebrains
-from mil_bench.errors import DataError, SplitError
-from mil_bench.loading import load_labels
+from mil_bench.datasets.load import load_labels
 
 HEAD = (
     "case_id,slide_id,diagnosis,diagnosis_group,grade,subtype,secondary_diagnosis,control,age,sex,"

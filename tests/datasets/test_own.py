@@ -3,10 +3,16 @@ import numpy as np
 import pytest
 from small_cohorts import write_features
 
-from mil_bench.bags.bag import Tiling
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import (
+    ConfigError,
+    DataError,
+    FeatureError,
+    TaxonomyError,
+    UnknownNameError,
+)
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.contract.store import Tiling
 from mil_bench.datasets.own import OwnData
-from mil_bench.errors import ConfigError, DataError, FeatureError, TaxonomyError, UnknownNameError
 
 BASIC = 'name = "mine"\nlabels = "labels.csv"\nfeatures = "features"\n'
 LABELS = "slide_id,label,patient_id,site\ns1,N,p1,x\ns2,IC,p1,y\ns3,IC,p2,x\n"

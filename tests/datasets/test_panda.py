@@ -3,9 +3,9 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import DataError
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.panda import ISUP_OF_GLEASON, LEAVES, WRONG_ROW, Panda
-from mil_bench.errors import DataError
 
 
 def labels_of(root):

@@ -3,9 +3,9 @@
 import pytest
 from small_cohorts import write_features
 
-from mil_bench.dataset import DatasetOptions
+from mil_bench.base.errors import DataError, TaxonomyError
+from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.tcga_ot import CODES, TISSUES, TcgaOt
-from mil_bench.errors import DataError, TaxonomyError
 
 HEAD = "slide_id,case_id,project_id,sex,OncoTreeCode,OncoTreeSiteCode,site,source_site\n"
 HOME = {code: tissue for tissue, codes in TISSUES.items() for code in codes}

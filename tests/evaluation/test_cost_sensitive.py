@@ -8,9 +8,8 @@ from hypothesis import given
 from prediction_cases import BRACS, DEEP, decided, make, predictions, random_predictions
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from mil_bench.evaluation.cost_sensitive import least_risk, least_risk_leaf
-from mil_bench.evaluation.hierarchical import hierarchical_scores
-from mil_bench.evaluation.metrics_table import facts
+from mil_bench.evaluation.hierarchical import hierarchical_scores, least_risk, least_risk_leaf
+from mil_bench.evaluation.metrics import facts
 
 
 @given(predictions(upper=False))

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from prediction_cases import BRACS, GRADES, random_predictions
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.external import read_external
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import write_predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 def frame(p, form="{}", **extra):

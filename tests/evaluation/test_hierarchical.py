@@ -22,9 +22,9 @@ from prediction_cases import (
 )
 from scipy.spatial.distance import jensenshannon
 
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.hierarchical import decisions, hierarchical_scores
-from mil_bench.evaluation.metrics_table import facts
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.evaluation.metrics import facts
 
 TREES = (BRACS, GRADES, DEEP)
 THREE = Taxonomy.from_tree(

@@ -21,12 +21,12 @@ from prediction_cases import (
 )
 from sklearn import metrics as sk
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.calibration import reliability
-from mil_bench.evaluation.metrics_table import METRICS
-from mil_bench.evaluation.ordinal import is_ordered
+from mil_bench.evaluation.confusion import is_ordered
+from mil_bench.evaluation.metrics import METRICS
 from mil_bench.evaluation.overall import level_scores, overall_scores
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 def same(ours, theirs):

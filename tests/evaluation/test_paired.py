@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mil_bench.evaluation.paired import PairedDifference, fold_differences
+from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
 
 
 def test_without_shared_training_bags_the_interval_is_that_of_student():

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prediction_cases import BRACS, DEEP, GRADES, predictions, random_predictions
 
-from mil_bench.errors import DataError, TaxonomyError
-from mil_bench.evaluation.csv_safety import escape, unescape
+from mil_bench.base.csv_safety import escape, unescape
+from mil_bench.base.errors import DataError, TaxonomyError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.predictions_csv import read_predictions, write_predictions
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 
 def assert_same(p, q):

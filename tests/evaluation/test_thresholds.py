@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
-from mil_bench.evaluation.thresholds import sensitivity_threshold, youden_threshold
+from mil_bench.boards.tables.thresholds import sensitivity_threshold, youden_threshold
 
 
 @st.composite

@@ -12,11 +12,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from mil_bench.errors import MilBenchError, UsageError
-from mil_bench.extraction.encoders.build import build, find_card
-from mil_bench.extraction.encoders.encoder import load_encoder
-from mil_bench.extraction.encoders.transformers_names import to_timm
-from mil_bench.extraction.encoders.weights import WeightsChoice, read_weights
+from mil_bench.base.errors import MilBenchError, UsageError
+from mil_bench.extraction.encoders.encoder import build, find_card, load_encoder
+from mil_bench.extraction.encoders.weights import WeightsChoice, read_weights, to_timm
 
 CPU = torch.device("cpu")
 

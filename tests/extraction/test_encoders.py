@@ -13,11 +13,10 @@ from torchvision import transforms
 from torchvision.models import resnet50
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from mil_bench.errors import UnknownNameError
+from mil_bench.base.errors import UnknownNameError
 from mil_bench.extraction.encoders import ENCODERS
-from mil_bench.extraction.encoders.build import build, find_card
-from mil_bench.extraction.encoders.card import IMAGENET_MEAN, IMAGENET_STD
-from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
+from mil_bench.extraction.encoders.cards import IMAGENET_MEAN, IMAGENET_STD
+from mil_bench.extraction.encoders.encoder import Encoder, build, find_card, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice, load_weights
 
 CPU = torch.device("cpu")

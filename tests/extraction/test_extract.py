@@ -15,9 +15,8 @@ from extraction_requests import SETTINGS, by_name, run_extraction, tiny_encoder,
 from PIL import Image
 from slide_writer import glass, paint, write_slide
 
-from mil_bench.bags.formats import choose
-from mil_bench.extraction.outcome import Outcome, SlideOutcome
-from mil_bench.extraction.summary import write_summary
+from mil_bench.bags.formats.folder import choose
+from mil_bench.extraction.outcome import Outcome, SlideOutcome, write_summary
 
 BOX = (128, 192, 576, 640)  # 7 x 7 tiles of 64
 

@@ -15,11 +15,11 @@ from extraction_requests import by_name, run_extraction, told_extraction
 from PIL import Image
 from slide_writer import glass, paint, write_slide
 
-from mil_bench.atomic import replacing
-from mil_bench.errors import DataError, MilBenchError, RunError
+from mil_bench.base.atomic import replacing
+from mil_bench.base.errors import DataError, MilBenchError, RunError
 from mil_bench.extraction import extract
-from mil_bench.extraction.bag_file import write_bag
 from mil_bench.extraction.encoders.encoder import Encoder
+from mil_bench.extraction.slide_files import write_bag
 
 
 def tissue(height: int = 400, width: int = 500) -> np.ndarray:
@@ -90,7 +90,7 @@ def test_a_slide_damaged_in_the_middle(slides: Path) -> None:
 def test_a_few_damaged_tiles_are_left_out_and_recorded(
     slides: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mil_bench.errors import SlideError
+    from mil_bench.base.errors import SlideError
     from mil_bench.extraction.slide import _Pyramid
 
     read = _Pyramid.read
@@ -105,7 +105,7 @@ def test_a_few_damaged_tiles_are_left_out_and_recorded(
     whole = run_extraction(slides, slides.parent / "whole")
     monkeypatch.setattr(_Pyramid, "read", damaged)
     monkeypatch.setattr(extract, "MOST_BAD", 0.2)
-    monkeypatch.setattr("mil_bench.extraction.grid.BLOCK", 2)
+    monkeypatch.setattr("mil_bench.extraction.tile_grid.BLOCK", 2)
     for expected in ("1 tile could not be read", "1 tile could not be read"):  # again when resumed
         outcome = run_extraction(slides, slides.parent / "out")
         bad = by_name(outcome)["bad"]
@@ -215,7 +215,7 @@ def test_a_worker_that_is_lost_is_one_sentence(
 ) -> None:
     import os
 
-    from mil_bench.extraction.read import Tiles
+    from mil_bench.extraction.reading import Tiles
 
     monkeypatch.setattr(Tiles, "__getitem__", lambda self, job: os._exit(9))
     with pytest.raises(MilBenchError, match=r"a process that reads slides was lost.*--workers"):

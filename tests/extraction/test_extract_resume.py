@@ -10,7 +10,7 @@ import pytest
 from extraction_requests import by_name, run_extraction, told_extraction
 from slide_writer import glass, paint, write_slide
 
-from mil_bench.errors import UsageError
+from mil_bench.base.errors import UsageError
 
 
 @pytest.fixture

@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 from slide_writer import glass, halved, paint, write_slide
 
-from mil_bench.errors import SlideError
-from mil_bench.extraction.grid import all_tiles, blocks, choose_tiling
-from mil_bench.extraction.overview import overview
-from mil_bench.extraction.read import BlockJob, Tiles, blank
-from mil_bench.extraction.slide import open_slide
+from mil_bench.base.errors import SlideError
+from mil_bench.extraction.reading import BlockJob, Tiles, blank
+from mil_bench.extraction.slide import open_slide, overview
+from mil_bench.extraction.tile_grid import all_tiles, blocks, choose_tiling
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def test_an_overview_is_the_same_whatever_it_is_pieced_together_from(
     assert whole.image.size == (90, 70)
     means = image.reshape(70, 10, 90, 10, 3).mean((1, 3))
     assert np.abs(np.asarray(whole.image) - means).max() <= 2
-    monkeypatch.setattr("mil_bench.extraction.overview.PIECE", 100)
+    monkeypatch.setattr("mil_bench.extraction.slide.PIECE", 100)
     assert overview(slide, 10.0).image.tobytes() == whole.image.tobytes()
 
 

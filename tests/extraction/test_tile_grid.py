@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.errors import SlideError
-from mil_bench.extraction.grid import Tiling, all_tiles, blocks, choose_tiling, tissue_share
+from mil_bench.base.errors import SlideError
+from mil_bench.extraction.tile_grid import Tiling, all_tiles, blocks, choose_tiling, tissue_share
 
 
 @dataclass

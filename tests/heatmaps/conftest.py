@@ -9,10 +9,10 @@ import torch
 from rich.console import Console
 from run_requests import request
 
-from mil_bench.loading import load_dataset
+from mil_bench.datasets.load import load_dataset
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.restore import Restored, restore
+from mil_bench.runs.load_run import Restored, restore
 
 
 @pytest.fixture(scope="session")

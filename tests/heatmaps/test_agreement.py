@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cosine
 
+from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.heatmaps.agreement import Agreement, agreement_figure, agreements, top_tenth
 from mil_bench.heatmaps.draw import Scene
-from mil_bench.heatmaps.places import by_index
-from mil_bench.heatmaps.relevance import ScoreMap
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.heatmaps.patch_scores import ScoreMap
+from mil_bench.heatmaps.patches import by_index
 
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.heatmaps.explain import by_gradient, by_occlusion, log_odds
-from mil_bench.method import Method, MethodConfig, Output
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Method, MethodConfig, Output
+from mil_bench.heatmaps.patch_scores import by_gradient, by_occlusion, log_odds
 from mil_bench.nn.segment import segment_mean
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
 
 TWO = Taxonomy.flat("two", ["no", "yes"])
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c", "d"]})
@@ -51,7 +51,7 @@ def test_the_gradient_of_a_linear_model_is_its_occlusion():
 def test_occlusion_in_parts_is_occlusion_at_once(monkeypatch):
     model = Linear(np.random.default_rng(0).normal(size=(4, 2)).tolist(), TREE)
     whole = by_occlusion(model, BagBatch.pack([X]))
-    monkeypatch.setattr("mil_bench.heatmaps.explain.AT_ONCE", 7)  # two copies of three patches
+    monkeypatch.setattr("mil_bench.heatmaps.patch_scores.AT_ONCE", 7)  # two copies of three patches
     for level, scores in by_occlusion(model, BagBatch.pack([X])).items():
         np.testing.assert_allclose(scores, whole[level], atol=1e-6)
 

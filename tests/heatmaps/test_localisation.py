@@ -10,20 +10,20 @@ from rich.console import Console
 from run_requests import request
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.datasets.load import load_dataset
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.heatmaps.localisation import localise
-from mil_bench.heatmaps.localisation_csv import (
+from mil_bench.heatmaps.localisation_table import (
     ClassLocalisation,
     read_localisation,
     write_localisation,
 )
-from mil_bench.heatmaps.witnesses import witnesses_of
-from mil_bench.loading import load_dataset
+from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.restore import restore
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.runs.load_run import restore
 
 CPU = torch.device("cpu")
 DIGITS = {"one": "middle", "eight": "middle", "three": "high", "nine": "high"}

@@ -13,14 +13,14 @@ from PIL import Image
 from rich.console import Console
 from run_requests import request
 
-from mil_bench.dataset import DatasetOptions
-from mil_bench.errors import UnknownNameError
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.datasets.load import load_dataset
 from mil_bench.heatmaps.backdrop import backdrop_of
 from mil_bench.heatmaps.make import Wanted, write_heatmaps
-from mil_bench.loading import load_dataset
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.restore import restore
+from mil_bench.runs.load_run import restore
 
 SIDE = 64  # of a tile; slides are 4 x 3 tiles
 EVIL = "<b>&"  # the name of a class

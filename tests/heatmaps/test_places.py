@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mil_bench.bags.bag import Tiling
 from mil_bench.bags.store import BagStore
-from mil_bench.heatmaps.geojson import tiles_geojson
-from mil_bench.heatmaps.places import by_index, outline, places_of
-from mil_bench.heatmaps.relevance import ScoreMap
-from mil_bench.heatmaps.table import scores_csv
+from mil_bench.contract.store import Tiling
+from mil_bench.heatmaps.exports import scores_csv, tiles_geojson
+from mil_bench.heatmaps.patch_scores import ScoreMap
+from mil_bench.heatmaps.patches import by_index, outline, places_of
 
 XY = np.array([[0.0, 512.0], [512.0, 512.0], [512.0, 1024.0]])
 MAP = ScoreMap("leaf", "=IC", "attention", True, np.array([0.5, 0.2, 0.3]))

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy.stats import percentileofscore
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.errors import RunError, UnknownNameError
-from mil_bench.heatmaps.relevance import ALL, percentile_ranks, score_maps, select
-from mil_bench.method import Method, MethodConfig, Output
+from mil_bench.base.errors import RunError, UnknownNameError
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Method, MethodConfig, Output
+from mil_bench.heatmaps.patch_scores import ALL, percentile_ranks, score_maps, select
 from mil_bench.methods import METHODS
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
 
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 A = torch.tensor([[0.5, 0.25, 0.25], [0.5, 0.75, 0.75]])

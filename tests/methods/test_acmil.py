@@ -9,12 +9,11 @@ import torch
 from narrow_methods import make
 from torch.nn import functional as F
 
-from mil_bench.conformance.samples import flat, make_batch
-from mil_bench.errors import ConfigError
-from mil_bench.methods.acmil.diversity import similarity
-from mil_bench.methods.acmil.masking import MASKED, mask_top
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.checks.method.samples import flat, make_batch
+from mil_bench.methods.acmil import MASKED, mask_top, similarity
 from mil_bench.nn.segment import segment_softmax
-from mil_bench.taxonomy import LEAF
 
 THREE = flat(3)
 SIZES = (1, 4, 30)

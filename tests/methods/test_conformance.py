@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from narrow_methods import NARROW, OURS, narrow
 
-from mil_bench.conformance import batches, shapes
-from mil_bench.conformance.suite import CHECKS
+from mil_bench.checks.method import scores as batches
+from mil_bench.checks.method import shapes
+from mil_bench.checks.method.suite import CHECKS
 from mil_bench.methods import METHODS
 
 FORMS = [

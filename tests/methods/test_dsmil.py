@@ -6,8 +6,8 @@ import torch
 from narrow_methods import make
 from torch.nn import functional as F
 
-from mil_bench.conformance.samples import flat, make_batch
-from mil_bench.taxonomy import LEAF
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.checks.method.samples import flat, make_batch
 
 TWO, THREE = flat(2), flat(3)
 SIZES = (4, 1, 9)

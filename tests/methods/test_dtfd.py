@@ -7,11 +7,10 @@ import pytest
 import torch
 from narrow_methods import make
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.conformance.samples import flat, make_batch
-from mil_bench.methods.dtfd.pseudo_bags import PseudoBags, fixed_permutation
-from mil_bench.methods.dtfd.selection import strongest
-from mil_bench.taxonomy import LEAF
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.checks.method.samples import flat, make_batch
+from mil_bench.contract.batch import BagBatch
+from mil_bench.methods.dtfd import PseudoBags, fixed_permutation, strongest
 
 THREE = flat(3)
 

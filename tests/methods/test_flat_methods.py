@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import build
-from mil_bench.errors import ConfigError
+from mil_bench.base.config import build
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods import METHODS
 from mil_bench.methods.clam import CLAMMB, CLAMConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 TWO = Taxonomy.flat("two", ["negative", "positive"])
 THREE = Taxonomy.flat("three", ["a", "b", "c"])

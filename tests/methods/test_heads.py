@@ -9,20 +9,15 @@ import torch
 from narrow_methods import make
 from run_folders import make_spec
 
-from mil_bench.config import build, search_space
-from mil_bench.conformance.samples import flat, make_batch, three_levels
-from mil_bench.errors import ConfigError
+from mil_bench.base.config import build, search_space
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.checks.method.samples import flat, make_batch, three_levels
+from mil_bench.contract.variants import labels
 from mil_bench.methods import METHODS
-from mil_bench.nn.heads.conditional import Conditional
-from mil_bench.nn.heads.config import HeadConfig
-from mil_bench.nn.heads.flat import Flat
-from mil_bench.nn.heads.marginal import Marginal
-from mil_bench.nn.heads.method import HeadedMethod
-from mil_bench.nn.heads.multi import Multi
-from mil_bench.nn.heads.soft_labels import SoftLabels
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.nn.headed import HeadConfig, HeadedMethod
+from mil_bench.nn.heads import Conditional, Flat, Marginal, Multi, SoftLabels
 from mil_bench.tuning.space import make_space
-from mil_bench.variants import labels
 
 TREE = Taxonomy.from_tree("three", {"a": ["a0", "a1"], "b": ["b0"]})
 UNEVEN = Taxonomy.from_tree("uneven", {"a": {"m": ["a0", "a1"], "n": ["a2"]}, "b": ["b0"]})

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from mil_bench.methods.hmil.alignment import (
+from mil_bench.methods.hmil.losses import (
     bag_alignment_scores,
     instance_alignment,
     summed_log_probabilities,

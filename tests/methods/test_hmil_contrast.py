@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mil_bench.methods.hmil.contrast import released_supcon, supcon
+from mil_bench.methods.hmil.losses import released_supcon, supcon
 
 
 def unit_vectors(n, views, dim=5):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mil_bench.methods.hmil.curriculum import beta, level_weights, released_temperature
+from mil_bench.methods.hmil.losses import beta, level_weights, released_temperature
 
 
 def test_two_levels_have_the_weights_of_the_paper_and_of_the_released_code():

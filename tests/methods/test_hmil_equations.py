@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.special import log_softmax, logsumexp, softmax
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.hmil.config import HMILConfig
 from mil_bench.methods.hmil.method import HMIL
-from mil_bench.taxonomy import Taxonomy
 
 DIM = 6
 SIZES = (5, 1, 9, 3, 4)

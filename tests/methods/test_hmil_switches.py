@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import build
-from mil_bench.errors import ConfigError
+from mil_bench.base.config import build
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.hmil.config import HMILConfig
-from mil_bench.methods.hmil.hierarchy import Hierarchy
-from mil_bench.methods.hmil.method import HMIL
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.methods.hmil.method import HMIL, Hierarchy
 
 DIM = 8
 FLAT = Taxonomy.flat("flat", "abcde")

@@ -7,10 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.methods.mhim.masking import Masking
-from mil_bench.methods.mhim.method import MHIM, MHIMConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.methods.mhim import MHIM, Masking, MHIMConfig
 
 TREE = Taxonomy.flat("three", ["a", "b", "c"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.patch_gcn import PatchGCN, PatchGCNConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 TREE = Taxonomy.flat("two", ["x", "y"])
 LINE = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]])  # nearest of each: 1, 0, 1

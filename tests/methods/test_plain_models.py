@@ -7,12 +7,12 @@ import torch
 from narrow_methods import make
 from torch import Tensor, nn
 
-from mil_bench.config import build
-from mil_bench.conformance.samples import flat, make_batch
-from mil_bench.errors import ConfigError
+from mil_bench.base.config import build
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.checks.method.samples import flat, make_batch
 from mil_bench.methods import METHODS
 from mil_bench.methods.transformer import Transformer
-from mil_bench.taxonomy import LEAF
 
 THREE = flat(3)
 SIZES = (5, 1, 12, 5)

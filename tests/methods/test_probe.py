@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.probe import Probe, ProbeConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 TREE = Taxonomy.flat("three", ["a", "b", "c"])
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mil_bench.methods.rrt.attention import SelfAttention
-from mil_bench.methods.rrt.regions import by_regions, cut, joined, side_of
+from mil_bench.methods.rrt import SelfAttention, by_regions, cut, joined, side_of
 
 
 @pytest.mark.parametrize(

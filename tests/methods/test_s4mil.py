@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.s4mil import S4MIL, S4MILConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 TREE = Taxonomy.flat("three", ["a", "b", "c"])
 

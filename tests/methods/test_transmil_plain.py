@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.plain import transmil as plain
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.transmil import TransMIL, TransMILConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 DIM = 24
 TREE = Taxonomy.flat("three", ["a", "b", "c"])

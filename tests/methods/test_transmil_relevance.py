@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.transmil import TransMIL, TransMILConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 DIM = 8
 TREE = Taxonomy.flat("two", ["a", "b"])

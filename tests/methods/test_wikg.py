@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods import wikg
+from mil_bench.methods import wikg as nearest
 from mil_bench.methods.wikg import WiKG, WiKGConfig
-from mil_bench.nn import nearest
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 TREE = Taxonomy.flat("three", ["a", "b", "c"])
 

@@ -7,9 +7,8 @@ import torch
 from ragged import numbers
 from torch import nn
 
-from mil_bench.nn.affine import Affine, as_affine
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.layers import Affine, Projection, as_affine
 
 READERS = {
     "projection": lambda: Projection(9, 4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mil_bench.nn.dropout import Dropout, KeepMask
+from mil_bench.nn.layers import Dropout, KeepMask
 
 CPU = torch.device("cpu")
 

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import build
-from mil_bench.method import Output
+from mil_bench.base.config import build
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Output
 from mil_bench.methods import METHODS
 from mil_bench.nn.entropy import EntropyConfig, entropy_term, negative_entropy
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 BATCH = BagBatch.pack([torch.zeros(2, 1), torch.zeros(4, 1)])
 ATTENTION = torch.tensor([0.5, 0.5, 0.25, 0.25, 0.25, 0.25]).unsqueeze(1)

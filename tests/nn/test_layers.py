@@ -12,7 +12,7 @@ from ragged import in_roomy_memory, numbers
 from torch import Tensor, nn
 
 from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.projection import Projection
+from mil_bench.nn.layers import Projection
 
 
 class Naive(nn.Module):

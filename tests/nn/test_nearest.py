@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mil_bench.nn import nearest
-from mil_bench.nn.nearest import best_partners
+from mil_bench.methods import wikg as nearest
+from mil_bench.methods.wikg import best_partners
 
 SIZES = (1, 3, 40, 7)
 

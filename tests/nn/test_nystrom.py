@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from parity.transmil import padded
 from torch import nn
 
+from mil_bench.methods.transmil import PPEG
 from mil_bench.nn.nystrom import NystromAttention
-from mil_bench.nn.ppeg import PPEG
 
 
 def attention(landmarks: int) -> NystromAttention:

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.config import build
-from mil_bench.errors import FeatureError
+from mil_bench.base.config import build
+from mil_bench.base.errors import FeatureError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods import METHODS
 from mil_bench.nn.order import Ordered, grid_order
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 NARROW = {
     "transmil": {"dim": 16, "heads": 2},

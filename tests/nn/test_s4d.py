@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mil_bench.nn.s4d import S4D, convolved
+from mil_bench.methods.s4mil import S4D, convolved
 
 
 def layer(dim=3, states=6):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged import SIZES, in_roomy_memory, numbers, packed
 
-from mil_bench.bags.rows import STEP, room, whole
-from mil_bench.nn.blocks import most_bags
+from mil_bench.contract.rows import STEP, room, whole
+from mil_bench.nn.kernels.bags import most_bags
 from mil_bench.nn.segment import (
     segment_map,
     segment_matmul,

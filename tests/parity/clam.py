@@ -7,11 +7,10 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.method import Output
-from mil_bench.methods.clam import CLAMMB, CLAMSB, CLAMConfig
-from mil_bench.nn.svm import smooth_top1_svm
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Output
+from mil_bench.methods.clam import CLAMMB, CLAMSB, CLAMConfig, smooth_top1_svm
 
 Model = CLAMSB | CLAMMB
 

@@ -7,9 +7,9 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.dsmil import DSMIL, DSMILConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 RULES = (
     (r"^i_classifier\.fc\.0\.", "instance."),

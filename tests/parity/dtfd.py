@@ -11,10 +11,9 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.methods.dtfd.method import DTFD, DTFDConfig
-from mil_bench.methods.dtfd.pseudo_bags import PseudoBags
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.methods.dtfd import DTFD, DTFDConfig, PseudoBags
 
 RULES = (
     (r"^attCls\.", "second."),

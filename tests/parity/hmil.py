@@ -15,18 +15,19 @@ from parity import compare
 from torch import Tensor
 from torch.nn import functional as F
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.method import Output
-from mil_bench.methods.hmil.alignment import (
+from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Output
+from mil_bench.methods.hmil.config import HMILConfig
+from mil_bench.methods.hmil.losses import (
     bag_alignment_scores,
+    beta,
     instance_alignment,
+    released_supcon,
+    released_temperature,
     summed_log_probabilities,
 )
-from mil_bench.methods.hmil.config import HMILConfig
-from mil_bench.methods.hmil.contrast import released_supcon
-from mil_bench.methods.hmil.curriculum import beta, released_temperature
 from mil_bench.methods.hmil.method import HMIL
-from mil_bench.taxonomy import COARSE, LEAF, Taxonomy
 
 RULES = (
     (r"^feature_extractor\.0\.", "net.features.stem.0.0."),

@@ -9,10 +9,10 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor, nn
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.bags.graph import batch_edges
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.graph import batch_edges
 from mil_bench.methods.patch_gcn import PatchGCN, PatchGCNConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 RULES = (
     (r"^fc\.0\.", "project.0."),

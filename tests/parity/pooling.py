@@ -9,9 +9,9 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.pooling import MaxPooling, MaxPoolingConfig, MeanPooling, PoolingConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 RULES = (
     (r"^(?:fc|head)\.0\.", "project.0."),

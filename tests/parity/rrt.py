@@ -7,10 +7,9 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor, nn
 
-from mil_bench.bags.batch import BagBatch
-from mil_bench.methods.rrt.method import RRT, RRTConfig
-from mil_bench.methods.rrt.regions import side_of
-from mil_bench.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.methods.rrt import RRT, RRTConfig, side_of
 
 RULES = (
     (r"^patch_to_emb\.0\.", "project.0."),

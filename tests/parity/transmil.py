@@ -7,13 +7,13 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.spec import TrainerConfig
 from mil_bench.methods.transmil import AttentionLayer, TransMIL, TransMILConfig
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import PaddedNystromAttention
-from mil_bench.taxonomy import LEAF, Taxonomy
-from mil_bench.training.config import TrainerConfig
-from mil_bench.training.optim import make_optimizer
+from mil_bench.training.optimizers import make_optimizer
 
 NYSTROM_RULES = (
     (r"\bto_qkv\.", "qkv."),

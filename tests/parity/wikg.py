@@ -7,9 +7,9 @@ from golden_io import Case
 from parity import compare
 from torch import Tensor, nn
 
-from mil_bench.bags.batch import BagBatch
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.wikg import WiKG, WiKGConfig
-from mil_bench.taxonomy import LEAF, Taxonomy
 
 RULES = (
     (r"^_fc1\.0\.", "project.0."),

@@ -10,7 +10,7 @@ from rich.console import Console
 from run_requests import request
 
 from mil_bench.bags import placement
-from mil_bench.errors import RunError, UsageError
+from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs import machine
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid

@@ -4,7 +4,7 @@ import multiprocessing
 import pytest
 from run_specs import SPEC
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 from mil_bench.runs.directory import RunBusyError, RunDirectory, run_directories
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -7,7 +7,7 @@ import torch
 from prediction_cases import BRACS
 
 from mil_bench.methods import METHODS
-from mil_bench.runs.flops import PATCHES, forward_flops
+from mil_bench.runs.environment import PATCHES, forward_flops
 
 
 def made(name, dim=32, **config):

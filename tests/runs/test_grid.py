@@ -15,12 +15,12 @@ from rich.console import Console
 from run_requests import PLUGIN, request
 
 from mil_bench.bags.store import BagStore
-from mil_bench.errors import MilBenchError, RunError, SplitError, UnknownNameError, UsageError
+from mil_bench.base.errors import MilBenchError, RunError, SplitError, UnknownNameError, UsageError
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.runs import execute
-from mil_bench.runs.devices import devices
 from mil_bench.runs.directory import RunDirectory, run_directories
 from mil_bench.runs.grid import run_grid
+from mil_bench.runs.machine import devices
 from mil_bench.training.checkpoint import Checkpoint
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from run_requests import request
 
-from mil_bench.errors import UsageError
+from mil_bench.base.errors import UsageError
 from mil_bench.runs import machine
 from mil_bench.runs.executors.remote import Site
 from mil_bench.runs.grid import run_grid

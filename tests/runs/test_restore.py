@@ -10,13 +10,13 @@ import toy_grid
 from rich.console import Console
 from run_requests import request
 
-from mil_bench.errors import RunError, UnknownNameError
+from mil_bench.base.errors import RunError, UnknownNameError
+from mil_bench.datasets.load import load_dataset
 from mil_bench.evaluation.predictions_csv import read_predictions
-from mil_bench.loading import load_dataset
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid, run_tasks
+from mil_bench.runs.load_run import restore
 from mil_bench.runs.plan import plan
-from mil_bench.runs.restore import restore
 
 CPU = torch.device("cpu")
 

@@ -1,9 +1,7 @@
 import pytest
 from run_specs import SPEC
 
-from mil_bench.online.config import Adapter, Blocks
-from mil_bench.spec import RunSpec
-from mil_bench.training.config import TrainerConfig
+from mil_bench.contract.spec import Adapter, Blocks, RunSpec, TrainerConfig
 
 CHANGED = {
     "harness": "0",

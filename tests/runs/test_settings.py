@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from toy_grid import Plain, Tiny, ToyData
 
-from mil_bench.errors import ConfigError, UnknownNameError
-from mil_bench.runs.settings import resolve
+from mil_bench.base.errors import ConfigError, UnknownNameError
+from mil_bench.runs.plan import resolve
 
 BOTH = {"tiny": Tiny, "plain": Plain}
 

@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 
 from mil_bench.bags.labels.instances import read_instances
-from mil_bench.dataset import DatasetOptions
-from mil_bench.errors import DataError, UnknownNameError
-from mil_bench.loading import load_dataset
+from mil_bench.base.errors import DataError, UnknownNameError
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.datasets.load import load_dataset
 from mil_bench.simulation.simulate import simulate
 
 LEAVES = ["N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 from mil_bench.simulation.bracs import plan_bracs
 from mil_bench.simulation.ccc import plan_ccc
 from mil_bench.simulation.panda import plan_panda

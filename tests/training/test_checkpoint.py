@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 from mil_bench.training.checkpoint import Checkpoint, host_copy
 
 

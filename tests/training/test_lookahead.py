@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.plain.transmil import PlainLookaheadRAdam
-from mil_bench.training.config import TrainerConfig
-from mil_bench.training.optim import make_optimizer
+from mil_bench.contract.spec import TrainerConfig
+from mil_bench.training.optimizers import make_optimizer
 
 
 def trained(

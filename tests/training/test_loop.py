@@ -6,16 +6,15 @@ import pytest
 import torch
 from toy_grid import DIM, TREE, Plain, toy_dataset
 
-from mil_bench.bags.batch import BagBatch
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.errors import RunError
-from mil_bench.spec import RunSpec
+from mil_bench.base.errors import RunError
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.spec import RunSpec, TrainerConfig
 from mil_bench.training import loop as loop_module
 from mil_bench.training.checkpoint import Checkpoint
-from mil_bench.training.config import TrainerConfig
-from mil_bench.training.evaluate import predict
 from mil_bench.training.loop import Trainer, TrainingData
+from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import seed_everything
 

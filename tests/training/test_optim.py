@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from mil_bench.training.config import TrainerConfig
-from mil_bench.training.optim import make_optimizer
+from mil_bench.contract.spec import TrainerConfig
+from mil_bench.training.optimizers import make_optimizer
 
 OPTIMIZERS = ("adam", "adamw", "lookahead_radam")
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mil_bench.errors import UsageError
-from mil_bench.training import precision
-from mil_bench.training.precision import autocast, gradient_scaler, resolve_precision
+from mil_bench.base.errors import UsageError
+from mil_bench.nn import precision
+from mil_bench.nn.precision import autocast, gradient_scaler, resolve_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from mil_bench.training.schedule import Schedule
+from mil_bench.training.optimizers import Schedule
 
 
 def make(kind, steps=10, warmup=0, lrs=(0.1,)):

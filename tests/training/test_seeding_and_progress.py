@@ -7,9 +7,9 @@ from rich.console import Console
 from run_specs import SPEC
 
 from mil_bench.training import progress
+from mil_bench.training.checkpoint import write_train_log
 from mil_bench.training.progress import BarReporter, LineReporter, reporter_for
 from mil_bench.training.seeding import make_deterministic, seed_everything
-from mil_bench.training.train_log import write_train_log
 
 TITLES = {SPEC.key: "mean on toy [dims=a, b]"}
 ROW = {"loss": 0.5, "val_log_loss": 0.25, "bags_per_second": 80.0}

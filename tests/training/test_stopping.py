@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 from mil_bench.training.stopping import MONITORS, Stopper
 
 

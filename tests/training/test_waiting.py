@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from mil_bench.training.waiting import Waiting
+from mil_bench.training.loop import Waiting
 
 
 def test_it_counts_the_time_in_the_source_and_not_that_of_the_consumer(monkeypatch):

@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
-from mil_bench.taxonomy import Taxonomy
-from mil_bench.training.weights import balanced_class_weights
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.training.loop import balanced_class_weights
 
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 

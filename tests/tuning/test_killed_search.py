@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from run_requests import PLUGIN
 
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.tuning.slots import slots
+from mil_bench.tuning.trial_queue import slots
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
 

@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 from tuning_requests import run, tuning
 from tuning_workers import labour, new_study, run_all
 
-from mil_bench.tuning.slots import slots
 from mil_bench.tuning.storage import Storage, StorageError, StorageRequest
+from mil_bench.tuning.trial_queue import slots
 
 
 def binaries() -> Path | None:

@@ -5,11 +5,10 @@ import pytest
 from optuna.trial import TrialState
 from tuning_workers import counter, labour, new_study, run_all
 
-from mil_bench.errors import UsageError
-from mil_bench.tuning.heart import beating
-from mil_bench.tuning.quiet import quiet
-from mil_bench.tuning.slots import slots
-from mil_bench.tuning.storage import Storage, StorageError, StorageRequest
+from mil_bench.base.errors import UsageError
+from mil_bench.tuning.liveness import beating
+from mil_bench.tuning.storage import Storage, StorageError, StorageRequest, quiet
+from mil_bench.tuning.trial_queue import slots
 
 
 def request(tmp_path, **changes):

@@ -2,9 +2,9 @@ import pytest
 import toy_grid  # noqa: F401
 from run_specs import SPEC
 
-from mil_bench.errors import ConfigError, UsageError
+from mil_bench.base.errors import ConfigError, UsageError
 from mil_bench.methods import METHODS
-from mil_bench.tuning.grammar import Asked, searches
+from mil_bench.tuning.search_syntax import Asked, searches
 from mil_bench.tuning.space import known_fields, make_space
 
 TINY = METHODS.get("tiny")

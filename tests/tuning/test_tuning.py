@@ -12,26 +12,24 @@ from tuning_requests import DATA, machine, run, studies, tuning
 
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader
+from mil_bench.base.errors import ConfigError, DataError, RunError, UnknownNameError, UsageError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards import collect
+from mil_bench.boards.build import build_boards
 from mil_bench.cli.main import main
-from mil_bench.errors import ConfigError, DataError, RunError, UnknownNameError, UsageError
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import read_predictions
-from mil_bench.leaderboard import build_boards, collect
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import GridRequest, plan
-from mil_bench.studies.stored import stored_grids
-from mil_bench.taxonomy import Taxonomy
-from mil_bench.tuning.bench import Bench
-from mil_bench.tuning.plan import plan_searches, scopes
-from mil_bench.tuning.record import read_tunings
-from mil_bench.tuning.refit import best_trial
-from mil_bench.tuning.samplers import make_sampler
-from mil_bench.tuning.search import Rules
-from mil_bench.tuning.slots import slots
+from mil_bench.runs.studies.stored_plans import stored_grids
+from mil_bench.runs.tuning_record import read_tunings
+from mil_bench.tuning.hidden_test import trains_on_test, without_test
+from mil_bench.tuning.search import Rules, plan_searches, scopes
 from mil_bench.tuning.storage import StorageRequest
-from mil_bench.tuning.tune import run_tuning
-from mil_bench.tuning.view import trains_on_test, without_test
-from mil_bench.tuning.worker import Job, work
+from mil_bench.tuning.study import make_sampler
+from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.trial_runner import Bench, Job, work
+from mil_bench.tuning.tune import best_trial, run_tuning
 
 CPU = torch.device("cpu")
 

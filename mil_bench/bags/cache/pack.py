@@ -17,14 +17,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mil_bench.bags.bag import Bag
 from mil_bench.bags.cache.index import Cache, CacheError, Stamp
-from mil_bench.bags.cache.progress import PackProgress, say
 from mil_bench.bags.cache.writer import PackWriter
-from mil_bench.bags.formats import BagSource, FeatureSet
-from mil_bench.bags.formats.folder import PACKED
+from mil_bench.bags.formats.folder import PACKED, FeatureSet
+from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import BagStore, bag_digests
-from mil_bench.errors import FeatureError
+from mil_bench.base.console import PackProgress, say
+from mil_bench.base.errors import FeatureError
+from mil_bench.contract.store import Bag
 
 CACHE_VARIABLE = "MIL_BENCH_CACHE"
 MAX_REFUSED, MAX_LISTED = 20, 5

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from mil_bench.bags.bag import Bag
 from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
 from mil_bench.bags.store import bag_digests, with_room
+from mil_bench.contract.store import Bag
 
 ROWS_AT_ONCE = 65_536
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
 
 FEATURE_KEYS = ("features", "feats", "patch_embeddings", "embeddings", "feat")
 EXTRACT_AGAIN = "extract the features of this slide again"

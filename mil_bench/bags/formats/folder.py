@@ -1,7 +1,8 @@
-"""Find the feature files under a folder, whichever tool laid it out."""
+"""The manifest that eva writes beside its embeddings."""
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,13 +10,51 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mil_bench.bags.formats import checks
-from mil_bench.bags.formats.encoders import UNKNOWN, canonical_encoder, is_known_encoder
-from mil_bench.bags.formats.eva import is_eva, read_manifest
+from mil_bench.bags.formats.arrays import SLIDEFLOW_CONFIG, slideflow_encoder
 from mil_bench.bags.formats.h5 import h5_encoder
-from mil_bench.bags.formats.pt import SLIDEFLOW_CONFIG, slideflow_encoder
+from mil_bench.bags.formats.names import (
+    FEATURE_SUFFIXES,
+    UNKNOWN,
+    canonical_encoder,
+    is_known_encoder,
+)
 from mil_bench.bags.formats.reader import SLIDE_EMBEDDINGS, BagSource
-from mil_bench.bags.formats.slide_ids import FEATURE_SUFFIXES
-from mil_bench.errors import FeatureError, UnknownNameError
+from mil_bench.base.errors import DataError, FeatureError, UnknownNameError
+from mil_bench.contract.manifest import check_id
+
+MANIFEST = "manifest.csv"
+COLUMNS = {"origin", "embeddings"}
+
+
+def is_eva(folder: Path) -> bool:
+    """Whether ``folder`` holds a manifest with eva's columns."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return False
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return set(next(csv.reader(file), [])) >= COLUMNS
+
+
+def read_manifest(folder: Path) -> dict[str, BagSource]:
+    """Slide name -> its files in the order of the manifest.
+
+    Rows of one ``wsi_id`` are one slide; without that column every row is a slide named after its
+    file. Raises ``FeatureError`` for a path that leaves the folder.
+    """
+    files: dict[str, list[Path]] = {}
+    with (folder / MANIFEST).open(newline="", encoding="utf-8", errors="replace") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            name = row["embeddings"] or ""
+            try:
+                check_id(name)
+            except DataError as error:
+                raise FeatureError(f"{folder / MANIFEST}, line {number}: {error}") from None
+            slide = row.get("wsi_id") or Path(name).with_suffix("").as_posix()
+            files.setdefault(slide, []).append(folder / name)
+    return {slide: BagSource(tuple(paths), "eva") for slide, paths in files.items()}
+
+
+# Find the feature files under a folder, whichever tool laid it out.
 
 _FEATURES = re.compile(r"(?:patch_)?features_(?P<encoder>.+)")  # TRIDENT, torchmil
 _STAMP = re.compile(r"(?P<encoder>.+)-[0-9a-f]{8}")

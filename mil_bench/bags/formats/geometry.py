@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.formats.encoders import canonical_encoder
+from mil_bench.bags.formats.names import canonical_encoder
 
 LOG = logging.getLogger(__name__)
 NEWEST_KNOWN_STAMP = (2, 5)

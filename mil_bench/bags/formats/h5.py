@@ -8,10 +8,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mil_bench.bags.bag import Bag
 from mil_bench.bags.formats import checks
 from mil_bench.bags.formats.geometry import h5_geometry
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
+from mil_bench.contract.store import Bag
 
 
 def read_h5(path: Path) -> Bag:

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mil_bench.bags.bag import Bag
 from mil_bench.bags.formats import checks
+from mil_bench.bags.formats.arrays import (
+    read_eva,
+    read_npy,
+    read_pt,
+    slideflow_index,
+    torchmil_coords,
+)
 from mil_bench.bags.formats.h5 import read_h5
-from mil_bench.bags.formats.npy import read_npy, torchmil_coords
-from mil_bench.bags.formats.pt import read_eva, read_pt, slideflow_index
-from mil_bench.bags.formats.slide_ids import FEATURE_SUFFIXES
+from mil_bench.bags.formats.names import FEATURE_SUFFIXES
+from mil_bench.contract.store import Bag
 
 SLIDE_EMBEDDINGS = "slide_features"
 

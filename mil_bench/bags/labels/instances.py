@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.labels.files import read_table, require
-from mil_bench.errors import DataError
+from mil_bench.bags.labels.tables import read_table, require
+from mil_bench.base.errors import DataError
 
 INSTANCES = "instances.csv"
 BACKGROUND = "background"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits.split import SETS, Fold, Split, set_name
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import SETS, Fold, Split, set_name
 
 
 def official_split(sets: Mapping[str, str]) -> Split | None:

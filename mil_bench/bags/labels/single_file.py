@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mil_bench.bags.formats.checks import FEATURE_KEYS, check_file, unreadable
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
 
 COORDS = "coords"
 INSTANCE_LABELS = "inst_labels"

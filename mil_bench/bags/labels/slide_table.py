@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.labels.files import read_table, require
-from mil_bench.bags.manifest import REQUIRED, Manifest
-from mil_bench.config import StrictConfig
-from mil_bench.errors import DataError
-from mil_bench.taxonomy import Taxonomy
+from mil_bench.bags.labels.tables import read_table, require
+from mil_bench.base.config import StrictConfig
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.manifest import REQUIRED, Manifest
 
 Column = str | int  # a name, or a position in a table without a header
 OPTIONAL = ("patient_id", "group_id", "split")

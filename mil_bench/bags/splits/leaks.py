@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from statistics import fmean
 
-from mil_bench.bags.manifest import Manifest
-from mil_bench.bags.splits.split import Fold, Split
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Fold, Split
 
 CONSEQUENCES = {
     ("test", "train"): "test scores will be too high",

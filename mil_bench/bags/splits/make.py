@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mil_bench.bags.splits.draws import hold_out, kfold, monte_carlo
+from mil_bench.bags.splits.draws import Cohort, hold_out, kfold, monte_carlo
 from mil_bench.bags.splits.imported import import_split
 from mil_bench.bags.splits.leaks import notes_on
-from mil_bench.bags.splits.partition import Cohort
-from mil_bench.bags.splits.split import Fold, Split
-from mil_bench.dataset import Dataset
-from mil_bench.errors import SplitError, UnknownNameError
+from mil_bench.base.errors import SplitError, UnknownNameError
+from mil_bench.contract.dataset import Dataset
+from mil_bench.contract.split import Fold, Split
 
 NAMES = ("official", "kfold-5", "kfold-10", "mccv-10")
 _MADE = re.compile(r"(?P<kind>kfold|mccv)-(?P<number>\d+)(-seed(?P<seed>\d+))?")

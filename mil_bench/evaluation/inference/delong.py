@@ -1,9 +1,4 @@
-"""The standard error of an AUC and of a paired difference of AUCs, without resampling.
-
-DeLong, DeLong and Clarke-Pearson (Biometrics 44:837-845, 1988) with the fast midranks of Sun and Xu
-(IEEE Signal Processing Letters 21:1389-1393, 2014); Obuchowski (Biometrics 53:567-578, 1997) for
-slides of a patient, which is exactly DeLong's where every patient has one slide.
-"""
+"""A number with a standard error from theory, read as normal."""
 
 from __future__ import annotations
 
@@ -11,10 +6,47 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.stats import rankdata
 
-from mil_bench.evaluation.inference.estimate import Estimate
-from mil_bench.evaluation.undefined import ratio
+from mil_bench.evaluation.inference.draws import CONFIDENCE
+from mil_bench.evaluation.sums import ratio
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``value`` and its standard ``error``; interval and p are ``nan`` where the error is."""
+
+    value: float
+    error: float
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.value - self._half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+        return self.value + self._half_width
+
+    @property
+    def p(self) -> float:
+        """Two-sided p that the truth is 0; 1 where nothing ever differs."""
+        if self.error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return float(2 * stats.norm.sf(abs(self.value) / self.error))
+
+    @property
+    def _half_width(self) -> float:
+        return float(stats.norm.ppf((1 + CONFIDENCE) / 2) * self.error)
+
+
+# The standard error of an AUC and of a paired difference of AUCs, without resampling.
+#
+# DeLong, DeLong and Clarke-Pearson (Biometrics 44:837-845, 1988) with the fast midranks of Sun
+# and Xu (IEEE Signal Processing Letters 21:1389-1393, 2014); Obuchowski (Biometrics 53:567-578,
+# 1997) for slides of a patient, which is exactly DeLong's where every patient has one slide.
 
 
 @dataclass(frozen=True)

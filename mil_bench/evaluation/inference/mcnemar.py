@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 
 
 @dataclass(frozen=True)

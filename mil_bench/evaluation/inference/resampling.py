@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 from mil_bench.evaluation.predictions import Predictions
 
 REPLICATES = 2000

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.evaluation.confusion import OneVsRest, decision_scores
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.evaluation.confusion import OneVsRest, decision_scores, grade_scores, is_ordered
 from mil_bench.evaluation.hierarchical import GAINS, LEVEL_METRICS, leaf_decisions, tree_ratios
 from mil_bench.evaluation.inference.resampling import Weights
 from mil_bench.evaluation.inference.weighted import (
@@ -16,12 +17,10 @@ from mil_bench.evaluation.inference.weighted import (
     confusion_matrices,
     weighted_ratios,
 )
-from mil_bench.evaluation.inference.weighted_ranking import auc_and_precision
-from mil_bench.evaluation.ordinal import grade_scores, is_ordered
 from mil_bench.evaluation.overall import Source, level_probabilities, probability_ratios
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.undefined import means_defined
-from mil_bench.taxonomy import LEAF
+from mil_bench.evaluation.ranking import auc_and_precision
+from mil_bench.evaluation.sums import means_defined
 
 Draws = NDArray[np.float64]
 RATES = ("sensitivity", "specificity", "ppv", "npv", "f1")

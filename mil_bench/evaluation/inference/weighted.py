@@ -14,8 +14,7 @@ from scipy.sparse import csr_array
 
 from mil_bench.evaluation.calibration import BINS, equal_mass_bins
 from mil_bench.evaluation.inference.resampling import Weights
-from mil_bench.evaluation.slide_ratio import SlideRatio
-from mil_bench.evaluation.undefined import ratio
+from mil_bench.evaluation.sums import SlideRatio, ratio
 
 _CHUNK = 1024
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mil_bench.extraction.encoders.card import EncoderCard
-from mil_bench.extraction.encoders.cards import CARDS
-from mil_bench.registry import Registry
+from mil_bench.base.registry import Registry
+from mil_bench.extraction.encoders.cards import CARDS, EncoderCard
 
 ENCODERS: Registry[EncoderCard] = Registry("encoder", "mil_bench.encoders")
 for card in CARDS:

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import torch
 
-from mil_bench.runs.devices import devices
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.executors.child import Child, begin
-from mil_bench.runs.homes import Homes
-from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import Outcome
-from mil_bench.runs.task import Prepare, Task
-from mil_bench.runs.workshop import Workshop
+from mil_bench.runs.executors.worker_pool import Child, begin
+from mil_bench.runs.machine import MachineRequest, devices
+from mil_bench.runs.open_dataset import Homes
+from mil_bench.runs.run_worker import Workshop
+from mil_bench.runs.task import Outcome, Prepare, Task
 from mil_bench.training.progress import Reporter
 
 

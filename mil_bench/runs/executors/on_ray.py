@@ -13,12 +13,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from mil_bench.errors import RunError
+from mil_bench.base.errors import RunError
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.executors.remote import Site, refused
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import Outcome
-from mil_bench.runs.task import Task
+from mil_bench.runs.task import Outcome, Task
 
 RETRIES = 3  # of a run whose node or process died; it goes on from its checkpoint
 ADDRESS = "RAY_ADDRESS"
@@ -36,7 +35,7 @@ class RayExecutor:
     machine: MachineRequest
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """See :class:`~mil_bench.runs.executors.executor.Executor`."""
+        """See :class:`~mil_bench.runs.grid.Executor`."""
         with _connected():
             wants = self._wants()
             _refuse_without_room(wants)

@@ -10,12 +10,11 @@ from typing import Any, TypeAlias
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError, UncompletedJobError
 
-from mil_bench.errors import RunError, UsageError
+from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.executors.remote import Site, refused
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import Outcome
-from mil_bench.runs.task import Task
+from mil_bench.runs.task import Outcome, Task
 
 LARGEST_ARRAY = 1000  # Slurm's MaxArraySize is 1001 unless its administrator changed it
 MINUTES = 240  # a run that needs more is requeued and goes on from its checkpoint
@@ -53,7 +52,7 @@ class SlurmExecutor:
     machine: MachineRequest
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """See :class:`~mil_bench.runs.executors.executor.Executor`."""
+        """See :class:`~mil_bench.runs.grid.Executor`."""
         queue = open_queue(self.machine)
         call = Checkpointable(Site.here(self.machine))
         jobs: dict[str, tuple[Job, Task]] = {}

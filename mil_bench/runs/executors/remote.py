@@ -12,11 +12,10 @@ import torch
 
 from mil_bench.bags.placement import CacheChoice
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.homes import Homes
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.outcome import Outcome
-from mil_bench.runs.task import Task
-from mil_bench.runs.workshop import Workshop
+from mil_bench.runs.open_dataset import Homes
+from mil_bench.runs.run_worker import Workshop
+from mil_bench.runs.task import Outcome, Task
 from mil_bench.training.progress import Reporter
 
 PATIENCE = 120.0  # seconds until the lock of a machine that died is surely free

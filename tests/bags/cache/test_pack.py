@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from feature_writers import random_bags, write_npy
 
-from mil_bench.bags.cache.progress import PackProgress
 from mil_bench.bags.cache.writer import GrowingArray
 from mil_bench.bags.features import open_store
-from mil_bench.bags.formats import BagSource, discover
+from mil_bench.bags.formats.folder import discover
+from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import BagStore
-from mil_bench.errors import FeatureError
+from mil_bench.base.console import PackProgress
+from mil_bench.base.errors import FeatureError
 
 X = random_bags({"s1": 30, "s2": 50, "s3": 10})
 SLIDES = sorted(X)
@@ -223,7 +224,7 @@ def test_a_cache_folder_that_cannot_be_written_is_one_sentence(root, tmp_path):
 
 
 def test_packing_reports_plain_lines_when_there_is_no_terminal(capsys, monkeypatch):
-    monkeypatch.setattr("mil_bench.bags.cache.progress.SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr("mil_bench.base.console.SECONDS_BETWEEN_LINES", 0)
     with PackProgress("packing uni_v1", 2) as progress:
         progress.advance()
         progress.advance()

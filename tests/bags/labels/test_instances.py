@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mil_bench.bags.labels.instances import read_instances, write_instances
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 
 
 def test_patches_that_are_not_listed_are_background(tmp_path: Path) -> None:

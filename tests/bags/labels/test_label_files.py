@@ -3,8 +3,8 @@ import gzip
 import pandas as pd
 import pytest
 
-from mil_bench.bags.labels.files import column, headers, read_table, require, tables_in
-from mil_bench.errors import DataError
+from mil_bench.bags.labels.tables import column, headers, read_table, require, tables_in
+from mil_bench.base.errors import DataError
 
 ROWS = "slide_id, label ,note\n007,N,NA\n8, IC ,\n,,\n"
 

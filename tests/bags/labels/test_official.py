@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from mil_bench.bags.labels.cohort import Labels, drop_leaky
 from mil_bench.bags.labels.official import leaky_groups, mixed_patients, official_split
-from mil_bench.bags.manifest import Manifest
-from mil_bench.errors import DataError, SplitError
+from mil_bench.base.errors import DataError, SplitError
+from mil_bench.contract.manifest import Manifest
 
 COHORTS = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.sampled_from(["train", "val", "test"])),

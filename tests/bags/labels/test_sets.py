@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from mil_bench.bags.labels.sets import read_sets
-from mil_bench.errors import DataError
+from mil_bench.bags.labels.tables import read_sets
+from mil_bench.base.errors import DataError
 
 COLUMNS = ("slide_id", "code")
 

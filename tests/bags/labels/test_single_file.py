@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.bags.labels.single_file import read_grouped_h5
-from mil_bench.errors import FeatureError
+from mil_bench.base.errors import FeatureError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import scikit_posthocs
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from mil_bench.errors import DataError
-from mil_bench.evaluation.inference.blocks import FEWEST, Blocks
+from mil_bench.base.errors import DataError
+from mil_bench.evaluation.inference.over_datasets import FEWEST, Blocks
 
 
 def random_blocks(blocks=8, methods=4, seed=0):

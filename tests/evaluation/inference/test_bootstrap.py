@@ -10,9 +10,8 @@ from cohort_cases import cells, named
 from prediction_cases import FLAT, make, random_predictions
 from sklearn.metrics import roc_auc_score
 
-from mil_bench.errors import DataError
-from mil_bench.evaluation.inference.bootstrap import Bootstrap, replicate
-from mil_bench.evaluation.inference.pairing import common
+from mil_bench.base.errors import DataError
+from mil_bench.evaluation.inference.bootstrap import Bootstrap, common, replicate
 from mil_bench.evaluation.inference.resampling import Resampling
 from mil_bench.evaluation.inference.score_draws import Score
 from mil_bench.evaluation.scores import Scores

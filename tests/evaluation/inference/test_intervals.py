@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
-from mil_bench.evaluation.inference.ranks import Rank, rank_agreement, rank_intervals
-from mil_bench.evaluation.inference.tiers import bootstrap_tiers, tiers
+from mil_bench.evaluation.inference.ranks import (
+    Rank,
+    bootstrap_tiers,
+    rank_agreement,
+    rank_intervals,
+    tiers,
+)
 
 NAN = float("nan")
 

@@ -12,18 +12,23 @@ from statsmodels.stats.contingency_tables import mcnemar as mcnemar_by_statsmode
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from mil_bench.errors import DataError
-from mil_bench.evaluation.inference.detectable import detectable_accuracy, detectable_difference
-from mil_bench.evaluation.inference.holm import holm
+from mil_bench.base.errors import DataError
+from mil_bench.evaluation.inference.formulas import (
+    detectable_accuracy,
+    detectable_difference,
+    effective_size,
+    holm,
+    wilson,
+)
 from mil_bench.evaluation.inference.mcnemar import McNemar, mcnemar
-from mil_bench.evaluation.inference.proportions import effective_size, wilson
-from mil_bench.evaluation.inference.rope import Equivalence, equivalence
-from mil_bench.evaluation.inference.seeds import (
+from mil_bench.evaluation.inference.retraining import (
+    Equivalence,
+    PairedDifference,
+    equivalence,
     interquartile_mean,
     probability_better,
     probability_of_improvement,
 )
-from mil_bench.evaluation.paired import PairedDifference
 
 
 @pytest.mark.parametrize("tests", [1, 2, 5, 20])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prediction_cases import BRACS, FLAT, make, random_predictions
 
-from mil_bench.errors import DataError
+from mil_bench.base.errors import DataError
 from mil_bench.evaluation.inference.resampling import FEW, Resampling
 
 

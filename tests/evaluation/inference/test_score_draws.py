@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from mil_bench.evaluation.inference.resampling import Resampling
 from mil_bench.evaluation.inference.score_draws import Score, score_draws
-from mil_bench.evaluation.inference.weighted_ranking import auc_and_precision
+from mil_bench.evaluation.ranking import auc_and_precision
 from mil_bench.evaluation.scores import Scores
 
 

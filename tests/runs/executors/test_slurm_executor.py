@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from run_requests import PLUGIN, request
 
-from mil_bench.errors import RunError, UsageError
+from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs.directory import RunDirectory, run_directories
 from mil_bench.runs.grid import run_grid
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.bags.labels.files import read_table
+from mil_bench.bags.labels.tables import read_table
 from mil_bench.bags.splits.importers import hmil, set_columns, slide_rows, stamp
 from mil_bench.bags.splits.importers.listing import Listing
-from mil_bench.errors import SplitError
+from mil_bench.base.errors import SplitError
 
 # One file per fold, in the order of preference; the group is the number of the fold.
 NUMBERED = {

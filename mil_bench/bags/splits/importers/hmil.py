@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mil_bench.bags.splits.importers.listing import Listing
-from mil_bench.errors import SplitError
+from mil_bench.base.errors import SplitError
 
 # The published names, or with the dataset in front: BRACS_test_splits_0.pkl.
 NAME = re.compile(r"(?P<prefix>.*_)?(?P<set>train|val|test)_splits_(?P<fold>\d+)\.pkl")

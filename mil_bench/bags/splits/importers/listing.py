@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mil_bench.bags.splits.split import set_name
-from mil_bench.errors import SplitError
+from mil_bench.base.errors import SplitError
+from mil_bench.contract.split import set_name
 
 
 @dataclass(frozen=True)

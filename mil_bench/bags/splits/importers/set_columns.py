@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mil_bench.bags.splits.importers.listing import Listing
-from mil_bench.bags.splits.split import SETS
+from mil_bench.contract.split import SETS
 
 
 def read(table: pd.DataFrame) -> Listing | None:

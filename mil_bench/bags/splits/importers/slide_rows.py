@@ -12,7 +12,7 @@ import re
 import pandas as pd
 
 from mil_bench.bags.splits.importers.listing import Listing, by_set
-from mil_bench.errors import SplitError
+from mil_bench.base.errors import SplitError
 
 SLIDE_COLUMNS = ("slide_id", "bag_name", "image_id", "wsi_id", "wsi filename", "slide")
 SET_COLUMNS = ("split", "set", "split_info")

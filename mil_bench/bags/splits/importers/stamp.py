@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mil_bench.bags.splits.importers.listing import Listing
-from mil_bench.bags.splits.split import SETS
-from mil_bench.errors import SplitError
+from mil_bench.base.errors import SplitError
+from mil_bench.contract.split import SETS
 
 
 def read(path: Path) -> Listing:

@@ -1,1 +1,0 @@
-"""ACMIL: attention with several branches, diversity and stochastic masking."""

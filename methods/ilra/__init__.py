@@ -1,1 +1,0 @@
-"""ILRA-MIL: instances exchange what they know through a few latent vectors."""

@@ -1,1 +1,0 @@
-"""MHIM-MIL: a student learns from the instances that its teacher finds hard."""

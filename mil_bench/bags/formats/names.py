@@ -1,0 +1,134 @@
+"""One name for every patch encoder: the writers' aliases mapped to TRIDENT's names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mil_bench.base.errors import FeatureError
+
+# Aliases are squeezed (lower case, letters and digits only). Other networks and other outputs of
+# one network (`virchow-full`, `resnet50_trunc`, `chief-ctranspath`) keep their own names. Encoders
+# called like a data set or a common word (`musk`, `keep`) are left out: a folder of that name does
+# not tell.
+_CANONICAL = {
+    "uni_v1": ("uni", "univ1", "mahmooduni"),
+    "uni_v2": ("uni2", "univ2", "uni2h", "univ2h", "mahmooduni2h"),
+    "conch_v1": ("conch", "conchv1", "mahmoodconch"),
+    "conch_v15": ("conch15", "conchv15"),
+    "virchow": ("virchow", "paigevirchow"),
+    "virchow2": ("virchow2", "paigevirchow2"),
+    "gigapath": ("gigapath", "provgigapath"),
+    "hoptimus0": ("hoptimus0", "bioptimushoptimus0"),
+    "hoptimus1": ("hoptimus1", "bioptimushoptimus1"),
+    "h0-mini": ("h0mini", "bioptimush0mini"),
+    "phikon": ("phikon", "owkinphikon"),
+    "phikon_v2": ("phikonv2", "owkinphikonv2"),
+    "hibou_l": ("hiboul", "histaihiboul"),
+    "midnight12k": ("midnight12k", "kaikomidnight12k"),
+    "ctranspath": ("ctranspath",),
+    "resnet50": ("resnet50",),
+    "resnet50_trunc": ("resnet50trunc",),
+    "chief-ctranspath": ("chiefctranspath",),
+    "virchow-full": ("virchowfull",),
+    "dino-bloom": ("dinobloom",),
+    "red-dino": ("reddino",),
+    "mstar": ("mstar",),
+    "plip": ("plip",),
+    "gpfm": ("gpfm",),
+    "openmidnight": ("openmidnight",),
+    "genbio-pathfm": ("genbiopathfm",),
+    "lunit-vits8": ("lunitvits8",),
+}
+_BY_ALIAS = {alias: name for name, aliases in _CANONICAL.items() for alias in aliases}
+UNKNOWN = "unknown"
+
+
+def canonical_encoder(name: str) -> str:
+    """The canonical id of an encoder (``UNI``, ``mahmood_uni`` -> ``uni_v1``), else ``name``."""
+    return _BY_ALIAS.get(_squeeze(name), name.strip())
+
+
+def is_known_encoder(name: str) -> bool:
+    """Whether ``name`` is an encoder's name or alias, so that a folder called so holds features."""
+    return _squeeze(name) in _BY_ALIAS
+
+
+def _squeeze(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.strip().lower().removeprefix("pathology/"))
+
+
+# Which feature file belongs to which slide: the same name, normalised, in any case; no prefix.
+
+# In the order of preference when a slide has several: h5 carries coordinates.
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".npy", ".pt", ".pth")
+SLIDE_SUFFIXES = (
+    *(".ome.tiff", ".ome.tif", ".svs", ".ndpi", ".mrxs", ".tiff", ".tif", ".sdpc", ".kfb"),
+    *(".vms", ".vmu", ".scn", ".bif", ".svslide", ".czi", ".dcm", ".isyntax", ".qptiff"),
+    *(".png", ".jpeg", ".jpg", ".bmp"),
+)
+FEATURE_TAILS = ("_features", "_feat")
+
+
+def normalise(name: str) -> str:
+    """A slide name without one slide suffix and one ``_feat`` or ``_features`` tail.
+
+    >>> normalise("CCC_0001.ome.tif"), normalise("CCC_0001_feat")
+    ('CCC_0001', 'CCC_0001')
+    """
+    lower = name.lower()
+    suffix = next((s for s in SLIDE_SUFFIXES if lower.endswith(s)), "")
+    name = name[: len(name) - len(suffix)]
+    tail = next((t for t in FEATURE_TAILS if name.endswith(t)), "")
+    return name[: len(name) - len(tail)]
+
+
+def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """Wanted slide id -> feature name, for those that have one.
+
+    ``names`` are file names without the feature suffix, possibly with folders (``site1/x``). An id
+    without a slash is compared with the last part. Equal names are taken first, then names equal
+    after :func:`normalise`, then those that differ in case. Raises ``FeatureError`` when two files
+    fit one slide or one file fits two slides.
+    """
+    names = list(names)
+    keys = (str, normalise, lambda name: normalise(name).lower())
+    looser = [(key, _by(names, key)) for key in keys]
+    found: dict[str, str] = {}
+    for slide in dict.fromkeys(wanted):
+        fits = next((near for key, known in looser if (near := known.get(key(slide)))), [])
+        if len(fits) > 1:
+            raise FeatureError(
+                f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); "
+                "expected one, remove or rename the others."
+            )
+        if fits:
+            found[slide] = fits[0]
+    _check_distinct(found)
+    return found
+
+
+def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[str]]:
+    """Names by their whole key and by its last part."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        for form in dict.fromkeys((key(name), key(name.rpartition("/")[2]))):
+            groups[form].append(name)
+    return groups
+
+
+def _check_distinct(found: Mapping[str, str]) -> None:
+    slides: dict[str, list[str]] = defaultdict(list)
+    for slide, name in found.items():
+        slides[name].append(slide)
+    for name, owners in slides.items():
+        if len(owners) > 1:
+            raise FeatureError(
+                f"the feature file {name!r} fits {len(owners)} slides ({_listed(owners)}); "
+                "expected a file for each, rename it to the exact id of its slide."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5]))

@@ -1,0 +1,164 @@
+"""Finding and reading label tables: CSV, TSV and XLSX, every cell a stripped string."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+import pandas as pd
+
+from mil_bench.base.errors import DataError, nearest
+from mil_bench.contract.split import set_name
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+TABLE_SUFFIXES = (".xlsx", *TEXT_SUFFIXES)
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name of ``path`` ends like a table this module reads."""
+    return path.name.lower().endswith(TABLE_SUFFIXES)
+
+
+def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
+    """Tables in ``folder`` and ``folder/labels`` whose names start with one of ``stems``.
+
+    Order of ``stems`` first, workbooks before text files, then by name; case is ignored.
+    """
+    files = [p for f in (folder, folder / "labels") if f.is_dir() for p in f.iterdir()]
+    files = [p for p in files if p.is_file() and is_table(p)]
+    for stem in stems:
+        fitting = [p for p in files if p.name.lower().startswith(stem.lower())]
+        yield from sorted(fitting, key=lambda p: (p.suffix.lower() != ".xlsx", p.name))
+        files = [p for p in files if p not in fitting]
+
+
+def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.DataFrame:
+    """Read a table with string cells; headers and cells are stripped, blank rows dropped.
+
+    ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
+    by position, ``0, 1, ...``. Raises ``DataError`` for a file that cannot be read as a table.
+    """
+    try:
+        table: pd.DataFrame = _read(path, sheet, 0 if header else None)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot read label file {path}: {reason}; check the path.") from None
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is not a readable {path.suffix.lstrip('.').upper()} table ({error}); "
+            "expected CSV, TSV or XLSX with one row per slide."
+        ) from None
+    table.columns = pd.Index([str(name).strip() for name in table.columns])
+    table = table.apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)].reset_index(drop=True)
+    if table.empty:
+        raise DataError(f"{path} has no rows below its header; expected one row per slide.")
+    return table
+
+
+def headers(path: Path) -> list[str]:
+    """Column names of a text table, without reading the rest."""
+    try:
+        with _open(path) as file:
+            line = file.readline()
+    except (OSError, UnicodeDecodeError, EOFError):
+        return []
+    return [name.strip().strip('"') for name in line.rstrip("\r\n").split(_separator(line))]
+
+
+def column(table: pd.DataFrame, names: Iterable[str]) -> str | None:
+    """The column called one of ``names``, ignoring case, blanks, ``_`` and ``-``; else ``None``."""
+    known = {_plain(name): name for name in reversed(list(table.columns))}
+    return next((known[_plain(name)] for name in names if _plain(name) in known), None)
+
+
+def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "") -> str:
+    """Like :func:`column`, but a missing column is a ``DataError`` that lists what is there."""
+    found = column(table, names)
+    if found is None:
+        near = nearest(names[0], table.columns)
+        shown, more = list(table.columns)[:12], len(table.columns) - 12
+        others = f" and {more} more" if more > 0 else ""
+        guess = f"; the nearest is {near[0]!r}" if near else ""
+        wanted = " or ".join(repr(name) for name in names)
+        raise DataError(
+            f"{path} has the columns {shown}{others}; expected {wanted}{guess}. "
+            f"{hint or 'Rename the column.'}"
+        )
+    return found
+
+
+def _read(path: Path, sheet: str | int, header: int | None) -> pd.DataFrame:
+    if path.suffix.lower() == ".xlsx":
+        return pd.read_excel(path, sheet, header=header, dtype=str, na_filter=False)
+    with _open(path) as file:
+        separator = _separator(file.readline())
+    return pd.read_csv(
+        path, sep=separator, header=header, dtype=str, na_filter=False, encoding="utf-8-sig"
+    )
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8-sig"))
+    return path.open(encoding="utf-8-sig")
+
+
+def _separator(line: str) -> str:
+    return max(",\t;", key=line.count)
+
+
+def _plain(name: object) -> str:
+    return re.sub(r"[\s_-]+", "", str(name)).lower()
+
+
+# Labels that come as a table per set: ``train.csv``, ``val.csv``, ``test.csv``.
+
+SET = "set"
+_TOLD = ("split", "set", "split_info", "dataset_split")
+
+
+def read_sets(root: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+    """All tables of ``root`` that have ``columns``, one below the other; ``None`` without any.
+
+    The result has ``columns`` first, under these names, then :data:`SET`: what a column ``split``
+    says, else the set that ends the file's name (``train.csv``, ``tcga-ot_train.csv``), else blank.
+    Raises ``DataError`` for a table of a set that cannot be read, and for one that lacks a column
+    and is of a set or the only one.
+    """
+    lacking = {
+        path: _lacking(path, columns) for path in tables_in(root) if path.suffix.lower() != ".xlsx"
+    }
+    whole = [path for path, names in lacking.items() if not names]
+    for path, names in lacking.items():
+        if 0 < len(names) <= len(columns) / 2 and (_set_of(path) or not whole):
+            hint = "Rename the column, or take the file away when it is none of these lists."
+            require(read_table(path), names[:1], path, hint)
+    tables = [_read_sets(path, columns) for path in whole]
+    return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _read_sets(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    table = read_table(path)
+    told = column(table, _TOLD)
+    own = table[[str(column(table, [name])) for name in columns]].set_axis([*columns], axis=1)
+    return own.assign(**{SET: table[told] if told else _set_of(path)})
+
+
+def _lacking(path: Path, columns: Sequence[str]) -> list[str]:
+    """Those of ``columns`` that a table does not have."""
+    names = headers(path)
+    if not any(names) and _set_of(path):
+        read_table(path)  # says why it is none
+    head = pd.DataFrame(columns=names)
+    return [name for name in columns if column(head, [name]) is None]
+
+
+def _set_of(path: Path) -> str:
+    """The set that a file's name ends in, or a blank."""
+    last = path.name.split(".")[0].rpartition("_")[2]
+    return set_name(last) or ""

@@ -1,0 +1,163 @@
+"""Strict, typed configuration: unknown keys are errors, tunable fields carry their search range."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from mil_bench.base.errors import ConfigError, UnknownNameError
+
+C = TypeVar("C", bound="StrictConfig")
+
+
+class StrictConfig(BaseModel):
+    """Base of every configuration: immutable, and no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_serializer(mode="wrap")
+    def _form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The stored form, without :func:`later` fields that say nothing."""
+        silent = {
+            name
+            for name, field in type(self).model_fields.items()
+            if _is_later(field) and getattr(self, name) == field.default
+        }
+        return {name: value for name, value in handler(self).items() if name not in silent}
+
+
+@dataclass(frozen=True)
+class SearchRange:
+    """Where a tuner may look for one field: ``[low, high]`` (``log`` scale) or ``choices``.
+
+    ``where`` are the values of other fields with which this one says anything; with others it is
+    not searched.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def condition(self) -> str:
+        """``where`` in words, such as `` if head=conditional``; empty without."""
+        settings = ", ".join(f"{key}={value}" for key, value in self.where.items())
+        return f" if {settings}" if settings else ""
+
+
+def tunable(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: tuple[Any, ...] = (),
+    **constraints: Any,
+) -> Any:
+    """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
+    search = asdict(SearchRange(low, high, log, choices))
+    return Field(default, json_schema_extra={"search": search}, **constraints)
+
+
+def later(default: Any, search: SearchRange | None = None, **constraints: Any) -> Any:
+    """A field that was added when runs had been made without it; tunable with ``search``.
+
+    At its default it is no part of the stored form, so the keys of those runs stay what they were.
+    """
+    searched = {} if search is None else {"search": asdict(search)}
+    return Field(default, json_schema_extra={"later": True, **searched}, **constraints)
+
+
+def heads_divide(width: str) -> Any:
+    """A validator for a class body: the field ``width`` is a multiple of the field ``heads``."""
+
+    def check(config: C) -> C:
+        size, heads = (getattr(config, field) for field in (width, "heads"))
+        if size % heads:
+            raise ValueError(f"{width} {size} must be a multiple of heads {heads}")
+        return config
+
+    return model_validator(mode="after")(check)
+
+
+def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
+    """The tunable fields of ``config`` with their ranges, in order of declaration."""
+    space = {}
+    for name, declared in config.model_fields.items():
+        search = _search(declared)
+        if search is not None:
+            space[name] = SearchRange(**search)
+    return space
+
+
+def read_toml(path: Path, kind: str) -> dict[str, Any]:
+    """The content of a TOML file, called a ``kind`` file. Raises ``ConfigError``."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {kind} file {path}: {error.strerror}; check the path."
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}; correct it.") from None
+
+
+def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
+    """Make a ``config`` from ``values`` (strings from a command line are converted).
+
+    ``owner`` names the thing being configured in messages, such as ``"method hmil"``.
+    Raises ``UnknownNameError`` for an undeclared key and ``ConfigError`` for a wrong value.
+    """
+    for key in values:
+        if key not in config.model_fields:
+            raise UnknownNameError("option", key, config.model_fields, of=owner)
+    try:
+        return config(**values)
+    except ValidationError as error:
+        first, *others = error.errors()
+        where = _place(first["loc"])
+        if first["type"] == "missing":
+            raise ConfigError(f"{owner} does not say {where!r}; it is needed, add it.") from None
+        alike = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _branch(e))]
+        told = dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in alike)
+        expected = ", or: ".join(told)
+        raise ConfigError(
+            f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."
+        ) from None
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    """``folds.0``: without the kinds of value that a field may have, ``list[int]`` and its like."""
+    return ".".join(str(part) for part in loc if "[" not in str(part))
+
+
+def _branch(error: ErrorDetails) -> bool:
+    """Whether it is what one of several kinds of value says that a field may have."""
+    return any("[" in str(part) for part in error["loc"])
+
+
+def _is_later(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("later"))
+
+
+def _search(field: FieldInfo) -> dict[str, Any] | None:
+    extra = field.json_schema_extra
+    return extra.get("search") if isinstance(extra, dict) else None  # type: ignore[return-value]

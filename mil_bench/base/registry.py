@@ -1,0 +1,152 @@
+"""One generic registry for everything a user names: methods, datasets and later kinds.
+
+Entries are lazy, so listing names imports nothing heavy. Duplicates are errors, unknown names get
+suggestions, and other packages add entries through an entry-point group.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar, cast
+
+from mil_bench.base.errors import MilBenchError, UnknownNameError, UsageError
+
+T = TypeVar("T")
+D = TypeVar("D")
+OURS = "mil-bench"
+PLUGIN = "mil_bench_plugin_"
+"""How the names of the modules of ``--plugin`` files begin."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name, the object behind it (or ``"module:attribute"``), and where it came from."""
+
+    name: str
+    summary: str
+    target: object
+    origin: str
+
+
+class Registry(Generic[T]):
+    """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``.
+
+    ``check`` is ``"module:function"``: what is not ours is handed to it, with its name, before it
+    is given away; it raises where something is missing.
+    """
+
+    insertions: ClassVar[int] = 0
+    """What all registries together have been given so far."""
+
+    def __init__(self, kind: str, group: str, check: str = "") -> None:
+        self.kind, self.group, self.check = kind, group, check
+        self._entries: dict[str, Entry] = {}
+        self._plugins_loaded = False
+
+    def add(self, name: str, target: str | T, summary: str, origin: str = OURS) -> None:
+        """Register an object, or a ``"module:attribute"`` that is imported when first asked for."""
+        self._insert(Entry(name, summary, target, origin))
+
+    def register(self, name: str, summary: str = "") -> Callable[[D], D]:
+        """Class decorator for entries outside the package, such as ``--plugin`` files."""
+        if callable(name):  # @METHODS.register without its name
+            raise UsageError(
+                f"register needs the name of the {self.kind}: write "
+                f"@{self.kind.upper()}S.register('my-{self.kind}')."
+            )
+
+        def decorate(obj: D) -> D:
+            doc = (getattr(obj, "__doc__", None) or "").strip().split("\n")[0]
+            self._insert(Entry(name, summary or doc, obj, _origin(obj)))
+            return obj
+
+        return decorate
+
+    def get(self, name: str) -> T:
+        """The object registered under ``name``. Raises ``UnknownNameError`` with suggestions."""
+        self._load_plugins()
+        if name not in self._entries:
+            raise UnknownNameError(
+                self.kind, name, self._entries, f"`mil-bench list {self.kind}s` shows all."
+            )
+        entry = self._entries[name]
+        if entry.origin == OURS:
+            return cast(T, _resolved(entry.target))
+        try:
+            found = _resolved(entry.target)
+        except Exception as error:
+            from mil_bench.base.error_location import place_of
+
+            where = place_of(error) or entry.target
+            raise UsageError(
+                f"{self.kind} {name!r} of the package {entry.origin} cannot be imported ({where}: "
+                f"{type(error).__name__}: {error}); repair or uninstall the package."
+            ) from error
+        if self.check:
+            check = cast(Callable[[str, object], None], _resolved(self.check))
+            check(name, found)
+        return cast(T, found)
+
+    def names(self) -> list[str]:
+        """Every registered name, in order of registration."""
+        return [entry.name for entry in self]
+
+    def __iter__(self) -> Iterator[Entry]:
+        self._load_plugins()
+        return iter(list(self._entries.values()))
+
+    def __contains__(self, name: object) -> bool:
+        self._load_plugins()
+        return name in self._entries
+
+    def _insert(self, entry: Entry) -> None:
+        if not _NAME.fullmatch(entry.name):
+            raise MilBenchError(
+                f"{self.kind} {entry.name!r} from {entry.origin} has a name that cannot be one of "
+                "a folder; use letters, digits, `-`, `_` and `.`."
+            )
+        known = self._entries.get(entry.name)
+        if known is not None and known != entry:
+            raise MilBenchError(
+                f"{self.kind} {entry.name!r} from {entry.origin} is already registered by "
+                f"{known.origin}; give one of them another name."
+            )
+        self._entries[entry.name] = entry
+        Registry.insertions += 1
+
+    def _load_plugins(self) -> None:
+        if self._plugins_loaded:
+            return
+        self._plugins_loaded = True
+        from importlib.metadata import entry_points  # slow to import; help needs no registry
+
+        for point in entry_points(group=self.group):
+            from mil_bench.base.error_location import CONTRIBUTED
+
+            origin = point.dist.name if point.dist else point.value
+            CONTRIBUTED.add(point.module.partition(".")[0])
+            try:
+                self.add(point.name, point.value, f"from {origin}", origin)
+            except MilBenchError as error:  # one package must not stop the others
+                print(f"warning: {error}", file=sys.stderr)
+
+
+def _resolved(target: object) -> object:
+    """What ``"module:attribute"`` names; anything else is itself."""
+    if not isinstance(target, str):
+        return target
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _origin(thing: object) -> str:
+    """The file of a plug-in, else the module, where ``thing`` is defined."""
+    module = getattr(thing, "__module__", "?")
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return Path(file).name if file and module.startswith(PLUGIN) else module

@@ -1,0 +1,1 @@
+"""From run directories to leaderboards: collect, score, infer, tabulate, write, show."""

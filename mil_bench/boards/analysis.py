@@ -1,0 +1,109 @@
+"""A board with what its patients allow to be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mil_bench.base.errors import DataError
+from mil_bench.boards.board import Board, BoardRow
+from mil_bench.evaluation.inference.bootstrap import check_pairable, replicate
+from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
+from mil_bench.evaluation.inference.formulas import detectable_difference
+from mil_bench.evaluation.inference.ranks import Better, Rank, bootstrap_tiers, rank_intervals
+from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import PRIMARY
+
+RANKED = Score(PRIMARY)
+"""What boards are ordered by."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Scores of every row under the same draws of patients.
+
+    ``scores``    row label -> score -> replicates; rows without a finished run are not in it, and
+                  no row is where ``refusal`` says why nothing can be drawn
+    ``unpaired``  row label -> why it cannot be compared with the others; the rest can
+    ``twins``     scores of ``board.twins``, in their order
+    """
+
+    board: Board
+    scores: Mapping[str, Mapping[Score, ScoreReplicates]]
+    unpaired: Mapping[str, str]
+    refusal: str = ""
+    twins: tuple[Mapping[Score, ScoreReplicates], ...] = ()
+
+    @classmethod
+    def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
+        """Draw the patients of a board. The draws depend on the patients alone."""
+        rows = {row.label: row.predictions for row in board.rows if row.predictions}
+        unpaired = _unpaired(board)
+        cells = [p for found in rows.values() for p in found.values()]
+        if not cells:
+            return cls(board, {}, unpaired, "no run is finished")
+        try:
+            resampling = Resampling.of(cells, replicates)
+        except DataError as error:
+            return cls(board, {}, unpaired, str(error))
+        found = {label: replicate(cells, resampling) for label, cells in rows.items()}
+        twins = tuple(replicate(twin.predictions, resampling) for _, twin in board.twins)
+        return cls(board, found, unpaired, "", twins)
+
+    @cached_property
+    def paired(self) -> tuple[str, ...]:
+        """Labels of the rows that compete with each other, in order of the board."""
+        return tuple(row.label for row in self.comparable if not row.control)
+
+    @cached_property
+    def comparable(self) -> tuple[BoardRow, ...]:
+        """Rows that predict the same slides in all cells, controls among them."""
+        rows = self.board.rows
+        return tuple(r for r in rows if r.label in self.scores and r.label not in self.unpaired)
+
+    def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
+        """Label -> replicates, for comparable rows that have the score."""
+        return {
+            label: self.scores[label][score] for label in self.paired if score in self.scores[label]
+        }
+
+    def difference(self, a: str, b: str, score: Score) -> Replicated:
+        """``a - b``, paired over patients; ``KeyError`` unless both are comparable and have it."""
+        found = self.of_score(score)
+        return found[a] - found[b]
+
+    def ranks(self, score: Score, better: Better) -> dict[str, Rank]:
+        """Label -> rank and its interval, of comparable rows."""
+        return rank_intervals(self.of_score(score), better)
+
+    def tiers(self, score: Score, better: Better) -> list[tuple[str, ...]]:
+        """Groups that cannot be separated from their leader."""
+        return bootstrap_tiers(self.of_score(score), better)
+
+    def detectable(self, score: Score) -> float:
+        """The smallest difference this board would find: the median over pairs of methods."""
+        found = list(self.of_score(score).values())
+        errors = [(a - b).error for i, a in enumerate(found) for b in found[:i]]
+        known = [detectable_difference(e) for e in errors if e == e]
+        return float(np.median(known)) if known else float("nan")
+
+
+def _unpaired(board: Board) -> dict[str, str]:
+    """Rows that lack cells, or predict other slides than the first complete row."""
+    found = {}
+    first: BoardRow | None = None
+    for row in board.rows:
+        if not row.complete:
+            found[row.label] = f"has {row.coverage} cells"
+        elif first is None:
+            first = row
+        else:
+            try:
+                check_pairable({r.label: r.predictions for r in (first, row)})
+            except DataError as error:
+                found[row.label] = str(error)
+    return found

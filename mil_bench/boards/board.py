@@ -1,0 +1,264 @@
+"""Means and spreads over a grid of seeds and folds that may have holes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.roles import SHUFFLED, head_role
+from mil_bench.boards.tuned import Tuning
+from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.sums import mean_defined
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """``n`` cells: their mean, and standard deviations (n - 1) over folds and over seeds.
+
+    ``mean`` averages folds within a seed, then seeds. ``sd_folds`` is over folds of the mean of
+    their seeds; ``sd_seeds`` over seeds of the mean of their folds. Only folds (seeds) without
+    holes take part in a deviation, so that a hole is never mistaken for spread. ``nan`` when
+    fewer than two take part.
+    """
+
+    n: int
+    mean: float = NAN
+    sd_folds: float = NAN
+    sd_seeds: float = NAN
+
+    @classmethod
+    def of(cls, cells: Mapping[tuple[int, int], float]) -> Spread:
+        """From ``(seed, fold)`` -> value; undefined values (``nan``) are holes."""
+        defined = {cell: value for cell, value in cells.items() if value == value}
+        if not defined:
+            return cls(0)
+        seeds = sorted({seed for seed, _ in defined})
+        folds = sorted({fold for _, fold in defined})
+        grid = np.array([[defined.get((seed, fold), NAN) for fold in folds] for seed in seeds])
+        mean = float(np.mean([mean_defined(row) for row in grid]))
+        return cls(len(defined), mean, _sd(grid.mean(0)), _sd(grid.mean(1)))
+
+
+def _sd(means: NDArray[np.float64]) -> float:
+    whole = means[~np.isnan(means)]
+    return float(whole.std(ddof=1)) if len(whole) > 1 else NAN
+
+
+# A leaderboard: the runs that may be compared with each other, one row per method variant.
+
+Cell = tuple[int, int]  # seed, fold
+
+
+@dataclass(frozen=True)
+class BoardId:
+    """What runs must share to stand in one table. ``kind`` comes first: kinds never mix.
+
+    ``kind`` is ``real``, ``embedded`` or ``simulated``; ``unreadable`` gathers run folders whose
+    definition is damaged.
+    """
+
+    kind: str
+    dataset: str
+    encoder: str = ""
+    tree: str = ""
+    split: str = ""
+    tree_digest: str = ""
+    split_digest: str = ""
+    labels_digest: str = ""
+    features_digest: str = ""
+
+    @property
+    def title(self) -> str:
+        """``digit-bags, pixels, kfold-5 (embedded)``."""
+        words = [word for word in (self.dataset, self.encoder, self.split) if word]
+        tree = f", tree {self.tree}" if self.tree not in ("", self.dataset) else ""
+        return f"{', '.join(words)}{tree} ({self.kind})"
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One method in one variant. ``asked`` are the cells of the board, done or not.
+
+    ``role`` is ``default`` or ``tuned`` where the method was searched, ``shuffled tree`` for a
+    control, ``multi head`` and its like for a flat method with a hierarchical head. ``tuning`` is
+    the search behind a tuned row, whose settings may differ from fold to fold.
+    """
+
+    method: str
+    variant: str
+    settings: str
+    runs: Mapping[Cell, RunRecord]
+    asked: tuple[Cell, ...]
+    role: str = ""
+    tuning: Tuning | None = None
+
+    @property
+    def label(self) -> str:
+        """``abmil``, ``abmil (tuned)`` or ``abmil [gated=false]``."""
+        name = f"{self.method} ({self.role})" if self.role else self.method
+        return f"{name} [{self.variant}]" if self.variant else name
+
+    @property
+    def control(self) -> bool:
+        """Whether it is there to be compared with, and competes with nobody."""
+        return self.role == SHUFFLED
+
+    @property
+    def headed(self) -> bool:
+        """Whether it is a flat method with a hierarchical head."""
+        specs = (record.spec for record in self.runs.values())
+        return any(spec is not None and head_role(spec) for spec in specs)
+
+    @property
+    def competes(self) -> bool:
+        """Whether it may stand on a frontier: complete, and no control."""
+        return self.complete and not self.control
+
+    @cached_property
+    def done(self) -> dict[Cell, RunRecord]:
+        """The finished runs by cell."""
+        return {c: r for c in self.asked if (r := self.runs.get(c)) and r.status == "done"}
+
+    @cached_property
+    def predictions(self) -> dict[Cell, Predictions]:
+        """Test predictions of the finished runs by cell."""
+        return {cell: record.sets["test"] for cell, record in self.done.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every asked cell is finished."""
+        return len(self.done) == len(self.asked)
+
+    @property
+    def coverage(self) -> str:
+        """``14 of 15``: finished of asked cells."""
+        return f"{len(self.done)} of {len(self.asked)}"
+
+    @property
+    def status(self) -> str:
+        """``complete``, or what became of the other cells and the first reason."""
+        if self.complete:
+            return "complete"
+        lacking = [c for c in self.asked if c not in self.done]
+        counts = Counter(self.status_of(c) for c in lacking)
+        told = ", ".join(f"{n} {status}" for status, n in counts.items())
+        reasons = [r.reason for c in lacking if (r := self.runs.get(c)) and r.reason]
+        why = f": {reasons[0]}" if reasons else ""
+        return f"{'incomplete' if self.done else 'no result'} ({told}){why}"
+
+    def status_of(self, cell: Cell) -> str:
+        """Status of one cell, ``missing`` when nobody started it."""
+        record = self.runs.get(cell)
+        return record.status if record else "missing"
+
+    def values(self, get: Callable[[Scores], float | None]) -> dict[Cell, float]:
+        """What ``get`` finds in the scores of every finished cell; ``None`` is left out."""
+        found = {c: get(r.scores) for c, r in self.done.items() if r.scores is not None}
+        return {cell: value for cell, value in found.items() if value is not None}
+
+    def overall(self, metric: str) -> Spread:
+        """Mean and spread of a score of the leaf level."""
+        return Spread.of(self.values(lambda s: s.overall.get(metric)))
+
+    def hierarchical(self, metric: str) -> Spread:
+        """Mean and spread of a hierarchical score."""
+        return Spread.of(self.values(lambda s: s.hierarchical.get(metric)))
+
+    def of_class(self, level: str, source: str, name: str, metric: str) -> Spread:
+        """Mean and spread of one class's score."""
+        return Spread.of(self.values(lambda s: class_value(s, (level, source, name), metric)))
+
+    def mean_result(self, key: str) -> float:
+        """Mean of a number of ``result.json`` over the finished cells."""
+        return Spread.of({c: getattr(r.result, key) for c, r in self.done.items()}).mean
+
+    @property
+    def rank_key(self) -> tuple[int, float, float]:
+        """Complete rows first, by balanced accuracy, then macro AUC; rows without scores last."""
+        primary, second = self.overall(PRIMARY).mean, self.overall("macro_auc").mean
+        place = 0 if self.complete else 1 if self.done else 2
+        return (place, _last_if_undefined(primary), _last_if_undefined(second))
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows in order of balanced accuracy, and computed notes on how to read them.
+
+    ``twins`` are rows of another board by the level that they were trained for: the same slides
+    labelled with the classes of an upper level.
+    """
+
+    id: BoardId
+    taxonomy: Taxonomy | None
+    rows: tuple[BoardRow, ...]
+    notes: tuple[str, ...]
+    twins: tuple[tuple[str, BoardRow], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Title for people."""
+        return self.id.title
+
+    @property
+    def leaky(self) -> bool:
+        """Whether groups stand in several sets of the split."""
+        return any(note.startswith("leak") for note in self.notes)
+
+    @property
+    def rescored(self) -> bool:
+        """Whether runs were trained with another tree than the board's."""
+        runs = [run for row in self.rows for run in row.done.values()]
+        return any(run.trained_tree not in ("", self.id.tree) for run in runs)
+
+    @cached_property
+    def scores(self) -> list[Scores]:
+        """Scores of every finished run."""
+        return [r.scores for row in self.rows for r in row.done.values() if r.scores]
+
+    @property
+    def slides(self) -> int:
+        """Number of distinct slides tested."""
+        return len(frozenset().union(*(s.slides for s in self.scores)))
+
+    @property
+    def groups(self) -> int:
+        """Number of distinct patients (groups) tested."""
+        return len(frozenset().union(*(s.groups for s in self.scores)))
+
+    @cached_property
+    def class_keys(self) -> list[tuple[str, str, str]]:
+        """``(level, source, class)`` of every class that any row has scores for, in tree order."""
+        found = {(c.level, c.source, c.name): c for s in self.scores for c in s.classes}
+        if self.taxonomy is None:
+            return []
+        levels, classes = self.taxonomy.levels, self.taxonomy.classes
+        return [
+            (level, source, name)
+            for level in levels
+            for source in ("summed", "direct")
+            for name in classes[level]
+            if (level, source, name) in found
+        ]
+
+
+def class_value(scores: Scores, key: tuple[str, str, str], metric: str) -> float | None:
+    """One class's score; ``None`` when the method has no such head."""
+    for c in scores.classes:
+        if (c.level, c.source, c.name) == key:
+            return float(getattr(c, metric))
+    return None
+
+
+def _last_if_undefined(value: float) -> float:
+    return -value if value == value else 1.0

@@ -1,0 +1,199 @@
+"""From records to boards: who may be compared with whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from mil_bench.base.errors import DataError
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.boards.board import Board, BoardId, BoardRow, Cell
+from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.notes import notes_of
+from mil_bench.boards.roles import is_default, role_of
+from mil_bench.boards.tuned import tunings_of
+from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.variants import digest, labels, settings
+from mil_bench.evaluation.inference.bootstrap import check_pairable
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.runs.tuning_record import TuningRecord
+
+
+def build_boards(
+    records: Iterable[RunRecord], searches: Sequence[TuningRecord] = ()
+) -> list[Board]:
+    """One board per kind x dataset x encoder x tree x split, and per content of each.
+
+    Rows are variants of methods: runs that differ in anything but seed and fold stand apart, and
+    the outcome of each of ``searches`` is a row of its own. Every row is asked for all seeds and
+    folds that occur on its board.
+    """
+    groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
+    for record in records:
+        groups[_board_of(record)].append(record)
+    found = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
+    return with_twins([_board(board_id, groups[board_id], searches) for board_id in found])
+
+
+def _board_of(record: RunRecord) -> BoardId:
+    spec = record.spec
+    if spec is None:
+        return BoardId("unreadable", record.path.parent.parent.name)
+    tree = Taxonomy.from_dict(spec.tree)
+    return BoardId(
+        spec.kind,
+        spec.dataset,
+        spec.encoder,
+        tree.name,
+        spec.split,
+        tree.digest(),
+        spec.split_digest,
+        spec.labels_digest,
+        spec.features_digest,
+    )
+
+
+def _board(
+    board_id: BoardId, records: Sequence[RunRecord], searches: Sequence[TuningRecord]
+) -> Board:
+    if board_id.kind == "unreadable":
+        rows = [_unreadable(record) for record in records]
+        return Board(board_id, None, tuple(rows), ())
+    specs = [record.spec for record in records if record.spec is not None]
+    seeds = sorted({spec.seed for spec in specs})
+    folds = sorted({spec.fold for spec in specs})
+    asked = tuple((seed, fold) for seed in seeds for fold in folds)
+    by_method: dict[str, list[RunRecord]] = defaultdict(list)
+    for record, spec in zip(records, specs, strict=True):
+        by_method[spec.method].append(record)
+    found = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
+    rows = sorted(found, key=lambda row: (row.rank_key, row.label))
+    return Board(board_id, Taxonomy.from_dict(specs[0].tree), tuple(rows), notes_of(rows))
+
+
+def _rows(
+    method: str,
+    runs: Sequence[RunRecord],
+    asked: tuple[Cell, ...],
+    searches: Sequence[TuningRecord],
+) -> list[BoardRow]:
+    """Rows of one method: its variants, then the outcomes of its searches.
+
+    A tuned run stands in its search's row alone, unless its settings are the default's.
+    """
+    tunings = tunings_of(runs, searches)
+    default = frozenset[str]().union(*(t.default for t in tunings))
+    found = frozenset[str]().union(*(t.tuned for t in tunings)) - default
+    variants: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in runs:
+        if run.key not in found:
+            variants[digest(_settings(run))].append(run)
+    alike_in_role: dict[str, list[str]] = defaultdict(list)
+    for hashed, alike in variants.items():
+        alike_in_role[role_of(_spec(alike[0]), alike[0].trained_tree)].append(hashed)
+    rows = []
+    for role, group in alike_in_role.items():
+        names = _names([variants[hashed] for hashed in group])
+        for name, hashed in zip(names, group, strict=True):
+            cells = _by_cell(variants[hashed])
+            told = role or ("default" if _searched(cells, default) else "")
+            rows.append(BoardRow(method, name, hashed, cells, asked, told))
+    for t in tunings:
+        chosen = _by_cell([run for run in runs if run.key in t.tuned])
+        name = t.family if len(tunings) > 1 else ""
+        rows.append(BoardRow(method, name, t.family, chosen, asked, t.role, t))
+    return rows
+
+
+def _names(variants: Sequence[Sequence[RunRecord]]) -> list[str]:
+    """What sets variants apart; the one with the method's default settings needs no words.
+
+    Where several have them (in other precisions, say), it is the one with most runs.
+    """
+    found = [_settings(alike[0]) for alike in variants]
+    if len(found) == 1:
+        return labels(found)
+    usual = [alike for alike in variants if is_default(_spec(alike[0]))]
+    return labels(found, _settings(max(usual, key=len)[0]) if usual else None)
+
+
+def _searched(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> bool:
+    return any(run.key in default for run in runs.values())
+
+
+def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:
+    """A run that lies there twice counts once, the finished one first."""
+    cells: dict[Cell, RunRecord] = {}
+    for record in sorted(runs, key=lambda r: r.status != "done"):
+        cells.setdefault(record.cell, record)
+    return cells
+
+
+def _unreadable(record: RunRecord) -> BoardRow:
+    name = f"{record.path.parent.name}/{record.key}"
+    return BoardRow(name, "", "", {record.cell: record}, (record.cell,))
+
+
+def _settings(run: RunRecord) -> dict[str, str]:
+    """Settings of a run, and the tree of its training where it is scored under another."""
+    trained = {"trained_tree": run.trained_tree} if run.trained_tree else {}
+    return settings(_spec(run)) | trained
+
+
+def _spec(record: RunRecord) -> RunSpec:
+    assert record.spec is not None
+    return record.spec
+
+
+# Coarse-only twins: methods that were trained on the classes of an upper level alone.
+
+
+def with_twins(boards: Sequence[Board]) -> list[Board]:
+    """The boards, each with the rows of others that were trained for one of its upper levels.
+
+    Found by content: the same data in the same folds, labelled with the classes of that level.
+    ``mil-bench run --tree coarse`` makes such runs.
+    """
+    return [
+        replace(board, twins=tuple(twin for other in boards for twin in _twins(board, other)))
+        for board in boards
+    ]
+
+
+def _twins(board: Board, other: Board) -> list[tuple[str, BoardRow]]:
+    tree, flat = board.taxonomy, other.taxonomy
+    if tree is None or flat is None or flat.depth > 1 or _data(board) != _data(other):
+        return []
+    levels = [v for v in tree.levels[:-1] if set(tree.classes[v]) == set(flat.leaves)]
+    complete = [row for row in board.rows if row.complete]
+    return [
+        (level, row)
+        for level in levels[-1:]
+        for row in other.rows
+        if complete and row.complete and _same_slides(complete[0], row, level)
+    ]
+
+
+def _data(board: Board) -> tuple[str, ...]:
+    """What twins share: all that identifies a board but tree and labels."""
+    i = board.id
+    return (i.kind, i.dataset, i.encoder, i.split_digest, i.features_digest)
+
+
+def _same_slides(row: BoardRow, twin: BoardRow, level: str) -> bool:
+    """Whether both test the same slides, with the same classes at ``level``."""
+    coarse = {cell: _coarse(p, level, twin) for cell, p in row.predictions.items()}
+    try:
+        check_pairable({row.label: coarse, f"{twin.label} twin": twin.predictions})
+    except DataError:
+        return False
+    return True
+
+
+def _coarse(p: Predictions, level: str, twin: BoardRow) -> Predictions:
+    """``p`` with the labels that the twin's tree gives its slides."""
+    flat = next(iter(twin.predictions.values())).taxonomy
+    names = p.taxonomy.classes[level]
+    labels = [flat.index(names[k]) for k in p.truth(level)]
+    return Predictions(flat, p.slide_ids, p.groups, p.labels * 0 + labels, {LEAF: p.summed(level)})

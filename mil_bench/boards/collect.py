@@ -1,0 +1,189 @@
+"""Every run of a folder as a record; what cannot be read becomes a record that says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mil_bench.base.errors import DataError, MilBenchError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards.roles import SHUFFLED, role_of
+from mil_bench.contract.spec import KEY_LENGTH, RunSpec
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.predictions_csv import read_predictions
+from mil_bench.evaluation.scores import Scores
+from mil_bench.runs.directory import RunDirectory
+
+Status = Literal["done", "failed", "running", "interrupted", "unreadable"]
+_FILES = ("spec.json", "result.json", "failure.json", "predictions.csv", "env.json")
+
+
+class RunResult(BaseModel):
+    """What boards show of ``result.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    key: str
+    parameters: float = float("nan")
+    flops: float = float("nan")
+    epochs: float = float("nan")
+    train_seconds: float = float("nan")
+    test_seconds: float = float("nan")
+    peak_memory_mb: float = float("nan")
+    device: str = ""
+    device_type: str = ""
+    n_train: int | None = None
+    n_test: int | None = None
+    missing: tuple[str, ...] = ()
+    split_notes: tuple[str, ...] = ()
+
+    @property
+    def gpu_memory_mb(self) -> float:
+        """Peak on a GPU; ``nan`` for a run on a CPU, whose process holds much that is not its."""
+        return self.peak_memory_mb if self.device_type == "cuda" else float("nan")
+
+    @property
+    def test_share(self) -> float:
+        """Test slides per training slide; ``nan`` where a run does not say."""
+        return self.n_test / self.n_train if self.n_test and self.n_train else float("nan")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. ``scores`` (of the test set) and ``sets`` are there when ``status`` is ``done``.
+
+    ``sets`` are the stored predictions, ``val`` and ``test``; those of the leaves alone where the
+    tree of the training was shuffled.
+
+    ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says what is wrong
+    with a run that is not done. Where records are scored under a tree that was asked for,
+    ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
+    """
+
+    path: Path
+    status: Status
+    reason: str = ""
+    spec: RunSpec | None = None
+    result: RunResult | None = None
+    version: str = ""  # of mil-bench
+    scores: Scores | None = None
+    sets: Mapping[str, Predictions] = field(default_factory=dict)
+    trained_tree: str = ""
+    lost_heads: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Key of the run, the name of its folder."""
+        return self.path.name
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """``(seed, fold)``."""
+        return (self.spec.seed, self.spec.fold) if self.spec else (-1, -1)
+
+
+def collect(runs: Path) -> list[RunRecord]:
+    """Read and score every run under ``runs/<dataset>/<method>/<key>/``, in order of path.
+
+    Scores are computed from ``predictions.csv``. Raises ``DataError`` when there is no such folder
+    or no run in it; a damaged run raises nothing and is told in its record.
+    """
+    if not runs.is_dir():
+        raise DataError(f"no folder {runs}; expected the --runs folder of `mil-bench run`.")
+    folders = sorted(
+        path
+        for path in runs.glob("[!.]*/*/*")
+        if path.is_dir() and any((path / name).exists() for name in _FILES)
+    )
+    if not folders:
+        raise DataError(
+            f"{runs} holds no runs (<dataset>/<method>/<key>/); make some with `mil-bench run`."
+        )
+    return [read_record(path) for path in folders]
+
+
+def read_record(path: Path) -> RunRecord:
+    """The record of one run directory."""
+    directory = RunDirectory(path)
+    try:
+        spec = _read_spec(path)
+    except DataError as error:
+        return RunRecord(path, "unreadable", str(error))
+    status = directory.status()
+    if status == "failed":
+        return RunRecord(path, "failed", _failure(directory), spec)
+    if status != "done":
+        return RunRecord(path, "running" if status == "running" else "interrupted", "", spec)
+    try:
+        return _done(directory, spec)
+    except MilBenchError as error:
+        return RunRecord(path, "unreadable", str(error), spec)
+
+
+def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
+    result = _read_result(directory.result)
+    if result.key != directory.path.name:
+        raise DataError(f"{directory.result} belongs to run {result.key!r}; was it copied?")
+    env = _read_json(directory.env_path) if directory.env_path.exists() else {}
+    sets = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))
+    if "test" not in sets:
+        raise DataError(f"{directory.predictions} holds no test set.")
+    found = len(sets["test"])
+    if result.n_test not in (None, found):
+        raise DataError(
+            f"{directory.predictions} holds {found} test slides, result.json says {result.n_test}."
+        )
+    if role_of(spec) == SHUFFLED:  # its upper heads decide other classes than those of the tree
+        sets = {name: p.leaves_alone() for name, p in sets.items()}
+    version = str(env.get("mil-bench", ""))
+    scores = Scores.of(sets["test"])
+    return RunRecord(directory.path, "done", "", spec, result, version, scores, sets)
+
+
+def _read_result(path: Path) -> RunResult:
+    try:
+        return RunResult(**_read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{path}: {first['loc']} is not valid ({first['msg']}).") from None
+
+
+def _read_spec(path: Path) -> RunSpec:
+    """The definition, which must hash to the folder's name."""
+    file = path / "spec.json"
+    content = _read_json(file)
+    # Hashed as stored: a field that a later version adds must not disown the runs before it.
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    key = sha256(canonical.encode()).hexdigest()[:KEY_LENGTH]
+    if key != path.name:
+        raise DataError(f"{file} has the key {key}, its folder is {path.name}; was it edited?")
+    try:
+        spec = RunSpec(**content)
+        Taxonomy.from_dict(spec.tree)
+    except (TypeError, ValueError, MilBenchError) as error:
+        first = " ".join(str(error).split())
+        raise DataError(f"{file} is no run definition of this version ({first}).") from None
+    return spec
+
+
+def _failure(directory: RunDirectory) -> str:
+    try:
+        return str(_read_json(directory.failure).get("error", ""))
+    except DataError as error:
+        return str(error)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path} ({error}).") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}; expected an object.")
+    return content

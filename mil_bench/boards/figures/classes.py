@@ -1,0 +1,96 @@
+"""Class-wise heat maps: what every method reaches on every leaf class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.boards.board import BoardRow
+from mil_bench.boards.figures.panels import (
+    axis_words,
+    bars_note,
+    brackets,
+    heading,
+    leaf_names,
+    name_rows,
+    numbers,
+    rows_of,
+    sample,
+)
+from mil_bench.boards.report import Report
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.pictures.style import GREY, LABEL, SEQUENTIAL, SMALL, TINY, blank, ink_on, titled
+
+_LOWEST = {"auc": 50.0, "sensitivity": 0.0}
+"""Value of the palest cell, per cent: chance, or nothing."""
+
+
+def draw(report: Report) -> Figure | None:
+    """AUC and sensitivity of every leaf class with their intervals."""
+    rows, tree = rows_of(report), report.board.taxonomy
+    if tree is None or not rows:
+        return None
+    across = len(tree.leaves) <= 10
+    width, height = 0.58 * len(tree.leaves) + 0.3, 0.42 * len(rows) + 0.9
+    shape = (1, 2) if across else (2, 1)
+    figure = blank(width * shape[1] + 1.8, height * shape[0] + 0.9)
+    axes = figure.subplots(*shape, squeeze=False).flatten()
+    for i, (axis, metric) in enumerate(zip(axes, _LOWEST, strict=True)):
+        heat_map(axis, report, rows, metric, ends=True)
+        name_rows(axis, rows, shown=not (across and i))
+        axis.set_title(axis_words(metric), loc="left", pad=20 if tree.depth > 1 else 6, **LABEL)
+        brackets(axis, tree)
+        axis.set_ylim(len(rows), 0)
+        axis.set_yticks(axis.get_yticks() + 0.5, axis.get_yticklabels())
+    intervals = bars_note(report, "Small")
+    note = f"{sample(report.board)} {intervals} –: undefined (a class without slides)."
+    return titled(figure, heading(report, "Classes"), note)
+
+
+def heat_map(
+    axis: Axes, report: Report, rows: Sequence[BoardRow], metric: str, ends: bool = False
+) -> None:
+    """Methods down, leaves across, per cent; ``ends`` writes intervals below values."""
+    tree = report.board.taxonomy
+    assert tree is not None
+    values = np.full((len(rows), len(tree.leaves)), np.nan)
+    words = np.full(values.shape, "", dtype=object)
+    for x, leaf in enumerate(tree.leaves):
+        found = numbers(report, Score(metric, LEAF, "direct", leaf))
+        for y, row in enumerate(rows):
+            if n := found.get(row.label):
+                values[y, x] = 100 * n.value
+                words[y, x] = f"{100 * n.low:.0f}–{100 * n.high:.0f}" if n.low == n.low else ""
+    sns.heatmap(
+        values, ax=axis, cmap=SEQUENTIAL, vmin=_LOWEST[metric], vmax=100, cbar=False,
+        linewidths=0.6, linecolor="white", xticklabels=leaf_names(tree), yticklabels=False,
+    )  # fmt: skip
+    _write(axis, values, words if ends else None, _LOWEST[metric])
+    turned = max(map(len, tree.leaves)) > 6
+    axis.tick_params(labelsize=SMALL, length=0)
+    axis.tick_params(axis="x", labelrotation=90 if turned else 0)
+
+
+def _write(
+    axis: Axes, values: NDArray[np.float64], words: NDArray[np.object_] | None, lowest: float
+) -> None:
+    for (y, x), value in np.ndenumerate(values):
+        if value != value:
+            axis.text(x + 0.5, y + 0.5, "–", ha="center", va="center", color=GREY, fontsize=SMALL)
+            continue
+        color = ink_on((value - lowest) / (100 - lowest))
+        up = 0.5 if words is None else 0.4
+        axis.text(
+            x + 0.5, y + up, f"{value:.0f}", ha="center", va="center", color=color, fontsize=SMALL
+        )
+        if words is not None:
+            axis.text(
+                x + 0.5, y + 0.73, str(words[y, x]), ha="center", va="center", color=color,
+                fontsize=TINY - 1.5,
+            )  # fmt: skip

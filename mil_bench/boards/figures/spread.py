@@ -1,0 +1,58 @@
+"""Seed and fold spread: every run, so that both can be seen apart."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mil_bench.boards.board import BoardRow
+from mil_bench.boards.figures.panels import beside, heading, name_rows, rows_of, sample
+from mil_bench.boards.report import Report
+from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.pictures.style import BLUE, GREY, INK, LABEL, ORANGE, SHADE, blank, quiet, titled
+
+_TALLEST = 0.8
+
+
+def draw(report: Report) -> Figure | None:
+    """A line per fold, a dot per seed, a tick at the mean of a fold, a diamond at that of all."""
+    rows = rows_of(report)
+    if not rows:
+        return None
+    folds = sorted({fold for row in rows for _, fold in row.done})
+    figure = blank(7, len(rows) * (0.16 + 0.085 * min(len(folds), 10)) + 1.3)
+    axis = figure.subplots()
+    words = {}
+    for y, row in enumerate(rows):
+        _row(axis, y, row, folds)
+        spread = row.overall(PRIMARY)
+        sds = [f"{n} {100 * sd:.1f}" for n, sd in (("folds", spread.sd_folds),
+               ("seeds", spread.sd_seeds)) if sd == sd]  # fmt: skip
+        words[y] = "sd over " + ", ".join(sds) if sds else "one run"
+        if y % 2:
+            axis.axhspan(y - 0.5, y + 0.5, color=SHADE, lw=0, zorder=0)
+    name_rows(axis, rows)
+    beside(axis, words)
+    axis.set_xlabel("balanced accuracy (%)", **LABEL)
+    quiet(axis, "x", left=True)
+    note = (
+        f"{sample(report.board)} Lines: folds from the top, 0 first; dots: seeds; tick: mean of a "
+        "fold; diamond: mean of all."
+    )
+    return titled(figure, heading(report, "Spread over folds and seeds"), note)
+
+
+def _row(axis: Axes, y: float, row: BoardRow, folds: list[int]) -> None:
+    values = row.values(lambda s: s.overall.get(PRIMARY))
+    step = _TALLEST / max(len(folds), 2)
+    for i, fold in enumerate(folds):
+        own = [100 * v for (_, f), v in values.items() if f == fold and v == v]
+        if not own:
+            continue
+        place = y + (i - (len(folds) - 1) / 2) * step
+        mean = sum(own) / len(own)
+        axis.plot([min(own), max(own)], [place, place], color=GREY, lw=0.7)
+        axis.plot(own, [place] * len(own), "o", color=BLUE, ms=2.6, mew=0)
+        axis.plot([mean], [place], "|", color=INK, ms=5, mew=1.1)
+    axis.plot([100 * row.overall(PRIMARY).mean], [y], "D", color=ORANGE, ms=5, mec="white",
+              mew=0.8, zorder=4)  # fmt: skip

@@ -1,0 +1,88 @@
+"""Figures into the folders of their boards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mil_bench.base.errors import DataError
+from mil_bench.boards.figures import (
+    classes,
+    confusion,
+    critical,
+    curves,
+    forest,
+    gain,
+    overview,
+    pareto,
+    reliability,
+    severity,
+    spread,
+)
+from mil_bench.boards.formats.folder import board_folders
+from mil_bench.boards.formats.markdown import FIGURE
+from mil_bench.boards.report import Report
+from mil_bench.pictures.style import save, save_both
+
+FIGURES: dict[str, Callable[[Report], Figure | None]] = {
+    "forest": forest.draw,
+    "classes": classes.draw,
+    "confusion": confusion.draw,
+    "severity": severity.draw,
+    "coarse_gain": gain.draw,
+    "reliability": reliability.draw,
+    "roc": curves.draw_roc,
+    "precision_recall": curves.draw_precision,
+    "spread": spread.draw,
+    "pareto": pareto.draw,
+}
+"""Name of the files -> what draws them."""
+FOLDER = "figures"
+CRITICAL = "critical_difference"
+
+
+def write_overviews(reports: Sequence[Report], out: Path) -> list[Path]:
+    """Draw ``overview.png`` into the folder of every board that has results; the paths."""
+    written = []
+    for report, folder in _homes(reports, out):
+        if figure := overview.draw(report):
+            written.append(save(figure, folder / FIGURE))
+    return written
+
+
+def write_all(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
+    """Everything but overviews, as PNG and SVG: paths, and sentences on what was refused.
+
+    What a board does not have is left out. The same runs give the same bytes.
+    """
+    drawn, refused = _critical(reports, out)
+    return _figures(reports, out) + drawn, refused
+
+
+def _figures(reports: Sequence[Report], out: Path) -> list[Path]:
+    """Draw :data:`FIGURES` into ``figures/`` of every board."""
+    written = []
+    for report, folder in _homes(reports, out):
+        for name, draw in FIGURES.items():
+            if figure := draw(report):
+                written += save_both(figure, folder / FOLDER / name)
+    return written
+
+
+def _critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
+    """Draw ``<kind>/critical_difference`` over the datasets of each kind; paths, and why not."""
+    written, refused = [], []
+    for kind in sorted({report.board.id.kind for report in reports if report.board.scores}):
+        own = [r for r in reports if r.board.id.kind == kind and r.board.scores]
+        try:
+            written += save_both(critical.draw(own), out / kind / CRITICAL)
+        except DataError as error:
+            refused.append(f"no critical-difference diagram of {kind} data: {error}")
+    return written, refused
+
+
+def _homes(reports: Sequence[Report], out: Path) -> list[tuple[Report, Path]]:
+    folders = board_folders([report.board for report in reports], out)
+    return list(zip(reports, folders, strict=True))

@@ -1,0 +1,153 @@
+"""A table as people open it: a line per row, a column per number and per end of its interval."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, fields
+
+import pandas as pd
+
+from mil_bench.base.csv_safety import escape
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.boards.board import Board
+from mil_bench.boards.tables.columns import level_column
+from mil_bench.boards.tables.identity import variant_text
+from mil_bench.boards.tables.scores import COUNTS
+from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
+from mil_bench.evaluation.scores import Scores
+
+PARTS = ("value", "low", "high", "sd_folds", "sd_seeds")
+"""Fields of a number. The value has the column's own name, ``macro_auc_low`` is its lower end."""
+
+
+def csv_wide(table: Table) -> str:
+    """CSV text. Parts that no row has are left out; ``notes`` tells what is wrong with numbers."""
+    wanted = [(c, part) for c in table.columns for part in _parts(table, c)]
+    names = [c.name if part in ("", "value") else f"{c.name}_{part}" for c, part in wanted]
+    rows = (
+        [*(_value(row, c, part) for c, part in wanted), _notes(table, row)] for row in table.rows
+    )
+    return csv_text([*names, "notes"], rows)
+
+
+def _parts(table: Table, column: Column) -> Iterator[str]:
+    numbers = [n for row in table.rows if isinstance(n := row[column.name], Number)]
+    if not numbers:
+        yield ""
+    for part in PARTS if numbers else ():
+        if part == "value" or any(getattr(n, part) == getattr(n, part) for n in numbers):
+            yield part
+
+
+def _value(row: Row, column: Column, part: str) -> object:
+    found = row[column.name]
+    return getattr(found, part or "value") if isinstance(found, Number) else found
+
+
+def _notes(table: Table, row: Row) -> str:
+    numbers = ((c.name, row[c.name]) for c in table.columns)
+    told = [f"{name}: {n.note}" for name, n in numbers if isinstance(n, Number) and n.note]
+    return "; ".join(told)
+
+
+# A table as programs read it: a line per number, with all that is known of it.
+
+
+def csv_tidy(table: Table) -> str:
+    """CSV text: the keys of the row, ``metric``, then the fields of :class:`Number`.
+
+    Numbers that do not exist for a row have no line, undefined ones have an empty ``value``.
+    """
+    names = [*table.keys, "metric", *(f.name for f in fields(Number))]
+    rows = (
+        [*(_key(row[key]) for key in table.keys), column.name, *astuple(number)]
+        for row in table.rows
+        for column in table.columns
+        if column.name not in table.keys and isinstance(number := row[column.name], Number)
+    )
+    return csv_text(names, rows)
+
+
+def _key(cell: Cell) -> str | float | None:
+    return cell.value if isinstance(cell, Number) else cell
+
+
+# What the runs of a board measured: a line per number of one run, before any averaging.
+
+_COLUMNS = ("method", "variant", "seed", "fold", "status", "run_key", "reason")
+_SCORE = ("level", "source", "class", "metric", "value")
+
+
+def runs_tidy(board: Board) -> str:
+    """CSV text: method, variant, seed, fold, status, run, then level, decision, class and score.
+
+    ``reason`` is why a run has no result; it keeps one line with an empty score. A score that a
+    method does not have has no line.
+    """
+    return csv_text([*_COLUMNS, *_SCORE], _lines(board))
+
+
+def _lines(board: Board) -> Iterator[list[object]]:
+    for row in board.rows:
+        for cell in row.asked:
+            record = row.runs.get(cell)
+            told = (record.key, record.reason) if record else ("", "")
+            place = [row.method, variant_text(row), *cell, row.status_of(cell), *told]
+            if record is None or record.scores is None or board.taxonomy is None:
+                yield [*place, "", "", "", "", None]
+                continue
+            for found in _scores(record.scores, board.taxonomy):
+                yield [*place, *found]
+
+
+def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:
+    for metric, value in scores.overall.items():
+        yield [LEAF, "", "", metric, value]
+    for metric, value in scores.hierarchical.items():
+        if not metric.startswith(f"{LEAF}_"):
+            yield [level_column(metric, tree).level, "", "", metric, value]
+    for c in scores.classes:
+        counts = {name: float(getattr(c, name)) for name in COUNTS}
+        for metric, value in (counts | c.metrics()).items():
+            yield [c.level, c.source, c.name, metric, value]
+
+
+# CSV text that is safe for spreadsheets.
+
+_DECIMALS = 6
+_SMALL = 0.01
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A header and rows; undefined (``nan``, ``None``) is empty.
+
+    Six decimals, of small numbers six digits; whole numbers from 2 up (counts) have none.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([escape(name) for name in columns])
+    writer.writerows([cell(value) for value in row] for row in rows)
+    return file.getvalue()
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The same for a pandas table."""
+    return csv_text([str(c) for c in table.columns], table.itertuples(index=False, name=None))
+
+
+def cell(value: object) -> str:
+    """One cell."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        if value >= 2 and value.is_integer():
+            return f"{value:.0f}"
+        small = 0 < abs(value) < _SMALL
+        return f"{value:.{_DECIMALS}g}" if small else f"{value:.{_DECIMALS}f}"
+    return str(value)

@@ -1,0 +1,103 @@
+"""Reports as files in ``<kind>/<dataset>/<encoder>/<split>/``."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mil_bench.base.atomic import write_text
+from mil_bench.base.errors import DataError
+from mil_bench.boards.board import Board
+from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide, runs_tidy
+from mil_bench.boards.formats.grid import grids_of
+from mil_bench.boards.formats.latex import grids_latex
+from mil_bench.boards.formats.markdown import report_page
+from mil_bench.boards.report import Report
+
+
+def check_writable(out: Path) -> None:
+    """Make the folder ``out``; ``DataError`` where that cannot be, before any work is done."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise unwritable(out, error) from None
+
+
+def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -> list[Path]:
+    """Write every table of every report, ``runs_tidy.csv`` and ``README.md``; the paths, in order.
+
+    A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``. ``figures`` puts the
+    overview picture on the page. The same runs give the same bytes. Raises ``DataError`` when
+    ``out`` cannot be written.
+    """
+    written = []
+    boards = [report.board for report in reports]
+    for report, folder in zip(reports, board_folders(boards, out), strict=True):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in _files(report, figures).items():
+                written.append(folder / name)
+                write_text(written[-1], text)
+        except OSError as error:
+            raise unwritable(folder, error) from None
+    return written
+
+
+def unwritable(path: Path, error: OSError) -> DataError:
+    """What to say where ``path`` cannot be written."""
+    return DataError(f"cannot write {path} ({error.strerror}); choose another --out folder.")
+
+
+def _files(report: Report, figures: bool) -> dict[str, str]:
+    """Name -> content."""
+    found = {}
+    grids = grids_of(report)
+    for table in report.tables:
+        found[f"{table.name}.csv"] = csv_wide(table)
+        found[f"{table.name}_tidy.csv"] = csv_tidy(table)
+        alike = [grid for grid in grids if grid.name == table.name]
+        if alike:
+            found[f"{table.name}.tex"] = grids_latex(report, alike)
+    if report.board.scores:
+        found["runs_tidy.csv"] = runs_tidy(report.board)
+    return found | {"README.md": report_page(report, figures)}
+
+
+def board_folders(boards: Sequence[Board], out: Path) -> list[Path]:
+    """The folder of every board. Boards of one place differ by tree, then by content hash.
+
+    A board under another tree than that of the training never takes the place of the first.
+    """
+    homes = [_home(board) for board in boards]
+    same_split = Counter(homes)
+    with_tree = Counter((home, board.id.tree) for home, board in zip(homes, boards, strict=True))
+    folders = []
+    for home, board in zip(homes, boards, strict=True):
+        name = home[-1]
+        crowded = same_split[home] > 1 or board.rescored
+        if crowded and with_tree[home, board.id.tree] == 1:
+            name += f"--{safe_name(board.id.tree)}"
+        elif crowded:
+            name += f"--{safe_name(board.id.tree)}-{_content(board)}"
+        folders.append(out.joinpath(*home[:-1], name))
+    return folders
+
+
+def safe_name(text: str) -> str:
+    """``text`` as one plain folder name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip(".-") or "unnamed"
+
+
+def _home(board: Board) -> tuple[str, ...]:
+    parts = (board.id.kind, board.id.dataset, board.id.encoder, board.id.split)
+    return tuple(safe_name(part) for part in parts if part)
+
+
+def _content(board: Board) -> str:
+    digests = (board.id.tree_digest, board.id.split_digest)
+    return "-".join(d[:6] for d in (*digests, board.id.labels_digest, board.id.features_digest))

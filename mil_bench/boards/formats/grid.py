@@ -1,0 +1,195 @@
+"""Tables as text for people: what screens, Markdown and LaTeX have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.boards.board import BoardRow
+from mil_bench.boards.report import Report
+from mil_bench.boards.tables.columns import COLUMNS
+from mil_bench.boards.tables.identity import KEYS
+from mil_bench.boards.tables.table import Cell, Column, Mark, Number, Row, Table
+from mil_bench.evaluation.metrics import facts
+
+ARROWS = {1: " ↑", -1: " ↓", 0: ""}
+PIVOTED = ("auc", "sensitivity")
+"""What is shown of classes, a grid each, a column per class. Files hold all."""
+INCOMPLETE = "*"
+METHOD = COLUMNS["method"].title
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One cell: ``41.7`` with its interval ``[38.2, 45.0]`` and mark."""
+
+    text: str
+    interval: str = ""
+    mark: Mark = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The first ``names`` columns are words, the others numbers. ``name`` is the table's."""
+
+    name: str
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    names: int
+    note: str = ""
+
+
+def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Grid]:
+    """The tables of a report; classes as one grid per score, of leaves alone unless ``upper``.
+
+    ``long`` includes tables that are too long for a printed page.
+    """
+    lacking = {row.label for row in report.board.rows if _lacks(row)}
+    found = []
+    for table in report.tables:
+        if table.name == "classwise":
+            found += _class_grids(table, lacking, upper)
+        elif table.shown and (table.printed or long):
+            found.append(_grid(table, lacking))
+    return found
+
+
+def _grid(table: Table, lacking: Iterable[str]) -> Grid:
+    labelled = "variant" in table.keys
+    said = {"score"} if table.lead else set()  # by the title
+    named = [key for key in table.keys if key not in said and not (labelled and key in KEYS)]
+    wanted = dict.fromkeys((*named, *table.shown))
+    shown = [table.column(name) for name in wanted if name not in said]
+    rows = tuple(
+        (*([_label(row, lacking)] if labelled else []), *(_shown(row, c) for c in shown))
+        for row in table.brief
+    )
+    heads = (*([METHOD] if labelled else []), *map(head, shown))
+    title = f"{table.title} ({facts(table.lead).title})" if table.lead else table.title
+    return Grid(table.name, title, heads, rows, labelled + len(named), table.note)
+
+
+def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid]:
+    """Methods by classes: one grid per score, level and decision."""
+    places = dict.fromkeys((row["level"], row["source"]) for row in table.rows)
+    return [
+        _class_grid(table, metric, place, lacking)
+        for place in sorted(places, key=lambda place: place[0] != LEAF)
+        if upper or place[0] == LEAF
+        for metric in PIVOTED
+    ]
+
+
+def _class_grid(
+    table: Table, metric: str, place: tuple[Cell, Cell], lacking: Iterable[str]
+) -> Grid:
+    rows = [row for row in table.rows if (row["level"], row["source"]) == place]
+    column = table.column(metric)
+    classes = tuple(dict.fromkeys(str(row["class"]) for row in rows))
+    of_method: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        of_method.setdefault(row.method, {})[str(row["class"])] = row
+    lines = tuple(
+        (
+            _label(next(iter(found.values())), lacking),
+            *(_shown(found[c], column) if c in found else Shown(NONE) for c in classes),
+        )
+        for found in of_method.values()
+    )
+    level, source = map(str, place)
+    where = level if level == LEAF else f"{level}, {source}"
+    title = f"{table.title}: {facts(metric).title}{ARROWS[column.better]} ({where})"
+    return Grid(table.name, title, (METHOD, *classes), lines, 1)
+
+
+def head(column: Column) -> str:
+    """``AUC ↑``."""
+    return f"{column.title}{ARROWS[column.better] if column.unit != 'rank' else ''}"
+
+
+def _label(row: Row, lacking: Iterable[str]) -> Shown:
+    return Shown(row.method + (INCOMPLETE if row.method in lacking else ""))
+
+
+def _shown(row: Row, column: Column) -> Shown:
+    cell = row[column.name]
+    if not isinstance(cell, Number):
+        return Shown(_word(cell, column) if cell else NONE)
+    unit = unit_of(row, column)
+    return Shown(number_text(cell.value, unit), interval_text(cell, unit), cell.mark)
+
+
+def _word(text: str, column: Column) -> str:
+    if column.name == "coverage":
+        return text.replace(" of ", "/")
+    return facts(text).title if column.unit == "score" else text
+
+
+def _lacks(row: BoardRow) -> bool:
+    return bool(row.done) and not row.complete
+
+
+def caption(grids: Sequence[Grid]) -> str:
+    """How to read the grids."""
+    told = ["fractions times 100", "[95 % interval over patients]"]
+    if any(cell.mark == "best" for grid in grids for row in grid.rows for cell in row):
+        told.append("bold: best, underlined: not separable from the best (paired, Holm)")
+    if any(row[0].text.endswith(INCOMPLETE) for grid in grids for row in grid.rows):
+        told.append(f"{INCOMPLETE} fewer runs than asked, so neither ranked nor compared")
+    return "; ".join(told)
+
+
+# Numbers as text for people; files for programs hold them as computed.
+
+NONE = "–"
+_LEAST = 0.001
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def unit_of(row: Row, column: Column) -> str:
+    """The unit of a cell; in some columns it is that of the row's score."""
+    return facts(row.metric).unit if column.unit == "row" else column.unit
+
+
+def number_text(value: float, unit: str) -> str:
+    """``41.7`` for a fraction, ``1.73`` for levels, ``1,024`` for a count; a dash if undefined."""
+    if value != value:
+        return NONE
+    match unit:
+        case "fraction":
+            return _signless_zero(f"{100 * value:.1f}")
+        case "count":
+            return f"{value:,.0f}"
+        case "rank":
+            return f"{value:.0f}"
+        case "probability":
+            return f"<{_LEAST}" if 0 < value < _LEAST else f"{value:.3f}"
+        case "seconds":
+            return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+        case "hours":
+            return f"{value:.3g} h"
+        case "MiB":
+            return f"{value:.0f} MiB"
+        case "FLOPs":
+            return _prefixed(value)
+    return _signless_zero(f"{value:.2f}")
+
+
+def interval_text(number: Number, unit: str) -> str:
+    """``[38.2, 45.0]``; empty where there is none, or for a rank no other."""
+    if number.low != number.low or (unit == "rank" and number.low == number.high):
+        return ""
+    return f"[{number_text(number.low, unit)}, {number_text(number.high, unit)}]"
+
+
+def _signless_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _prefixed(value: float) -> str:
+    for size, prefix in _PREFIXES:
+        if value >= size:
+            return f"{value / size:.3g} {prefix}"
+    return f"{value:.0f}"

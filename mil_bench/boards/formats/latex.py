@@ -1,0 +1,115 @@
+"""Tables as papers print them (package booktabs; graphicx to fit the page)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mil_bench.boards.formats.grid import Grid, Shown, caption
+from mil_bench.boards.report import Report
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "–": "--",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+}
+_CODE = re.compile("`([^`]+)`")
+_PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
+_MARKS = {"": "{}", "best": r"\textbf{{{}}}", "tied": r"\underline{{{}}}"}
+_PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters want LuaLaTeX or XeLaTeX"
+_LONGEST = 12
+_WIDE = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
+_HIGH = r"\resizebox*{!}{\ifdim\totalheight>0.8\textheight0.8\textheight\else\totalheight\fi}{%"
+_MOST = 40
+"""Rows that one page bears; more are dealt evenly onto several."""
+
+
+def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
+    """A ``table*`` for every grid, several for a long one; intervals stand below their numbers."""
+    tables = [_table(report, part) for grid in grids for part in _parts(grid)]
+    return f"{_PACKAGES}\n" + "\n".join(tables)
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
+
+
+def _parts(grid: Grid) -> list[Grid]:
+    many = -(-len(grid.rows) // _MOST)
+    if many < 2:
+        return [grid]
+    size = -(-len(grid.rows) // many)
+    return [
+        replace(
+            grid,
+            title=f"{grid.title}, part {i + 1} of {many}",
+            rows=grid.rows[i * size : (i + 1) * size],
+        )
+        for i in range(many)
+    ]
+
+
+def _table(report: Report, grid: Grid) -> str:
+    numbers = len(grid.heads) - grid.names
+    lines = [
+        r"\begin{table*}",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{_caption(report, grid)}}}",
+        r"\smallskip",
+        _WIDE,
+        _HIGH,
+        rf"\begin{{tabular}}{{@{{}}{'l' * grid.names}{'c' * numbers}@{{}}}}",
+        r"\toprule",
+        _row([_head(text) for text in grid.heads]),
+        r"\midrule",
+        *(line for row in grid.rows for line in _lines(row)),
+        r"\bottomrule",
+        r"\end{tabular}}}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _head(text: str) -> str:
+    """Long heads stand on two lines."""
+    words = text.split()
+    if len(text) <= _LONGEST or len(words) == 1:
+        return escape(text)
+    ends = [len(" ".join(words[:i])) for i in range(1, len(words))]
+    cut = 1 + min(range(len(ends)), key=lambda i: abs(ends[i] - len(text) / 2))
+    above, below = (escape(" ".join(part)) for part in (words[:cut], words[cut:]))
+    return rf"\shortstack{{{above}\\{below}}}"
+
+
+def _lines(row: Sequence[Shown]) -> list[str]:
+    values = _row([_MARKS[cell.mark].format(escape(cell.text)) for cell in row])
+    if not any(cell.interval for cell in row):
+        return [values]
+    below = [rf"{{\scriptsize {escape(c.interval)}}}" if c.interval else "" for c in row]
+    return [values, _row(below), r"\addlinespace[2pt]"]
+
+
+def _caption(report: Report, grid: Grid) -> str:
+    board = report.board
+    told = (
+        f"{grid.title} on {board.title}: {board.slides} test slides of {board.groups} patients; "
+        f"{caption([grid])}. {grid.note}"
+    )
+    words = _CODE.split(f"{told.strip().rstrip('.')}.")
+    return "".join(
+        rf"\texttt{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(words)
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"

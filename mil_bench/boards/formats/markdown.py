@@ -1,0 +1,92 @@
+"""A report as a Markdown page, readable where repositories are browsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of
+from mil_bench.boards.report import Report
+from mil_bench.boards.sheet import Sheet
+
+# Characters that would end a cell, start HTML, a link, code or emphasis.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
+_MARKS = {"": "{}", "best": "**{}**", "tied": "<ins>{}</ins>"}
+FIGURE = "overview.png"
+_LONGEST = 60
+"""Rows of a table that stands open."""
+_CODE = re.compile(r"(`[\w ./=,:-]+`)")
+
+
+def report_page(report: Report, figure: bool) -> str:
+    """The ``README.md`` of a board's folder; ``figure`` says that a picture lies beside it."""
+    board = report.board
+    parts = [f"# {escape(board.title)}"]
+    if board.leaky:
+        parts.append("**This split leaks: its numbers must not be compared with clean ones.**")
+    if report.verdict:
+        parts.append(escape(report.verdict))
+    if figure and board.scores:
+        parts.append(f"![Methods, levels and classes]({FIGURE})")
+    grids = grids_of(report)
+    if grids:
+        parts.append(f"{escape(_sentence(caption(grids)))}")
+    for grid in grids:
+        parts += [f"## {escape(grid.title)}", _folded(grid_markdown(grid), len(grid.rows))]
+        if grid.note:
+            parts.append(prose(_sentence(grid.note)))
+    bullets = [*report.caveats, *report.problems]
+    if bullets:
+        parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
+    parts.append(
+        "Every number with its interval, spread and run keys is in the CSV files beside this page, "
+        "those of single runs in `runs_tidy.csv`."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def grid_markdown(grid: Grid) -> str:
+    """One table, numbers to the right, intervals below them."""
+    rule = [*["---"] * grid.names, *["--:"] * (len(grid.heads) - grid.names)]
+    cells = [[_cell(cell) for cell in row] for row in grid.rows]
+    return "\n".join(map(_line, [[escape(h) for h in grid.heads], rule, *cells]))
+
+
+def _folded(table: str, rows: int) -> str:
+    """A long table opens at a click."""
+    if rows <= _LONGEST:
+        return table
+    return f"<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
+
+
+def sheet_markdown(sheet: Sheet) -> str:
+    """One table, numbers to the right."""
+    rule = ["---", *["--:"] * (len(sheet.columns) - 1)]
+    cells = [[escape(cell) for cell in row] for row in sheet.rows]
+    return "\n".join(map(_line, [[escape(c) for c in sheet.columns], rule, *cells]))
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def prose(text: str) -> str:
+    """Text as it is, but for commands between backticks, which are code."""
+    return "".join(
+        part if i % 2 else _SPECIAL.sub(r"\\\1", part)
+        for i, part in enumerate(_CODE.split(" ".join(text.split())))
+    )
+
+
+def _cell(cell: Shown) -> str:
+    text = _MARKS[cell.mark].format(escape(cell.text))
+    return f"{text}<br>{escape(cell.interval)}" if cell.interval else text
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

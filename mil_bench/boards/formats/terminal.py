@@ -1,0 +1,159 @@
+"""Reports as rich tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of
+from mil_bench.boards.report import TABLES, Report
+from mil_bench.boards.sheet import Sheet
+from mil_bench.boards.subgroups import NAME as SUBGROUPS
+
+_WIDEST = 40  # name that is kept on one line
+_PADDING = 2
+READ = ("overall", "hierarchical", "published")
+"""What a screen shows unless asked for more."""
+EVERYTHING = "all"
+_INTERVALS = 2
+_STYLES = {"": "", "best": "bold", "tied": "underline"}
+
+
+def check_tables(names: Sequence[str]) -> None:
+    """``UnknownNameError`` for a table that no report can have."""
+    known = {*TABLES, SUBGROUPS, EVERYTHING}
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("table", name, known)
+
+
+def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = READ) -> None:
+    """Print every report: its verdict, ``tables``, how to read them, and what to distrust.
+
+    ``all`` is every table. Names of the others are told; a table that a board does not have is left
+    out.
+    """
+    for report in reports:
+        found = grids_of(report, upper=False, long=True)
+        console.rule(Text(report.board.title))
+        if report.verdict:
+            console.print(Text(report.verdict, style="bold"))
+        grids = [grid for grid in found if EVERYTHING in tables or grid.name in tables]
+        for grid in grids:
+            _show_grid(grid, console)
+        if grids:
+            console.print(Text(caption(grids), style="dim"))
+        others = dict.fromkeys(grid.name for grid in found if grid not in grids)
+        if others:
+            console.print(Text(f"also in files, page and --show: {', '.join(others)}", style="dim"))
+        for note in report.caveats:
+            style = "bold red" if note.startswith("leak") else "yellow"
+            console.print(Text(f"note: {note}", style=style))
+        for problem in report.problems:
+            console.print(Text(problem, style="red"))
+
+
+def _show_grid(grid: Grid, console: Console) -> None:
+    for table in grid_tables(grid, console.width):
+        console.print(table)
+    if grid.note:
+        console.print(Text(grid.note, style="dim"))
+
+
+def grid_tables(grid: Grid, width: int) -> list[Table]:
+    """A grid as tables of at most ``width`` where that can be: what is left goes below.
+
+    Two columns show their interval, below the number; files show all.
+    """
+    intervals = _first([any(row[i].interval for row in grid.rows) for i in range(len(grid.heads))])
+    rows = [[_text(cell, i in intervals) for i, cell in enumerate(row)] for row in grid.rows]
+    widths = [
+        max(_widest(head), *(_widest(row[i].plain, i < grid.names) for row in rows), 1)
+        for i, head in enumerate(grid.heads)
+    ]
+    found: list[Table] = []
+    for chosen in _chunks(widths, grid.names, width):
+        heads = [grid.heads[i] for i in chosen]
+        cells = [[row[i] for i in chosen] for row in rows]
+        title = grid.title if not found else f"{grid.title}, continued"
+        fitted = _roomy([widths[i] for i in chosen], heads, width)
+        found.append(_table(title, heads, cells, grid.names, fitted))
+    return found
+
+
+def sheet_table(sheet: Sheet) -> Table:
+    """One table. Cells are plain text, so a name cannot carry markup."""
+    return _table(sheet.title, sheet.columns, [list(map(Text, row)) for row in sheet.rows], 1)
+
+
+def _table(
+    title: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    names: int,
+    widths: Sequence[int] = (),
+) -> Table:
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for i, text in enumerate(map(Text, heads)):
+        kept = i < names and all(len(row[i]) <= _WIDEST for row in rows)
+        justify: JustifyMethod = "left" if i < names else "right"
+        fixed = widths[i] if widths else None
+        table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, width=fixed)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
+    """Columns of each table, the names in all of them."""
+    left = width - sum(widths[:names]) - _PADDING * names
+    chunks: list[list[int]] = [[]]
+    used = 0
+    for i in range(names, len(widths)):
+        if chunks[-1] and used + widths[i] + _PADDING > left:
+            chunks.append([])
+            used = 0
+        chunks[-1].append(i)
+        used += widths[i] + _PADDING
+    return [[*range(names), *chunk] for chunk in chunks]
+
+
+def _roomy(widths: Sequence[int], heads: Sequence[str], width: int) -> list[int]:
+    """Widths that give heads one line, from the left, as far as there is room."""
+    spare = width - sum(widths) - _PADDING * len(widths)
+    found = []
+    for least, head in zip(widths, heads, strict=True):
+        more = min(spare, max(0, len(head) - least))
+        more = more if least + more >= len(head) else 0
+        found.append(least + more)
+        spare -= more
+    return found
+
+
+def _first(has: Sequence[bool]) -> list[int]:
+    return [i for i, there in enumerate(has) if there][:_INTERVALS]
+
+
+def _widest(text: str, whole: bool = False) -> int:
+    """Length of the longest part that stays on one line: names, numbers with units, words."""
+    together = whole or text[:1].isdigit()
+    return max(map(len, text.split("\n" if together else None)), default=0)
+
+
+def _text(cell: Shown, interval: bool) -> Text:
+    text = Text(cell.text, style=_STYLES[cell.mark])
+    if interval and cell.interval:
+        ends = cell.interval.strip("[]").replace(", ", "…")
+        return Text.assemble(text, "\n", (ends, "dim"))
+    return text

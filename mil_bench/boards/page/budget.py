@@ -1,0 +1,101 @@
+"""A page small enough to be sent around: what is left out first when boards are many or large."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+BYTES = 1_350_000
+"""Of data; the page's own parts are 0.1 MB, and the whole stays below 1.5 MB."""
+
+Board = dict[str, Any]
+
+_DRAWN = {"reliability": {"confidence", "accuracy", "slides"}}
+"""Columns of tables that plots are made of and nobody is shown."""
+_READ = ("balanced_accuracy", "accuracy", "macro_auc", "macro_f1", "brier", "severity")
+"""Scores by which pairs are compared first, of leaves and, by the first, of every level."""
+
+
+def fitted(boards: Sequence[Board], most: int = BYTES) -> list[Board]:
+    """``boards`` as they are, or without what is read least until they need ``most`` bytes.
+
+    Every board says in ``left_out`` what went. CSV files hold all of it.
+    """
+    found = [board | {"left_out": []} for board in boards]
+    for told, lighter in _STEPS:
+        if _size(found) <= most:
+            break
+        found = [lighter(b) | {"left_out": [*b["left_out"], told]} for b in found]
+    return found
+
+
+def _size(data: Any) -> int:
+    return len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _columns_of(*names: str) -> Callable[[Board], Board]:
+    """Without the columns of these tables that are not shown at first; of all without names."""
+
+    def lighter(board: Board) -> Board:
+        chosen = {n: t for n, t in board["tables"].items() if n in names or not names}
+        kept = {n: {*t["keys"], *t["shown"], *_DRAWN.get(n, ())} for n, t in chosen.items()}
+        return _with(board, {n: _keeping(t, kept[n]) for n, t in chosen.items()})
+
+    return lighter
+
+
+def _keeping(table: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    kept = [i for i, column in enumerate(table["columns"]) if column["name"] in names]
+    return table | {part: [table[part][i] for i in kept] for part in ("columns", "cells")}
+
+
+def _fewer_pairs(board: Board) -> Board:
+    """Pairs by the scores of :data:`_READ` alone."""
+    table = board["tables"].get("pairs")
+    if table is None:
+        return board
+    metrics = _unpacked(table["metrics"])
+    rows = [i for i, m in enumerate(metrics) if m in _READ or m.endswith(f"_{_READ[0]}")]
+    if not rows:
+        return board
+    few = {part: _taken(table[part], rows) for part in ("methods", "metrics")}
+    cells = [_taken(column, rows) for column in table["cells"]]
+    return _with(board, {"pairs": table | few | {"cells": cells}})
+
+
+def _unpacked(values: Any) -> list[Any]:
+    """What :func:`~mil_bench.boards.page.data.encode` has packed."""
+    return [values["of"][i] for i in values["at"]] if isinstance(values, dict) else values
+
+
+def _taken(values: Any, rows: Sequence[int]) -> Any:
+    if isinstance(values, dict):
+        return values | {"at": [values["at"][i] for i in rows]}
+    return [values[i] for i in rows]
+
+
+def _without_slides(board: Board) -> Board:
+    return board | {"slidewise": None}
+
+
+def _without(name: str) -> Callable[[Board], Board]:
+    def lighter(board: Board) -> Board:
+        return board | {"tables": {n: t for n, t in board["tables"].items() if n != name}}
+
+    return lighter
+
+
+def _with(board: Board, tables: dict[str, Any]) -> Board:
+    return board | {"tables": board["tables"] | tables}
+
+
+_STEPS: tuple[tuple[str, Callable[[Board], Board]], ...] = (
+    ("further columns of pairs", _columns_of("pairs", "controls", "reliability")),
+    ("further columns of classes and runs", _columns_of("classwise", "runs")),
+    ("pairs by scores that are read less", _fewer_pairs),
+    ("the slides on which pairs disagree", _without_slides),
+    ("further columns of all tables", _columns_of()),
+    ("pairs", _without("pairs")),
+    ("runs", _without("runs")),
+)

@@ -1,0 +1,130 @@
+"""The page: parts of HTML, CSS and JavaScript around one island of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mil_bench.base.atomic import write_text
+from mil_bench.boards.confusions import confusions, tree_of
+from mil_bench.boards.formats.folder import board_folders, unwritable
+from mil_bench.boards.page.budget import fitted
+from mil_bench.boards.page.data import cards, encode, island, slides_of
+from mil_bench.boards.page.runs import runs_table
+from mil_bench.boards.report import Report
+from mil_bench.evaluation.metrics import facts
+
+NAME = "leaderboard.html"
+_PARTS = files("mil_bench.boards.page") / "parts"
+_STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
+_SCRIPTS = (
+    "dom",
+    "state",
+    "theme",
+    "data",
+    "numbers",
+    "export",
+    "scale",
+    "whisker",
+    "table_cells",
+    "table_tools",
+    "table",
+    "plot_forest",
+    "plot_scatter",
+    "plot_reliability",
+    "plot_confusion",
+    "plot_tree",
+    "view_overall",
+    "view_hierarchy",
+    "view_classes",
+    "view_pairs",
+    "view_pair",
+    "view_calibration",
+    "view_cost",
+    "view_runs",
+    "view_methods",
+    "view_more",
+    "frame",
+)
+
+
+def write_page(reports: Sequence[Report], out: Path) -> Path:
+    """Write ``leaderboard.html`` of all boards into the folder ``out``; its path.
+
+    Raises ``DataError`` when that cannot be written.
+    """
+    path = out / NAME
+    text = page_html(reports, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return path
+
+
+def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
+    """The page of ``reports``, in their order; the same reports give the same text.
+
+    It needs no network and no other file. ``out`` is the folder that it will stand in, for links to
+    heatmaps.
+    """
+    data = {
+        "boards": fitted(
+            [
+                _board(report, folder.relative_to(out).as_posix(), out)
+                for report, folder in zip(
+                    reports, board_folders([report.board for report in reports], out), strict=True
+                )
+            ]
+        ),
+        "cards": cards([report.board for report in reports]),
+        "metrics": _metrics(reports),
+    }
+    pieces = {
+        "style": "\n".join(_part("css", f"{name}.css") for name in _STYLES),
+        "island": island(data),
+        "script": "\n".join(_part("js", f"{name}.js") for name in _SCRIPTS),
+    }
+    text = _part("page.html")
+    for name, piece in pieces.items():
+        before, after = text.split(f"<!--{name}-->")
+        text = before + piece + after
+    return text
+
+
+def _board(report: Report, place: str, out: Path) -> dict[str, Any]:
+    board = report.board
+    tables = [*report.tables, runs_table(board, out)]
+    return {
+        "place": place,
+        "title": board.title,
+        "kind": board.id.kind,
+        "slides": board.slides if board.scores else 0,
+        "patients": board.groups if board.scores else 0,
+        "verdict": report.verdict,
+        "caveats": report.caveats,
+        "problems": report.problems,
+        "methods": {row.label: row.method for row in board.rows},
+        "tables": {table.name: encode(table) for table in tables},
+        "tree": tree_of(board.taxonomy) if board.taxonomy else None,
+        "confusions": confusions(board),
+        "slidewise": slides_of(report.analysis),
+    }
+
+
+def _metrics(reports: Sequence[Report]) -> dict[str, Any]:
+    """Title, unit and direction of the scores that rows of tables name."""
+    tables = [table for report in reports for table in report.tables]
+    names = sorted({row.metric for table in tables for row in table.rows if row.metric})
+    return {
+        name: {"title": m.title, "percent": m.percent, "better": m.better}
+        for name in names
+        for m in [facts(name)]
+    }
+
+
+def _part(*names: str) -> str:
+    return _PARTS.joinpath(*names).read_text(encoding="utf-8")

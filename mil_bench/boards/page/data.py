@@ -1,0 +1,184 @@
+"""Tables for the page: column by column, numbers as in the CSV files, nothing twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mil_bench.base.config import search_space
+from mil_bench.base.errors import UsageError
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import Board, BoardRow
+from mil_bench.boards.formats.csv_files import cell as csv_cell
+from mil_bench.boards.tables.table import Cell, Column, Number, Table
+from mil_bench.contract.method import Method
+from mil_bench.contract.variants import flattened
+from mil_bench.methods import METHODS
+
+
+def encode(table: Table) -> dict[str, Any]:
+    """A table as JSON values; ``cells`` holds a list for every column."""
+    return {
+        "name": table.name,
+        "title": table.title,
+        "note": table.note,
+        "keys": table.keys,
+        "shown": table.shown,
+        "columns": [_column(column) for column in table.columns],
+        "methods": _packed([row.method for row in table.rows]),
+        "metrics": _packed([row.metric for row in table.rows]),
+        "cells": [_packed([_cell(row[c.name]) for row in table.rows]) for c in table.columns],
+    }
+
+
+def number(value: float) -> float | int | None:
+    """A number as the CSV files round it; ``None`` for ``nan``."""
+    if value != value:
+        return None
+    rounded = float(csv_cell(float(value)))
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "title": column.title,
+        "unit": column.unit,
+        "percent": column.percent,
+        "better": column.better,
+        "level": column.level,
+        "interval": column.interval,
+        "note": column.note,
+    }
+
+
+def _packed(values: list[Any]) -> Any:
+    """Texts that repeat as ``{"of": texts, "at": positions}``, ``-1`` for ``None``; else as is."""
+    if any(isinstance(value, list) for value in values):
+        return values
+    texts = list(dict.fromkeys(value for value in values if value is not None))
+    if 2 * len(texts) > len(values):
+        return values
+    place = {text: i for i, text in enumerate(texts)}
+    return {"of": texts, "at": [place.get(value, -1) for value in values]}
+
+
+def _cell(cell: Cell) -> Any:
+    """``None``, a text, or ``[value, low, high, sd_folds, sd_seeds, mark, note]`` cut short."""
+    if not isinstance(cell, Number):
+        return cell
+    parts = [number(v) for v in (cell.value, cell.low, cell.high, cell.sd_folds, cell.sd_seeds)]
+    full = [*parts, cell.mark or None, cell.note or None]
+    while full and full[-1] is None:
+        full.pop()
+    return full
+
+
+# What every method says of every test slide: where two methods disagree.
+
+MOST = 90_000
+"""Slides times methods that a page holds; more would make it larger than 1.5 MB."""
+
+
+def slides_of(analysis: Analysis) -> dict[str, Any] | None:
+    """Test slides with true leaf, and per comparable row the decided leaf and p of the true one.
+
+    Probabilities are means over the seeds, and the folds, that test a slide; ``p`` is in percent.
+    ``None`` for a board of more than :data:`MOST` predictions, or without comparable rows.
+    """
+    rows = [row for row in analysis.board.rows if row.label in analysis.paired]
+    if not rows:
+        return None
+    truth = _truth(rows[0])
+    if len(truth) * len(rows) > MOST:
+        return None
+    return {
+        "ids": list(truth),
+        "truth": list(truth.values()),
+        "methods": [row.label for row in rows],
+        "decided": [_decided(row, truth)[0] for row in rows],
+        "p": [_decided(row, truth)[1] for row in rows],
+    }
+
+
+def _truth(row: BoardRow) -> dict[str, int]:
+    pairs = (
+        (str(slide), int(label))
+        for p in row.predictions.values()
+        for slide, label in zip(p.slide_ids, p.labels, strict=True)
+    )
+    return dict(sorted(pairs))
+
+
+def _decided(row: BoardRow, truth: dict[str, int]) -> tuple[list[int], list[int]]:
+    position = {slide: i for i, slide in enumerate(truth)}
+    first = next(iter(row.predictions.values()))
+    total = np.zeros((len(truth), len(first.taxonomy.leaves)))
+    for p in row.predictions.values():
+        np.add.at(total, [position[str(slide)] for slide in p.slide_ids], p.heads[LEAF])
+    mean = total / total.sum(1, keepdims=True)
+    chosen = mean[np.arange(len(truth)), list(truth.values())]
+    return mean.argmax(1).tolist(), np.rint(100 * chosen).astype(int).tolist()
+
+
+# What a page says about every method: its paper, how this code differs, its settings.
+
+
+def cards(boards: Sequence[Board]) -> dict[str, Any]:
+    """Method name -> card, for every method of ``boards`` that is installed here."""
+    names = dict.fromkeys(row.method for board in boards for row in board.rows)
+    found = {name: _installed(name) for name in names}
+    return {name: _card(name, method) for name, method in found.items() if method is not None}
+
+
+def _installed(name: str) -> type[Method] | None:
+    """The method, or nothing where it was a plug-in or its package is broken."""
+    try:
+        return METHODS.get(name)
+    except UsageError:
+        return None
+
+
+def _card(name: str, method: type[Method]) -> dict[str, Any]:
+    paper, space = method.paper, search_space(method.Config)
+    return {
+        "summary": next(entry.summary for entry in METHODS if entry.name == name),
+        "title": paper.title,
+        "year": paper.year,
+        "venue": paper.venue,
+        "link": paper.link,
+        "code": paper.code,
+        "differs": paper.differs,
+        "measured": "\n".join(paper.measured),
+        "version": method.version,
+        "settings": flattened(method.Config().model_dump(mode="json")),
+        "searched": [key for key, limits in space.items() if not limits.where],
+        "recipe": flattened(dict(method.recipe)),
+    }
+
+
+# Data inside a page: JSON that no name can break out of.
+
+_ESCAPES = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+
+
+def island(data: Any) -> str:
+    """``data`` as JSON for a ``<script type="application/json">``.
+
+    ``<``, ``>`` and ``&`` are written as escapes of JSON, so a name such as ``</script>`` stays
+    text. Raises ``ValueError`` for ``nan``, which JSON does not have.
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign, escape in _ESCAPES.items():
+        text = text.replace(sign, escape)
+    return text

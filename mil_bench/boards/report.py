@@ -1,0 +1,63 @@
+"""Everything that is said about one board. Files, pages, pictures and screens are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import Board
+from mil_bench.boards.notes import caveats_of
+from mil_bench.boards.tables.calibration import calibration_table, reliability_table
+from mil_bench.boards.tables.controls import controls_table
+from mil_bench.boards.tables.cost import cost_table
+from mil_bench.boards.tables.localisation import localisation_table
+from mil_bench.boards.tables.pairs import pairs_table
+from mil_bench.boards.tables.published import published_table
+from mil_bench.boards.tables.scores import classwise_table, hierarchical_table, overall_table
+from mil_bench.boards.tables.table import Table
+from mil_bench.boards.tables.thresholds import thresholds_table
+from mil_bench.boards.verdict import verdict_of
+
+TABLES: dict[str, Callable[[Analysis], Table | None]] = {
+    "overall": overall_table,
+    "hierarchical": hierarchical_table,
+    "controls": controls_table,
+    "classwise": classwise_table,
+    "localisation": localisation_table,
+    "pairs": pairs_table,
+    "calibration": calibration_table,
+    "reliability": reliability_table,
+    "thresholds": thresholds_table,
+    "cost": cost_table,
+    "published": published_table,
+}
+"""What a report has, in this order. Each makes the table of that name, or ``None``."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A board, its analysis, its tables in order, and computed sentences.
+
+    ``verdict`` says what can be told apart; ``caveats`` say what to distrust; ``problems`` name
+    the rows that lack runs.
+    """
+
+    board: Board
+    analysis: Analysis
+    tables: tuple[Table, ...]
+    verdict: str
+    caveats: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def table(self, name: str) -> Table | None:
+        """A table by name; ``None`` where the board has none (no tree, no searches)."""
+        return next((t for t in self.tables if t.name == name), None)
+
+
+def report_of(board: Board) -> Report:
+    """Everything about a board; the same runs give the same report."""
+    analysis = Analysis.of(board)
+    tables = tuple(table for make in TABLES.values() if (table := make(analysis)) is not None)
+    problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
+    return Report(board, analysis, tables, verdict_of(analysis), caveats_of(analysis), problems)

@@ -1,0 +1,200 @@
+"""How often a method is right when it says that it is: confidence against accuracy, in bins."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import BoardRow
+from mil_bench.boards.tables.columns import columns
+from mil_bench.boards.tables.identity import source_columns, sources
+from mil_bench.boards.tables.table import Cell, Number, Row, Table, score_column
+from mil_bench.evaluation.calibration import BINS, equal_mass_bins
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.formulas import effective_size, wilson
+from mil_bench.evaluation.inference.resampling import Resampling
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.inference.weighted import weighted_sums
+from mil_bench.evaluation.overall import Source, level_probabilities
+from mil_bench.evaluation.sums import ratio
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Slides of like confidence, over all runs of a row; a slide counts once per seed.
+
+    ``low`` and ``high`` are the ends of its confidences. ``accuracy`` has an interval over
+    patients, as has ``gap``, mean confidence minus accuracy. ``size`` is how many independent
+    slides it is worth at least.
+    """
+
+    slides: int
+    low: float
+    high: float
+    confidence: float
+    accuracy: Replicated
+    gap: Replicated
+    size: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy; Wilson's where all or none are right."""
+        if self.accuracy.value in (0, 1):
+            return wilson(self.accuracy.value, self.size)
+        return self.accuracy.low, self.accuracy.high
+
+
+def resampling_of(analysis: Analysis) -> Resampling:
+    """The draws of patients behind the scores of an analysis."""
+    cells = [p for row in analysis.board.rows for p in row.predictions.values()]
+    number = next(len(s.draws) for found in analysis.scores.values() for s in found.values())
+    return Resampling.of(cells, number)
+
+
+def reliability_bins(
+    row: BoardRow, level: str, source: Source, resampling: Resampling, bins: int = BINS
+) -> list[Bin]:
+    """Bins of equally many slides, from the least confident; empty ones are left out.
+
+    ``bins=1`` holds all slides: its gap is the overconfidence of the row.
+    """
+    cells = list(row.predictions.values())
+    probs = [level_probabilities(p, level, source) for p in cells]
+    confidence = [q.max(1) for q in probs]
+    right = [q.argmax(1) == p.truth(level) for p, q in zip(cells, probs, strict=True)]
+    index = equal_mass_bins(np.concatenate(confidence), bins)
+    starts = np.cumsum([0, *map(len, cells)])
+    places = [np.eye(bins)[index[i:j]].T for i, j in itertools.pairwise(starts)]
+    sums = np.zeros((3, bins, resampling.weights.shape[1]))
+    for p, place, says, hits in zip(cells, places, confidence, right, strict=True):
+        terms = np.concatenate([place, place * says, place * hits])
+        sums += weighted_sums(terms, resampling.of_slides(p)).reshape(sums.shape)
+    return [
+        _bin(
+            np.concatenate(confidence)[index == k],
+            np.concatenate([p.groups for p in cells])[index == k],
+            ratio(sums[1, k], sums[0, k]),
+            ratio(sums[2, k], sums[0, k]),
+            resampling.freedom,
+        )
+        for k in np.unique(index)
+    ]
+
+
+def _bin(
+    confidence: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    says: NDArray[np.float64],
+    hits: NDArray[np.float64],
+    freedom: float,
+) -> Bin:
+    """From the slides of a bin, and its mean confidence and accuracy ``(1 + B,)`` in every draw."""
+    return Bin(
+        len(confidence),
+        float(confidence.min()),
+        float(confidence.max()),
+        float(says[0]),
+        Replicated(float(hits[0]), hits[1:], freedom),
+        Replicated(float(says[0] - hits[0]), says[1:] - hits[1:], freedom),
+        effective_size(groups),
+    )
+
+
+# Whether probabilities can be believed: proper scores, ECE and overconfidence, and by bins.
+
+SCORES = ("brier", "log_loss", "ece")
+_KEYS = ("method", "level", "source")
+_TRUST = (*columns("confidence"), score_column("accuracy", ""), *columns("overconfidence"))
+_SHOWN = (*SCORES, *(column.name for column in _TRUST))
+_BIN = ("bin", "slides", "confidence_from", "confidence_to")
+_NOTE = (
+    "Confidence is the probability of the decided class. ECE is biased upward for few slides: rank "
+    "on Brier or log loss. Overconfidence pools all runs of a row"
+)
+_BIN_NOTE = "15 bins of equally many slides, pooled over the runs of a row; intervals over patients"
+
+
+def calibration_table(analysis: Analysis) -> Table | None:
+    """A row per method, level and source; ``None`` without intervals."""
+    if analysis.refusal:
+        return None
+    draws, known = resampling_of(analysis), sources(analysis.board)
+    rows = []
+    for row, level, source in places(analysis):
+        (whole,) = reliability_bins(row, level, source, draws, bins=1)
+        drawn = analysis.scores[row.label]
+        scores: dict[str, Cell] = {
+            name: Number.of(s)
+            for name in SCORES
+            if (s := drawn.get(_score(level, source, name))) is not None
+        }
+        rows.append(
+            Row(
+                row.label,
+                {"method": row.label, "level": level, "source": source}
+                | scores
+                | known[row.label]
+                | {
+                    "confidence": Number(whole.confidence),
+                    "accuracy": Number(whole.accuracy.value, *whole.interval),
+                    "overconfidence": Number.of(whole.gap),
+                },
+            )
+        )
+    scored = (*(score_column(name, "") for name in SCORES), *_TRUST)
+    every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
+    return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
+
+
+def reliability_table(analysis: Analysis) -> Table | None:
+    """A row per method, level, source and bin, for files; ``None`` without intervals."""
+    if analysis.refusal:
+        return None
+    draws, known = resampling_of(analysis), sources(analysis.board)
+    rows = [
+        Row(
+            row.label,
+            known[row.label]
+            | {
+                "method": row.label,
+                "level": level,
+                "source": source,
+                "bin": Number(k),
+                "slides": Number(b.slides),
+                "confidence_from": Number(b.low),
+                "confidence_to": Number(b.high),
+                "confidence": Number(b.confidence),
+                "accuracy": Number(b.accuracy.value, *b.interval),
+                "overconfidence": Number.of(b.gap),
+            },
+        )
+        for row, level, source in places(analysis)
+        for k, b in enumerate(reliability_bins(row, level, source, draws), start=1)
+    ]
+    named = columns(*_KEYS, *_BIN, table="reliability")
+    every = (*named, *_TRUST, *source_columns(analysis.board))
+    keys = (*_KEYS, "bin")
+    return Table("reliability", "Reliability", every, tuple(rows), keys, (), _BIN_NOTE)
+
+
+def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
+    """Rows with results, at every level, from every source."""
+    tree = analysis.board.taxonomy
+    assert tree is not None
+    for row in analysis.board.rows:
+        if row.label in analysis.scores:
+            heads = next(iter(row.predictions.values())).heads
+            for level in tree.levels:
+                sources: tuple[Source, ...] = ("direct",) if level in heads else ()
+                for source in sources if level == LEAF else ("summed", *sources):
+                    yield row, level, source
+
+
+def _score(level: str, source: Source, name: str) -> Score:
+    return Score(name if level == LEAF else f"{level}_{source}_{name}")

@@ -1,0 +1,160 @@
+"""Every column of a board that is no score, in one table; scores stand in ``metrics_table``.
+
+A name means the same wherever it occurs, unless the table of its file says otherwise in ``_OWN``.
+"""
+
+from __future__ import annotations
+
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.boards.tables.table import Column, score_column
+from mil_bench.evaluation.inference.retraining import ROPE
+from mil_bench.evaluation.metrics import METRICS, facts
+
+RATES = ("sensitivity", "specificity", "ppv", "npv")
+"""Shares of some slides of one class, which are often 0 or 1 for a class of few slides."""
+
+_POINT = f"{100 * ROPE:g} point"
+_TABLE = (
+    Column("method", "Method"),
+    Column("variant", "Variant", note="what sets the row apart from others of its method"),
+    Column("level", "Level"),
+    Column("source", "Decision", note="a level's own head (direct) or the leaves (summed)"),
+    Column("class", "Class"),
+    Column("score", "Score", "score"),
+    Column("tier", "Tier", "rank", note="rows of one tier are not separable from its first"),
+    Column("rank", "Rank", "rank", -1, interval="patients"),
+    Column("first", "P(first)", "probability", 1, note="share of draws in which no row is better"),
+    Column("behind", "Behind", "fraction", -1, interval="patients", note="the first row minus it"),
+    Column("p", "p", "probability", note="of being behind, Holm over all rows behind the first"),
+    Column(
+        "detectable", "MDD", "fraction",
+        note="smallest difference to the first row that is found with 80 % power",
+    ),
+    Column("status", "Status"),
+    Column("coverage", "Runs", note="finished of asked runs"),
+    Column("folds", "Folds"),
+    Column("seeds", "Seeds"),
+    Column("test_slides", "Test slides", "count"),
+    Column("test_patients", "Test patients", "count"),
+    Column("searches", "Searches", "count"),
+    Column("trials", "Trials", "count", note="of all searches of the row"),
+    Column("failed_trials", "Failed trials", "count"),
+    Column("tuning_hours", "Tuning", "hours", -1),
+    Column("tuned_for", "Tuned for"),
+    Column("parameters", "Parameters", "count", -1),
+    Column("flops", "FLOPs", "FLOPs", -1, note="forward pass of one bag of 1,000 patches"),
+    Column("train_seconds", "Training", "seconds", -1, note="of one run"),
+    Column("test_seconds", "Test", "seconds", -1, note="of one test set"),
+    Column("slide_seconds", "Per slide", "seconds", -1, note="inference of one test slide"),
+    Column("gpu_memory_mb", "GPU memory", "MiB", -1, note="largest over training"),
+    Column("epochs", "Epochs", "count"),
+    Column("pareto", "Pareto", note="costs for which no better row is cheaper"),
+    Column("device", "Device"),
+    Column("precision", "Precision"),
+    Column("settings", "Settings", note="digest of all settings of the row"),
+    Column("method_version", "Method version"),
+    Column("mil_bench", "mil-bench"),
+    Column("tree", "Tree"),
+    Column("split", "Split"),
+    Column("split_digest", "Split digest"),
+    Column("leaky", "Leaky"),
+    Column("run_keys", "Run keys"),
+    Column("other_run_keys", "Run keys of the other"),
+    Column("other", "Other"),
+    Column("control", "Control", note="what the head is compared with"),
+    Column(
+        "difference", "Difference", "row", interval="patients",
+        note="method minus other; interval over patients, for these trained models",
+    ),
+    Column("p_holm", "p Holm", "probability", note="p, corrected for all pairs of the score"),
+    Column("superiority", "P(better)", "probability", note="share of draws of patients"),
+    Column(
+        "refits", "Trained anew", "row",
+        note="difference over folds; interval of Nadeau and Bengio",
+    ),
+    Column("p_refits", "p anew", "probability", note="Nadeau and Bengio over folds"),
+    Column("p_both", "p both", "probability", note="Holm over the larger of p and p anew"),
+    Column("won", "Runs won", "fraction", note="share of runs of equal seed and fold, ties half"),
+    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, trained anew"),
+    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, trained anew"),
+    Column("rope_better", "P(better) anew", "probability", note=f"by more than {_POINT}"),
+    Column("decision", "The method is", note="better or worse needs both tests"),
+    Column("confidence", "Confidence", "fraction", note="mean of the decided class"),
+    Column(
+        "overconfidence", "Overconfidence", "fraction", interval="patients",
+        note="mean confidence minus accuracy; 0 is right on average, above 0 too sure",
+    ),
+    Column("bin", "Bin", "count", note="from the least confident"),
+    Column("confidence_from", "From", "fraction"),
+    Column("confidence_to", "To", "fraction"),
+    Column("rule", "Rule", note="how the threshold was chosen on validation slides"),
+    Column("threshold", "Threshold", "probability", note="mean over runs"),
+    Column("slides", "Slides", "count"),
+    Column("patients", "Patients", "count"),
+    Column("slide", "Slide"),
+    Column("patient", "Patient"),
+    Column("fold", "Fold", "count"),
+    Column("label", "Label"),
+    Column("right", "Right"),
+    Column("first_p", "First p", "probability", note="that the first gives to the label"),
+    Column("second_p", "Second p", "probability", note="that the second gives to the label"),
+    Column("scores", "Scores", note="where the scores of patches come from"),
+    Column("prevalence", "Prevalence", "fraction", note="share of known patches; AP of chance"),
+    Column("patch_auc", "Patch AUC", "fraction", 1, note="within a slide; chance is 0.5"),
+    Column("patch_ap", "Patch AP", "fraction", 1, note="within a slide; chance is the prevalence"),
+    Column("encoder", "Encoder"),
+    Column("metric", "Score", note="level and score as the source names it"),
+    Column("value", "Reported", "fraction"),
+    Column("split_caveat", "Caveat"),
+    Column("checked", "Checked", note="whether compared with the table of the paper itself"),
+)  # fmt: skip
+COLUMNS = {column.name: column for column in _TABLE}
+
+_PAIR = (
+    Column("p", "p", "probability", note="paired bootstrap over patients"),
+    Column("detectable", "MDD", "row", note="smallest difference found with 80 % power"),
+    Column("folds", "Folds", "count", note="in which both define the score"),
+)
+_SIDES = (
+    Column("first", "First", "row", interval="patients"),
+    Column("second", "Second", "row", interval="patients"),
+)
+_OWN: dict[str, dict[str, Column]] = {
+    table: {column.name: column for column in own}
+    for table, own in {
+        "pairs": _PAIR,
+        "controls": (*_PAIR, Column("other", "Of")),
+        "classes": (*_PAIR, *_SIDES),
+        "slides": (Column("first", "First says"), Column("second", "Second says")),
+        "reliability": (Column("slides", "Slides", "count", note="once per seed"),),
+        "localisation": (
+            Column(
+                "slides",
+                "Slides",
+                "count",
+                note="per run, of the class with known and other patches",
+            ),
+        ),
+        "published": (Column("source", "Source"),),
+    }.items()
+}
+
+
+def columns(*names: str, table: str = "") -> tuple[Column, ...]:
+    """Columns by name, as ``table`` understands them; ``KeyError`` for one that is not there."""
+    own = _OWN.get(table, {})
+    return tuple(own[name] if name in own else COLUMNS[name] for name in names)
+
+
+def level_column(name: str, tree: Taxonomy) -> Column:
+    """The column of a score that may be of a level: ``coarse_direct_accuracy``."""
+    if name in METRICS:
+        return score_column(name, "" if facts(name).needs == "tree" else LEAF)
+    return score_column(name, next(v for v in tree.levels if name.startswith(f"{v}_")))
+
+
+def class_column(name: str) -> Column:
+    """The column of a score of one class against the rest."""
+    if facts(name).unit == "count":
+        return score_column(name, "", "")
+    return score_column(name, "", "patients or Wilson" if name in RATES else "patients")

@@ -1,0 +1,140 @@
+"""Scores of all rows as numbers of a table: value, interval, spread, mark, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import BoardRow, Spread, class_value
+from mil_bench.boards.board import Cell as FoldAndSeed
+from mil_bench.boards.tables.table import NAN, Cell, Mark, Number
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.formulas import effective_size, wilson
+from mil_bench.evaluation.inference.ranks import bootstrap_tiers
+from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.overall import Source, level_probabilities
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.scores import Scores
+
+_SAME = 1e-9
+
+
+def measured(
+    analysis: Analysis, score: Score, has: Callable[[BoardRow], bool] = lambda _: True
+) -> dict[str, Cell]:
+    """Row label -> number; ``None`` for rows that have no such score, no result, or not ``has``."""
+    rows = {row.label: row for row in analysis.board.rows if has(row)}
+    marks = marks_of(analysis, score, rows)
+    return {
+        row.label: _number(row, score, analysis, marks.get(row.label, ""))
+        if row.label in rows
+        else None
+        for row in analysis.board.rows
+    }
+
+
+def value_of(score: Score) -> Callable[[Scores], float | None]:
+    """How to find a score among those of one run; ``None`` where the method has it not."""
+
+    def get(scores: Scores) -> float | None:
+        if score.name:
+            return class_value(scores, (score.level, score.source, score.name), score.metric)
+        return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
+
+    return get
+
+
+def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mapping[str, Mark]:
+    """The best comparable row of ``labels``, and those that Holm cannot separate from it.
+
+    Rows of the same value are best together. Nothing is marked where there is nothing to compare.
+    """
+    better = facts(score.metric).better
+    scores = {k: v for k, v in analysis.of_score(score).items() if k in labels}
+    if better == 0 or len(scores) < 2:
+        return {}
+    tiers = bootstrap_tiers(scores, better)
+    first = tiers[0] if tiers else ()
+    return {
+        label: "best" if abs(scores[label].value - scores[first[0]].value) < _SAME else "tied"
+        for label in first
+    }
+
+
+def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cell:
+    """A number of the runs themselves, without an interval; ``None`` without any run."""
+    if not values:
+        return None
+    spread = Spread.of(values)
+    return Number(
+        spread.mean, NAN, NAN, spread.sd_folds, spread.sd_seeds, note=_lacking(values, row)
+    )
+
+
+def _number(row: BoardRow, score: Score, analysis: Analysis, mark: Mark) -> Cell:
+    values = row.values(value_of(score))
+    if not values:
+        return None
+    spread = Spread.of(values)
+    drawn = _drawn(row, score, analysis.scores.get(row.label, {}).get(score))
+    note = "; ".join(filter(None, [_lacking(values, row), drawn.note]))
+    return Number(spread.mean, drawn.low, drawn.high, spread.sd_folds, spread.sd_seeds, mark, note)
+
+
+def _drawn(row: BoardRow, score: Score, found: Replicated | None) -> Number:
+    """The interval, and a word where it is not that of patients drawn anew."""
+    if found is None:
+        return Number(NAN)
+    if len(found.defined) and np.ptp(found.defined) == 0:
+        low, high = boundary_interval(row.predictions, score, found.value)
+        told = "Wilson interval" if low == low else "no spread over patients"
+        return Number(found.value, low, high, note=told)
+    return Number.of(found)
+
+
+def _lacking(values: Mapping[tuple[int, int], float], row: BoardRow) -> str:
+    undefined = sum(value != value for value in values.values())
+    told = [f"undefined in {undefined} of {len(values)} runs"] if undefined else []
+    if not row.complete:
+        told.append(f"{row.coverage} runs")
+    return ", ".join(told)
+
+
+# Intervals of class rates of 0 or 1, where patients drawn anew see no spread.
+
+
+def boundary_interval(
+    cells: Mapping[FoldAndSeed, Predictions], score: Score, share: float
+) -> tuple[float, float]:
+    """Wilson's interval for a rate of one class; ``nan`` for scores that are no such rate.
+
+    It rests on the slides that the rate is a share of, as few as their patients make them. Slides
+    of several folds add up; of several seeds, the one with the fewest counts.
+    """
+    by_seed: dict[int, list[NDArray[np.str_]]] = {}
+    for (seed, _), p in cells.items():
+        asked = _asked(p, score)
+        if asked is None:
+            return NAN, NAN
+        by_seed.setdefault(seed, []).append(p.groups[asked])
+    return wilson(share, min(map(_size, by_seed.values())))
+
+
+def _size(groups: Iterable[NDArray[np.str_]]) -> float:
+    return effective_size(np.concatenate(list(groups)))
+
+
+def _asked(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
+    """The slides that a rate is a share of."""
+    if not score.name or score.source not in ("summed", "direct"):
+        return None
+    k = p.taxonomy.classes[score.level].index(score.name)
+    source: Source = "direct" if score.source == "direct" else "summed"
+    truth = p.truth(score.level) == k
+    decided = level_probabilities(p, score.level, source).argmax(1) == k
+    shares = {"sensitivity": truth, "specificity": ~truth, "ppv": decided, "npv": ~decided}
+    return shares.get(score.metric)

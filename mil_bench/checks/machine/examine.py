@@ -1,0 +1,111 @@
+"""All checks in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mil_bench.bags.cache.index import Cache, CacheError
+from mil_bench.bags.cache.pack import default_cache
+from mil_bench.bags.features import find_encoders
+from mil_bench.bags.formats.folder import PACKED
+from mil_bench.bags.labels.cohort import FolderAdapter
+from mil_bench.base.errors import FeatureError, MilBenchError
+from mil_bench.base.finding import Finding
+from mil_bench.checks.machine.hardware import check_devices, check_folder, check_memory, size
+from mil_bench.checks.machine.software import check_software, check_storage
+from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.datasets import DATASETS
+from mil_bench.datasets.load import DATA_ROOT, with_data_root
+
+
+def examine(
+    runs: Path, data_root: Path | None, cache: Path | None, storage: str | None
+) -> list[Finding]:
+    """Look at software, devices, memory, disks, data and the storage of tuning studies."""
+    packed = cache or default_cache()
+    return [
+        *check_software(),
+        *check_devices(),
+        *check_memory(),
+        *check_folder("runs folder", runs, "--runs"),
+        *check_folder("cache folder", packed, "--cache-dir"),
+        *check_cache(packed),
+        *check_data(data_root),
+        *check_storage(runs, storage),
+    ]
+
+
+# Data roots and the cache of packed features.
+
+
+def check_data(given: Path | None) -> Iterator[Finding]:
+    """Which registered datasets lie under the data root, with slides and encoders."""
+    options = with_data_root(DatasetOptions(data_root=given))
+    root = options.data_root
+    if root is None:
+        advice = f"set {DATA_ROOT}, or give --data-root; digit-bags needs no files"
+        yield Finding("data root", "none", "note", advice)
+        return
+    if not root.is_dir():
+        advice = f"correct {DATA_ROOT} or --data-root"
+        yield Finding("data root", f"{root} is not a folder", "problem", advice)
+        return
+    found = [f for entry in DATASETS for f in _dataset(entry.name, options)]
+    names = ", ".join(f.subject for f in found) or "no dataset"
+    if found:
+        yield Finding("data root", f"{root}: {names}")
+    else:
+        advice = "`mil-bench show NAME` says which files a dataset needs"
+        yield Finding("data root", f"{root}: {names}", "note", advice)
+    yield from found
+
+
+def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
+    """What is known of one dataset; nothing if it is not under the root."""
+    adapter = DATASETS.get(name)()
+    if not isinstance(adapter, FolderAdapter):
+        return
+    try:
+        cohort = adapter.read(options)
+    except MilBenchError as error:
+        if "no label file" not in str(error):
+            yield Finding(name, str(error), "problem", f"mil-bench check dataset {name}")
+        return
+    slides = f"{len(cohort.labels.manifest)} slides ({cohort.kind})"
+    try:
+        sets = find_encoders(cohort.features)
+    except FeatureError:
+        advice = "put features beside the labels, or give their folder with --features"
+        yield Finding(name, f"{slides}, no features", "note", advice)
+    else:
+        features = ", ".join(f"{s.encoder} ({len(s.sources)} bags)" for s in sets)
+        yield Finding(name, f"{slides}, features {features}")
+
+
+def check_cache(folder: Path) -> Iterator[Finding]:
+    """Size of the packed features, and packs that are damaged or left over from a killed one."""
+    if not folder.is_dir():
+        return
+    places = [path for path in sorted(folder.iterdir()) if path.is_dir() and PACKED in path.name]
+    left = [path for path in places if ".tmp-" in path.name]
+    packs = [path for path in places if path not in left]
+    total = size(sum(map(_bytes, packs)))
+    yield Finding("packed features", f"{len(packs)} set(s), {total}")
+    for path in packs:
+        try:
+            Cache(path)
+        except CacheError as error:
+            yield Finding(
+                "packed features",
+                f"{path.name} cannot be used: {error}",
+                "note",
+                f"the next run packs it anew; or delete it: rm -r '{path}'",
+            )
+    for path in left:
+        fact = f"{path.name} ({size(_bytes(path))}) is being packed, or was left by a killed run"
+        yield Finding("packed features", fact, "note", f"if nothing runs: rm -r '{path}'")
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

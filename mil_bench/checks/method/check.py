@@ -1,0 +1,91 @@
+"""The method under test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from mil_bench.base.config import build
+from mil_bench.base.error_location import place_of
+from mil_bench.base.errors import MilBenchError, RunError
+from mil_bench.base.finding import Finding
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.checked_methods import held
+from mil_bench.contract.method import Method, MethodConfig
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method class, the name that messages use, and settings other than its defaults."""
+
+    name: str
+    kind: type[Method]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def config(self, **overrides: Any) -> MethodConfig:
+        """Its configuration. Raises ``ConfigError`` or ``UnknownNameError``."""
+        return build(self.kind.Config, {**self.settings, **overrides}, f"method {self.name}")
+
+    def make(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
+        """A new model that is held to the contract: what it returns is checked at once."""
+        return held(self.plain(taxonomy, dim, seed, **overrides))
+
+    def plain(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
+        """A new model with float64 parameters, so that equal results are equal to 1e-7."""
+        config = self.config(**overrides)
+        torch.manual_seed(seed)
+        return self.kind(config, dim, taxonomy).double()
+
+
+# A check: a promise, how to look whether it is kept, and what to do if not.
+
+Look = Callable[[Candidate], str]
+
+
+class Broken(Exception):
+    """The promise is not kept; the message says what was seen."""
+
+
+class Doubtful(Exception):
+    """Nothing that stops a run; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Called with a method, a check gives its finding; it raises nothing.
+
+    ``look`` returns a sentence, or raises :class:`Broken` or :class:`Doubtful`. Whatever else it
+    raises is a problem of the method.
+    """
+
+    subject: str
+    advice: str
+    look: Look
+
+    def __call__(self, method: Candidate) -> Finding:
+        """The verdict on one method."""
+        try:
+            return Finding(self.subject, self.look(method))
+        except Broken as error:
+            fact = str(error)
+        except Doubtful as error:
+            return Finding(self.subject, str(error), "note", self.advice)
+        except RunError as error:  # the contract, which says what to do
+            return Finding(self.subject, str(error), "problem")
+        except MilBenchError as error:
+            fact = str(error)
+        except (Exception, SystemExit) as error:
+            where = place_of(error)
+            told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            fact = f"{told} ({where})" if where else told
+        return Finding(self.subject, fact, "problem", self.advice)
+
+
+def check(subject: str, advice: str) -> Callable[[Look], Check]:
+    """Decorator that makes a check of what looks."""
+    return lambda look: Check(subject, advice, look)

@@ -1,0 +1,120 @@
+"""A packed (ragged) batch: the instances of several bags one after another, without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BagBatch:
+    """``B`` bags with ``sum N`` instances in all.
+
+    ``features``  ``(sum N, D)`` floating point; read-only, often a view of the packed file
+    ``offsets``   ``(B + 1,)`` int64 on the same device; rows ``offsets[b]:offsets[b+1]``
+    ``sizes``     the bag lengths as Python integers, so that no step waits for the device
+    ``coords``    ``(sum N, 2)`` or ``None``
+    ``edges``     ``(2, E)`` int64 of :mod:`mil_bench.contract.graph`, packed rows, or ``None``;
+                  only for a method that asks for them
+    ``labels``    level name -> ``(B,)`` int64; empty at inference
+    """
+
+    features: Tensor
+    offsets: Tensor
+    sizes: tuple[int, ...]
+    coords: Tensor | None = None
+    edges: Tensor | None = None
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
+    slide_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def pack(
+        cls,
+        features: Sequence[Tensor],
+        coords: Sequence[Tensor] | None = None,
+        labels: Mapping[str, Tensor] | None = None,
+        slide_ids: Sequence[str] = (),
+    ) -> BagBatch:
+        """Pack bags given as separate ``(N_b, D)`` tensors."""
+        sizes = tuple(len(f) for f in features)
+        return cls(
+            features=torch.cat(list(features)),
+            offsets=_offsets(sizes, features[0].device),
+            sizes=sizes,
+            coords=torch.cat(list(coords)) if coords is not None else None,
+            labels=dict(labels or {}),
+            slide_ids=tuple(slide_ids),
+        )
+
+    @classmethod
+    def of_rows(cls, features: Tensor, sizes: Sequence[int]) -> BagBatch:
+        """Rows ``(sum N, D)`` that lie one after another already, cut into bags of ``sizes``."""
+        return cls(features, _offsets(sizes, features.device), tuple(sizes))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def dim(self) -> int:
+        """Feature dimension ``D``."""
+        return self.features.shape[1]
+
+    @cached_property
+    def segment(self) -> Tensor:
+        """``(sum N,)`` int64: the bag every instance belongs to."""
+        lengths = self.offsets.diff()
+        bags = torch.arange(len(self), device=self.offsets.device)
+        return torch.repeat_interleave(bags, lengths, output_size=self.features.shape[0])
+
+    def bags(self) -> Iterator[BagBatch]:
+        """The bags one by one, each as a batch of one, for methods that need a bag at a time."""
+        start = 0
+        for b, size in enumerate(self.sizes):
+            rows = slice(start, start + size)
+            yield BagBatch(
+                features=self.features[rows],
+                offsets=_offsets((size,), self.features.device),
+                sizes=(size,),
+                coords=self.coords[rows] if self.coords is not None else None,
+                labels={level: y[b : b + 1] for level, y in self.labels.items()},
+                slide_ids=self.slide_ids[b : b + 1],
+            )
+            start += size
+
+    def take(self, rows: Tensor, sizes: Sequence[int]) -> BagBatch:
+        """Some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each.
+
+        Without edges, as in :meth:`bags`.
+        """
+        return replace(
+            self,
+            features=self.features[rows],
+            offsets=_offsets(sizes, rows.device),
+            sizes=tuple(sizes),
+            coords=self.coords[rows] if self.coords is not None else None,
+            edges=None,
+        )
+
+    def without_labels(self) -> BagBatch:
+        """The same bags as seen at inference."""
+        return replace(self, labels={})
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> BagBatch:
+        """Copy to ``device``; ``dtype`` converts the features only."""
+        return replace(
+            self,
+            features=self.features.to(device, dtype, non_blocking=True),
+            offsets=self.offsets.to(device, non_blocking=True),
+            coords=self.coords.to(device, non_blocking=True) if self.coords is not None else None,
+            edges=self.edges.to(device, non_blocking=True) if self.edges is not None else None,
+            labels={k: v.to(device, non_blocking=True) for k, v in self.labels.items()},
+        )
+
+
+def _offsets(sizes: Sequence[int], device: torch.device) -> Tensor:
+    ends = torch.tensor([0, *sizes], dtype=torch.int64).cumsum(0)
+    return ends.to(device)

@@ -1,0 +1,153 @@
+"""What the harness asks of every method, said in one sentence that names file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mil_bench.base.error_location import defined_at
+from mil_bench.base.errors import FeatureError, RunError, UsageError
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Method, MethodConfig, Output, PaperCard
+
+CALLED = {
+    "__init__": ("config", "dim", "taxonomy"),
+    "forward": ("batch",),
+    "loss": ("output", "batch", "progress"),
+    "before_epoch": ("progress",),
+    "after_step": ("progress",),
+}
+"""What the harness calls, and with what, by position."""
+
+
+def check_class(name: str, method: Any) -> None:
+    """Raise ``UsageError`` unless ``method`` can be built and trained at all."""
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise UsageError(
+            f"method {name!r} ({defined_at(method)}) is not derived from "
+            "mil_bench.contract.method.Method, so it lacks loss and all else that training "
+            "needs; derive it."
+        )
+    lacking = sorted(getattr(method, "__abstractmethods__", ()))
+    if not isinstance(getattr(method, "paper", None), PaperCard):
+        lacking.append("paper (a PaperCard)")
+    config: type = method.Config
+    if not issubclass(config, MethodConfig):
+        lacking.append("Config (derived from MethodConfig)")
+    else:
+        fields = config.model_fields.items()
+        lacking += [f"a default of its option {key}" for key, f in fields if f.is_required()]
+    version: object = method.version
+    if not isinstance(version, str):
+        lacking.append("a version that is a text, such as '1'")
+    if lacking:
+        raise UsageError(
+            f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add what is "
+            "missing, docs/add-a-method.md shows how."
+        )
+    for function, words in CALLED.items():
+        _check_signature(name, getattr(method, function), words)
+
+
+def _check_signature(name: str, function: Any, words: tuple[str, ...]) -> None:
+    try:
+        signature(function).bind("self", *words)
+    except TypeError:
+        raise UsageError(
+            f"method {name!r}: {function.__name__} ({defined_at(function)}) cannot be called with "
+            f"({', '.join(words)}); give it these arguments."
+        ) from None
+
+
+def check_trainable(name: str, method: Method) -> None:
+    """Raise ``RunError`` where a model has nothing that training could change."""
+    if not any(parameter.requires_grad for parameter in method.parameters()):
+        raise RunError(
+            f"method {name!r} ({defined_at(type(method))}) has no parameter to train; make layers "
+            "in __init__, as attributes."
+        )
+
+
+def check_coords(name: str, method: Method, dataset: str, coords: object) -> None:
+    """Raise ``FeatureError`` where a method asks for coordinates that the data do not have."""
+    if method.needs_coords and coords is None:
+        raise FeatureError(
+            f"method {name!r} ({defined_at(type(method))}) asks for coordinates, and the features "
+            f"of {dataset} have none for every slide; extract them with coordinates, or use "
+            "another method."
+        )
+
+
+def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
+    """``output`` itself. Raises ``RunError`` unless its shapes are those of the tree and bags."""
+    if not isinstance(output, Output):
+        raise _error(method, "forward", f"returns {type(output).__name__}; return an Output")
+    given: object = output.logits
+    if not isinstance(given, Mapping):
+        found = type(given).__name__
+        what = f"has a {found} as logits; return a dictionary, {{'leaf': logits}}"
+        raise _error(method, "forward", what)
+    classes = method.taxonomy.classes
+    if LEAF not in output.logits:
+        raise _error(method, "forward", f"has logits of {[*output.logits]}; add those of {LEAF!r}")
+    for level, logits in output.logits.items():
+        if level not in classes:
+            raise _error(method, "forward", f"has logits of {level!r}; levels are {[*classes]}")
+        wanted = (len(batch), len(classes[level]))
+        if logits.shape != wanted:
+            raise _error(
+                method,
+                "forward",
+                f"gives {level} logits of shape {tuple(logits.shape)} for {len(batch)} bags and "
+                f"{wanted[1]} classes; return {wanted}",
+            )
+    for level, weights in output.attention.items():
+        if weights.ndim != 2 or len(weights) != len(batch.features):
+            raise _error(
+                method,
+                "forward",
+                f"gives {level} attention of shape {tuple(weights.shape)} for "
+                f"{len(batch.features)} patches; return ({len(batch.features)}, K)",
+            )
+    return output
+
+
+def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """``terms`` themselves. Raises ``RunError`` unless they are named numbers to be added up."""
+    if not isinstance(terms, Mapping) or not terms:
+        found = type(terms).__name__ if not isinstance(terms, Mapping) else "no term"
+        raise _error(method, "loss", f"returns {found}; return a dictionary of named terms")
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.shape:
+            shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
+            raise _error(method, "loss", f"gives {name!r} as {shape}; return a tensor of shape ()")
+    if torch.is_grad_enabled() and not any(term.requires_grad for term in terms.values()):
+        what = f"gives terms that depend on no parameter: {', '.join(terms)}"
+        raise _error(method, "loss", f"{what}; compute one of them from the output")
+    return terms
+
+
+def held(method: Method) -> Method:
+    """``method`` itself, which raises from now on wherever it breaks the contract."""
+
+    def check_output(_: object, given: tuple[BagBatch], output: Output) -> None:
+        checked_output(method, output, given[0])
+
+    def loss(output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        return dict(checked_terms(method, own_loss(output, batch, progress)))
+
+    own_loss = method.loss
+    method.register_forward_hook(check_output)
+    method.loss = loss  # type: ignore[method-assign]
+    return method
+
+
+def _error(method: Method, function: str, what: str) -> RunError:
+    kind = type(method)
+    where = getattr(kind, function) if function in vars(kind) else kind
+    return RunError(f"{function} ({defined_at(where)}) {what}.")

@@ -1,0 +1,114 @@
+"""The contract of a dataset: its card, what an adapter returns, and what a user may ask of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.spec import Kind
+
+if TYPE_CHECKING:
+    from mil_bench.bags.store import BagStore
+    from mil_bench.contract.manifest import Manifest
+    from mil_bench.contract.split import Split
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """Facts about a dataset, shown by ``mil-bench list datasets`` and on boards."""
+
+    name: str
+    title: str
+    source: str  # where to get it, and the paper to cite
+    licence: str
+    files: str  # which files go under --data-root
+    trees: Mapping[str, Taxonomy]
+    default_tree: str
+    default_split: str = "kfold-5"
+    kind: Kind = "real"
+    # Recommended settings below --set: {"trainer": {...}, "methods": {"transmil": {"dim": 64,
+    # "trainer": {"lr": 5e-4}}}}; settings of one method win over those of all
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def tree(self, name: str | None) -> Taxonomy:
+        """A tree by name; the default for ``None``."""
+        name = name or self.default_tree
+        if name not in self.trees:
+            raise UnknownNameError("tree", name, self.trees, of=f"dataset {self.name!r}")
+        return self.trees[name]
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """What the command line says about data. ``None`` means: find it or use the default.
+
+    ``slides`` and ``weights`` (of the encoder) are for features that are trained with the method.
+    """
+
+    data_root: Path | None = None
+    features: Path | None = None
+    encoder: str | None = None
+    tree: str | None = None  # name of one of the dataset's trees, or a tree file
+    drop_leaky_patients: bool = False
+    allow_missing: bool = False
+    cache: Path | None = None
+    slides: Path | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset ready for splits and runs.
+
+    ``findings`` are computed sentences about defects of the data (leaky patients, wrong rows,
+    missing slides). ``official`` is the dataset's own split when it has one. ``not_for_training``
+    holds slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists
+    slides of the label file that have no features (only with ``allow_missing``), ``dropped`` those
+    left out on request (leaky patients).
+    ``instance_labels`` maps slide to per-patch class names where they are known; names outside the
+    tree are background. ``picture_shape`` says that the features of a patch are a grey picture of
+    that many rows and columns, from 0 to 1. ``standardize`` asks the loader to shift and scale
+    every feature by its mean and deviation over the training bags of the fold. ``slides`` and
+    ``weights`` are those of :class:`DatasetOptions`.
+    """
+
+    card: DatasetCard
+    kind: Kind
+    manifest: Manifest
+    taxonomy: Taxonomy
+    store: BagStore
+    official: Split | None = None
+    findings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    not_for_training: frozenset[str] = frozenset()
+    instance_labels: Mapping[str, tuple[str, ...]] | None = None
+    picture_shape: tuple[int, int] | None = None
+    standardize: bool = False
+    slides: Path | None = None
+    weights: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Name on boards."""
+        return self.card.name
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Slides that split files may list although the manifest does not hold them."""
+        return frozenset((*self.missing, *self.dropped))
+
+
+class DatasetAdapter(ABC):
+    """Turns the files users really have into a :class:`Dataset`."""
+
+    card: ClassVar[DatasetCard]
+
+    @abstractmethod
+    def load(self, options: DatasetOptions) -> Dataset:
+        """Read labels, match features, report defects. Raises ``DataError`` with one sentence."""

@@ -1,0 +1,51 @@
+"""The type in which the layers of :mod:`mil_bench.nn` multiply matrices."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The type autocast asks for on the device of ``x``, or the type of ``x`` outside autocast.
+
+    Layers with a backward pass of their own cast to it explicitly, inside :func:`as_written`:
+    autocast does not reach into the backward of a ``torch.autograd.Function``.
+    """
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+
+
+def as_written(x: Tensor) -> AbstractContextManager[object]:
+    """Operations on the device of ``x`` in the types of their operands, whatever autocast says."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """``x`` in float32 or more."""
+    return x.float() if x.dtype.itemsize < 4 else x
+
+
+# Cross entropy with weights of classes, as every method of the package means it.
+
+
+def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over bags of the cross entropy of ``(B, K)`` with ``(B,)``; ``weight`` is ``(K,)``.
+
+    The weighted sum is divided by the number of bags, not by the sum of their weights: the latter
+    would cancel the weight of a batch of one bag.
+    """
+    logits = full_precision(logits)
+    if weight is not None:
+        weight = weight.to(logits)
+    return F.cross_entropy(logits, target, weight, reduction="sum") / len(target)
+
+
+def mean_over_bags(losses: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of ``(B,)``, each weighted by its class in ``target`` as :func:`cross_entropy` does."""
+    if weight is not None:
+        losses = losses * weight.to(losses)[target]
+    return losses.mean()

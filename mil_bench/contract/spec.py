@@ -1,0 +1,130 @@
+"""Settings of the training harness. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mil_bench.base.config import StrictConfig, build, later, tunable
+from mil_bench.base.errors import UsageError
+
+Monitor = Literal["loss", "accuracy", "balanced_accuracy", "macro_auc", "macro_f1"]
+
+
+class TrainerConfig(StrictConfig):
+    """How a method is trained; its ``recipe`` and a dataset's overrides change defaults."""
+
+    optimizer: Literal["adam", "adamw", "lookahead_radam"] = "adam"
+    lr: float = tunable(1e-4, low=1e-5, high=1e-2, log=True, gt=0)
+    weight_decay: float = tunable(1e-5, low=1e-6, high=1e-2, log=True, ge=0)
+    epochs: int = Field(50, ge=1)
+    batch_size: int = tunable(1, choices=(1, 4, 16, 64), ge=1)  # bags per packed step
+    accumulate: int = Field(1, ge=1)  # packed steps per optimiser step
+    clip_norm: float | None = Field(None, gt=0)
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup_epochs: float = Field(0, ge=0)
+    class_weighting: Literal["none", "balanced"] = "none"
+    sampling: Literal["shuffle", "balanced"] = "shuffle"
+    max_instances: int | None = Field(None, ge=1)  # random subset per bag in training only
+    monitor: Monitor = "loss"  # on validation bags
+    patience: int | None = Field(None, ge=1)  # epochs without improvement before stopping
+    min_epochs: int = Field(0, ge=0)
+
+
+# What ``--online`` says: part of a run's definition. Imports nothing heavy.
+
+EXPECTED = "adapter, adapter=WIDTH, blocks=N or blocks=N,tiles=K"
+
+
+class Adapter(StrictConfig):
+    """A residual adapter on the stored features; ``adapter`` is its hidden width."""
+
+    adapter: int = Field(64, ge=1)
+
+
+class Blocks(StrictConfig):
+    """The last ``blocks`` blocks of the encoder, trained on ``tiles`` tiles per bag and step."""
+
+    blocks: int = Field(ge=1)
+    tiles: int = Field(32, ge=1)
+
+
+Online = Adapter | Blocks
+
+
+def parse_online(text: str) -> Online:
+    """The words behind ``--online``: ``adapter``, ``adapter=32``, ``blocks=2,tiles=16``.
+
+    Raises ``UsageError`` (or one of its kinds) for anything else.
+    """
+    words = [word.strip() for word in text.split(",")]
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if name in values or (equals and not value) or (not equals and word != "adapter"):
+            raise UsageError(f"--online {text!r} cannot be read at {word!r}; expected {EXPECTED}.")
+        values[name] = value
+    if not {"adapter", "blocks"} & set(values):
+        raise UsageError(f"--online {text!r} names neither kind; expected {EXPECTED}.")
+    said = {name: value for name, value in values.items() if value}
+    if "adapter" in values:
+        return build(Adapter, said, "--online")
+    return build(Blocks, said, "--online")
+
+
+def as_words(online: Online) -> str:
+    """What :func:`parse_online` reads: ``blocks=2,tiles=16``."""
+    return ",".join(f"{name}={value}" for name, value in online.model_dump().items())
+
+
+# Everything that defines a run, and the key made of it.
+#
+# The key is a prefix of the SHA-256 of the canonical JSON: content, never paths, hardware or worker
+# count. The same key is the same experiment.
+
+Kind = Literal["real", "embedded", "simulated"]
+Precision = Literal["32", "bf16", "16"]
+KEY_LENGTH = 16
+HARNESS = "2"
+"""Raised when a change of layers, loop or optimisers alters the results of every method."""
+
+
+class RunSpec(StrictConfig):
+    """One experiment: one method trained once on one fold of one dataset."""
+
+    dataset: str
+    kind: Kind
+    labels_digest: str
+    tree: dict[str, Any]
+    split: str
+    split_digest: str
+    fold: int
+    encoder: str
+    dim: int
+    features_digest: str
+    standardize: bool = False
+    method: str
+    method_version: str
+    method_config: dict[str, Any]
+    harness: str = HARNESS
+    trainer: TrainerConfig
+    seed: int
+    precision: Precision = "32"
+    online: Online | None = later(None)
+
+    def canonical(self) -> str:
+        """JSON with sorted keys and no blanks."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """Hex key of the experiment."""
+        return sha256(self.canonical().encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def title(self) -> str:
+        """One line for people: ``hmil on digit-bags, fold 0, seed 1``."""
+        return f"{self.method} on {self.dataset}, fold {self.fold}, seed {self.seed}"

@@ -1,0 +1,95 @@
+"""Who is best over many datasets? Tests on ranks within blocks (Demsar, JMLR 7:1-30, 2006)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from mil_bench.base.errors import DataError
+from mil_bench.base.plural import counted
+from mil_bench.evaluation.inference.formulas import holm
+from mil_bench.evaluation.sums import means_defined
+
+FEWEST = 6
+"""With 5 blocks the smallest possible p of Wilcoxon's test is 0.0625."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """``scores`` ``(N, k)`` of ``k`` methods on ``N`` independent datasets; higher is better.
+
+    Folds, seeds and encoders of one dataset are not independent blocks. Raises ``DataError`` for
+    fewer than 6 blocks, fewer than 2 methods or an undefined score.
+    """
+
+    methods: tuple[str, ...]
+    scores: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        blocks, methods = self.scores.shape
+        if blocks < FEWEST:
+            raise DataError(
+                f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even "
+                f"a method that wins on all of them could not be separated; expected at "
+                f"least {FEWEST}, so compare within each dataset."
+            )
+        if methods < 2:
+            raise DataError(f"there is {methods} method; a comparison needs at least two.")
+        if np.isnan(self.scores).any():
+            raise DataError(
+                f"{int(np.isnan(self.scores).sum())} of {self.scores.size} scores over datasets "
+                "are missing; expected all methods on all datasets, so leave some out."
+            )
+
+    @property
+    def mean_ranks(self) -> NDArray[np.float64]:
+        """``(k,)``: 1 is best; ties share the mean of their ranks."""
+        return np.asarray(stats.rankdata(-self.scores, axis=1).mean(0))
+
+    def friedman(self) -> tuple[float, float]:
+        """F and p of Iman and Davenport (1980), which corrects Friedman's test; ties allowed.
+
+        Raises ``DataError`` for two methods, where Wilcoxon's test is the test.
+        """
+        blocks, methods = self.scores.shape
+        if methods < 3:
+            raise DataError("Friedman's test needs at least three methods; use wilcoxon for two.")
+        if not np.ptp(self.scores, axis=1).any():
+            return 0.0, 1.0
+        chi2 = stats.friedmanchisquare(*self.scores.T).statistic
+        left = max(0.0, blocks * (methods - 1) - float(chi2))
+        f = (blocks - 1) * float(chi2) / left if left else float("inf")
+        return f, float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1)))
+
+    def wilcoxon(self) -> NDArray[np.float64]:
+        """``(k, k)`` two-sided p of signed ranks, Holm-corrected over pairs; 1 on the diagonal."""
+        p = np.ones((len(self.methods), len(self.methods)))
+        pairs = list(itertools.combinations(range(len(self.methods)), 2))
+        differences = [self.scores[:, i] - self.scores[:, j] for i, j in pairs]
+        raw = [float(stats.wilcoxon(d).pvalue) if d.any() else 1.0 for d in differences]
+        for (i, j), value in zip(pairs, holm(raw), strict=True):
+            p[i, j] = p[j, i] = value
+        return p
+
+    def win_rates(self) -> NDArray[np.float64]:
+        """``(k, k)``: share of blocks on which the row's method beats the column's, ties half."""
+        apart = np.sign(self.scores[:, :, None] - self.scores[:, None, :])
+        return means_defined((1 + apart) / 2, axis=0)
+
+    def critical_difference(self, alpha: float = 0.05) -> float:
+        """Mean ranks closer than ``q sqrt(k (k + 1) / 6 N)`` are not separable (Nemenyi 1963)."""
+        blocks, methods = self.scores.shape
+        q = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+        return float(q * np.sqrt(methods * (methods + 1) / (6 * blocks)))
+
+    def cliques(self, alpha: float = 0.05) -> list[tuple[str, ...]]:
+        """Largest sets of methods within one critical difference: the bars of the diagram."""
+        reach, order = self.critical_difference(alpha), np.argsort(self.mean_ranks, kind="stable")
+        ranks = self.mean_ranks[order]
+        ends = np.searchsorted(ranks, ranks + reach, side="right")
+        spans = [(i, end) for i, end in enumerate(ends) if i == 0 or end > ends[i - 1]]
+        return [tuple(self.methods[m] for m in order[i:j]) for i, j in spans if j - i > 1]

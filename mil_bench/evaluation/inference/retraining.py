@@ -1,0 +1,154 @@
+"""Is one method better than another over folds that share their training bags?
+
+Training sets of folds overlap, so their differences are not independent, and an ordinary paired t
+test is far too sure. Nadeau and Bengio (Machine Learning 52:239-281, 2003) correct the variance:
+``sd^2 (1/J + n_test/n_train)`` with ``J - 1`` degrees of freedom. Read as a posterior it is the
+correlated t of Corani and Benavoli (2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.resampling import REPLICATES
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Mean of ``n`` differences and the standard error that overlapping training sets allow.
+
+    With fewer than two differences ``error`` is ``nan``, and so are interval and p.
+    """
+
+    n: int
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, differences: ArrayLike, test_share: float) -> PairedDifference:
+        """From ``(J,)`` differences, one per fold; ``test_share`` is ``n_test / n_train``.
+
+        Without any difference the mean is ``nan``.
+        """
+        d = np.asarray(differences, dtype=np.float64)
+        if len(d) < 2:
+            return cls(len(d), float(d[0]) if len(d) else float("nan"), float("nan"))
+        return cls(len(d), float(d.mean()), float(d.std(ddof=1) * np.sqrt(1 / len(d) + test_share)))
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the 95 % interval."""
+        return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.n - 1) * self.error)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+        return self.mean + self.half_width
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of no difference; 1 where nothing ever differs."""
+        if self.error == 0:
+            return 1.0 if self.mean == 0 else 0.0
+        return float(2 * stats.t.sf(abs(self.mean) / self.error, self.n - 1))
+
+
+def fold_differences(
+    values: Mapping[tuple[int, int], float], reference: Mapping[tuple[int, int], float]
+) -> NDArray[np.float64]:
+    """``(J,)`` differences ``values - reference``, one per fold, seeds averaged within the fold.
+
+    Both map ``(seed, fold)`` to a score and must hold the same cells: seeds are repetitions of one
+    fold and would otherwise count as folds of their own. Raises ``ValueError`` when they do not.
+    """
+    if values.keys() != reference.keys():
+        raise ValueError("a paired difference needs the same seeds and folds on both sides")
+    folds = sorted({fold for _, fold in values})
+    return np.array(
+        [np.mean([values[c] - reference[c] for c in values if c[1] == fold]) for fold in folds]
+    )
+
+
+# How probable is a difference worth having? Over folds that share training slides.
+
+ROPE = 0.01
+"""Differences up to this size are equivalent in practice (region of practical equivalence)."""
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Probabilities that the mean difference is below, within and above ``+-rope``."""
+
+    below: float
+    within: float
+    above: float
+
+
+def equivalence(difference: PairedDifference, rope: float = ROPE) -> Equivalence:
+    """Posterior of the correlated t (Corani and Benavoli, Machine Learning 100:285-304, 2015).
+
+    A Student t with ``n - 1`` degrees of freedom at the mean, scaled by the error that Nadeau and
+    Bengio allow for. All ``nan`` with fewer than two folds; a point where nothing ever differs.
+    """
+    if difference.error == 0:
+        below, above = float(difference.mean < -rope), float(difference.mean > rope)
+    else:
+        posterior = stats.t(difference.n - 1, difference.mean, difference.error)
+        below, above = float(posterior.cdf(-rope)), float(posterior.sf(rope))
+    return Equivalence(below, 1 - below - above, above)
+
+
+# Spread over random initialisations, which is not spread over patients.
+
+MEANINGFUL = 0.75
+"""P(A > B) from which an improvement is worth having (Bouthillier et al. 2021)."""
+
+
+def probability_better(
+    a: ArrayLike, b: ArrayLike, replicates: int = REPLICATES, seed: int = 0
+) -> Replicated:
+    """P(A > B) paired over seeds, ties counting a half (Bouthillier et al., MLSys 2021).
+
+    ``a`` and ``b`` ``(J,)`` are scores of which higher is better, of the same seeds in one order.
+    The interval is the percentile bootstrap over pairs; A is better in a meaningful way where
+    ``low > 0.5`` and ``value > 0.75``. ``nan`` without seeds.
+    """
+    wins = (1 + np.sign(np.subtract(a, b, dtype=np.float64))) / 2
+    if not len(wins):
+        return Replicated(float("nan"), np.full(replicates, np.nan))
+    rng = np.random.default_rng(seed)
+    drawn = wins[rng.integers(0, len(wins), (replicates, len(wins)))]
+    return Replicated(float(wins.mean()), drawn.mean(1))
+
+
+def probability_of_improvement(a: Mapping[str, ArrayLike], b: Mapping[str, ArrayLike]) -> float:
+    """Mean over tasks of ``P(X > Y)``, the share ``U / (n m)`` of unpaired pairs of runs.
+
+    ``a`` and ``b`` map the same tasks to scores of runs (Agarwal et al., NeurIPS 2021).
+    """
+    shares = []
+    for task in a:
+        x, y = (np.asarray(runs[task], dtype=np.float64) for runs in (a, b))
+        shares.append(float(stats.mannwhitneyu(x, y).statistic) / (x.size * y.size))
+    return float(np.mean(shares))
+
+
+def interquartile_mean(scores: ArrayLike) -> float:
+    """Mean of the middle half of all runs of all tasks (Agarwal et al., NeurIPS 2021).
+
+    Meant for at least 5 seeds on at least 3 tasks.
+    """
+    return float(stats.trim_mean(np.ravel(scores), 0.25))

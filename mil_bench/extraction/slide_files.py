@@ -1,0 +1,119 @@
+"""The feature file of one slide: TRIDENT's names and attributes, but contiguous."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from mil_bench.base.atomic import replacing
+from mil_bench.extraction.plan import SlidePlan
+from mil_bench.extraction.settings import NOMINAL_MPP, Settings
+from mil_bench.extraction.tile_grid import Coords
+from mil_bench.extraction.tissue import Mask
+
+RECORD = "mil_bench_extraction"  # root attribute: the settings as JSON
+UNREADABLE, BLANK = "unreadable_tiles", "blank_tiles"
+ENOUGH_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Features ``(N, D)`` float32 of the tiles at ``coords`` ``(N, 2)``, row after row.
+
+    ``bad`` ``(M, 2)`` are corners of tiles that could not be read; ``blank`` tiles were left out.
+    """
+
+    plan: SlidePlan
+    features: NDArray[np.float32]
+    coords: Coords
+    bad: Coords
+    blank: int
+
+
+def write_bag(path: Path, found: Extracted, settings: Settings) -> None:
+    """Write the file in one atomic step."""
+    plan = found.plan
+    where = {"name": plan.source.name, "savetodir": str(path.parent)}
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs[RECORD] = json.dumps(settings.record(plan.source))
+        file.attrs.update({UNREADABLE: len(found.bad), BLANK: found.blank})
+        features = file.create_dataset("features", data=found.features)
+        features.attrs.update(
+            {**where, "encoder": settings.encoder, "encoder_weights": settings.weights}
+        )
+        coords = file.create_dataset("coords", data=found.coords)
+        coords.attrs.update({**where, **_geometry(plan, settings)})
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished file says: its settings (JSON) and its tiles."""
+
+    settings: str
+    tiles: int
+    blank: int
+    bad: int
+
+
+def read_record(path: Path) -> Record:
+    """Raises ``OSError`` or ``KeyError`` for a file that is damaged or was not written here."""
+    with h5py.File(path, "r") as file:
+        attrs = file.attrs
+        counts = (len(file["features"]), int(attrs[BLANK]), int(attrs[UNREADABLE]))
+        return Record(str(attrs[RECORD]), *counts)
+
+
+def _geometry(plan: SlidePlan, settings: Settings) -> Mapping[str, Any]:
+    step, tile = plan.tiling.step, settings.tile
+    return {
+        "patch_size": tile,
+        "patch_size_level0": step,
+        "level0_magnification": round(NOMINAL_MPP / plan.mpp, ENOUGH_DIGITS),
+        "target_magnification": settings.magnification,
+        "overlap": 0,
+        "level0_width": plan.size[0],
+        "level0_height": plan.size[1],
+        "level0_mpp": plan.mpp,
+        "mpp": plan.mpp * step / tile,
+    }
+
+
+# A quick check by eye: the slide with the contour of its tissue and its tiles.
+
+SIDE = 1600  # pixels of the longer side, at most and, unless that blurs too much, at least
+ENLARGED = 6  # times, at most
+CONTOUR, TILE, BAD = (0, 160, 60), (30, 80, 220), (230, 0, 0)
+
+
+def draw_check(path: Path, found: Extracted) -> None:
+    """Write a JPEG: tissue contour green, tiles blue, tiles that could not be read red."""
+    view = found.plan.overview
+    zoom = min(ENLARGED, SIDE / max(view.image.size))
+    size = tuple(max(1, round(side * zoom)) for side in view.image.size)
+    picture = view.image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    if found.plan.mask is not None:
+        picture.paste(CONTOUR, mask=_contour(found.plan.mask, picture.size))
+    draw = ImageDraw.Draw(picture)
+    step, scale = found.plan.tiling.step, zoom / view.scale
+    for corners, colour, width in ((found.coords, TILE, 1), (found.bad, BAD, 2)):
+        for x, y in corners:
+            box = (x * scale, y * scale, (x + step) * scale, (y + step) * scale)
+            draw.rectangle(box, outline=colour, width=width)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        picture.save(temporary, quality=88)
+
+
+def _contour(mask: Mask, size: tuple[int, int]) -> Image.Image:
+    large = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+    edge = large & ~ndimage.binary_erosion(large, iterations=2, border_value=1)
+    return Image.fromarray(edge)

@@ -1,0 +1,87 @@
+"""The patches with the highest and the lowest scores, as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from mil_bench.contract.dataset import Dataset
+from mil_bench.heatmaps.backdrop import Backdrop
+from mil_bench.heatmaps.draw import BLUE, footnote, heading
+from mil_bench.heatmaps.patch_scores import ScoreMap
+from mil_bench.heatmaps.patches import Known, Places
+
+Pixels = Callable[[int], ArrayLike]
+"""Row of the bag -> the picture of that patch: RGB, or grey from 0 to 1."""
+
+SHOWN, PER_LINE = 16, 8
+
+
+def pixels_of(
+    dataset: Dataset, slide_id: str, backdrop: Backdrop | None, places: Places
+) -> Pixels | None:
+    """Where pictures of patches come from: the slide, or features that are pictures themselves.
+
+    ``None`` when there are neither; ``places`` are in pixels of ``backdrop``.
+    """
+    if backdrop is not None:
+        slide = backdrop
+        return lambda row: np.asarray(slide.tile(places.corners[row], places.side))
+    if dataset.picture_shape is None:
+        return None
+    pictures = dataset.store.bag(slide_id).reshape(-1, *dataset.picture_shape)
+    return lambda row: pictures[row]
+
+
+def contact_sheet(
+    one: ScoreMap,
+    pixels: Pixels,
+    title: str,
+    marks: Sequence[str] | None = None,
+    known: Known | None = None,
+) -> Figure:
+    """Two blocks of at most 16 patches: the highest scores first, then the lowest.
+
+    Every patch has its percentile rank above it and its known class below; witnesses of the class
+    are framed in blue. A bag of fewer patches shows none of them twice.
+    """
+    order = np.argsort(-one.values, kind="stable").tolist()
+    most = min(SHOWN, -(-len(order) // 2))
+    blocks = {"highest": order[:most], "lowest": order[most:][-most:][::-1]}
+    lines = [-(-len(rows) // PER_LINE) for rows in blocks.values()]
+    high = 0.95 if marks is None else 1.15
+    figure = Figure(figsize=(0.95 * PER_LINE + 0.4, high * sum(lines) + 1.2), layout="constrained")
+    axes = figure.subplots(sum(lines), PER_LINE, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    start = 0
+    for (word, rows), count in zip(blocks.items(), lines, strict=True):
+        for axis, row in zip(axes[start : start + count].flat, rows, strict=False):
+            _show(axis, pixels(row), f"{one.ranks[row]:.1%}", marks[row] if marks else "")
+            if known is not None and known.mask[row]:
+                for spine in axis.spines.values():
+                    spine.set(color=BLUE, linewidth=2.5)
+        if rows:
+            axes[start, 0].annotate(
+                word, (0, 0.5), xycoords="axes fraction", xytext=(-5, 0), rotation=90,
+                textcoords="offset points", ha="right", va="center", fontsize=9, fontweight="bold",
+            )  # fmt: skip
+        start += count
+    heading(figure, one.title)
+    footnote(figure, f"{title}\nPercentile rank of each patch within the slide ({one.source}).")
+    return figure
+
+
+def _show(axis: Axes, picture: ArrayLike, rank: str, mark: str) -> None:
+    axis.set_axis_on()
+    axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.set_title(rank, fontsize=7, pad=2)
+    if mark:
+        axis.set_xlabel(mark.replace("$", r"\$"), fontsize=7, labelpad=2)
+    for spine in axis.spines.values():
+        spine.set_color("#c8c8c8")

@@ -1,0 +1,92 @@
+"""The scores of one slide as CSV: raw, with percentile ranks beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+
+from mil_bench.base.csv_safety import escape
+from mil_bench.heatmaps.patch_scores import ScoreMap
+from mil_bench.heatmaps.patches import Places
+
+
+def scores_csv(maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | None = None) -> str:
+    """A line per patch: ``row``, ``x_<unit>``, ``y_<unit>``, ``label`` where known, and two
+    columns per map, ``<level>:<class>`` (raw) and ``<level>:<class> rank`` (0 to 1).
+    """
+    x, y = places.corners.T
+    columns: dict[str, object] = {
+        "row": range(len(places.corners)),
+        f"x_{places.unit}": x,
+        f"y_{places.unit}": y,
+    }
+    if marks is not None:
+        columns["label"] = [escape(mark) for mark in marks]
+    for one in maps:
+        columns[escape(f"{one.level}:{one.name}")] = one.values
+        columns[escape(f"{one.level}:{one.name} rank")] = one.ranks
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+
+
+# Tiles with their scores as GeoJSON that QuPath opens (File > Import objects from file).
+
+TILE = "tile"  # a kind of object that QuPath counts among the detections
+
+
+def tiles_geojson(
+    maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | None = None
+) -> str:
+    """A ``FeatureCollection`` of squares in level-0 pixels, y down, rows in the order of the bag.
+
+    Every square carries the raw score and the percentile rank (0 to 1) of each map as
+    measurements, for *Measure > Show measurement maps*; ``marks`` are known classes.
+    ``places`` must be in level-0 pixels.
+    """
+    assert places.unit == "level0_px", "GeoJSON of a slide is in its pixels"
+    columns = [(f"{m.title} {kind}", v) for m in maps for kind, v in _both(m)]
+    features = []
+    for row, square in enumerate(places.squares.tolist()):
+        properties: dict[str, Any] = {
+            "objectType": TILE,
+            "name": f"tile {row}",
+            # a list of pairs is read by every QuPath, an object only from 0.4 on
+            "measurements": [{"name": name, "value": float(v[row])} for name, v in columns],
+        }
+        if marks is not None:
+            properties["classification"] = {"name": marks[row]}
+        geometry = {"type": "Polygon", "coordinates": [[*square, square[0]]]}
+        features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False)
+
+
+def _both(one: ScoreMap) -> list[tuple[str, Any]]:
+    return [("score", one.values), ("rank", one.ranks)]
+
+
+# Names of files for classes, whatever the classes are called.
+
+
+def file_names(maps: Sequence[ScoreMap]) -> dict[str, str]:
+    """Title of a map -> a file name without suffix, ``leaf_DCIS``; different for different maps.
+
+    Names that are no plain words, or equal but for their case, get a few digits of their hash.
+    """
+    plain = {m.title: _plain(f"{m.level}_{m.name}") for m in maps}
+    lower = [name.lower() for name in plain.values()]
+    return {
+        title: name if lower.count(name.lower()) == 1 else f"{name}-{_digest(title)}"
+        for title, name in plain.items()
+    }
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:6]

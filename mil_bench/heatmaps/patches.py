@@ -1,0 +1,116 @@
+"""Where the patches of a bag lie: squares in level-0 pixels, in um, or by index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from mil_bench.bags.formats.geometry import grid_step
+from mil_bench.bags.store import BagStore
+from mil_bench.base.taxonomy import Taxonomy
+
+Unit = Literal["level0_px", "um", "index"]
+ON_GRID = 0.9  # share of patches on the grid of the commonest step for it to be one
+
+
+@dataclass(frozen=True)
+class Places:
+    """``corners`` ``(N, 2)``: top left (x, y) of squares of ``side``, both in ``unit``.
+
+    ``note`` says what was not known and is assumed, or is empty.
+    """
+
+    corners: NDArray[np.float64]
+    side: float
+    unit: Unit
+    note: str = ""
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """``(N, 4, 2)``: the corners of every square, clockwise on the screen from top left."""
+        around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.side
+        return self.corners[:, None] + around
+
+    def in_pixels(self, mpp: float | None) -> Places | None:
+        """The same in level-0 pixels of a slide of ``mpp`` um each; ``None`` if nobody can say."""
+        if self.unit == "level0_px":
+            return self
+        if self.unit == "index" or mpp is None:
+            return None
+        return replace(self, corners=self.corners / mpp, side=self.side / mpp, unit="level0_px")
+
+
+def places_of(store: BagStore, slide_id: str) -> Places:
+    """Places of a bag's patches; a plain grid by index where there are no coordinates."""
+    xy, tiling = store.bag_coords(slide_id), store.tiling(slide_id)
+    if xy is None:
+        return by_index(store.rows[slide_id][1])
+    unit: Unit = "um" if tiling.unit == "um" else "level0_px"
+    side, note = tiling.patch_size, ""
+    if side is None:
+        side, note = _guessed(xy)
+    corners = xy - side / 2 if tiling.anchor == "center" else np.array(xy)
+    return Places(corners, float(side), unit, note)
+
+
+def by_index(n: int) -> Places:
+    """``n`` unit squares row by row."""
+    y, x = np.divmod(np.arange(n), int(np.ceil(np.sqrt(n))))
+    note = "no coordinates are known: patches stand row by row in the order of the bag"
+    return Places(np.stack([x, y], axis=1).astype(np.float64), 1.0, "index", note)
+
+
+def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(N, 4, 2)`` squares -> ``(E, 2, 2)``: the sides that only one of them has, each once."""
+    ends = np.stack([squares, np.roll(squares, -1, axis=1)], axis=2).reshape(-1, 2, 2)
+    turned = (ends[:, 0] > ends[:, 1]).any(1)  # sides are parallel to an axis
+    ends[turned] = ends[turned, ::-1]
+    sides, counts = np.unique(ends.round(6), axis=0, return_counts=True)
+    once: NDArray[np.float64] = sides[counts == 1]
+    return once
+
+
+def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
+    """The side of patches nobody knows, and how it was guessed."""
+    step = grid_step(xy)
+    if step is not None:
+        steps = (xy - xy.min(0)) / step
+        if (np.abs(steps - steps.round()) < 0.01).all(1).mean() >= ON_GRID:
+            return step, "the size of patches is not known: the step of their grid is drawn"
+    distinct = np.unique(xy, axis=0)
+    if len(distinct) < 2:
+        return 1.0, "the size of patches is not known"
+    nearest = np.asarray(KDTree(distinct).query(distinct, k=2)[0])[:, 1]
+    note = "the size of patches is not known: the median distance of neighbours is drawn"
+    return float(np.median(nearest)), note
+
+
+# Which patches are known to show a class.
+
+
+@dataclass(frozen=True)
+class Known:
+    """``mask`` ``(N,)``: the patches known to show class ``name``."""
+
+    name: str
+    mask: NDArray[np.bool_]
+
+
+def witnesses_of(marks: Sequence[str], tree: Taxonomy, level: str, name: str) -> NDArray[np.bool_]:
+    """``(N,)``: patches marked with class ``name`` of ``level`` or with a node below it.
+
+    A mark may be any node of the tree; other names are background.
+    """
+    depth = tree.levels.index(level)
+    below = {
+        node
+        for path in tree.paths
+        if path[min(depth, len(path) - 1)] == name
+        for node in (path[depth:] or path[-1:])
+    }
+    return np.array([mark in below for mark in marks], dtype=np.bool_)

@@ -1,1 +1,0 @@
-"""What a hierarchical method must beat before its gain is one of the hierarchy."""

@@ -1,0 +1,91 @@
+"""The option of methods that takes a head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from torch import Tensor
+
+from mil_bench.base.config import SearchRange, later
+from mil_bench.base.errors import ConfigError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.method import Method, MethodConfig, Output, Switch
+from mil_bench.nn.heads import Conditional, Flat, Head, Marginal, Multi, SoftLabels
+
+HeadName = Literal["flat", "multi", "conditional", "marginal", "soft-labels"]
+
+
+class HeadOptions(MethodConfig):
+    """``hxe_alpha`` belongs to the conditional head, ``soft_beta`` to that of soft labels."""
+
+    head: str
+    hxe_alpha: float = later(0.5, SearchRange(0.0, 1.0, where={"head": "conditional"}), ge=0)
+    soft_beta: float = later(
+        4.0, SearchRange(1.0, 30.0, log=True, where={"head": "soft-labels"}), gt=0
+    )
+
+
+class HeadConfig(HeadOptions):
+    """Base of the configuration of a method whose head is an option.
+
+    ``flat``         the leaf classes
+    ``multi``        the classes of every level, each level by itself
+    ``conditional``  every class given its parent (Bertinetto et al., CVPR 2020)
+    ``marginal``     the leaf classes, whose sums are trained at every level
+    ``soft-labels``  the leaf classes, trained on labels spread by the tree (Bertinetto et al.)
+    """
+
+    head: HeadName = later("flat")
+
+
+def _switch(title: str, head: HeadName) -> Switch:
+    overrides: dict[str, Any] = {"head": head}
+    return Switch(title, overrides, levels=True)
+
+
+HEADS: Final = {
+    "multi_head": _switch("a classifier per level", "multi"),
+    "conditional_head": _switch("classes given their parents", "conditional"),
+    "marginal_head": _switch("sums of leaves trained", "marginal"),
+    "soft_labels": _switch("labels softened by the tree", "soft-labels"),
+}
+"""The hierarchical heads as variants of a flat method."""
+
+
+# The base of methods that make vectors of a bag and leave the rest to a head.
+
+
+class HeadedMethod(Method):
+    """Its last layer gives ``self.decision.outputs`` numbers; ``self.decision`` does the rest.
+
+    ``forward`` returns ``Output(self.decision(numbers), ...)``. Raises ``ConfigError`` for a
+    hierarchical head on a flat tree.
+    """
+
+    def __init__(self, config: HeadOptions, dim: int, taxonomy: Taxonomy) -> None:
+        super().__init__(config, dim, taxonomy)
+        self.decision = make_head(config, taxonomy)
+
+    def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
+        """The terms of the head."""
+        return self.decision.loss(output.logits, batch.labels, self._class_weights)
+
+
+def make_head(config: HeadOptions, taxonomy: Taxonomy) -> Head:
+    """The head that ``config`` names; a name of the method's own is flat here."""
+    makers: dict[str, Callable[[], Head]] = {
+        "multi": lambda: Multi(taxonomy),
+        "conditional": lambda: Conditional(taxonomy, config.hxe_alpha),
+        "marginal": lambda: Marginal(taxonomy),
+        "soft-labels": lambda: SoftLabels(taxonomy, config.soft_beta),
+    }
+    if config.head not in makers:
+        return Flat(taxonomy)
+    if taxonomy.depth == 1:
+        raise ConfigError(
+            f"head={config.head} needs a tree of two or more levels, and tree {taxonomy.name!r} "
+            "is flat; use head=flat or a dataset with a tree."
+        )
+    return makers[config.head]()

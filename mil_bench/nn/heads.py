@@ -1,0 +1,246 @@
+"""The contract of a head."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.numerics import as_written, cross_entropy, full_precision, mean_over_bags
+
+Levels = Mapping[str, Tensor]
+"""Level name -> logits ``(B, K_level)``, labels ``(B,)`` or weights of classes ``(K_level,)``."""
+
+
+class Head(nn.Module, ABC):
+    """Reads ``outputs`` numbers of a bag; has buffers that are not saved, and no parameters."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        super().__init__()
+        self.taxonomy = taxonomy
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the method's last layer gives; one per leaf class."""
+        return len(self.taxonomy.leaves)
+
+    def by_level(self, x: Tensor) -> dict[str, Tensor]:
+        """``(rows, outputs)`` -> level name -> ``(rows, K_level)``: whose numbers they are.
+
+        What belongs to one output each, such as a branch of attention, so belongs to a class.
+        """
+        return {LEAF: x}
+
+    @abstractmethod
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, outputs)`` -> logits ``(B, K_level)``; always of the leaves."""
+
+    @abstractmethod
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """Named terms, means over bags. ``weights`` of classes may be empty."""
+
+
+# The head of a flat method: the leaf classes and their cross entropy.
+
+
+class Flat(Head):
+    """``softmax(s)`` over the leaves; the term ``ce``."""
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, K_leaf)`` as they are."""
+        return {LEAF: scores}
+
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """Cross entropy of the leaves."""
+        return {"ce": cross_entropy(logits[LEAF], labels[LEAF], weights.get(LEAF))}
+
+
+# A classifier per level: the levels know of each other only through the bag's vector.
+
+
+class Multi(Head):
+    """``softmax(s_level)`` for every level; the terms ``ce_<level>``, each with weight one.
+
+    Levels may contradict each other. With class-wise attention every class of every level has its
+    own branch.
+    """
+
+    @property
+    def outputs(self) -> int:
+        """One per class of every level, the top level first."""
+        return sum(self._sizes)
+
+    def by_level(self, x: Tensor) -> dict[str, Tensor]:
+        """The columns of every level."""
+        return dict(zip(self.taxonomy.levels, x.split_with_sizes(self._sizes, 1), strict=True))
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, outputs)`` -> the logits of every level."""
+        return self.by_level(scores)
+
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """Cross entropy of every level."""
+        return {
+            f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
+            for level in self.taxonomy.levels
+        }
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [len(self.taxonomy.classes[level]) for level in self.taxonomy.levels]
+
+
+# Every class given its parent, as a cascade of softmaxes (Bertinetto et al., CVPR 2020).
+
+Node = tuple[str, ...]
+
+
+class Conditional(Head):
+    """``p(C | parent) = softmax`` over siblings, ``p(C)`` the product down to ``C``.
+
+    The term ``hxe`` is hierarchical cross entropy (eq. 3), ``-sum w(C) log p(C | parent)`` over
+    the path to the true leaf with ``w = exp(-alpha depth)`` and depth 0 below the root. The weight
+    is that of the authors' code, by the distance from the root, without its division by the sum
+    over the tree; their conditionals come from one softmax over the leaves.
+
+    There is an output per node with siblings; the others are certain. Levels agree by construction.
+    With class-wise attention every such node has a branch, which speaks for the single classes
+    below it too.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, alpha: float) -> None:
+        super().__init__(taxonomy)
+        self.alpha = alpha
+        nodes = _with_siblings(taxonomy)
+        families = list(dict.fromkeys(node[:-1] for node in nodes))
+        self.nodes = nodes
+        self.family: Tensor
+        self.relatives: Tensor
+        family = torch.tensor([families.index(node[:-1]) for node in nodes])
+        relatives = torch.eye(len(families), dtype=torch.float64)[family].log()
+        self.register_buffer("family", family, persistent=False)
+        self.register_buffer("relatives", relatives, persistent=False)  # (outputs, families)
+        for level in taxonomy.levels:
+            down = [[node == path[: len(node)] for path in self._paths(level)] for node in nodes]
+            path = torch.tensor(down, dtype=torch.float64)
+            self.register_buffer(f"path_{level}", path, persistent=False)
+
+    @property
+    def outputs(self) -> int:
+        """One per node that has siblings."""
+        return len(self.nodes)
+
+    def by_level(self, x: Tensor) -> dict[str, Tensor]:
+        """For every class the column of the lowest node with siblings on its path.
+
+        A level of a single class has none.
+        """
+        columns = {
+            level: [self._lowest(path) for path in self._paths(level)]
+            for level in self.taxonomy.levels
+        }
+        return {level: x[:, own] for level, own in columns.items() if -1 not in own}
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, outputs)`` -> log probabilities of every level."""
+        with as_written(scores):
+            s = full_precision(scores)
+            of_family = (s.unsqueeze(2) + self.relatives.to(s.dtype)).logsumexp(1)
+            given_parent = s - of_family[:, self.family]
+            return {
+                level: given_parent @ self.get_buffer(f"path_{level}").to(s.dtype)
+                for level in self.taxonomy.levels
+            }
+
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """The term ``hxe``; weights of classes are those of the leaves."""
+        levels = self.taxonomy.levels
+        log_p = [logits[level].gather(1, labels[level].unsqueeze(1))[:, 0] for level in levels]
+        losses = -log_p[0]
+        for depth, (above, below) in enumerate(pairwise(log_p), 1):
+            losses = losses + math.exp(-self.alpha * depth) * (above - below)
+        return {"hxe": mean_over_bags(losses, labels[LEAF], weights.get(LEAF))}
+
+    def _paths(self, level: str) -> list[Node]:
+        """The path of every class of ``level`` from the top."""
+        depth = self.taxonomy.levels.index(level) + 1
+        return list(dict.fromkeys(path[:depth] for path in self.taxonomy.paths))
+
+    def _lowest(self, path: Node) -> int:
+        found = [i for i, node in enumerate(self.nodes) if node == path[: len(node)]]
+        return max(found, key=lambda i: len(self.nodes[i]), default=-1)
+
+
+def _with_siblings(taxonomy: Taxonomy) -> list[Node]:
+    """Paths of all nodes that are not their parent's only child, level by level."""
+    nodes = dict.fromkeys(
+        path[:depth] for depth in range(1, taxonomy.depth + 1) for path in taxonomy.paths
+    )
+    parents = [node[:-1] for node in nodes]
+    return [node for node in nodes if parents.count(node[:-1]) > 1]
+
+
+# Leaf classes whose sums are trained at every level.
+
+
+class Marginal(Head):
+    """``p(C) = sum of softmax(s)`` over the leaves under ``C``; cross entropy of every level.
+
+    The terms ``ce_<level>`` have weight one. Levels agree by construction. With class-wise
+    attention there is a branch per leaf.
+    """
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        super().__init__(taxonomy)
+        for level in taxonomy.levels[:-1]:
+            under = torch.from_numpy(taxonomy.membership(level)).log()  # 0, or -inf outside
+            self.register_buffer(f"under_{level}", under, persistent=False)
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, K_leaf)`` -> the same, and log probabilities of the levels above."""
+        leaves = full_precision(scores).log_softmax(1).unsqueeze(2)
+        above = {
+            level: (leaves + self.get_buffer(f"under_{level}").to(leaves.dtype)).logsumexp(1)
+            for level in self.taxonomy.levels[:-1]
+        }
+        return {**above, LEAF: scores}
+
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """Cross entropy of every level."""
+        return {
+            f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
+            for level in self.taxonomy.levels
+        }
+
+
+# Leaf classes trained on labels that the tree softens (Bertinetto et al., CVPR 2020).
+
+
+class SoftLabels(Head):
+    """Cross entropy with ``y(A | C) ~ exp(-beta d(A, C))`` (eq. 5); the term ``ce_soft``.
+
+    ``d`` is the height of the lowest common ancestor of two leaves over the height of the tree.
+    A large ``beta`` is the flat head. With class-wise attention there is a branch per leaf.
+    """
+
+    def __init__(self, taxonomy: Taxonomy, beta: float) -> None:
+        super().__init__(taxonomy)
+        heights = torch.from_numpy(taxonomy.lca_height)
+        self.targets: Tensor
+        targets = (-beta * heights / heights.max()).softmax(1)  # row: true class
+        self.register_buffer("targets", targets, persistent=False)
+
+    def forward(self, scores: Tensor) -> dict[str, Tensor]:
+        """``(B, K_leaf)`` as they are."""
+        return {LEAF: scores}
+
+    def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """Cross entropy of the leaves with soft targets."""
+        log_p = full_precision(logits[LEAF]).log_softmax(1)
+        losses = -(self.targets[labels[LEAF]].to(log_p.dtype) * log_p).sum(1)
+        return {"ce_soft": mean_over_bags(losses, labels[LEAF], weights.get(LEAF))}

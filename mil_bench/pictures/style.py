@@ -1,0 +1,106 @@
+"""How all pictures look: colours, markers, sizes, titles. Nothing is told by colour alone."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, MaxNLocator
+
+from mil_bench.pictures.words import plain
+
+# Okabe and Ito's colours stay apart for colour-blind readers. Their yellow is lost on white paper.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+SKY, AMBER, BLACK = "#56B4E9", "#E69F00", "#000000"
+INK, GREY, RULE, SHADE = "#222222", "#6e6e6e", "#e6e6e6", "#f4f4f4"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (8, 2)))
+SEQUENTIAL = "Blues"
+"""A colour map of one hue, so that grey prints keep its order."""
+
+TITLE, TEXT, SMALL, TINY = 11, 9, 8, 7
+"""Font sizes in points, at the size that figures are drawn at."""
+LABEL: dict[str, Any] = {"fontsize": TEXT, "color": INK}
+_PER_INCH = 20
+"""Characters of the smallest size on an inch of paper."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one method looks in every picture of a board."""
+
+    color: str
+    marker: str
+    dashes: Any
+
+
+def looks(labels: Sequence[str]) -> dict[str, Look]:
+    """Label -> look, in order. Markers repeat after 12 methods, no look before 84."""
+    cycles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(DASHES))
+    return {label: Look(*look) for label, look in zip(labels, cycles, strict=False)}
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of so many inches whose parts make room for each other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def titled(figure: Figure, title: str, note: str = "") -> Figure:
+    """``figure`` with its title above and a note below, which is broken to its width."""
+    room = int(figure.get_figwidth() * _PER_INCH)
+    head = textwrap.fill(plain(title), max(20, int(0.62 * room)))
+    figure.suptitle(head, x=0.01, ha="left", fontsize=TITLE, fontweight="bold")
+    told = plain(note.replace("`", ""))
+    figure.supxlabel(textwrap.fill(told, room), x=0.01, ha="left", fontsize=TINY, color=GREY)
+    return figure
+
+
+def quiet(axis: Axes, grid: str = "both", *, left: bool = False) -> None:
+    """Thin grid behind the data, no ticks, no box; ``left`` takes the left line away as well."""
+    axis.grid(visible=False)
+    axis.grid(axis=grid, color=RULE, lw=0.8)  # type: ignore[arg-type]
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=SMALL, length=0)
+    sns.despine(ax=axis, left=left)
+    for line in (axis.xaxis, axis.yaxis):
+        if isinstance(line.get_major_locator(), AutoLocator):
+            line.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+
+
+def headed(axis: Axes, text: str) -> None:
+    """A small title at the left of a panel."""
+    axis.set_title(plain(text), loc="left", **LABEL)
+
+
+def ink_on(share: float) -> str:
+    """The colour of words on the cell of :data:`SEQUENTIAL` at ``share`` of its range."""
+    red, green, blue, _ = mpl.colormaps[SEQUENTIAL](share)
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+# Figures as files: the same figure gives the same bytes.
+
+_DPI = 160
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write ``path``, whose suffix is ``.png`` or ``.svg``; without dates and random ids."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    empty = {"Date": None} if path.suffix == ".svg" else {"Software": None}
+    with mpl.rc_context({"svg.hashsalt": "mil-bench"}):
+        figure.savefig(path, dpi=_DPI, bbox_inches="tight", metadata=empty)
+    return path
+
+
+def save_both(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` as ``.png`` and as ``.svg``; the paths."""
+    return [save(figure, path.with_name(f"{path.name}{suffix}")) for suffix in (".png", ".svg")]

@@ -1,0 +1,93 @@
+"""A finished run opened again: the chosen model and the bags as it is given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mil_bench.bags.device import DeviceBags
+from mil_bench.base.errors import RunError, UnknownNameError
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.dataset import Dataset
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import RunSpec
+from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.execute import new_method
+from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.online.pixels import EncodedBags
+from mil_bench.training.online.prepare import pixels_of
+from mil_bench.training.online.wrapped import FineTuned
+from mil_bench.training.seeding import SETUP, seed_everything
+
+
+@dataclass(frozen=True)
+class Restored:
+    """``method`` is in evaluation mode and has the tree of the run, not that of ``dataset``.
+
+    All is float32, whatever the run was made in: that loses nothing, and scores have few ties.
+    """
+
+    directory: RunDirectory
+    spec: RunSpec
+    dataset: Dataset
+    method: Method
+    bags: DeviceBags
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The tree that the run was trained with."""
+        return self.method.taxonomy
+
+    def batch(self, slide_id: str) -> BagBatch:
+        """One bag as the model is given it. Raises ``UnknownNameError`` for an unknown slide."""
+        if slide_id not in self.bags.rows:
+            raise UnknownNameError("slide", slide_id, self.bags.rows, of=self.spec.dataset)
+        return self.bags.batch([slide_id])
+
+
+def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> Restored:
+    """The model that a finished run has chosen, with ``dataset`` as it was then.
+
+    Raises ``RunError`` for a run that is not done, of another version of its method, or made on
+    other labels or features than ``dataset`` has.
+    """
+    spec = directory.read_spec()
+    _check(directory, spec, dataset)
+    checkpoint = Checkpoint.load(directory.checkpoint)
+    full = spec.model_copy(update={"precision": "32"})
+    method = new_method(full, dataset, Taxonomy.from_dict(spec.tree), device)
+    if method.version != spec.method_version:
+        raise RunError(
+            f"run {directory.path.name} was made with version {spec.method_version} of "
+            f"{spec.method}, this is version {method.version}; make the run again."
+        )
+    method.load_state_dict(checkpoint.best_model)
+    method.eval()
+    seed_everything(spec.seed, SETUP)
+    if isinstance(method, FineTuned):
+        bags: DeviceBags = EncodedBags(pixels_of(dataset), method, device)
+    else:
+        bags = DeviceBags(
+            dataset.store,
+            device,
+            standardization=checkpoint.standardization,
+            neighbours=method.neighbours,
+        )
+    return Restored(directory, spec, dataset, method, bags)
+
+
+def _check(directory: RunDirectory, spec: RunSpec, dataset: Dataset) -> None:
+    status = directory.status()
+    if status != "done":
+        raise RunError(f"run {directory.path.name} is {status}; expected a finished one.")
+    found = {"labels": dataset.manifest.digest(), "features": dataset.store.digest}
+    made = {"labels": spec.labels_digest, "features": spec.features_digest}
+    other = [name for name in made if made[name] != found[name]]
+    if other:
+        raise RunError(
+            f"run {directory.path.name} was made on other {' and '.join(other)} of "
+            f"{spec.dataset} than are here; give the data of the run (--dataset, --data-root, "
+            "--features)."
+        )

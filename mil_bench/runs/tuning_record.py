@@ -1,0 +1,65 @@
+"""What a search has cost and which runs came of it: the provenance that boards show.
+
+It lies beside the runs as ``<runs>/<dataset>/<method>/tuning-<study>.json``. A run's own key does
+not know about it: the same settings are the same experiment, however they were found.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mil_bench.base.atomic import write_json
+from mil_bench.base.errors import DataError
+
+
+class TuningRecord(BaseModel):
+    """One study and the runs made with its outcome.
+
+    ``family`` is shared by studies that differ only in their folds: together they are a row of a
+    board. ``hours`` is the time that its trials took, added up over processes. ``default`` and
+    ``tuned`` are keys of runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    dataset: str
+    method: str
+    study: str
+    family: str
+    scope: Literal["fold", "folds", "shared"]
+    folds: tuple[int, ...]
+    objective: str
+    trials: int
+    failed: int
+    pruned: int
+    hours: float
+    best: dict[str, bool | int | float | str | None]
+    default: tuple[str, ...]
+    tuned: tuple[str, ...]
+
+    def save(self, runs: Path) -> Path:
+        """Write it beside the runs; an older one of the same study is replaced."""
+        digest = self.study.rpartition("-")[2]
+        path = runs / self.dataset / self.method / f"tuning-{digest}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, self.model_dump(mode="json"))
+        return path
+
+
+def read_tunings(runs: Path) -> list[TuningRecord]:
+    """Every record under ``runs``, in order of path. Raises ``DataError`` for a damaged one."""
+    found = []
+    for path in sorted(runs.glob("[!.]*/*/tuning-*.json")):
+        try:
+            found.append(TuningRecord(**json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError, ValidationError) as error:
+            first = str(error).partition("\n")[0]
+            raise DataError(
+                f"{path} is no record of a search ({first}); give the command of that search "
+                "again, it is written anew."
+            ) from None
+    return found

@@ -1,0 +1,161 @@
+"""Pixels of the tiles behind the features of a dataset, read again from their slides."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mil_bench.bags.device import DeviceBags
+from mil_bench.bags.prefetch import one_ahead, spare_core
+from mil_bench.bags.store import BagStore
+from mil_bench.base.errors import SlideError
+from mil_bench.contract.batch import BagBatch
+from mil_bench.extraction.reading import BlockJob, Tiles
+from mil_bench.extraction.slide import open_slide
+from mil_bench.extraction.sources import Source
+from mil_bench.extraction.tile_grid import Tiling, blocks, choose_tiling
+from mil_bench.training.online.wrapped import FineTuned
+
+
+@dataclass(frozen=True)
+class Made:
+    """How features were extracted: encoder, what its weights were, tiles of ``tile`` at ``mpp``."""
+
+    encoder: str
+    weights: str
+    mpp: float
+    tile: int
+
+
+class Pixels:
+    """Tiles of the bags of ``store``; ``sources`` has the slide of every bag.
+
+    One slide is open at a time.
+    """
+
+    def __init__(self, store: BagStore, sources: Mapping[str, Source], made: Made) -> None:
+        self.store, self.sources, self.made = store, sources, made
+        self._tilings: dict[str, Tiling] = {}
+        self._reader = Tiles()
+
+    def read(
+        self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some tiles after the other: places ``(n,)`` in ``rows`` (``None``: all of the bag) and
+        pixels ``(n, side, side, 3)`` uint8.
+
+        Raises ``SlideError`` for a slide that cannot be read.
+        """
+        coords = self.store.bag_coords(slide_id)
+        assert coords is not None, "the origin of the features was checked"
+        chosen = np.round(coords if rows is None else coords[rows]).astype(np.int64)
+        path, tiling = self.sources[slide_id].path, self._tiling(slide_id)
+        for block in blocks(chosen, tiling):
+            tiles = self._reader.read(BlockJob(path, tiling, block, side))
+            yield torch.from_numpy(block.tiles), torch.from_numpy(np.ascontiguousarray(tiles))
+
+    def tiles(self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None) -> Tensor:
+        """The tiles ``(n, side, side, 3)`` uint8 of ``rows``, in that order."""
+        n = self.store.rows[slide_id][1] if rows is None else len(rows)
+        found = torch.empty((n, side, side, 3), dtype=torch.uint8)
+        for places, tiles in self.read(slide_id, side, rows):
+            found[places] = tiles
+        return found
+
+    def _tiling(self, slide_id: str) -> Tiling:
+        """Found once per slide, and never for slides that are not read."""
+        if slide_id not in self._tilings:
+            source, made = self.sources[slide_id], self.made
+            slide = open_slide(source.path)
+            try:
+                mpp = source.mpp or slide.mpp
+                if mpp is None:
+                    raise SlideError(
+                        f"{source.path}: the slide does not say how large a pixel is any more; "
+                        "give the slides that were extracted with --slides."
+                    )
+                self._tilings[slide_id] = choose_tiling(slide, mpp, made.mpp, made.tile)
+            finally:
+                slide.close()
+        return self._tilings[slide_id]
+
+
+# Batches of bags whose features are made from pixels: tiles to train on, features to score.
+
+
+class PixelBags(DeviceBags, ABC):
+    """Bags of ``pixels`` for ``method``. All but the features of a batch is as it is stored."""
+
+    def __init__(self, pixels: Pixels, method: FineTuned, device: torch.device) -> None:
+        super().__init__(pixels.store, device, neighbours=method.neighbours)
+        self.pixels, self.method = pixels, method
+        self.side = method.encoder.card.scaled
+
+    def at_hand(self, slide_ids: Sequence[str]) -> bool:
+        """Never: slides have to be read."""
+        return False
+
+    def batch(
+        self,
+        slide_ids: Sequence[str],
+        *,
+        labels: Mapping[str, Tensor] | None = None,
+        subsets: Sequence[Tensor | None] | None = None,
+    ) -> BagBatch:
+        """As :meth:`DeviceBags.batch` with the features of :meth:`features`."""
+        stored = super().batch(slide_ids, labels=labels, subsets=subsets)
+        chosen = subsets or [None] * len(slide_ids)
+        parts = [self.features(slide, rows) for slide, rows in zip(slide_ids, chosen, strict=True)]
+        return replace(stored, features=torch.cat(parts))
+
+    @abstractmethod
+    def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
+        """What a batch holds of ``rows`` of one bag."""
+
+
+class TileBags(PixelBags):
+    """For training: tiles ``(n, side * side * 3)`` uint8 on the host, encoded by the method."""
+
+    def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
+        """Their pixels."""
+        chosen = None if rows is None else rows.numpy()
+        return self.pixels.tiles(slide_id, self.side, chosen).flatten(1)
+
+
+class EncodedBags(PixelBags):
+    """For evaluation: features ``(n, D)`` of the encoder as it is now, without gradients.
+
+    Only as many tiles are in memory as are encoded at once, while the next ones are read.
+    """
+
+    def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
+        """Features in the order of ``rows``."""
+        chosen = None if rows is None else rows.numpy()
+        found: list[Tensor] = []
+        order: list[Tensor] = []
+        portions = _portions(self.pixels.read(slide_id, self.side, chosen), self.method.at_once)
+        ahead = self.on_cuda or spare_core()
+        for places, tiles in one_ahead(portions) if ahead else portions:
+            order.append(places)
+            found.append(self.method.encoded(tiles))
+        features = torch.cat(found)
+        return features[torch.cat(order).argsort().to(features.device)]
+
+
+def _portions(parts: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same rows of both tensors, ``size`` at a time."""
+    places, tiles = torch.empty(0, dtype=torch.int64), torch.empty(0)
+    for more_places, more_tiles in parts:
+        places = torch.cat([places, more_places])
+        tiles = torch.cat([tiles, more_tiles]) if len(tiles) else more_tiles
+        while len(places) >= size:
+            yield places[:size], tiles[:size]
+            places, tiles = places[size:], tiles[size:]
+    if len(places):
+        yield places, tiles

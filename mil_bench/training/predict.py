@@ -1,0 +1,55 @@
+"""Predictions of a model for a list of bags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mil_bench.base.errors import RunError
+from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.checked_methods import checked_output
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.method import Method
+from mil_bench.contract.spec import Precision
+from mil_bench.evaluation.predictions import Predictions
+from mil_bench.nn.precision import autocast
+
+
+def predict(
+    method: Method, batches: Iterable[BagBatch], manifest: Manifest, precision: Precision
+) -> Predictions:
+    """Probabilities of every head, ``float64`` softmax of the logits, in the order of the batches.
+
+    The method is in evaluation mode and the batches carry no labels; both are asserted. Raises
+    ``RunError`` when a logit is not finite.
+    """
+    assert not method.training, "a method must be in evaluation mode to predict"
+    logits: dict[str, list[Tensor]] = {}
+    slides: list[str] = []
+    with torch.inference_mode():
+        for batch in batches:
+            assert not batch.labels, "a method must not see labels when it predicts"
+            with autocast(precision, batch.features.device):
+                output = checked_output(method, method(batch), batch)
+            for level, scores in output.logits.items():
+                logits.setdefault(level, []).append(scores.double())
+            slides += batch.slide_ids
+        stacked = {level: torch.cat(parts).cpu() for level, parts in logits.items()}
+    for level, scores in stacked.items():
+        bad = [slides[i] for i in (~scores.isfinite().all(1)).nonzero().flatten().tolist()]
+        if bad:
+            raise RunError(
+                f"the {level} scores of {len(bad)} slides are not finite (first: {bad[:3]}); "
+                "lower lr, or use --precision 32."
+            )
+    labels, clusters = manifest.labels(), manifest.clusters()
+    return Predictions(
+        taxonomy=method.taxonomy,
+        slide_ids=np.array(slides),
+        groups=np.array([clusters[s] for s in slides]),
+        labels=np.array([method.taxonomy.index(labels[s]) for s in slides], dtype=np.int64),
+        heads={level: scores.softmax(1).numpy() for level, scores in stacked.items()},
+    )

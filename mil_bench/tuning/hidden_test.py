@@ -1,0 +1,44 @@
+"""A dataset without its test slides: the only one that a trial is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mil_bench.contract.dataset import Dataset
+from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.split import Split
+
+
+def without_test(dataset: Dataset, split: Split, folds: Sequence[int]) -> tuple[Dataset, Split]:
+    """``dataset`` and ``split`` reduced to training and validation slides of ``folds``.
+
+    Slides outside them have no label and no rows of features any more, and every test set is empty:
+    asking for one is a ``KeyError``. Digests stay those of the whole, because the runs of a search
+    are named by the experiment that they belong to.
+    """
+    kept = {slide for fold in folds for slide in (*split[fold].train, *split[fold].val)}
+    table = dataset.manifest.table
+    rows = {slide: span for slide, span in dataset.store.rows.items() if slide in kept}
+    view = replace(
+        dataset,
+        manifest=Manifest(table[table["slide_id"].isin(kept)].reset_index(drop=True)),
+        store=replace(dataset.store, rows=rows),
+        official=None,
+        instance_labels=None,
+    )
+    chosen = set(folds)
+    empty = [
+        replace(fold, test=()) if k in chosen else replace(fold, train=(), val=(), test=())
+        for k, fold in enumerate(split.folds)
+    ]
+    return view, replace(split, folds=tuple(empty))
+
+
+def trains_on_test(split: Split, folds: Sequence[int]) -> bool:
+    """Whether a test slide of one of ``folds`` is trained or validated on in another of them.
+
+    Settings chosen by all of these folds together would then have seen every test slide.
+    """
+    tested = {slide for fold in folds for slide in split[fold].test}
+    return any(not tested.isdisjoint((*split[k].train, *split[k].val)) for k in folds)

@@ -1,0 +1,65 @@
+"""The grammar of ``--search``: ``lr=1e-5:1e-3:log`` is a range, ``width=128,256`` are choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mil_bench.base.errors import UsageError
+
+EXPECTED = "expected a range such as lr=1e-5:1e-3:log or choices such as width=128,256"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One ``--search``: a range, or choices as they were typed."""
+
+    name: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+
+def searches(texts: Sequence[str]) -> list[Asked]:
+    """Read every ``--search``. Raises ``UsageError`` for an empty range or a repeated name."""
+    found = [_read(text) for text in texts]
+    names = [asked.name for asked in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--search names {name!r} twice; give it once.")
+    return found
+
+
+def _read(text: str) -> Asked:
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (name and equals and value):
+        raise UsageError(f"--search {text!r} is empty; {EXPECTED}.")
+    if ":" in value:
+        return _range(name, value)
+    choices = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    if len(choices) < 2:
+        raise UsageError(
+            f"--search {text!r} leaves no choice; {EXPECTED}, or fix the field with --set {text}."
+        )
+    return Asked(name, choices=choices)
+
+
+def _range(name: str, value: str) -> Asked:
+    low, high, *scale = value.split(":")
+    if scale not in ([], ["log"], ["linear"]):
+        raise UsageError(f"--search {name}={value}: {':'.join(scale)!r} is no scale; {EXPECTED}.")
+    try:
+        ends = float(low), float(high)
+    except ValueError:
+        ends = math.nan, math.nan
+    if not all(map(math.isfinite, ends)):
+        raise UsageError(f"--search {name}={value} has no two numbers; {EXPECTED}.")
+    if ends[0] >= ends[1]:
+        raise UsageError(
+            f"--search {name}={value} is an empty range; the first number must be the smaller one."
+        )
+    if scale == ["log"] and ends[0] <= 0:
+        raise UsageError(f"--search {name}={value}: a log scale begins above zero.")
+    return Asked(name, *ends, log=scale == ["log"])
