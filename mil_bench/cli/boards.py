@@ -60,7 +60,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from rich.text import Text
 
     from mil_bench.base.taxonomy import Taxonomy
-    from mil_bench.boards import collect
+    from mil_bench.boards.collect import collect
     from mil_bench.boards.build import build_boards
     from mil_bench.boards.formats.folder import check_writable, write_reports
     from mil_bench.boards.formats.terminal import READ, check_tables, show
@@ -141,7 +141,7 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.boards import collect
+    from mil_bench.boards.collect import collect
     from mil_bench.boards.build import build_boards
     from mil_bench.boards.compare import comparisons, shortened
     from mil_bench.boards.formats.folder import check_writable, write_reports
