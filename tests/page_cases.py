@@ -15,10 +15,10 @@ from prediction_cases import BRACS, random_predictions
 from run_folders import fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
-from mil_bench.boards.collect import collect
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board, BoardId
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.tables.table import Column, Number, Row, Table, score_column
 

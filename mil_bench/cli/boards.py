@@ -60,8 +60,8 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from rich.text import Text
 
     from mil_bench.base.taxonomy import Taxonomy
-    from mil_bench.boards.collect import collect
     from mil_bench.boards.build import build_boards
+    from mil_bench.boards.collect import collect
     from mil_bench.boards.formats.folder import check_writable, write_reports
     from mil_bench.boards.formats.terminal import READ, check_tables, show
     from mil_bench.boards.report import report_of
@@ -141,8 +141,8 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.boards.collect import collect
     from mil_bench.boards.build import build_boards
+    from mil_bench.boards.collect import collect
     from mil_bench.boards.compare import comparisons, shortened
     from mil_bench.boards.formats.folder import check_writable, write_reports
     from mil_bench.boards.formats.terminal import EVERYTHING, show

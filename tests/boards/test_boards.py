@@ -15,9 +15,9 @@ from prediction_cases import FLAT, GRADES, random_predictions
 from run_folders import finish, make_spec
 
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.collect import collect
 from mil_bench.boards.board import Spread
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.folder import board_folders, safe_name
 from mil_bench.datasets import DATASETS
 from mil_bench.evaluation.metrics import facts

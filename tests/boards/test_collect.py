@@ -9,9 +9,8 @@ from prediction_cases import BRACS
 from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.errors import DataError
-from mil_bench.boards.collect import collect
 from mil_bench.boards.build import build_boards
-from mil_bench.boards.collect import read_record
+from mil_bench.boards.collect import collect, read_record
 from mil_bench.boards.formats.folder import write_reports
 from mil_bench.boards.formats.terminal import show
 from mil_bench.boards.report import report_of

@@ -19,8 +19,8 @@ from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
 from mil_bench.base.errors import DataError, UnknownNameError
-from mil_bench.boards.collect import collect
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide
 from mil_bench.boards.formats.folder import check_writable, write_reports
 from mil_bench.boards.formats.grid import Grid, Shown, grids_of, number_text, unit_of

@@ -9,8 +9,8 @@ import pytest
 from paired_runs import paired_predictions
 from run_folders import finish, make_spec
 
-from mil_bench.boards.collect import collect
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.markdown import report_page
 from mil_bench.boards.report import report_of
 

@@ -15,9 +15,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.collect import collect
 from mil_bench.boards.analysis import RANKED
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.boards.report import report_of
 from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.cost import frontier

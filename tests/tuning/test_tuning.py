@@ -14,8 +14,8 @@ from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader
 from mil_bench.base.errors import ConfigError, DataError, RunError, UnknownNameError, UsageError
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.boards.collect import collect
 from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
 from mil_bench.cli.main import main
 from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import read_predictions
