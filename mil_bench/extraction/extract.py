@@ -27,7 +27,7 @@ from mil_bench.extraction.outcome import (
     write_summary,
 )
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
-from mil_bench.extraction.progress import Telling
+from mil_bench.extraction.progress import SlideProgress
 from mil_bench.extraction.reading import Pixels, stream
 from mil_bench.extraction.settings import Settings, differences
 from mil_bench.extraction.slide_files import Extracted, draw_check, read_record, write_bag
@@ -73,19 +73,19 @@ def _extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
     folder = request.settings.folder(request.out)
     left, finished = split_finished(sources, request.settings, folder, request.overwrite)
     outcomes = [indistinct(name, reason) for name, reason in twice.items()] + finished
-    with Telling(console, len(sources) + len(twice)) as telling:
+    with SlideProgress(console, len(sources) + len(twice)) as progress:
         for one in outcomes:
-            telling.slide(one)
-        for one in _outcomes(left, request, encoder, telling):
+            progress.slide(one)
+        for one in _outcomes(left, request, encoder, progress):
             outcomes.append(one)
-            telling.slide(one)
+            progress.slide(one)
     outcome = Outcome(tuple(outcomes), folder, time.perf_counter() - start)
     write_summary(outcome, request.settings, encoder.card)
     return outcome
 
 
 def _outcomes(
-    sources: list[Source], request: Request, encoder: Encoder, telling: Telling
+    sources: list[Source], request: Request, encoder: Encoder, progress: SlideProgress
 ) -> Iterator[SlideOutcome]:
     """Read, encode and write slides; three things that happen at the same time."""
     folder = request.settings.folder(request.out)
@@ -103,7 +103,7 @@ def _outcomes(
         for plan, items in slides:
             began = time.perf_counter()
             try:
-                found = _encode(plan, items, encoder, request.batch, telling)
+                found = _encode(plan, items, encoder, request.batch, progress)
             except SlideError as error:
                 ended.append(failed(plan.source, str(error)))
             else:
@@ -119,7 +119,7 @@ def _outcomes(
 
 
 def _encode(
-    plan: SlidePlan, items: Iterator[Pixels], encoder: Encoder, batch: int, telling: Telling
+    plan: SlidePlan, items: Iterator[Pixels], encoder: Encoder, batch: int, progress: SlideProgress
 ) -> Extracted:
     """All features of one slide. Batches hold tiles of one slide, so that no slide's features
     depend on which others were extracted with it.
@@ -136,11 +136,11 @@ def _encode(
             joined = torch.cat(waiting)
             features.append(encoder(joined[:batch]))
             waiting = [joined[batch:]]
-            telling.tiles(batch, len(plan.coords))
+            progress.tiles(batch, len(plan.coords))
     rest = torch.cat(waiting)
     if len(rest):
         features.append(encoder(rest))
-        telling.tiles(len(rest), len(plan.coords))
+        progress.tiles(len(rest), len(plan.coords))
     return _checked(plan, features, torch.cat(rows).numpy(), torch.cat(bad).numpy())
 
 

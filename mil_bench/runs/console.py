@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mil_bench.base.console import ProgressDisplay, print_line, print_note
 from mil_bench.base.errors import RunError
 from mil_bench.base.plural import counted
 from mil_bench.contract.dataset import Dataset
@@ -33,52 +32,39 @@ def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> No
         raise RunError(
             f"cannot write in {runs} ({error.strerror}); choose another folder with --runs."
         ) from None
-    _say(
+    print_line(
         f"{escape(dataset.name)} ({dataset.kind}): {len(dataset.manifest)} slides, "
         f"{len(dataset.taxonomy.leaves)} classes, {escape(dataset.store.encoder)} features of "
         f"{dataset.store.dim}, split {escape(split.name)} ({split.mode})",
         console,
     )
     for sentence in (*dataset.findings, *split.notes):
-        note(sentence, console)
-    _say(f"[dim]split saved as {escape(str(saved))}[/]", console)
+        print_note(sentence, console)
+    print_line(f"[dim]split saved as {escape(str(saved))}[/]", console)
 
 
 def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
     """Say how many runs will be made, where and how."""
     precisions = ", ".join(dict.fromkeys(task.spec.precision for task in tasks))
     limit = "" if machine.executor == "local" else "up to "
-    _say(
+    print_line(
         f"{counted(len(tasks), 'run')}, {limit}{machine.jobs} at a time on {machine.where()}, "
         f"{counted(machine.threads, 'CPU thread')} each, precision {precisions}",
         console,
     )
 
 
-def note(sentence: str, console: Console) -> None:
-    """A line on something that may surprise."""
-    _say(f"[yellow]note[/] {escape(sentence)}", console)
-
-
 def with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Iterator[Outcome]:
     """Show the progress of the whole grid on a terminal."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task("runs", total=total)
-    with bar if console.is_terminal else nullcontext():
+    with ProgressDisplay("runs", total, console) as display:
         for outcome in outcomes:
-            bar.advance(task)
+            display.advance()
             yield outcome
 
 
 def tell(made: Outcome, title: str, number: int, total: int, console: Console) -> None:
     """A line for a run that has just ended."""
-    _say(
+    print_line(
         f"[{number:>{len(str(total))}}/{total}] [{STYLE[made.status]}]{made.status:<7}[/] "
         f"{escape(title)} · {escape(made.sentence)}",
         console,
@@ -89,23 +75,18 @@ def summarise(
     outcome: GridOutcome, titles: Mapping[str, str], machine: MachineRequest, console: Console
 ) -> None:
     """Counts, then a line for every run that is not done; ``titles`` are by key."""
-    _say(
+    print_line(
         f"{len(outcome.done)} done, {len(outcome.skipped)} done before, "
         f"{len(outcome.failed)} failed; runs are in {escape(str(machine.runs))}",
         console,
     )
     for failed in outcome.failed:
         place = RunDirectory.of(machine.runs, failed.spec).path
-        _say(
+        print_line(
             f"[red]failed[/] {escape(titles[failed.spec.key])}: {escape(failed.sentence)} "
             f"[dim]({escape(str(place))})[/]",
             console,
         )
     if outcome.failed:
         again = f"mil-bench retry --failed --runs {shlex.quote(str(machine.runs))}"
-        _say(f"When the reason is repaired: {escape(again)}", console)
-
-
-def _say(text: str, console: Console) -> None:
-    """One line, as long as it is: logs are searched by line."""
-    console.print(text, highlight=False, soft_wrap=True)
+        print_line(f"When the reason is repaired: {escape(again)}", console)

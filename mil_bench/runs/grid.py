@@ -8,9 +8,10 @@ from typing import Protocol
 
 from rich.console import Console
 
+from mil_bench.base.console import print_note
 from mil_bench.base.errors import RunError
 from mil_bench.contract.variants import titles
-from mil_bench.runs.console import announce, announce_runs, note, summarise, tell, with_bar
+from mil_bench.runs.console import announce, announce_runs, summarise, tell, with_bar
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.environment import edited
 from mil_bench.runs.executors.local import run_here
@@ -25,7 +26,7 @@ from mil_bench.runs.task import (
     grouped_by_data,
     sentence_about,
 )
-from mil_bench.training.progress import reporter_for
+from mil_bench.training.progress import ConsoleReporter
 
 
 def run_grid(request: GridRequest, machine: MachineRequest, console: Console) -> GridOutcome:
@@ -63,7 +64,7 @@ def run_tasks(
         else:
             outcome.add(known)
     for sentence in edited((known.spec for known in outcome.skipped), machine.runs):
-        note(sentence, console)
+        print_note(sentence, console)
     try:
         for i, made in enumerate(_make(todo, names, machine, console, prepare), 1):
             outcome.add(made)
@@ -86,7 +87,7 @@ def _make(
     if not todo:
         return iter(())
     if machine.executor == "local" and min(machine.jobs, len(todo)) == 1:
-        return run_here(todo, machine, prepare, reporter_for(console, names))
+        return run_here(todo, machine, prepare, ConsoleReporter(console, names))
     return with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
 
 

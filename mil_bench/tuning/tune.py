@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.markup import escape
 
+from mil_bench.base.console import print_line, print_note
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.base.plural import counted
 from mil_bench.contract.spec import RunSpec
@@ -58,9 +59,9 @@ def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) 
         _tell(told, before[told.search.name], job.trials, console)
 
     try:
-        run_crew(job, tell, lambda text: _say(f"[yellow]note[/] {escape(text)}", console))
+        run_crew(job, tell, lambda text: print_note(text, console))
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on where it stopped.", console)
+        print_line("interrupted; the same command goes on where it stopped.", console)
         raise
     return _conclude(request, job, storage, console)
 
@@ -77,14 +78,14 @@ def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console
         except RunError as error:
             lost.append(str(error))
             continue
-        _say(_best(search, best), console)
+        print_line(_best(search, best), console)
         for path in write_pictures(search, study, folder)[:1]:
-            _say(f"[dim]pictures in {escape(str(path.parent))}[/]", console)
+            print_line(f"[dim]pictures in {escape(str(path.parent))}[/]", console)
         for specs in (default_specs(search, seeds), refit_specs(search, best, seeds)):
             tasks += tasks_of(search, specs)
         records.append(record_of(search, study, seeds))
     for sentence in lost:
-        _say(f"[red]failed[/] {escape(sentence)}", console)
+        print_line(f"[red]failed[/] {escape(sentence)}", console)
     if not records:
         raise RunError("no search found any settings; the lines above say why.")
     for record in records:
@@ -102,7 +103,7 @@ def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console
 
 def _announce(job: Job, storage: Storage, console: Console) -> None:
     first = job.searches[0]
-    _say(
+    print_line(
         f"{counted(len(job.searches), 'search', 'searches')} of {counted(job.trials, 'trial')}, "
         f"{counted(len(first.starts), 'run')} a trial, {len(job.places)} at a time; "
         "objective: validation "
@@ -111,17 +112,17 @@ def _announce(job: Job, storage: Storage, console: Console) -> None:
         console,
     )
     if first.scope == "fold" and len(job.searches) > 1:
-        _say(
+        print_line(
             "folds that train on each other's test slides are searched one by one; --shared "
             "searches them together and marks the rows",
             console,
         )
     for search in job.searches:
         names = ", ".join(f"{name} ({text})" for name, text in search.space.describe().items())
-        _say(f"[bold]{escape(search.title)}[/]: {escape(names)}", console)
+        print_line(f"[bold]{escape(search.title)}[/]: {escape(names)}", console)
         told = (*search.space.notes, differences(storage, search))
         for note in filter(None, told):
-            _say(f"[yellow]note[/] {escape(note)}", console)
+            print_note(note, console)
 
 
 def _tell(told: Told, number: int, total: int, console: Console) -> None:
@@ -129,7 +130,7 @@ def _tell(told: Told, number: int, total: int, console: Console) -> None:
     words = (
         told.sentence if told.value is None else f"{told.search.rules.objective} {told.value:.4f}"
     )
-    _say(
+    print_line(
         f"[{number:>{len(str(total))}}/{total}] [{style}]{told.state.name.lower():<8}[/] "
         f"{escape(told.search.title)}, trial {told.number} · {escape(words)}",
         console,
@@ -143,10 +144,6 @@ def _best(search: Search, best: optuna.trial.FrozenTrial) -> str:
         f"best of {escape(search.title)}: trial {best.number} with validation "
         f"{search.rules.objective} {best.value:.4f} ({escape(what)})"
     )
-
-
-def _say(text: str, console: Console) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
 
 
 # The outcome of a study: its best settings, as ordinary runs on every fold and seed.

@@ -6,9 +6,9 @@ import torch
 from rich.console import Console
 from run_specs import SPEC
 
-from mil_bench.training import progress
+from mil_bench.base import console as base_console
 from mil_bench.training.checkpoint import write_train_log
-from mil_bench.training.progress import BarReporter, LineReporter, reporter_for
+from mil_bench.training.progress import ConsoleReporter
 from mil_bench.training.seeding import make_deterministic, seed_everything
 
 TITLES = {SPEC.key: "mean on toy [dims=a, b]"}
@@ -36,16 +36,15 @@ def test_deterministic_kernels_are_on():
 
 def test_a_pipe_gets_plain_lines_and_not_one_per_epoch(monkeypatch):
     text = io.StringIO()
-    reporter = reporter_for(Console(file=text, force_terminal=False), TITLES)
-    assert isinstance(reporter, LineReporter)
+    reporter = ConsoleReporter(Console(file=text, force_terminal=False), TITLES)
     clock = iter([0.0, 3.0, 11.0, 11.0, 12.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(base_console.time, "monotonic", lambda: next(clock))
     reporter.begin(SPEC, 5)
     for epoch in (6, 7, 8):
         reporter.epoch(epoch, ROW)
     reporter.end()
     assert text.getvalue().splitlines() == [
-        "mean on toy [dims=a, b]: continues after epoch 5",
+        "mean on toy [dims=a, b]: resumes after epoch 5",
         f"mean on toy [dims=a, b]: epoch 7/{SPEC.trainer.epochs} loss 0.500, "
         "val log loss 0.250, 80 bags/s",
     ]
@@ -53,8 +52,7 @@ def test_a_pipe_gets_plain_lines_and_not_one_per_epoch(monkeypatch):
 
 def test_a_terminal_gets_a_bar_with_speed():
     text = io.StringIO()
-    reporter = reporter_for(Console(file=text, force_terminal=True, width=120), TITLES)
-    assert isinstance(reporter, BarReporter)
+    reporter = ConsoleReporter(Console(file=text, force_terminal=True, width=120), TITLES)
     reporter.begin(SPEC, 5)
     reporter.epoch(6, ROW)
     reporter.end()

@@ -22,7 +22,7 @@ from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats.folder import PACKED, FeatureSet
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import BagStore, bag_digests
-from mil_bench.base.console import PackProgress, say
+from mil_bench.base.console import ProgressDisplay, print_on_stderr
 from mil_bench.base.errors import FeatureError
 from mil_bench.contract.store import Bag
 
@@ -79,7 +79,7 @@ def _rebuilt(place: Path, encoder: str, sources: Mapping[str, BagSource]) -> Cac
     if opened is not None:
         return opened
     if reason:
-        say(f"the cache {place} is rebuilt: {reason}.")
+        print_on_stderr(f"the cache {place} is rebuilt: {reason}.")
     for leftover in place.parent.glob(f"{place.name}.tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     folder = place.with_name(f"{place.name}.tmp-{os.getpid()}")
@@ -107,7 +107,7 @@ def _fill(
     old = _old_cache(place)
     with (
         PackWriter(folder, encoder) as writer,
-        PackProgress(f"packing {encoder}", len(sources)) as progress,
+        ProgressDisplay(f"packing {encoder}", len(sources), unit="bag") as progress,
     ):
         for slide, source in sources.items():
             try:
@@ -183,7 +183,7 @@ def _lock(place: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"another process is packing {place}; waiting for it.")
+        print_on_stderr(f"another process is packing {place}; waiting for it.")
         lock.acquire()
     try:
         yield

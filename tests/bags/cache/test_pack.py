@@ -16,7 +16,6 @@ from mil_bench.bags.features import open_store
 from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import BagStore
-from mil_bench.base.console import PackProgress
 from mil_bench.base.errors import FeatureError
 
 X = random_bags({"s1": 30, "s2": 50, "s3": 10})
@@ -223,12 +222,10 @@ def test_a_cache_folder_that_cannot_be_written_is_one_sentence(root, tmp_path):
         opened(root, tmp_path / "file" / "cache")
 
 
-def test_packing_reports_plain_lines_when_there_is_no_terminal(capsys, monkeypatch):
+def test_packing_reports_plain_lines_when_there_is_no_terminal(root, cache, capsys, monkeypatch):
     monkeypatch.setattr("mil_bench.base.console.SECONDS_BETWEEN_LINES", 0)
-    with PackProgress("packing uni_v1", 2) as progress:
-        progress.advance()
-        progress.advance()
-    assert capsys.readouterr().err.splitlines() == [
-        "packing uni_v1: 1 of 2 bags",
-        "packing uni_v1: 2 of 2 bags",
-    ]
+    opened(root, cache)
+    lines = capsys.readouterr().err.splitlines()
+    title = lines[0].partition(":")[0]
+    assert title.startswith("packing ")
+    assert lines == [f"{title}: bag {k}/{len(X)}" for k in range(1, len(X) + 1)]
