@@ -18,21 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.heatmaps.draw import (
-    BLUE,
-    HOLDS,
-    ORANGE,
-    Scene,
-    footnote,
-    heading,
-    rank_bar,
-    show_panel,
-    show_scores,
-)
+from mil_bench.heatmaps.draw import HOLDS, Scene, rank_bar, show_panel, show_scores
 from mil_bench.heatmaps.patch_scores import ScoreMap, percentile_ranks
+from mil_bench.pictures.style import AMBER, BLUE, SMALL, TINY, blank, titled
+from mil_bench.pictures.words import plain
 
 # Neither, children alone, the class alone, both: from pale to dark also in greyscale.
-KINDS = {"neither": "#ececec", "children alone": ORANGE, "own alone": BLUE, "both": "black"}
+KINDS = {"neither": "#ececec", "children alone": AMBER, "own alone": BLUE, "both": "black"}
 
 
 @dataclass(frozen=True)
@@ -91,8 +83,7 @@ def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
 def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
     """A row per class: its own ranks, those of its children's sum, and where the tops meet."""
     width, height = (0.62 * side for side in scene.panel)
-    size = (3 * width + 1.4, len(found) * (height + 0.35) + 1.6)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = blank(3 * width + 1.4, len(found) * (height + 0.35) + 1.6)
     axes = figure.subplots(len(found), 3, squeeze=False)
     for row, one in zip(axes, found, strict=True):
         for axis in row:
@@ -103,27 +94,26 @@ def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
         tops = show_scores(row[2], kinds / 3, scene)
         tops.set_cmap(ListedColormap(list(KINDS.values())))
         words = f"cosine {one.cosine:.2f}, rank corr. {one.spearman:.2f}, top {one.top:.0%}"
-        row[1].set_title(f"sum of {', '.join(one.children)}", fontsize=8, loc="left")
-        row[2].set_title(words, fontsize=8, loc="left")
+        row[1].set_title(plain(f"sum of {', '.join(one.children)}"), fontsize=SMALL, loc="left")
+        row[2].set_title(words, fontsize=SMALL, loc="left")
     rank_bar(figure, squares, axes.ravel().tolist())
-    heading(figure, "Attention of classes and of their children")
     for row, one in zip(axes, found, strict=True):
-        row[0].set_title(f"{one.upper.title} (own)", fontsize=8, loc="left")
+        row[0].set_title(plain(f"{one.upper.title} (own)"), fontsize=SMALL, loc="left")
     figure.legend(
         handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()],
         title="right: the top tenth",
         loc="outside upper right",
         ncols=4,
         frameon=False,
-        fontsize=7.5,
-        title_fontsize=7.5,
+        fontsize=TINY,
+        title_fontsize=TINY,
     )
-    footnote(
+    return titled(
         figure,
+        "Attention of classes and of their children",
         f"{scene.title}\nLeft and middle: ranks within the slide. Cosine of the raw attention; "
         "1 minus its mean over the classes is HMIL's instance alignment (over instances).",
     )
-    return figure
 
 
 def top_tenth(values: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from mil_bench.contract.dataset import Dataset
 from mil_bench.heatmaps.backdrop import Backdrop
-from mil_bench.heatmaps.draw import BLUE, footnote, heading
 from mil_bench.heatmaps.patch_scores import ScoreMap
 from mil_bench.heatmaps.patches import Known, Places
+from mil_bench.pictures.style import BLUE, PALE, TEXT, TINY, blank, titled
+from mil_bench.pictures.words import plain
 
 Pixels = Callable[[int], ArrayLike]
 """Row of the bag -> the picture of that patch: RGB, or grey from 0 to 1."""
@@ -54,7 +55,7 @@ def contact_sheet(
     blocks = {"highest": order[:most], "lowest": order[most:][-most:][::-1]}
     lines = [-(-len(rows) // PER_LINE) for rows in blocks.values()]
     high = 0.95 if marks is None else 1.15
-    figure = Figure(figsize=(0.95 * PER_LINE + 0.4, high * sum(lines) + 1.2), layout="constrained")
+    figure = blank(0.95 * PER_LINE + 0.4, high * sum(lines) + 1.2)
     axes = figure.subplots(sum(lines), PER_LINE, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -67,21 +68,20 @@ def contact_sheet(
                     spine.set(color=BLUE, linewidth=2.5)
         if rows:
             axes[start, 0].annotate(
-                word, (0, 0.5), xycoords="axes fraction", xytext=(-5, 0), rotation=90,
-                textcoords="offset points", ha="right", va="center", fontsize=9, fontweight="bold",
+                word, (0, 0.5), xycoords="axes fraction", xytext=(-5, 0), rotation=90, ha="right",
+                textcoords="offset points", va="center", fontsize=TEXT, fontweight="bold",
             )  # fmt: skip
         start += count
-    heading(figure, one.title)
-    footnote(figure, f"{title}\nPercentile rank of each patch within the slide ({one.source}).")
-    return figure
+    note = f"{title}\nPercentile rank of each patch within the slide ({one.source})."
+    return titled(figure, one.title, note)
 
 
 def _show(axis: Axes, picture: ArrayLike, rank: str, mark: str) -> None:
     axis.set_axis_on()
     axis.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
-    axis.set_title(rank, fontsize=7, pad=2)
+    axis.set_title(rank, fontsize=TINY, pad=2)
     if mark:
-        axis.set_xlabel(mark.replace("$", r"\$"), fontsize=7, labelpad=2)
+        axis.set_xlabel(plain(mark), fontsize=TINY, labelpad=2)
     for spine in axis.spines.values():
-        spine.set_color("#c8c8c8")
+        spine.set_color(PALE)

@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 from mil_bench.extraction.slide import Overview
 from mil_bench.heatmaps.patch_scores import ScoreMap
 from mil_bench.heatmaps.patches import Known, Places, outline
+from mil_bench.pictures.style import BLUE, PALE, SMALL, blank, titled
+from mil_bench.pictures.words import plain
 
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#E69F00"
-GREY: Final = "#6e6e6e"
 PANEL = 4.6  # inches of the longer side of a map
 OPAQUE_OVER_SLIDE = 0.6
 HOLDS = 0.1  # the share of top patches whose part of the attention is told
@@ -73,7 +72,7 @@ def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     """
     panels = 3 if scene.slide is not None else 2
     width, height = scene.panel
-    figure = Figure(figsize=(panels * width + 2.0, height + 1.5), layout="constrained")
+    figure = blank(panels * width + 2.0, height + 1.5)
     axes = figure.subplots(1, panels)
     for axis in axes:
         show_panel(axis, scene)
@@ -84,14 +83,12 @@ def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     low, high = min(0.0, one.values.min()), one.values.max()
     raw = show_scores(axes[-1], one.values, scene, (low, high))
     bar = figure.colorbar(raw, ax=axes[-1], shrink=0.8)
-    bar.set_label("raw score", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
+    bar.set_label("raw score", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
     if known is not None and known.mask.any():
         _explain_frames(axes[-1], known)
-    heading(figure, one.title)
-    footnote(figure, f"{scene.title}\n{_words(one, scene, known)}")
-    return figure
+    return titled(figure, one.title, f"{scene.title}\n{_words(one, scene, known)}")
 
 
 def show_panel(axis: Axes, scene: Scene) -> None:
@@ -101,7 +98,7 @@ def show_panel(axis: Axes, scene: Scene) -> None:
         axis.imshow(scene.slide.image, extent=(left, right, bottom, top))
     axis.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
     for spine in axis.spines.values():
-        spine.set_color("#c8c8c8")
+        spine.set_color(PALE)
 
 
 def show_scores(
@@ -132,10 +129,10 @@ def frame_witnesses(axis: Axes, known: Known, scene: Scene) -> None:
 
 
 def _explain_frames(axis: Axes, known: Known) -> None:
-    label = _plain(f"known {known.name}")
+    label = plain(f"known {known.name}")
     axis.legend(
         handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label=label)],
-        loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=8,
+        loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=SMALL,
         borderaxespad=0.0,
     )  # fmt: skip
 
@@ -143,30 +140,15 @@ def _explain_frames(axis: Axes, known: Known) -> None:
 def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes]) -> None:
     """The scale of the colours."""
     bar = figure.colorbar(squares, ax=axis, shrink=0.8, ticks=[0, 0.5, 1])
-    bar.set_ticklabels(["lowest", "median", "highest"], fontsize=8)
-    bar.set_label("percentile rank within the slide", fontsize=8)
+    bar.set_ticklabels(["lowest", "median", "highest"], fontsize=SMALL)
+    bar.set_label("percentile rank within the slide", fontsize=SMALL)
     bar.outline.set_visible(False)
-
-
-def heading(figure: Figure, text: str) -> None:
-    """The words above a picture."""
-    figure.suptitle(_plain(text), x=0.01, ha="left", fontsize=11, fontweight="bold")
-
-
-def footnote(figure: Figure, text: str) -> None:
-    """The small words below a picture."""
-    figure.supxlabel(_plain(text), x=0.01, ha="left", fontsize=7.5, color=GREY)
 
 
 def top_share(values: NDArray[np.float64]) -> float:
     """Part of the sum that the top tenth of the patches holds (one patch at least)."""
     top = max(1, round(HOLDS * len(values)))
     return float(np.sort(values)[-top:].sum() / values.sum())
-
-
-def _plain(text: str) -> str:
-    """``text`` of which nothing is taken for a formula."""
-    return text.replace("$", r"\$")
 
 
 def _words(one: ScoreMap, scene: Scene, known: Known | None) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.taxonomy import LEAF
@@ -29,9 +28,11 @@ from mil_bench.heatmaps.exports import file_names, scores_csv, tiles_geojson
 from mil_bench.heatmaps.page import SUMMARY, write_page
 from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps, select
 from mil_bench.heatmaps.patches import Known, Places, places_of, witnesses_of
+from mil_bench.pictures.style import save
 from mil_bench.runs.load_run import Restored
 
 HEATMAPS = "heatmaps"
+DPI = 130  # pictures are many: a run may have hundreds
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,14 @@ class _Slide:
         for one in drawn:
             pictures.append(folder / f"{names[one.title]}.png")
             known = self.known(one)
-            _save(heat_figure(one, scene, known), pictures[-1])
+            save(heat_figure(one, scene, known), pictures[-1], DPI)
             if pixels is not None:
                 pictures.append(folder / f"{names[one.title]}_patches.png")
-                _save(contact_sheet(one, pixels, scene.title, self.marks, known), pictures[-1])
+                save(contact_sheet(one, pixels, scene.title, self.marks, known), pictures[-1], DPI)
         agreeing = agreements(self.maps, self.run.taxonomy)
         if agreeing:
             pictures.append(folder / "hierarchy.png")
-            _save(agreement_figure(agreeing, scene), pictures[-1])
+            save(agreement_figure(agreeing, scene), pictures[-1], DPI)
         write_text(folder / "scores.csv", scores_csv(self.maps, self.places, self.marks))
         if self.places.unit == "level0_px":
             geojson = tiles_geojson(self.maps, self.places, self.marks)
@@ -176,7 +177,3 @@ class _Slide:
             "patches": len(self.places.corners),
             "notes": self.notes,
         }
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=130, bbox_inches="tight", metadata={"Software": None})

@@ -1,1 +1,1 @@
-"""Package."""
+"""What all figures share: colours, sizes and files, and names that can be drawn."""

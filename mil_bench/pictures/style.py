@@ -1,4 +1,4 @@
-"""How all pictures look: colours, markers, sizes, titles. Nothing is told by colour alone."""
+"""How all figures look, and their files. No meaning is carried by colour alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mil_bench.pictures.words import plain
 # Okabe and Ito's colours stay apart for colour-blind readers. Their yellow is lost on white paper.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, BLACK = "#56B4E9", "#E69F00", "#000000"
-INK, GREY, RULE, SHADE = "#222222", "#6e6e6e", "#e6e6e6", "#f4f4f4"
+INK, GREY, PALE, RULE, SHADE = "#222222", "#6e6e6e", "#c8c8c8", "#e6e6e6", "#f4f4f4"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "*")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)), (0, (8, 2)))
@@ -28,15 +28,16 @@ SEQUENTIAL = "Blues"
 """A colour map of one hue, so that grey prints keep its order."""
 
 TITLE, TEXT, SMALL, TINY = 11, 9, 8, 7
-"""Font sizes in points, at the size that figures are drawn at."""
+"""Font sizes in points, at the size of the figure."""
 LABEL: dict[str, Any] = {"fontsize": TEXT, "color": INK}
+DPI = 160
 _PER_INCH = 20
-"""Characters of the smallest size on an inch of paper."""
+"""Characters of the smallest font size per inch."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one method looks in every picture of a board."""
+    """How one method is drawn in every figure of a board."""
 
     color: str
     marker: str
@@ -50,22 +51,25 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty figure of so many inches whose parts make room for each other."""
+    """Return an empty figure of this size in inches, whose parts make room for each other."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def titled(figure: Figure, title: str, note: str = "") -> Figure:
-    """``figure`` with its title above and a note below, which is broken to its width."""
+    """Return ``figure`` with a title above and a note below, both wrapped to its width.
+
+    Line breaks of ``note`` stay.
+    """
     room = int(figure.get_figwidth() * _PER_INCH)
     head = textwrap.fill(plain(title), max(20, int(0.62 * room)))
     figure.suptitle(head, x=0.01, ha="left", fontsize=TITLE, fontweight="bold")
-    told = plain(note.replace("`", ""))
-    figure.supxlabel(textwrap.fill(told, room), x=0.01, ha="left", fontsize=TINY, color=GREY)
+    lines = [textwrap.fill(plain(line), room) for line in note.replace("`", "").split("\n")]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=TINY, color=GREY)
     return figure
 
 
 def quiet(axis: Axes, grid: str = "both", *, left: bool = False) -> None:
-    """Thin grid behind the data, no ticks, no box; ``left`` takes the left line away as well."""
+    """Draw a thin grid behind the data, no ticks, no box; ``left`` removes the left line too."""
     axis.grid(visible=False)
     axis.grid(axis=grid, color=RULE, lw=0.8)  # type: ignore[arg-type]
     axis.set_axisbelow(True)
@@ -77,30 +81,25 @@ def quiet(axis: Axes, grid: str = "both", *, left: bool = False) -> None:
 
 
 def headed(axis: Axes, text: str) -> None:
-    """A small title at the left of a panel."""
+    """Set a small title at the left of a panel."""
     axis.set_title(plain(text), loc="left", **LABEL)
 
 
 def ink_on(share: float) -> str:
-    """The colour of words on the cell of :data:`SEQUENTIAL` at ``share`` of its range."""
+    """Return the colour of text on a cell of :data:`SEQUENTIAL` at ``share`` of its range."""
     red, green, blue, _ = mpl.colormaps[SEQUENTIAL](share)
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
-# Figures as files: the same figure gives the same bytes.
-
-_DPI = 160
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write ``path``, whose suffix is ``.png`` or ``.svg``; without dates and random ids."""
+def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
+    """Write ``path`` (``.png`` or ``.svg``); the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     empty = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with mpl.rc_context({"svg.hashsalt": "mil-bench"}):
-        figure.savefig(path, dpi=_DPI, bbox_inches="tight", metadata=empty)
+        figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata=empty)
     return path
 
 
 def save_both(figure: Figure, path: Path) -> list[Path]:
-    """Write ``path`` as ``.png`` and as ``.svg``; the paths."""
+    """Write ``path`` as ``.png`` and as ``.svg``; return both paths."""
     return [save(figure, path.with_name(f"{path.name}{suffix}")) for suffix in (".png", ".svg")]

@@ -1,4 +1,4 @@
-"""Names as pictures can show them: text stays text, and different names stay different."""
+"""Names as figures can draw them: no name becomes a formula, and none looks like another."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
 LONGEST = 36
-"""Characters of a name beside a row."""
+"""Characters of a row's name."""
 
 
 def plain(text: str) -> str:
-    """``text`` on one line for matplotlib, which then shows exactly these characters.
+    """Return ``text`` on one line, escaped so that matplotlib draws exactly these characters.
 
-    Dollars are escaped, or they would begin a formula. Characters without a glyph in the font
-    become their code, ``\\u80bf``, so that names that differ only there still differ.
+    A dollar would begin a formula. A character without a glyph in the font becomes its code,
+    ``\\u80bf``, so that names that differ only there still look different.
     """
     shown = "".join(c if _font().get_char_index(ord(c)) else _code(c) for c in _line(text))
     return shown.replace("$", r"\$")
 
 
 def short(text: str, longest: int = LONGEST) -> str:
-    """``text`` with its middle left out where it is too long; ready to be drawn."""
+    """Return ``text`` ready to be drawn, with its middle left out where it is too long."""
     line = _line(text)
     if len(line) > longest:
         tail = longest // 3
@@ -33,7 +33,7 @@ def short(text: str, longest: int = LONGEST) -> str:
 
 
 def names(labels: Sequence[str], longest: int = LONGEST) -> dict[str, str]:
-    """Label -> short name; names that would become equal are numbered."""
+    """Map every label to a short name; names that would be equal get a number."""
     cut = {label: short(label, longest) for label in labels}
     times, seen = Counter(cut.values()), Counter[str]()
     for label, name in cut.items():
