@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mil_bench import __version__
 from mil_bench.base.errors import MilBenchError
+from mil_bench.base.version import __version__
 from mil_bench.cli.parser import Command, Parser, dispatch
 
 SUMMARY = "Compare multiple-instance learning methods on whole slide images."

@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from mil_bench import __version__
 from mil_bench.base.atomic import write_text
 from mil_bench.base.csv_safety import escape
 from mil_bench.base.plural import counted
+from mil_bench.base.version import __version__
 from mil_bench.extraction.encoders.cards import EncoderCard
 from mil_bench.extraction.encoders.encoder import RANDOM_TAG
 from mil_bench.extraction.settings import Settings

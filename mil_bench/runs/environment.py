@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import mil_bench
 from mil_bench.base.error_location import defined_at
 from mil_bench.base.plural import counted
 from mil_bench.base.registry import OURS
+from mil_bench.base.version import __version__
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method
@@ -34,7 +34,7 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 def environment(device: torch.device) -> dict[str, Any]:
     """Content of ``env.json``."""
     return {
-        "mil-bench": mil_bench.__version__,
+        "mil-bench": __version__,
         "git": git_state(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
@@ -56,7 +56,7 @@ def device_name(device: torch.device) -> str:
 @cache
 def git_state() -> dict[str, Any] | None:
     """Commit of the source tree and whether it has changes; ``None`` outside a checkout."""
-    root = Path(mil_bench.__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     commit = _output("git", "-C", str(root), "rev-parse", "HEAD")

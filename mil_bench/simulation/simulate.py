@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.progress import track
 from mil_bench.bags.labels.cohort import SIMULATED
 from mil_bench.bags.labels.instances import INSTANCES, write_instances
 from mil_bench.base.errors import ConfigError, DataError, UnknownNameError
+from mil_bench.base.version import __version__
 from mil_bench.contract.manifest import check_id
 from mil_bench.simulation.bracs import plan_bracs
 from mil_bench.simulation.ccc import plan_ccc
@@ -59,7 +59,7 @@ def simulate(
     mark = {
         "like": like,
         "seed": seed,
-        "version": version("mil-bench"),
+        "version": __version__,
         "options": options,
         "files": [*plan.tables, INSTANCES, folder.parts[0]],
     }

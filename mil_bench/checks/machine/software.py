@@ -13,8 +13,8 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from mil_bench import __version__
 from mil_bench.base.finding import Finding
+from mil_bench.base.version import __version__
 from mil_bench.tuning.storage import StorageRequest
 
 PACKAGE = "mil-bench"
