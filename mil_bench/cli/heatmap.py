@@ -21,14 +21,14 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.base.plugins import load_plugins
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.make import Wanted, write_heatmaps
-    from mil_bench.runs.load_run import restore
+    from mil_bench.runs.load_run import load_run
     from mil_bench.runs.machine import devices
 
     load_plugins(given.plugin)
     directory = find_run(given.runs, given.run)
     data = DataOfRuns(given.runs, given.dataset, dataset_options(given))
     [device] = devices(given.device, 1)
-    run = restore(directory, data.of(directory.read_spec()), device)
+    run = load_run(directory, data.of(directory.read_spec()), device)
     console = Console()
     console.print(f"{run.spec.title}, run {directory.path.name}", highlight=False)
     wanted = Wanted(given.level, given.class_name, given.by, given.slides)

@@ -29,10 +29,10 @@ from mil_bench.heatmaps.localisation_table import (
 from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps
 from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.load_run import Restored, restore
+from mil_bench.runs.load_run import LoadedRun, load_run
 
 
-def localise(run: Restored, by: By = "auto") -> list[ClassLocalisation]:
+def localise(run: LoadedRun, by: By = "auto") -> list[ClassLocalisation]:
     """Every class of every level of the run's tree, from the top.
 
     A level without maps of its own (attention of leaves only, in a method whose branches are no
@@ -147,7 +147,7 @@ def localise_runs(
             if dataset.instance_labels is None:
                 made.unknown.append(place.path.name)
                 continue
-            run = restore(place, dataset, device)
+            run = load_run(place, dataset, device)
             made.rows[place] = localise(run, by)
             write_localisation(place.path, made.rows[place])
         except MilBenchError as error:

@@ -29,7 +29,7 @@ from mil_bench.heatmaps.page import SUMMARY, write_page
 from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps, select
 from mil_bench.heatmaps.patches import Known, Places, places_of, witnesses_of
 from mil_bench.pictures.style import save
-from mil_bench.runs.load_run import Restored
+from mil_bench.runs.load_run import LoadedRun
 
 HEATMAPS = "heatmaps"
 DPI = 130  # pictures are many: a run may have hundreds
@@ -55,7 +55,7 @@ class Written:
     notes: tuple[str, ...]
 
 
-def write_heatmaps(run: Restored, slide_id: str, wanted: Wanted) -> Written:
+def write_heatmaps(run: LoadedRun, slide_id: str, wanted: Wanted) -> Written:
     """Make the files of one slide and the run's ``heatmaps/index.html``.
 
     Tables hold all maps, pictures are those of ``wanted``. Raises ``UnknownNameError`` for an
@@ -81,7 +81,7 @@ class _Slide:
     """One slide of one run, with everything that its files need."""
 
     def __init__(
-        self, run: Restored, slide_id: str, maps: Sequence[ScoreMap], backdrop: Backdrop | None
+        self, run: LoadedRun, slide_id: str, maps: Sequence[ScoreMap], backdrop: Backdrop | None
     ) -> None:
         self.run, self.id, self.maps, self.backdrop = run, slide_id, maps, backdrop
         self.notes: list[str] = []

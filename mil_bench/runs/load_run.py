@@ -23,7 +23,7 @@ from mil_bench.training.seeding import SETUP, seed_everything
 
 
 @dataclass(frozen=True)
-class Restored:
+class LoadedRun:
     """``method`` is in evaluation mode and has the tree of the run, not that of ``dataset``.
 
     All is float32, whatever the run was made in: that loses nothing, and scores have few ties.
@@ -47,7 +47,7 @@ class Restored:
         return self.bags.batch([slide_id])
 
 
-def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> Restored:
+def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) -> LoadedRun:
     """The model that a finished run has chosen, with ``dataset`` as it was then.
 
     Raises ``RunError`` for a run that is not done, of another version of its method, or made on
@@ -75,7 +75,7 @@ def restore(directory: RunDirectory, dataset: Dataset, device: torch.device) -> 
             standardization=checkpoint.standardization,
             neighbours=method.neighbours,
         )
-    return Restored(directory, spec, dataset, method, bags)
+    return LoadedRun(directory, spec, dataset, method, bags)
 
 
 def _check(directory: RunDirectory, spec: RunSpec, dataset: Dataset) -> None:

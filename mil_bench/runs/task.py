@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -35,14 +37,30 @@ class DataRequest:
         Raises a ``MilBenchError`` when data are missing or the split leaks.
         """
         load_plugins(self.plugins)
-        dataset = load_dataset(self.dataset, self.options)
+        return self.with_split(load_dataset(self.dataset, self.options))
+
+    def with_split(self, dataset: Dataset) -> tuple[Dataset, Split]:
+        """Return the loaded dataset with the split of this request.
+
+        Raises ``SplitError`` when it leaks.
+        """
         split = make_split(self.split or dataset.card.default_split, dataset)
         split.check(dataset.manifest.groups(), allow_leaks=self.allow_leaks)
         return dataset, split
 
 
 Prepare = Callable[[DataRequest], tuple[Dataset, Split]]
-"""``DataRequest.prepare``, or a memory of what it gave."""
+"""``DataRequest.prepare``, or a memory of what it returned."""
+
+
+def remembered(in_memory: Mapping[DataRequest, Dataset] = MappingProxyType({})) -> Prepare:
+    """Return a ``prepare`` that loads each dataset once; those ``in_memory`` are not loaded."""
+
+    @cache
+    def prepare(data: DataRequest) -> tuple[Dataset, Split]:
+        return data.with_split(in_memory[data]) if data in in_memory else data.prepare()
+
+    return prepare
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,11 @@ class GridOutcome:
     done: list[Outcome] = field(default_factory=list)
     skipped: list[Outcome] = field(default_factory=list)
     failed: list[Outcome] = field(default_factory=list)
+
+    @property
+    def all(self) -> list[Outcome]:
+        """Every outcome."""
+        return [*self.done, *self.skipped, *self.failed]
 
     def add(self, outcome: Outcome) -> None:
         """Put an outcome into its list."""

@@ -23,7 +23,7 @@ from mil_bench.heatmaps.localisation_table import (
 from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.load_run import restore
+from mil_bench.runs.load_run import load_run
 
 CPU = torch.device("cpu")
 DIGITS = {"one": "middle", "eight": "middle", "three": "high", "nine": "high"}
@@ -62,7 +62,7 @@ def test_a_class_without_witnesses_is_undefined_and_not_zero(digit_runs):
 
 def test_a_dataset_without_known_patches_is_one_sentence(tmp_path):
     run_grid(*request(tmp_path, settings={"epochs": "1"}), Console(file=io.StringIO()))
-    run = restore(run_directories(tmp_path)[0], load_dataset("toy"), CPU)
+    run = load_run(run_directories(tmp_path)[0], load_dataset("toy"), CPU)
     with pytest.raises(DataError, match=r"no patches of the test slides of toy are known"):
         localise(run)
 

@@ -20,7 +20,7 @@ from mil_bench.heatmaps.backdrop import backdrop_of
 from mil_bench.heatmaps.make import Wanted, write_heatmaps
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.load_run import restore
+from mil_bench.runs.load_run import load_run
 
 SIDE = 64  # of a tile; slides are 4 x 3 tiles
 EVIL = "<b>&"  # the name of a class
@@ -69,7 +69,7 @@ def run(cohort):
     )
     run_grid(*ask, Console(file=io.StringIO()))
     data = load_dataset(str(cohort / "own.toml"), DatasetOptions(cache=cohort / "cache"))
-    return restore(run_directories(cohort / "runs")[0], data, torch.device("cpu"))
+    return load_run(run_directories(cohort / "runs")[0], data, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

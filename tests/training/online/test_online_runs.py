@@ -28,7 +28,7 @@ from mil_bench.extraction.sources import find_slides
 from mil_bench.heatmaps.find_run import DataOfRuns, find_run
 from mil_bench.runs.directory import RunDirectory, run_directories
 from mil_bench.runs.grid import run_grid
-from mil_bench.runs.load_run import restore
+from mil_bench.runs.load_run import load_run
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import DataRequest
@@ -91,7 +91,7 @@ def test_the_model_of_a_run_opened_again_predicts_what_was_stored(cohort, whole)
     directory = find_run(whole, only_run(whole).path.name)
     said = DatasetOptions(cache=cohort.parent / "cache")
     dataset = DataOfRuns(whole, str(cohort), said).of(directory.read_spec())
-    run = restore(directory, dataset, torch.device("cpu"))
+    run = load_run(directory, dataset, torch.device("cpu"))
     stored = pd.read_csv(directory.predictions).set_index("slide_id")
     for slide in stored.index:
         with torch.inference_mode():
