@@ -15,8 +15,7 @@ from mil_bench.bags.cache.index import Cache
 from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Home
-from mil_bench.bags.store import BagStore
-from mil_bench.contract.store import Bag
+from mil_bench.contract.store import Bag, BagStore
 from mil_bench.simulation.layouts import LAYOUTS
 from mil_bench.simulation.plan import Tiles
 

@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.store import BagStore
 
 TREE: Final = Taxonomy.from_tree(
     "bracs",
@@ -97,7 +98,7 @@ def make_cohort(workload: Workload, seed: int = 0, *, held_out: bool = False) ->
         others = _bags("held-out", workload.sizes(workload.held_out), shifts, rng)
     bags = train | others
     return Cohort(
-        BagStore.from_arrays("synthetic", {slide: x for slide, (x, _) in bags.items()}),
+        store_of_arrays("synthetic", {slide: x for slide, (x, _) in bags.items()}),
         Manifest.build(bags, [TREE.leaves[leaf] for _, leaf in bags.values()]),
         tuple(train),
         tuple(others),

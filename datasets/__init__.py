@@ -9,9 +9,15 @@ from mil_bench.base.registry import Registry
 if TYPE_CHECKING:
     from mil_bench.contract.dataset import DatasetAdapter
 
-DATASETS: Registry[type[DatasetAdapter]] = Registry(
-    "dataset", "mil_bench.datasets", check="mil_bench.contract.checked_datasets:check_adapter"
-)
+
+def _check(name: str, dataset: object) -> None:
+    # Imported when a contributed dataset is used: listing names must stay free of heavy packages.
+    from mil_bench.contract.checked_datasets import check_adapter
+
+    check_adapter(name, dataset)
+
+
+DATASETS: Registry[type[DatasetAdapter]] = Registry("dataset", "mil_bench.datasets", check=_check)
 
 _HERE = "mil_bench.datasets"
 DATASETS.add("digit-bags", f"{_HERE}.digit_bags:DigitBags", "embedded: real digits, 3/7 classes")

@@ -35,7 +35,7 @@ from sklearn.datasets import load_digits
 
 from mil_bench.bags.labels.cohort import choose_tree
 from mil_bench.bags.labels.instances import BACKGROUND
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
@@ -142,7 +142,7 @@ class DigitBags(DatasetAdapter):
         bags = list(draw_bags(digits.target))
         pixels = (digits.data / 16).astype(np.float32)
         ids = [bag.slide_id for bag in bags]
-        store = BagStore.from_arrays(
+        store = store_of_arrays(
             ENCODER,
             {bag.slide_id: pixels[bag.images] for bag in bags},
             {bag.slide_id: _grid(len(bag.images)) for bag in bags},

@@ -33,15 +33,14 @@ from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
 from mil_bench.bags.labels.tables import is_table, read_table
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.config import StrictConfig, build, read_toml
-from mil_bench.base.errors import ConfigError, FeatureError, UnknownNameError
+from mil_bench.base.errors import ConfigError, FeatureError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
 from mil_bench.contract.spec import Kind, TrainerConfig
 from mil_bench.contract.store import Tiling
 from mil_bench.datasets import DATASETS
-from mil_bench.methods import METHODS
 
 
 class OwnConfig(StrictConfig):
@@ -145,9 +144,6 @@ class OwnData(LabelledAdapter):
                 "orders and groups the classes, keep one of them."
             )
         build(TrainerConfig, config.trainer, f"{self.path} [trainer]")
-        for method in config.methods:
-            if method not in METHODS:
-                raise UnknownNameError("method", method, METHODS.names(), f"See {self.path}.")
 
     def _at(self, relative: str) -> Path:
         return self.path.parent / relative
@@ -180,6 +176,7 @@ class OwnData(LabelledAdapter):
             default_split=split or ("official" if has_official else "kfold-5"),
             kind=config.kind,
             overrides={"trainer": config.trainer, "methods": config.methods},
+            file=self.path,
         )
 
     def _instances(self, path: Path) -> Bags:
@@ -202,7 +199,7 @@ def _in_memory(
             f"{len(missing)} of {len(wanted)} labelled slides are not in {cohort.features} "
             f"(first: {', '.join(missing[:5])}); add them, or go on with --allow-missing."
         )
-    store = BagStore.from_arrays(
+    store = store_of_arrays(
         options.encoder or "features",
         _only(found, bags.features),
         _only(found, bags.coords) if bags.coords else None,

@@ -9,9 +9,15 @@ from mil_bench.base.registry import Registry
 if TYPE_CHECKING:
     from mil_bench.contract.method import Method
 
-METHODS: Registry[type[Method]] = Registry(
-    "method", "mil_bench.methods", check="mil_bench.contract.checked_methods:check_class"
-)
+
+def _check(name: str, method: object) -> None:
+    # Imported when a contributed method is used: listing names must stay free of heavy packages.
+    from mil_bench.contract.checked_methods import check_class
+
+    check_class(name, method)
+
+
+METHODS: Registry[type[Method]] = Registry("method", "mil_bench.methods", check=_check)
 
 _HERE = "mil_bench.methods"
 METHODS.add("mean", f"{_HERE}.pooling:MeanPooling", "mean of instance logits")

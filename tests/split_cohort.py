@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mil_bench.bags.store import BagStore
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.split import Split
+from mil_bench.contract.store import BagStore
 
 
 def dataset(

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from mil_bench.bags.store import BagStore
 from mil_bench.base.config import tunable
 from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.method import Method, MethodConfig, Output, PaperCard
+from mil_bench.contract.store import BagStore
 from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.nn.segment import segment_mean

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.workloads import TREE, Cohort, Workload
-from mil_bench.bags.store import BagStore
 from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.store import BagStore
 
 BLOCK = 4096  # rows of noise, repeated: the speed of a step does not depend on the numbers
 

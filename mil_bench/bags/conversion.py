@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mil_bench.bags.store import BagStore
+from mil_bench.contract.store import BagStore
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from mil_bench.bags.conversion import Conversion, Standardization
 from mil_bench.bags.placement import Home
 from mil_bench.bags.prefetch import read_ahead
 from mil_bench.bags.resident import ResidentFeatures, host_empty, on_cache_line
-from mil_bench.bags.store import BagStore
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import Graphs
-from mil_bench.contract.rows import LONE, room, roomy_empty, roomy_view
+from mil_bench.contract.rows import PADDED_FROM, padded_empty, padded_rows, padded_view
+from mil_bench.contract.store import BagStore
 
 Span = tuple[int, int, Tensor | None]  # first row, number of rows, which of them (None: all)
 HOST = torch.device("cpu")
@@ -116,8 +116,8 @@ class DeviceBags:
         if all(subset is None for _, _, subset in spans):
             if len(parts) == 1 and self.on_cuda:
                 return self._send(parts[0])
-            if len(parts) == 1 and len(parts[0]) >= LONE and on_cache_line(parts[0]):
-                return roomy_view(source, *spans[0][:2])
+            if len(parts) == 1 and len(parts[0]) >= PADDED_FROM and on_cache_line(parts[0]):
+                return padded_view(source, *spans[0][:2])
             rows = _memory([len(part) for part in parts], source)
             return self._send(torch.cat(parts, out=rows))
         index = [
@@ -175,10 +175,10 @@ def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None
     """
     rows, dim, dtype = sum(sizes), like.shape[1], dtype or like.dtype
     if len(sizes) > 1:
-        return roomy_empty(rows, dim, dtype, like.device)
+        return padded_empty(rows, dim, dtype, like.device)
     if like.is_cuda:
         return torch.empty((rows, dim), dtype=dtype, device=like.device)
-    memory = host_empty((room(rows), dim), dtype)
+    memory = host_empty((padded_rows(rows), dim), dtype)
     memory[rows:].zero_()
     return memory[:rows]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from mil_bench.bags.cache.pack import packed
 from mil_bench.bags.formats.folder import FeatureSet, choose, discover
 from mil_bench.bags.formats.names import match_ids
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import FeatureError, nearest
+from mil_bench.contract.store import BagStore
 
 SHOWN_IDS, SHOWN_NAMES = 10, 5
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 import torch
 
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import RunError, UsageError
+from mil_bench.contract.store import BagStore
 
 GROUPS = Path("/sys/fs/cgroup")
 

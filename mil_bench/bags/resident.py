@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.bags.conversion import Conversion
-from mil_bench.contract.rows import stored_room
+from mil_bench.contract.rows import stored_rows
 
 CACHE_LINE = 64  # bytes
 
@@ -61,7 +61,7 @@ class ResidentFeatures:
         end = 0
         for bag, (_, length) in spans.items():
             self.spans[bag] = (end, length)
-            end += stored_room(length)
+            end += stored_rows(length)
         shape, dtype = (end, stored.shape[1]), conversion.dtype
         self.tensor = (
             torch.empty(shape, dtype=dtype, device=device, pin_memory=pinned)
@@ -85,7 +85,7 @@ class ResidentFeatures:
         start, length = self._from[bag]
         place, _ = self.spans[bag]
         rows, out = self._stored[start : start + length], self.tensor[place : place + length]
-        self.tensor[place + length : place + stored_room(length)].zero_()
+        self.tensor[place + length : place + stored_rows(length)].zero_()
         if out.is_cuda:
             out.copy_(self._conversion(rows.to(out.device)))
         else:

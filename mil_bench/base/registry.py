@@ -37,14 +37,16 @@ class Entry:
 class Registry(Generic[T]):
     """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``.
 
-    ``check`` is ``"module:function"``: what is not ours is handed to it, with its name, before it
-    is given away; it raises where something is missing.
+    ``check`` is called with the name and the object of every entry that is not ours before it is
+    returned; it raises where something is missing.
     """
 
     insertions: ClassVar[int] = 0
     """What all registries together have been given so far."""
 
-    def __init__(self, kind: str, group: str, check: str = "") -> None:
+    def __init__(
+        self, kind: str, group: str, check: Callable[[str, object], None] | None = None
+    ) -> None:
         self.kind, self.group, self.check = kind, group, check
         self._entries: dict[str, Entry] = {}
         self._plugins_loaded = False
@@ -89,8 +91,7 @@ class Registry(Generic[T]):
                 f"{type(error).__name__}: {error}); repair or uninstall the package."
             ) from error
         if self.check:
-            check = cast(Callable[[str, object], None], _resolved(self.check))
-            check(name, found)
+            self.check(name, found)
         return cast(T, found)
 
     def names(self) -> list[str]:

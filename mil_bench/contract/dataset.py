@@ -13,9 +13,9 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.spec import Kind
 
 if TYPE_CHECKING:
-    from mil_bench.bags.store import BagStore
     from mil_bench.contract.manifest import Manifest
     from mil_bench.contract.split import Split
+    from mil_bench.contract.store import BagStore
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class DatasetCard:
     # Recommended settings below --set: {"trainer": {...}, "methods": {"transmil": {"dim": 64,
     # "trainer": {"lr": 5e-4}}}}; settings of one method win over those of all
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None  # the TOML file that describes own data
 
     def tree(self, name: str | None) -> Taxonomy:
         """A tree by name; the default for ``None``."""

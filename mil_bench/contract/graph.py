@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from mil_bench.bags.store import BagStore
 from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.store import BagStore
 
 _SPARE = 8  # further patches looked at first, for ties
 

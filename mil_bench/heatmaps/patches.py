@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from mil_bench.bags.formats.geometry import grid_step
-from mil_bench.bags.store import BagStore
 from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.store import BagStore
 
 Unit = Literal["level0_px", "um", "index"]
 ON_GRID = 0.9  # share of patches on the grid of the commonest step for it to be one

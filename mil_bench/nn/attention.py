@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mil_bench.contract.numerics import as_written, compute_dtype, full_precision
-from mil_bench.contract.rows import rows_of, whole
+from mil_bench.contract.rows import padded_grad, with_padding
 from mil_bench.nn.layers import Affine, Features, KeepMask, as_affine
 from mil_bench.nn.parts import by_parts
 
@@ -79,7 +79,7 @@ class _Scores(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         h = h.to(dtype)
-        hidden = F.linear(whole(h), weight.to(dtype), bias.to(dtype))
+        hidden = F.linear(with_padding(h), weight.to(dtype), bias.to(dtype))
         value, *gate = torch.split(hidden, w.shape[1], 1)
         value.tanh_()
         for gate_ in gate:
@@ -95,7 +95,7 @@ class _Scores(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         h, weight, hidden, w = ctx.saved_tensors
         width, scale = w.shape[1], ctx.kept.scale if ctx.kept else 1.0
-        grad = rows_of(grad, h)
+        grad = padded_grad(grad, h)
         to_w = (grad.T @ _gated(hidden, width, ctx.kept)).mul_(scale)
         inner = (grad @ (w * scale)).to(hidden.dtype)
         if ctx.kept:
@@ -110,7 +110,7 @@ class _Scores(torch.autograd.Function):
         to_h = None
         if ctx.needs_input_grad[0]:
             to_h = (to_hidden @ weight.to(hidden.dtype))[: len(h)]
-        to_weight = (to_hidden.T @ whole(h)).to(weight.dtype)
+        to_weight = (to_hidden.T @ with_padding(h)).to(weight.dtype)
         to_bias = to_hidden.sum(0).to(weight.dtype)
         return to_h, to_weight, to_bias, to_w, grad.sum(0), None, None
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from mil_bench.contract.numerics import as_written, compute_dtype
-from mil_bench.contract.rows import roomy_empty, roomy_like, rows_of, whole
+from mil_bench.contract.rows import padded_empty, padded_empty_like, padded_grad, with_padding
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,11 @@ class _Projected(torch.autograd.Function):
         x = x.to(dtype)
         # relu(c x) = c relu(x) for c > 0: the scale of dropout goes into the weights.
         w, b = (weight * ctx.scale, bias * ctx.scale) if kept else (weight, bias)
-        y = roomy_empty(len(x), len(weight), dtype, x.device)
-        both = (whole(x), whole(y)) if len(whole(x)) == len(whole(y)) else (x, y)
-        torch.addmm(b.to(dtype), both[0], w.to(dtype).T, out=both[1])
+        y = padded_empty(len(x), len(weight), dtype, x.device)
+        rows, out = with_padding(x), with_padding(y)
+        if len(rows) != len(out):
+            rows, out = x, y
+        torch.addmm(b.to(dtype), rows, w.to(dtype).T, out=out)
         y.relu_()
         if kept:
             y.mul_(kept.mask)
@@ -108,12 +110,12 @@ class _Projected(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, y = ctx.saved_tensors
-        to_y = roomy_like(y)
+        to_y = padded_empty_like(y)
         torch.ops.aten.threshold_backward(grad, y, 0, grad_input=to_y)
-        rows, to_x = rows_of(to_y, x), None
+        rows, to_x = padded_grad(to_y, x), None
         if ctx.needs_input_grad[0]:
             to_x = (rows @ (weight * ctx.scale).to(rows.dtype))[: len(x)]
-        to_weight = (rows.T @ whole(x)).to(weight.dtype).mul_(ctx.scale)
+        to_weight = (rows.T @ with_padding(x)).to(weight.dtype).mul_(ctx.scale)
         to_bias = to_y.sum(0).to(weight.dtype).mul_(ctx.scale)
         return to_x, to_weight, to_bias, None, None
 

@@ -118,6 +118,7 @@ def resolve(
     ``hmil.x`` for one method of the grid. Raises ``UnknownNameError`` for a key that no method of
     the grid has and ``ConfigError`` for an ambiguous key or a wrong value.
     """
+    check_overrides(card)
     assigned = {name: _Assigned() for name in methods}
     for key, text in settings.items():
         _assign(key, text, methods, assigned)
@@ -133,6 +134,16 @@ def resolve(
         for name, cls in methods.items()
         for advice in [_advice(card, name)]
     }
+
+
+def check_overrides(card: DatasetCard) -> None:
+    """Raise ``UnknownNameError`` where the file of own data has settings for an unknown method."""
+    if card.file is None:
+        return
+    for name in card.overrides.get("methods", {}):
+        if name not in METHODS:
+            hint = f"Correct [methods] in {card.file}."
+            raise UnknownNameError("method", name, METHODS.names(), hint)
 
 
 def _advice(card: DatasetCard, name: str) -> _Assigned:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from mil_bench.bags.conversion import ROWS_AT_ONCE, Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.contract.rows import LONE, room, stored_room, whole
+from mil_bench.contract.rows import PADDED_FROM, padded_rows, stored_rows, with_padding
+from mil_bench.contract.store import BagStore
 
 CPU = torch.device("cpu")
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
@@ -22,7 +23,7 @@ HEADER = 128  # bytes of a .npy file before its numbers
 def make_store(sizes, dtype=np.float32, coords=False, gap=0):
     """Bags in the order of ``sizes`` with ``gap`` rows of nobody before each; room as in files."""
     rng = np.random.default_rng(0)
-    starts = np.cumsum([0, *(gap + stored_room(n) for n in sizes)])
+    starts = np.cumsum([0, *(gap + stored_rows(n) for n in sizes)])
     features = rng.normal(2, 3, size=(starts[-1], DIM)).astype(dtype)
     xy = rng.uniform(0, 1e5, size=(starts[-1], 2)) if coords else None
     rows = {f"s{i}": (int(starts[i]) + gap, n) for i, n in enumerate(sizes)}
@@ -81,7 +82,7 @@ def test_a_batch_is_the_converted_bags_one_after_another(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_features_are_equal_to_the_bit_wherever_they_are_kept(stored, dtype, standardize):
-    store = make_store([5, LONE + 9, 1], stored)
+    store = make_store([5, PADDED_FROM + 9, 1], stored)
     fitted = Standardization.fit(store, ["s0", "s1"]) if standardize else None
     none, ram = (
         DeviceBags(store, CPU, dtype=dtype, standardization=fitted, home=home)
@@ -93,11 +94,11 @@ def test_features_are_equal_to_the_bit_wherever_they_are_kept(stored, dtype, sta
             one, other = (b.batch(slides, subsets=subsets).features for b in (none, ram))
             assert bits(one) == bits(other)
             # products over the memory around the rows have the same shape, so they round alike
-            assert len(whole(one)) == len(whole(other))
+            assert len(with_padding(one)) == len(with_padding(other))
 
 
 def test_one_whole_bag_in_the_right_type_is_a_view_of_the_map(tmp_path):
-    store = mapped(make_store([16, LONE + 9]), tmp_path)
+    store = mapped(make_store([16, PADDED_FROM + 9]), tmp_path)
     batch = DeviceBags(store, CPU).batch(["s1"])
     assert batch.features.data_ptr() == store.bag("s1").ctypes.data
     assert batch.features.data_ptr() % 64 == 0
@@ -109,20 +110,20 @@ def test_one_whole_bag_in_the_right_type_is_a_view_of_the_map(tmp_path):
 
 
 @pytest.mark.parametrize("home", ["none", "ram"])
-@pytest.mark.parametrize("rows", [1, LONE - 1, LONE, 5000])
+@pytest.mark.parametrize("rows", [1, PADDED_FROM - 1, PADDED_FROM, 5000])
 def test_a_bag_alone_has_room_behind_it_whether_it_is_a_view_or_a_copy(home, rows):
-    store = BagStore.from_arrays("e", {"a": np.ones((16, DIM)), "b": np.ones((rows, DIM))})
+    store = store_of_arrays("e", {"a": np.ones((16, DIM)), "b": np.ones((rows, DIM))})
     features = DeviceBags(store, CPU, home=home).batch(["b"]).features
-    memory = whole(features)
+    memory = with_padding(features)
     assert features.shape == (rows, DIM)
-    assert len(memory) == room(rows)
+    assert len(memory) == padded_rows(rows)
     assert features.eq(1).all()
     assert memory[rows:].eq(0).all()
 
 
 @pytest.mark.parametrize("home", ["none", "ram"])
 def test_a_bag_off_the_cache_line_is_copied_onto_one(tmp_path, home):
-    store = mapped(make_store([1, LONE + 9]), tmp_path)
+    store = mapped(make_store([1, PADDED_FROM + 9]), tmp_path)
     assert store.bag("s1").ctypes.data % 64 == 4 * DIM
     features = DeviceBags(store, CPU, home=home).batch(["s1"]).features
     assert features.data_ptr() % 64 == 0
@@ -130,7 +131,7 @@ def test_a_bag_off_the_cache_line_is_copied_onto_one(tmp_path, home):
 
 
 def test_a_bag_kept_in_ram_is_converted_once_and_then_a_view():
-    store = make_store([16, LONE + 9], np.float16)
+    store = make_store([16, PADDED_FROM + 9], np.float16)
     bags = DeviceBags(store, CPU, home="ram")
     first = bags.batch(["s1"]).features
     store.features[:] = 0  # whatever happens to the file

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import FeatureError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract import graph
@@ -48,7 +48,7 @@ def store_of(coords=True):
     sizes = {"a": 12, "b": 1, "c": 30}
     features = {s: rng.normal(size=(n, 3)).astype(np.float32) for s, n in sizes.items()}
     places = {s: rng.integers(0, 9, size=(n, 2)).astype(float) for s, n in sizes.items()}
-    return BagStore.from_arrays("toy", features, places if coords else None)
+    return store_of_arrays("toy", features, places if coords else None)
 
 
 @pytest.mark.parametrize("home", ["none", "ram"])

@@ -8,8 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader, sampling_weights
-from mil_bench.bags.store import BagStore
 from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.store import BagStore
 
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})
 CPU = torch.device("cpu")

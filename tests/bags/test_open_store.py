@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mil_bench.bags.features import find_encoders, open_store
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import FeatureError
 from mil_bench.contract.store import Tiling
 
@@ -43,7 +43,7 @@ def test_a_packed_store_is_the_store_in_memory(tmp_path_factory, sizes, half, sp
     bags = {s: x.astype("float16") if s in half else x for s, x in bags.items()}
     coords = {s: grid_coords(n) for s, n in sizes.items()} if spatial else None
     store, missing = open_store(write_clam(root, bags, coords), list(sizes), cache=root / "cache")
-    expected = BagStore.from_arrays("unknown", bags, coords)
+    expected = store_of_arrays("unknown", bags, coords)
     assert missing == ()
     assert store.digest == expected.digest
     assert store.features.dtype == expected.features.dtype
@@ -77,7 +77,7 @@ def test_a_store_served_from_the_cache_reads_no_source(tmp_path, cache, monkeypa
     again, _ = open_store(tmp_path / "f", sorted(X), encoder="uni", cache=cache)
     part, _ = open_store(tmp_path / "f", ["s2"], cache=cache)
     assert again.digest == first.digest
-    assert part.digest == BagStore.from_arrays("e", {"s2": X["s2"]}, {"s2": XY["s2"]}).digest
+    assert part.digest == store_of_arrays("e", {"s2": X["s2"]}, {"s2": XY["s2"]}).digest
     np.testing.assert_array_equal(part.bag("s2"), X["s2"])
 
 
@@ -177,4 +177,4 @@ def test_a_store_knows_unit_anchor_and_size_of_its_patches(tmp_path, cache):
     assert store.tiling("s2") == Tiling("level0_px", "top_left", 512)
     stamp, _ = open_store(write_stamp(tmp_path / "s", X, XY), X, cache=cache)
     assert stamp.tiling("s2") == Tiling("um", "top_left", 256)
-    assert BagStore.from_arrays("e", X, XY).tiling("s2") == Tiling(patch_size=None)
+    assert store_of_arrays("e", X, XY).tiling("s2") == Tiling(patch_size=None)

@@ -4,8 +4,8 @@ import torch
 
 from mil_bench.bags import placement
 from mil_bench.bags.placement import choose_home
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import RunError, UsageError
+from mil_bench.contract.store import BagStore
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ROWS, DIM = 100, 10

@@ -7,8 +7,8 @@ import torch
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.prefetch import read_ahead
-from mil_bench.bags.store import BagStore
 from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.store import BagStore
 
 CPU = torch.device("cpu")
 TREE = Taxonomy.from_tree("t", {"low": ["a", "b"], "high": ["c"]})

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 import numpy as np, torch
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.store import BagStore
+from mil_bench.contract.store import BagStore
 
 features = np.load(sys.argv[1], mmap_mode="r")
 store = BagStore("e", features, None, {"s": (0, len(features))}, "")

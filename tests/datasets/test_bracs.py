@@ -5,9 +5,9 @@ from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
 from mil_bench.bags.labels.cohort import Features, assemble
 from mil_bench.bags.splits.make import make_split
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import DataError, FeatureError
 from mil_bench.contract.dataset import DatasetOptions
+from mil_bench.contract.store import BagStore
 from mil_bench.datasets.bracs import LEAVES, Bracs
 
 

@@ -227,7 +227,6 @@ def test_recommended_settings_reach_the_card(make, options):
         ),
         (BASIC + "[trainer]\nlearning = 1\n", UnknownNameError, "option 'learning' of .*trainer"),
         (BASIC + "[trainer]\nlr = -1\n", ConfigError, "lr=-1"),
-        (BASIC + "[methods.hmill]\nx = 1\n", UnknownNameError, "'hmill'; did you mean 'hmil'"),
         (BASIC.replace("mine", "../mine"), ConfigError, r"name='\.\./mine' is not valid"),
         (BASIC.replace("mine", "bracs"), ConfigError, "'bracs' belongs to a built-in dataset"),
         (BASIC + "name = 3\n", ConfigError, "not valid TOML"),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.contract.store import Tiling
 from mil_bench.heatmaps.exports import scores_csv, tiles_geojson
 from mil_bench.heatmaps.patch_scores import ScoreMap
@@ -19,7 +19,7 @@ MAP = ScoreMap("leaf", "=IC", "attention", True, np.array([0.5, 0.2, 0.3]))
 
 def store(xy, tiling=None):
     bags = {"s": np.ones((3, 2), np.float32)}
-    return BagStore.from_arrays("e", bags, None if xy is None else {"s": xy}, tiling)
+    return store_of_arrays("e", bags, None if xy is None else {"s": xy}, tiling)
 
 
 def test_corners_are_top_left_whatever_the_anchor():

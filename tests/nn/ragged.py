@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mil_bench.contract.batch import BagBatch
-from mil_bench.contract.rows import roomy_empty, whole
+from mil_bench.contract.rows import padded_empty, with_padding
 
 SIZES = st.lists(st.one_of(st.integers(1, 9), st.integers(60, 200)), min_size=1, max_size=7)
 
@@ -27,6 +27,6 @@ def numbers(*shape: int, seed: int = 1) -> Tensor:
 
 def in_roomy_memory(x: Tensor) -> Tensor:
     """The same numbers in memory that ends at a whole block, numbers behind them."""
-    room = roomy_empty(len(x), x.shape[1], x.dtype, x.device)
-    whole(room).fill_(3.0)
+    room = padded_empty(len(x), x.shape[1], x.dtype, x.device)
+    with_padding(room).fill_(3.0)
     return room.copy_(x.detach()).requires_grad_(x.requires_grad)

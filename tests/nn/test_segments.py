@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged import SIZES, in_roomy_memory, numbers, packed
 
-from mil_bench.contract.rows import STEP, room, whole
+from mil_bench.contract.rows import STEP, padded_rows, with_padding
 from mil_bench.nn.kernels.bags import most_bags
 from mil_bench.nn.segment import (
     segment_map,
@@ -121,20 +121,20 @@ def test_the_number_of_bags_in_a_block_is_counted_right(sizes):
 
 def test_memory_behind_the_rows_is_found_only_where_it_was_made_for_that():
     x = torch.randn(70, 3)
-    assert whole(x) is x
-    assert whole(torch.randn(200, 3)[:70]).shape == (70, 3)
+    assert with_padding(x) is x
+    assert with_padding(torch.randn(200, 3)[:70]).shape == (70, 3)
     roomy = in_roomy_memory(x)
-    assert whole(roomy).shape == (128, 3)
-    assert whole(roomy)[:70].data_ptr() == roomy.data_ptr()
-    assert whole(roomy[1:]).shape == (69, 3)
+    assert with_padding(roomy).shape == (128, 3)
+    assert with_padding(roomy)[:70].data_ptr() == roomy.data_ptr()
+    assert with_padding(roomy[1:]).shape == (69, 3)
 
 
 @given(st.integers(1, 100_000))
 def test_room_is_a_multiple_of_a_step_and_little_more_than_the_rows(rows):
-    assert rows <= room(rows) < rows + max(STEP, rows / 16 + 1)
-    assert room(rows) % STEP == 0
-    assert room(room(rows)) == room(rows)
+    assert rows <= padded_rows(rows) < rows + max(STEP, rows / 16 + 1)
+    assert padded_rows(rows) % STEP == 0
+    assert padded_rows(padded_rows(rows)) == padded_rows(rows)
 
 
 def test_sizes_of_slides_share_few_rooms():
-    assert len({room(rows) for rows in range(1000, 12_000)}) == 57
+    assert len({padded_rows(rows) for rows in range(1000, 12_000)}) == 57

@@ -14,8 +14,8 @@ import toy_grid
 from rich.console import Console
 from run_requests import PLUGIN, request
 
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import MilBenchError, RunError, SplitError, UnknownNameError, UsageError
+from mil_bench.contract.store import BagStore
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.runs import execute
 from mil_bench.runs.directory import RunDirectory, run_directories

@@ -36,6 +36,13 @@ def test_the_dataset_may_advise_the_training_of_one_method():
     assert resolve(BOTH, card, {"lr": "0.1"})["tiny"].trainer.lr == 0.1
 
 
+def test_own_data_cannot_advise_a_method_that_does_not_exist(tmp_path):
+    toml = tmp_path / "my.toml"
+    card = replace(ToyData.card, overrides={"methods": {"hmill": {"x": 1}}}, file=toml)
+    with pytest.raises(UnknownNameError, match=r"'hmill'; did you mean 'hmil'.*my\.toml"):
+        resolve(BOTH, card, {})
+
+
 def test_a_setting_reaches_every_method_that_has_it():
     resolved = settle(BOTH, dropout="0.5", lr="0.1")
     assert [r.method.dropout for r in resolved.values()] == [0.5, 0.5]

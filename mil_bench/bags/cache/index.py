@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.store import BagStore, store_digest
+from mil_bench.bags.store import store_digest
 from mil_bench.base.config import StrictConfig
-from mil_bench.contract.store import Bag, Tiling
+from mil_bench.contract.store import Bag, BagStore, Tiling
 
 FORMAT: Final = 2
 INDEX, FEATURES, COORDS = "index.json", "features.npy", "coords.npy"

@@ -21,10 +21,10 @@ from mil_bench.bags.cache.index import Cache, CacheError, Stamp
 from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats.folder import PACKED, FeatureSet
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.store import BagStore, bag_digests
+from mil_bench.bags.store import bag_digests
 from mil_bench.base.console import ProgressDisplay, print_on_stderr
 from mil_bench.base.errors import FeatureError
-from mil_bench.contract.store import Bag
+from mil_bench.contract.store import Bag, BagStore
 
 CACHE_VARIABLE = "MIL_BENCH_CACHE"
 MAX_REFUSED, MAX_LISTED = 20, 5

@@ -11,7 +11,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
 from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
-from mil_bench.bags.store import bag_digests, with_room
+from mil_bench.bags.store import bag_digests, padded_bag
 from mil_bench.contract.store import Bag
 
 ROWS_AT_ONCE = 65_536
@@ -98,9 +98,9 @@ class PackWriter:
             digest=digest,
             coords_digest=coords_digest,
         )
-        features.append(with_room(bag.features))
+        features.append(padded_bag(bag.features))
         unknown = np.full((len(bag), 2), np.nan)
-        self._coords.append(with_room(unknown if bag.coords is None else bag.coords))
+        self._coords.append(padded_bag(unknown if bag.coords is None else bag.coords))
 
     def __exit__(
         self,

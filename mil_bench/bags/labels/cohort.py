@@ -16,13 +16,13 @@ import numpy as np
 from mil_bench.bags.features import open_store
 from mil_bench.bags.labels.instances import read_instances
 from mil_bench.bags.labels.official import keep_slides, leaky_groups
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.spec import Kind
 from mil_bench.contract.split import Split
+from mil_bench.contract.store import BagStore
 
 SIMULATED = "SIMULATED.json"  # marks the root of a simulated cohort
 

@@ -19,6 +19,7 @@ from mil_bench.contract.checked_datasets import loaded, one_sentence
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetOptions
 from mil_bench.contract.manifest import Manifest
 from mil_bench.datasets.load import adapter_of, with_data_root
+from mil_bench.runs.plan import check_overrides
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def check_dataset(
     ``DataError`` as in a run.
     """
     manifest, dataset, refusal = _open(adapter_of(name_or_toml), with_data_root(options))
+    check_overrides(dataset.card)
     features = facts_of(dataset.store) if dataset.store.rows else None
     chosen, on_split = verdicts.on_split(dataset, split)
     classes = class_table(manifest.table, dataset.taxonomy, chosen)

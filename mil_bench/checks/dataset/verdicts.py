@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from mil_bench.bags.splits.make import make_split
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import SplitError
 from mil_bench.base.finding import Finding
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.split import Split
+from mil_bench.contract.store import BagStore
 
 SHOWN_IDS = 20
 SETS = 3  # train, val and test

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mil_bench.contract.rows import STEP, room, roomy_empty, roomy_like, whole
+from mil_bench.contract.rows import STEP, padded_empty, padded_empty_like, padded_rows, with_padding
 
 
 class Blocks(NamedTuple):
@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
         """The blocks of a batch; the number of slots is counted on the host."""
         slots = torch.arange(most_bags(sizes), device=segment.device)
         first = segment[::STEP]
-        behind = room(len(segment)) // STEP - len(first)
+        behind = padded_rows(len(segment)) // STEP - len(first)
         first = F.pad(first, (0, behind), value=len(sizes))
         slot = segment - first.repeat_interleave(STEP)[: len(segment)]
         return cls(slot.unsqueeze(1) == slots, first.unsqueeze(1) + slots)
@@ -71,7 +71,7 @@ class BlockProducts(torch.autograd.Function):
             products = products.flatten(0, 1)[: len(x)].view(*mine.shape, -1)
             to_weights = (products * mine.unsqueeze(2)).sum(1)
         if ctx.needs_input_grad[1]:
-            to_x = roomy_like(x)
+            to_x = padded_empty_like(x)
             torch.bmm(spread, slots, out=_cut(to_x, len(bag)))
         return to_weights, to_x, None, None
 
@@ -88,14 +88,14 @@ def most_bags(sizes: Sequence[int]) -> int:
 def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:
     """``(blocks, STEP, slots * K)``: every weight in its row's slot, zeros elsewhere."""
     width = mine.shape[1] * weights.shape[1]
-    spread = roomy_empty(len(weights), width, weights.dtype, weights.device)
+    spread = padded_empty(len(weights), width, weights.dtype, weights.device)
     torch.mul(weights.unsqueeze(1), mine.unsqueeze(2), out=spread.view(*mine.shape, -1))
     return _cut(spread, blocks)
 
 
 def _cut(x: Tensor, blocks: int) -> Tensor:
     """``(sum N, D)`` -> ``(blocks, STEP, D)``; what is behind the last row counts for nothing."""
-    rows = whole(x)
+    rows = with_padding(x)
     if len(rows) < blocks * STEP:
         rows = F.pad(rows, (0, 0, 0, blocks * STEP - len(rows)))
     return rows.view(blocks, STEP, -1)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.prefetch import one_ahead, spare_core
-from mil_bench.bags.store import BagStore
 from mil_bench.base.errors import SlideError
 from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.store import BagStore
 from mil_bench.extraction.reading import BlockJob, Tiles
 from mil_bench.extraction.slide import open_slide
 from mil_bench.extraction.sources import Source

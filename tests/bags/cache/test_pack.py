@@ -15,7 +15,7 @@ from mil_bench.bags.cache.writer import GrowingArray
 from mil_bench.bags.features import open_store
 from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import FeatureError
 
 X = random_bags({"s1": 30, "s2": 50, "s3": 10})
@@ -45,7 +45,7 @@ def place(cache):
 
 
 def assert_whole(store, bags=X):
-    assert store.digest == BagStore.from_arrays("e", bags).digest
+    assert store.digest == store_of_arrays("e", bags).digest
     for slide, x in bags.items():
         np.testing.assert_array_equal(store.bag(slide), x)
 

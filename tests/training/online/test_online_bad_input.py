@@ -15,7 +15,7 @@ from slide_writer import glass, paint, write_slide
 from test_fine_tuned import CPU, fine_tuned
 from toy_grid import toy_dataset
 
-from mil_bench.bags.store import BagStore
+from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import MilBenchError
 from mil_bench.contract.spec import Blocks
 from mil_bench.extraction.sources import Source
@@ -121,5 +121,5 @@ def test_the_weights_of_a_fine_tuned_method_are_those_of_the_features(cohort):
 
 
 def test_a_store_in_memory_has_no_files():
-    store = BagStore.from_arrays("x", {"a": np.zeros((2, 3), np.float32)})
+    store = store_of_arrays("x", {"a": np.zeros((2, 3), np.float32)})
     assert not store.files
