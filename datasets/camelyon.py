@@ -80,7 +80,7 @@ class Camelyon16(FolderAdapter):
 class Camelyon17(FolderAdapter):
     """CAMELYON17: the stage of every node of the 100 training patients, from ``stages.csv``.
 
-    Rows of whole patients (``patient_000.zip``, a pN stage) are no slides and are left out.
+    Rows of whole patients (``patient_000.zip``, a pN stage) are not slides and are left out.
     """
 
     card = DatasetCard(

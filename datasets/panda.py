@@ -41,7 +41,7 @@ def _tree(name: str, **nodes: tuple[str, str]) -> Taxonomy:
 
 
 class Panda(FolderAdapter):
-    """PANDA from ``train.csv``, with near-duplicate and noisy-label lists where they lie beside it.
+    """PANDA from ``train.csv``, with near-duplicate and noisy-label lists if they are next to it.
 
     Slides on a noisy-label list stay in evaluation and leave training: the lists are made with
     model losses, so filtering a test set by them flatters models.
@@ -108,7 +108,7 @@ class Panda(FolderAdapter):
         manifest = Manifest.build(
             slides, "ISUP" + grades, group_id=groups, provider=providers.tolist()
         )
-        patients = "no patient ids are public: near-duplicates and slides stand for patients"
+        patients = "no patient ids are public: near-duplicates and slides count as patients"
         return Labels(manifest, None, (*findings, *found, *told, patients), noisy)
 
 
@@ -128,7 +128,7 @@ def _correct(
     if wrong:
         findings.append(
             f"{len(wrong)} slides have an ISUP grade that their Gleason score does not imply "
-            f"(first: {', '.join(wrong[:5])}); left as they are"
+            f"(first: {', '.join(wrong[:5])}); left unchanged"
         )
     return grades
 
@@ -150,8 +150,8 @@ def _near_duplicates(
     path = _list_with(root, "image_id", "group_id")
     if path is None:
         return None, [
-            "no near-duplicate list (image_id, group_id) lies beside train.csv: duplicate images "
-            "may stand on both sides of a split"
+            "no near-duplicate list (image_id, group_id) is next to train.csv: duplicate images "
+            "may be on both sides of a split"
         ]
     table = read_table(path)
     group = slides.map(dict(zip(table["image_id"], table["group_id"], strict=True)))

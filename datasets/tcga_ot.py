@@ -1,4 +1,4 @@
-"""TCGA-OT: 46 OncoTree codes of TCGA, and why their sites are no tree."""
+"""TCGA-OT: 46 OncoTree codes of TCGA, and why their sites do not form a tree."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ CODES = [code for codes in TISSUES.values() for code in codes]
 class TcgaOt(FolderAdapter):
     """TCGA-OT from the tables that TITAN publishes: a code and a site per slide.
 
-    A code can occur at several sites (a leiomyosarcoma of the uterus), so the sites of the file
-    are no tree over the codes: ``--tree site`` is refused as long as that is so. The default tree
-    ``oncotree`` puts every code under its OncoTree tissue.
+    A code can occur at several sites (a leiomyosarcoma of the uterus), so the sites of the file do
+    not form a tree over the codes: ``--tree site`` is refused as long as that is so. The default
+    tree ``oncotree`` puts every code under its OncoTree tissue.
     """
 
     card = DatasetCard(
@@ -79,7 +79,7 @@ class TcgaOt(FolderAdapter):
     )
 
     def read(self, options: DatasetOptions) -> LabelledCohort:
-        """As every dataset in a folder; ``--tree site`` asks for the sites of the file."""
+        """As every dataset in a folder; ``--tree site`` takes the sites of the file."""
         if options.tree != SITE:
             return super().read(options)
         cohort = super().read(replace(options, tree=None))
@@ -108,8 +108,9 @@ def _site_tree(manifest: Manifest) -> Taxonomy:
     several = _several_sites(manifest)
     if several:
         raise TaxonomyError(
-            f"{len(several)} codes occur at several sites ({_shown(several)}), so sites are no "
-            "tree over the codes; use --tree oncotree, which puts each under its OncoTree tissue."
+            f"{len(several)} codes occur at several sites ({_shown(several)}), so sites do not "
+            "form a tree over the codes; use --tree oncotree, which puts each under its OncoTree "
+            "tissue."
         )
     known = manifest.table[manifest.table[SITE] != ""]
     home = dict(zip(known["label"], known[SITE], strict=True))

@@ -19,7 +19,7 @@ MIXING = 0.65  # gives about as many patients of several classes as the official
 def plan_bracs(rng: Rng, slides: int | None = None, leak: bool = False) -> CohortPlan:
     """``slides`` (547) in the official class x set proportions; a patient stays in one set.
 
-    ``leak`` puts one patient into two sets, as patient 67 stands in the official file.
+    ``leak`` puts one patient into two sets, like patient 67 in the official file.
     """
     table = _slides(rng, apportion(np.array(list(OFFICIAL.values())), slides or SLIDES))
     if leak:

@@ -1,4 +1,4 @@
-"""What a simulated cohort consists of before any feature is drawn."""
+"""The plan of a simulated cohort, before any feature is drawn."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Tiles:
 class CohortPlan:
     """Slides to simulate and the label files to write.
 
-    ``slides`` has a row per slide: ``slide_id``, ``label`` (leaf of ``taxonomy``, whose leaves
-    stand in order of severity), ``patient`` (slides of one patient look alike) and ``site``
-    (scanner and staining). ``tables`` maps a file name to its sheets: sheet name -> table, where
-    a CSV file has the one sheet ``""``.
+    ``slides`` has a row per slide: ``slide_id``, ``label`` (leaf of ``taxonomy``, whose leaves are
+    in order of severity), ``patient`` (slides of one patient look alike) and ``site`` (scanner and
+    staining). ``tables`` maps a file name to its sheets: sheet name -> table, where a CSV file has
+    the one sheet ``""``.
     """
 
     slides: pd.DataFrame
@@ -72,7 +72,7 @@ def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     if total < counts.size:
         raise DataError(
             f"{total} slides cannot fill the {counts.size} combinations of class and set (or "
-            f"hospital) of this cohort; ask for at least {counts.size} slides."
+            f"hospital) of this cohort; request at least {counts.size} slides."
         )
     share = counts.ravel() / counts.sum() * total
     parts = np.maximum(np.floor(share), 1).astype(np.int64)

@@ -3,7 +3,7 @@
 A patch is tissue (one of a few types, mixed by patient) + the look of its site + noise. A witness
 patch of a class adds one direction per node of the class's path, the same for every slide: coarse
 first, leaf weaker. So coarse classes are easier than leaves, as in the real cohorts. A slide has
-witnesses of its own class and may have some of milder classes, never of more severe ones.
+witnesses of its class and may have some of milder classes, never of more severe ones.
 """
 
 from __future__ import annotations

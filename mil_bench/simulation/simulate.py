@@ -90,23 +90,25 @@ def _check(like: str, layout: str, dim: int, max_patches: int | None) -> None:
     if layout not in LAYOUTS:
         raise UnknownNameError("feature layout", layout, LAYOUTS)
     if dim < 1:
-        raise ConfigError(f"dim={dim} is not a feature dimension; give at least 1.")
+        raise ConfigError(f"dim={dim} is not a feature dimension; choose at least 1.")
     if max_patches is not None and max_patches < FEWEST_PATCHES:
-        raise ConfigError(f"max_patches={max_patches} is too few; give at least {FEWEST_PATCHES}.")
+        raise ConfigError(
+            f"max_patches={max_patches} is too few; choose at least {FEWEST_PATCHES}."
+        )
 
 
 def _claim(out: Path, mark: Mapping[str, Any]) -> None:
     """Mark ``out`` as a simulation and remove the files of an earlier one, and only those."""
     if out.is_file():
-        raise DataError(f"{out} is a file; give a new folder for the simulated cohort.")
+        raise DataError(f"{out} is a file; choose a new folder for the simulated cohort.")
     if (out / SIMULATED).is_file():
         earlier = json.loads((out / SIMULATED).read_text(encoding="utf-8"))
         for name in earlier.get("files", ()):
             _remove(out / Path(check_id(name)).name)
     elif out.is_dir() and any(out.iterdir()):
         raise DataError(
-            f"{out} is not empty and not a simulation (it has no {SIMULATED}); give a new folder, "
-            "nothing was written."
+            f"{out} is not empty and not a simulation (it has no {SIMULATED}); choose a new "
+            "folder; nothing was written."
         )
     out.mkdir(parents=True, exist_ok=True)
     (out / SIMULATED).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")

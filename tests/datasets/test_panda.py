@@ -75,7 +75,7 @@ def test_the_real_suspicious_slides_leave_training_only(real):
 
 def test_only_one_real_row_contradicts_its_gleason_score(real):
     assert any(WRONG_ROW in f and "corrected to ISUP 3" in f for f in real.findings)
-    assert not any("left as they are" in f for f in real.findings)
+    assert not any("left unchanged" in f for f in real.findings)
     assert real.manifest.labels()[WRONG_ROW] == "ISUP3"
 
 
@@ -96,7 +96,7 @@ def test_unknown_contradictions_are_reported_and_left(tmp_path):
     write_train(tmp_path, [("a", "radboud", 1, "4+4"), ("b", "radboud", 0, "negative")])
     labels = labels_of(tmp_path)
     assert labels.manifest.labels()["a"] == "ISUP1"
-    assert any("1 slides" in f and "left as they are" in f for f in labels.findings)
+    assert any("1 slides" in f and "left unchanged" in f for f in labels.findings)
 
 
 def test_provider_by_grade_is_told(small):
