@@ -24,7 +24,7 @@ from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide
 from mil_bench.boards.formats.folder import check_writable, write_reports
 from mil_bench.boards.formats.grid import Grid, Shown, grids_of, number_text, unit_of
-from mil_bench.boards.formats.latex import grids_latex
+from mil_bench.boards.formats.latex import escape, grids_latex
 from mil_bench.boards.formats.markdown import report_page
 from mil_bench.boards.formats.terminal import EVERYTHING, check_tables, grid_tables, show
 from mil_bench.boards.report import report_of
@@ -288,6 +288,39 @@ def test_names_cannot_run_formulas_markup_or_paths(tmp_path):
     page = next((tmp_path / "out").rglob("README.md")).read_text()
     assert r"=1+1\|\<b\>\[red\]x\[/red\]\`" in page
     assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("lr<1e-3", r"lr\textless{}1e-3"),
+        ("a > b | c", r"a \textgreater{} b \textbar{} c"),
+        ("50 % & #1_a", r"50 \% \& \#1\_a"),
+        (r"\input{x}~^$", r"\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}\$"),
+        ("a--b---c", "a-{}-b-{}-{}-c"),
+        ("''`,,", r"'{}'\textasciigrave{},{},"),
+        ('"a"', r"{\ttfamily\char34}a{\ttfamily\char34}"),
+        ("1–2 — …", r"1--2 --- \ldots{}"),
+        ("−±×·", r"$-$$\pm$$\times$$\cdot$"),
+        ("≤≥→↑↓Δ✓", r"$\leq$$\geq$$\rightarrow$$\uparrow$$\downarrow$$\Delta$$\checkmark$"),
+        ("two\n\nlines\tend", "two lines end"),
+        (
+            "plain, it's (1/2) [a] @ b; c: d! e? f* g+ h=",
+            "plain, it's (1/2) [a] @ b; c: d! e? f* g+ h=",
+        ),
+    ],
+)
+def test_every_special_character_is_escaped_for_latex(text, latex):
+    assert escape(text) == latex
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_accepts_every_character_of_the_keyboard_and_of_our_words(tmp_path):
+    text = "".join(map(chr, range(33, 127))) + " – — … − ± × · ≤ ≥ → ↑ ↓ Δ ✓ a--b '' ,, << ?`"
+    source = r"\documentclass{article}\usepackage{amssymb}\begin{document}"
+    (tmp_path / "all.tex").write_text(f"{source}\\textbf{{{escape(text)}}}\\end{{document}}")
+    command = ["pdflatex", "-halt-on-error", "-draftmode", "all.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_names_cannot_run_latex(report):

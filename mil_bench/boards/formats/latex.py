@@ -10,20 +10,34 @@ from mil_bench.boards.formats.grid import Grid, Shown, caption
 from mil_bench.boards.report import Report
 
 _SPECIAL = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"{\ttfamily\char34}",  # a shorthand of babel, and no straight quote in OT1 fonts
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "−": "$-$",
     "±": r"$\pm$",
-    "Δ": r"$\Delta$",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "→": r"$\rightarrow$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
-    "–": "--",
-    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "Δ": r"$\Delta$",
+    "✓": r"$\checkmark$",
 }
+_LIGATURE = {"-": "-{}", "'": "'{}", ",": ",{}"}
+"""Signs that LaTeX would join with an equal sign after them into another one."""
 _CODE = re.compile("`([^`]+)`")
-_PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
+_PATTERN = re.compile(f"[{re.escape(''.join(_SPECIAL))}]|-(?=-)|'(?=')|,(?=,)")
 _MARKS = {"": "{}", "best": r"\textbf{{{}}}", "tied": r"\underline{{{}}}"}
 _PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters want LuaLaTeX or XeLaTeX"
 _LONGEST = 12
@@ -40,8 +54,9 @@ def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is."""
-    return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
+    """Return ``text`` so that LaTeX prints exactly these characters, on one line."""
+    signs = _SPECIAL | _LIGATURE
+    return _PATTERN.sub(lambda match: signs[match.group()], re.sub(r"\s+", " ", text))
 
 
 def _parts(grid: Grid) -> list[Grid]:

@@ -36,6 +36,7 @@ _SCRIPTS = (
     "plot_reliability",
     "plot_confusion",
     "plot_tree",
+    "view_ablation",
     "view_overall",
     "view_hierarchy",
     "view_classes",

@@ -92,6 +92,16 @@ def test_names_like_markup_stay_text(tmp_path, opened):
     assert HOSTILE in opened(path, "view=classes").inner_text("figure.confusion")
 
 
+def test_latex_of_the_page_escapes_as_the_latex_files_do(tmp_path, opened):
+    name = "lr<1e-3 | 50 % & a--b #1_{x}$~^\\ '' \"q\" `c` – — … ✓ ≤ ≥ ± × Δ ↑ ↓ → ·"
+    report = long_report(1)
+    (table,) = report.tables
+    row = replace(table.rows[0], method=name, cells={"method": name, "accuracy": Number(-0.25)})
+    named = replace(report, tables=(replace(table, rows=(row,)),))
+    page = opened(write_page([named], tmp_path))
+    assert f"{escape(name)} & $-$25.0 " in saved(page, "#latex-overall")
+
+
 def test_the_theme_follows_the_system_until_it_is_chosen(made, opened):
     paper = "getComputedStyle(document.body).backgroundColor"
     light = opened(made[1], color_scheme="light").evaluate(paper)

@@ -87,5 +87,5 @@ def test_a_pair_lists_the_slides_on_which_it_disagrees(made, opened):
     differ = [s for s, d in decided["hmil"].items() if decided["mean"][s] != d]
     page = opened(made[1], "view=pairs")
     page.get_by_role("button", name="hmil minus mean").click()
-    assert f"{len(differ)} slides on which they decide differently" in page.inner_text("main")
+    assert f"{len(differ)} slides with different decisions" in page.inner_text("main")
     assert {row["slide"] for row in records(saved(page, "#csv-slides"))} == set(differ)

@@ -5,7 +5,7 @@ const PARTS = ["value", "low", "high", "sd_folds", "sd_seeds"];
 
 for (const board of DATA.boards) Object.values(board.tables).forEach(unpackTable);
 
-/** Repeated texts are stored once; put them back where they stand. */
+/** Repeated texts are stored once; put them back into their cells. */
 function unpackTable(table) {
   const unpacked = (v) => (Array.isArray(v) ? v : v.at.map((i) => v.of[i] ?? null));
   table.methods = unpacked(table.methods);
@@ -13,7 +13,7 @@ function unpackTable(table) {
   table.cells = table.cells.map(unpacked);
 }
 
-/** The board that is looked at. */
+/** The current board. */
 function theBoard() {
   return DATA.boards.find((board) => board.place === get("board")) ?? DATA.boards[0];
 }
@@ -65,13 +65,13 @@ function distinct(table, name) {
     .filter((value) => value !== null).map(String);
 }
 
-/** Rows in which every named column has the given text. */
-function rowsWhere(table, wanted) {
-  return allRows(table).filter((row) => Object.entries(wanted)
+/** Rows in which every column of `texts` has that text. */
+function rowsWhere(table, texts) {
+  return allRows(table).filter((row) => Object.entries(texts)
     .every(([name, value]) => String(valueOf(cellAt(table, row, name)) ?? "") === value));
 }
 
-/** Columns that measure how good a method is. */
+/** Columns that measure the quality of a method. */
 function scoreColumns(table) {
   return table.columns.filter((c) => c.better && c.interval && c.unit !== "rank"
     && !["behind"].includes(c.name));

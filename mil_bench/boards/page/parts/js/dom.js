@@ -1,4 +1,4 @@
-// Elements. Text is always text: nothing here or elsewhere parses markup.
+// Elements. Text stays text: no function of this page parses markup.
 
 /** An element; `on…` attributes are listeners, `null` and `false` ones are left out. */
 function el(tag, attributes = {}, ...children) {
@@ -21,7 +21,7 @@ function filled(node, attributes, children) {
   return node;
 }
 
-/** Words with what stands between backticks as code. */
+/** Text, with the parts between backticks as code. */
 function prose(text) {
   return text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? el("code", {}, part) : part));
 }
@@ -42,7 +42,7 @@ function segmented(id, label, options, value, onchange) {
         onclick: () => onchange(v) }, text)));
 }
 
-/** A link that leads to the web or to a file beside the page, and nowhere else. */
+/** A link to the web or to a file next to the page; other targets stay text. */
 function link(target, text) {
   const web = target.replace(/^arxiv:/i, "https://arxiv.org/abs/");
   const safe = /^https?:\/\//.test(web) || !/^[^/]*:/.test(web);
@@ -50,12 +50,12 @@ function link(target, text) {
   return safe ? el("a", props, text) : el("span", {}, text);
 }
 
-/** Tell screen readers, and nobody else. */
+/** Announce a text to screen readers only. */
 function announce(text) {
   document.getElementById("announce").textContent = text;
 }
 
-/** `draw` again without losing the focus or the cursor of a text field. */
+/** Call `draw` without losing the focus or the cursor of a text field. */
 function keepingFocus(draw) {
   const active = document.activeElement;
   const [id, start, end] = [active?.id, active?.selectionStart, active?.selectionEnd];

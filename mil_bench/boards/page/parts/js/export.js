@@ -2,11 +2,11 @@
 
 const FORMULA = /^[=+\-@\t\r']/;
 
-/** CSV of rows and columns: the columns of the CSV files, so the two can be compared. */
+/** CSV of rows and columns, with the column names of the CSV files. */
 function csvOf(table, names, rows) {
-  const wanted = names.flatMap((name) => partsOf(table, name).map((part) => [name, part]));
-  const header = wanted.map(([name, part]) => (part > 0 ? `${name}_${PARTS[part]}` : name));
-  const lines = rows.map((row) => wanted.map(([name, part]) => csvCell(table, row, name, part)));
+  const fields = names.flatMap((name) => partsOf(table, name).map((part) => [name, part]));
+  const header = fields.map(([name, part]) => (part > 0 ? `${name}_${PARTS[part]}` : name));
+  const lines = rows.map((row) => fields.map(([name, part]) => csvCell(table, row, name, part)));
   return [header.map(quoted), ...lines].map((line) => line.join(",")).join("\n") + "\n";
 }
 
@@ -29,13 +29,14 @@ function quoted(text) {
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** LaTeX with booktabs: best bold, not separable from the best underlined, intervals small. */
+/** LaTeX with booktabs: bold, underlined and small intervals as on the page. */
 function latexOf(table, names, rows) {
   const align = names.map((name) => (isNumeric(table, name) ? "r" : "l")).join("");
   const header = names.map((name) => tex(column(table, name).title)).join(" & ");
   const body = rows.map((row) => names.map((name) => texCell(table, row, name)).join(" & "));
   return [
-    "% needs \\usepackage{booktabs}; bold: best; underlined: not separable from the best",
+    "% requires \\usepackage{booktabs}",
+    "% bold: best; underlined: not significantly different from the best",
     `\\begin{tabular}{${align}}`, "\\toprule", `${header} \\\\`, "\\midrule",
     ...body.map((line) => `${line} \\\\`), "\\bottomrule", "\\end{tabular}", "",
   ].join("\n");
@@ -45,17 +46,26 @@ function texCell(table, row, name) {
   const cell = cellAt(table, row, name);
   if (!isNumber(cell)) return tex(cell ?? "");
   const c = column(table, name);
-  const say = (value) => shown(value, c.unit, inPercent(table, name, row)).replace("−", "$-$");
+  const say = (value) => tex(shown(value, c.unit, inPercent(table, name, row)));
   const { low, high, mark } = details(cell);
-  const value = tex(say(cell[0] ?? null));
+  const value = say(cell[0] ?? null);
   const marked = { best: `\\textbf{${value}}`, tied: `\\underline{${value}}` }[mark] ?? value;
   return low === null ? marked : `${marked} {\\scriptsize [${say(low)}, ${say(high)}]}`;
 }
 
+const TEX = {
+  "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
+  "`": "\\textasciigrave{}", "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}",
+  "\"": "{\\ttfamily\\char34}", "–": "--", "—": "---", "…": "\\ldots{}", "−": "$-$",
+  "±": "$\\pm$", "×": "$\\times$", "·": "$\\cdot$", "≤": "$\\leq$", "≥": "$\\geq$",
+  "→": "$\\rightarrow$", "↑": "$\\uparrow$", "↓": "$\\downarrow$", "Δ": "$\\Delta$",
+  "✓": "$\\checkmark$", "-": "-{}", "'": "'{}", ",": ",{}",
+};
+
+/** A text so that LaTeX prints exactly these characters: as `escape` of the LaTeX files does. */
 function tex(text) {
-  const special = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}",
-    "^": "\\textasciicircum{}", "–": "--", "<": "\\textless{}", ">": "\\textgreater{}" };
-  return String(text).replace(/[\\~^–<>]|[&%$#_{}]/g, (sign) => special[sign] ?? `\\${sign}`);
+  const signs = /[\\~^`<>|"–—…−±×·≤≥→↑↓Δ✓&%$#_{}]|-(?=-)|'(?=')|,(?=,)/g;
+  return String(text).replace(/\s+/g, " ").replace(signs, (sign) => TEX[sign] ?? `\\${sign}`);
 }
 
 /** Let the browser save a text as a file. */
@@ -75,7 +85,7 @@ function fileName(what, ending) {
   return `${words.replace(/^-|-$/g, "")}.${ending}`;
 }
 
-/** A button that saves the plot `of` with the colours that it has now. */
+/** A button that saves the plot `of` in its current colours. */
 function svgButton(id, of) {
   return el("button", { type: "button", class: "quiet", id, onclick: () => {
     const copy = of.cloneNode(true);

@@ -10,7 +10,7 @@ function frameTop(board, view) {
     boards.length > 1 ? chooser("board", "Board", boards, board.place,
       (place) => open({ board: place })) : null,
     el("nav", { class: "tabs", "aria-label": "Views" },
-      Object.entries(VIEWS).filter(([, v]) => !v.has || v.has(board)).map(([name, v]) =>
+      Object.entries(VIEWS).filter(([name]) => isView(board, name)).map(([name, v]) =>
         el("a", { href: address({ view: name }), id: `view-${name}`,
           "aria-current": name === view ? "page" : null }, v.title))),
     el("button", { type: "button", class: "quiet", id: "theme", onclick: nextTheme,
@@ -25,7 +25,7 @@ function frameHead(board, view) {
     simulated: "simulated data" }[board.kind] ?? board.kind;
   const caveats = board.caveats.map((text) => el("li", {}, prose(stopped(text))));
   const [first, rest] = [caveats.slice(0, CAVEATS), caveats.slice(CAVEATS)];
-  const full = view === "overall";
+  const full = view === firstView(board);
   const open = full || printing;
   return el("div", { class: full ? "head" : "head brief" },
     el("h1", {}, board.title.replace(/ \([^()]*\)$/, "")),
@@ -40,17 +40,27 @@ function frameHead(board, view) {
         `${rest.length} more`), el("ul", {}, rest)) : null) : null));
 }
 
+/** Whether the board has something to show in this view. */
+function isView(board, name) {
+  const view = VIEWS[name];
+  return Boolean(view) && (!view.has || view.has(board));
+}
+
+/** What a board opens with: its ablation if it is one, else all methods. */
+function firstView(board) {
+  return isView(board, "ablation") ? "ablation" : "overall";
+}
+
 /** Draw everything from the address. */
 function redraw() {
   keepingFocus(() => {
     const board = theBoard();
     const main = document.getElementById("main");
     if (!board) {
-      main.replaceChildren(el("p", { class: "none" }, "There is no board."));
+      main.replaceChildren(el("p", { class: "none" }, "This page has no boards."));
       return;
     }
-    const wanted = VIEWS[get("view")];
-    const view = wanted && (!wanted.has || wanted.has(board)) ? get("view") : "overall";
+    const view = isView(board, get("view")) ? get("view") : firstView(board);
     document.title = `${VIEWS[view].title} · ${board.title} · mil-bench`;
     document.getElementById("top").replaceChildren(frameTop(board, view));
     const scrolled = [...main.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
@@ -58,15 +68,15 @@ function redraw() {
       el("h2", { class: "unseen" }, VIEWS[view].title), VIEWS[view].draw(board)));
     main.querySelectorAll(".scroll").forEach((box, i) => { box.scrollLeft = scrolled[i] ?? 0; });
     document.getElementById("foot").replaceChildren(
-      el("p", {}, "Intervals are 95 % over patients. Bold: best of its column. Underlined: not "
-        + "separable from the best. †: there is a note on the number."),
-      board.left_out.length ? el("p", {}, "To keep this file small it leaves out: "
+      el("p", {}, "Intervals: 95 % CI (bootstrap over patients). Bold: best of its column. "
+        + "Underlined: not significantly different from the best. †: the number has a note."),
+      board.left_out.length ? el("p", {}, "To keep this file small, it omits "
         + `${board.left_out.join(", ")}. The CSV files hold everything.`) : "");
   });
 }
 
 document.getElementById("skip").addEventListener("click", (event) => {
-  event.preventDefault(); // the address holds the state, not a place
+  event.preventDefault(); // the address holds the state of the page, so it cannot hold an anchor
   document.getElementById("main").focus();
 });
 addEventListener("hashchange", () => {

@@ -1,4 +1,4 @@
-// Numbers as people read them. The point is a point in every country.
+// Numbers for people, with a decimal point in every locale.
 
 /** Whether the numbers of a column are shown times 100. */
 function inPercent(table, name, row) {
@@ -39,7 +39,7 @@ function duration(seconds) {
   return seconds > 0 ? `${Number((1000 * seconds).toPrecision(2))} ms` : "0 s";
 }
 
-/** A cell with everything known of it, in words. */
+/** All parts of a cell in words. */
 function spoken(table, name, row) {
   const cell = cellAt(table, row, name);
   if (!isNumber(cell)) return cell ?? "";
@@ -47,10 +47,10 @@ function spoken(table, name, row) {
   const say = (value) => shown(value, c.unit, inPercent(table, name, row));
   const { low, high, mark, note } = details(cell);
   const words = [say(cell[0] ?? null)];
-  if (low !== null) words.push(`95 % interval ${say(low)} to ${say(high)}`);
+  if (low !== null) words.push(`95 % CI ${say(low)} to ${say(high)}`);
   if (cell[3] != null) words.push(`sd over folds ${say(cell[3])}`);
   if (cell[4] != null) words.push(`sd over seeds ${say(cell[4])}`);
-  if (mark) words.push(mark === "best" ? "best" : "not separable from the best");
+  if (mark) words.push(mark === "best" ? "best" : "not significantly different from the best");
   if (note) words.push(note);
   return words.join("; ");
 }

@@ -1,4 +1,4 @@
-// A forest of intervals: one line per method, tiers as bands behind them.
+// A forest plot: one line per method, with tiers as bands behind.
 
 const FOREST = { row: 30, top: 26, bottom: 34, label: 264, value: 150, tier: 52 };
 
@@ -26,7 +26,7 @@ function forest(table, name, rows, most) {
     forestLine(table, row, name, cells[i], FOREST.top + i * FOREST.row, places));
   const better = { 1: "higher is better", "-1": "lower is better" }[c.better] ?? "";
   return svg("svg", { class: "plot forest", viewBox: `0 0 ${width} ${height}`, width, height,
-    role: "img", "aria-label": `${c.title} of ${rows.length} methods with 95 % intervals` },
+    role: "img", "aria-label": `${c.title} of ${rows.length} methods with 95 % CI` },
   tierBands(table, rows, width, wide), axis,
   svg("text", { class: "axis", x: (label + width - value) / 2, y: floor + 31,
     "text-anchor": "middle" }, [c.title, percent ? "(%)" : "", better && `· ${better}`]
@@ -34,7 +34,7 @@ function forest(table, name, rows, most) {
   lines);
 }
 
-/** Quiet bands behind the tiers, and their names where there is room. */
+/** Pale bands behind the tiers, with their names where there is room. */
 function tierBands(table, rows, width, named) {
   const groups = [];
   rows.forEach((row, i) => {

@@ -1,4 +1,4 @@
-// Reliability: what confidence promises against what accuracy keeps.
+// Reliability: accuracy against confidence.
 
 /** Bins of one or two methods; a perfect method lies on the diagonal. */
 function reliabilityPlot(table, series, title) {

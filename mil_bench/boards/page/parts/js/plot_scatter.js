@@ -1,6 +1,6 @@
 // Points in a plane with axes: costs against quality, one model against another.
 
-/** With more points only those on the frontier are named; the others say their name when touched. */
+/** With more points, only those on the frontier have labels; the others have tooltips. */
 const NAMED = 12;
 const LETTER = 7; // pixels of a label
 const FRAME = { left: 56, right: 20, top: 16, bottom: 46 };
@@ -31,12 +31,12 @@ function plane(width, height, x, y, name) {
   return { node, sx, sy };
 }
 
-/** Cost against quality; the line joins rows that no other beats in both. */
+/** Cost against quality; the line joins the rows that no other row beats in both. */
 function paretoPlot(table, cost, quality) {
   const points = allRows(table).map((row) => ({ row, method: table.methods[row],
     x: valueOf(cellAt(table, row, cost)), y: valueOf(cellAt(table, row, quality)) }))
     .filter((p) => p.x !== null && p.x > 0 && p.y !== null);
-  if (!points.length) return el("p", { class: "none" }, "Nothing was measured.");
+  if (!points.length) return el("p", { class: "none" }, "This cost was not measured.");
   const [width, c, q] = [room(920), column(table, cost), column(table, quality)];
   const height = Math.min(460, width * 0.62);
   const spanX = extent(points.map((p) => p.x));
@@ -67,7 +67,7 @@ function paretoPlot(table, cost, quality) {
   return node;
 }
 
-/** Points of rows with a tier: no control, none that lacks runs. All where nothing is compared. */
+/** Points of rows with a tier: no controls, no incomplete rows. All where nothing is compared. */
 function competing(table, points) {
   const ranked = points.filter((p) => isNumber(cellAt(table, p.row, "tier")));
   return ranked.length ? ranked : points;
@@ -83,7 +83,7 @@ function paretoPoint(table, p, { low, high }, onFront, quality, sx, sy) {
   ].filter(Boolean);
 }
 
-/** Where nothing is better and cheaper no point is in the way: above, or below, to the left. */
+/** A label left of a frontier point, where no other point can be; else to the right. */
 function pointLabel(p, side, sx, sy) {
   const [cx, cy, words] = [sx(p.x), sy(p.y), clipped(p.method, 24)];
   const fits = side && cx - 7 - LETTER * words.length > FRAME.left;

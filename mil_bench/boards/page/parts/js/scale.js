@@ -1,4 +1,4 @@
-// From numbers to places and shades.
+// From numbers to positions and shades.
 
 /** A linear map from `[from, to]` to `[low, high]`. */
 function linear([from, to], [low, high]) {
@@ -23,28 +23,28 @@ function ticks([from, to], count = 5) {
     (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-/** 1, 2 and 5 times powers of ten, or the powers alone where there are many. */
+/** 1, 2 and 5 times powers of ten, or only the powers where there are many. */
 function logTicks([from, to]) {
-  const found = [];
+  const candidates = [];
   for (let p = Math.floor(Math.log10(from)); p <= Math.ceil(Math.log10(to)); p++) {
-    for (const m of [1, 2, 5]) found.push(m * 10 ** p);
+    for (const m of [1, 2, 5]) candidates.push(m * 10 ** p);
   }
-  const inside = found.filter((v) => v >= from * 0.999 && v <= to * 1.001);
+  const inside = candidates.filter((v) => v >= from * 0.999 && v <= to * 1.001);
   const powers = inside.filter((v) => Number.isInteger(Math.log10(v)));
   return inside.length > 7 && powers.length > 1 ? powers : inside;
 }
 
-/** Smallest and largest of what is defined, widened by `share` of the span at both ends. */
+/** Smallest and largest defined value, widened by `share` of the span at both ends. */
 function extent(values, share = 0) {
-  const known = values.filter((value) => value !== null && value !== undefined);
-  if (!known.length) return [0, 1];
-  const [low, high] = known.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)],
+  const defined = values.filter((value) => value !== null && value !== undefined);
+  if (!defined.length) return [0, 1];
+  const [low, high] = defined.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)],
     [Infinity, -Infinity]);
   const pad = (high - low || Math.abs(high) || 1) * share;
   return [low - pad, high + pad];
 }
 
-/** How much room a plot has. */
+/** Width of a plot in pixels. */
 function room(most = 1392) {
   return Math.max(300, Math.min(most, document.getElementById("main").clientWidth - 48));
 }

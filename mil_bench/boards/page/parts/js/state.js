@@ -1,20 +1,20 @@
-// What is looked at stands in the address, so that a link shows the same.
+// The state of the page is in its address, so that a link shows the same view.
 
 const LASTING = ["board", "view", "level", "metric", "intervals"];
 
-/** A word of the state, or `otherwise`. */
+/** One entry of the state, or `otherwise`. */
 function get(key, otherwise = "") {
   return new URLSearchParams(location.hash.slice(1)).get(key) ?? otherwise;
 }
 
-/** All words that begin with `prefix`, without it. */
+/** All entries whose key begins with `prefix`; keys without the prefix. */
 function getAll(prefix) {
   const all = [...new URLSearchParams(location.hash.slice(1))];
   const mine = all.filter(([key]) => key.startsWith(prefix));
   return new Map(mine.map(([key, value]) => [key.slice(prefix.length), value]));
 }
 
-/** Change words; `null` or `""` removes one. The view is drawn again. */
+/** Change entries and redraw the page; `null` or `""` removes an entry. */
 function set(changes) {
   const words = new URLSearchParams(location.hash.slice(1));
   for (const [key, value] of Object.entries(changes)) {
@@ -25,7 +25,7 @@ function set(changes) {
   redraw();
 }
 
-/** The address of another view: what concerns only this one is dropped. */
+/** The address of another view: entries that concern only the current one are dropped. */
 function address(changes) {
   const words = new URLSearchParams(location.hash.slice(1));
   for (const key of [...words.keys()]) if (!LASTING.includes(key)) words.delete(key);

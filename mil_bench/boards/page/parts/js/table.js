@@ -1,21 +1,21 @@
-// A table that can be sorted, searched, filtered, turned over and saved.
+// A table that can be sorted, searched, filtered, paged and saved.
 
 const PAGE = 50;
 const PRINTED = 1000;
 let printing = false;
 
 /**
- * The table with its tools. `columns` replaces the usual columns, `rows` the rows; `bands` draws
- * the tiers while the order is the board's own; a page holds `size` rows.
+ * The table with its tools. `columns` replaces the default columns, `rows` the rows; `bands` draws
+ * the tiers while rows are in the order of the board; a page holds `size` rows.
  */
 function tableView(table, { columns, rows = allRows(table), bands = false, size = PAGE } = {}) {
   const names = shownColumns(table, columns);
   const drawn = names.filter((name) => !saidAbove(table, name, rows));
-  const kept = sortedRows(table, filteredRows(table, rows));
+  const matching = sortedRows(table, filteredRows(table, rows));
   const most = printing ? PRINTED : size;
-  const pages = Math.max(1, Math.ceil(kept.length / most));
+  const pages = Math.max(1, Math.ceil(matching.length / most));
   const page = Math.min(pages - 1, Number(get(`page.${table.name}`, "0")) || 0);
-  const visible = kept.slice(page * most, (page + 1) * most);
+  const visible = matching.slice(page * most, (page + 1) * most);
   const intervals = get("intervals", "whiskers");
   const scales = Object.fromEntries(names.map((name) => [name, whiskerScale(table, name, rows)]));
   const tiers = bands && !get(`sort.${table.name}`) && columnIndex(table, "tier") >= 0;
@@ -30,7 +30,7 @@ function tableView(table, { columns, rows = allRows(table), bands = false, size 
   });
   const empty = el("tr", {}, el("td", { colspan: drawn.length, class: "none" }, "No row matches."));
   return el("section", { class: "table-block" },
-    tableTools(table, names, rows, kept),
+    tableTools(table, names, rows, matching),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": table.title },
       el("table", { id: `table-${table.name}` },
         el("caption", { class: "unseen" }, [table.title, table.note].filter(Boolean).join(": ")),
@@ -40,7 +40,7 @@ function tableView(table, { columns, rows = allRows(table), bands = false, size 
     table.note ? el("p", { class: "note" }, prose(sentence(table.note))) : null);
 }
 
-/** Keys that the view has chosen: the same in all `rows`, but not in the table. Files have them. */
+/** Whether the view already states this key: constant in `rows`, but not in the table. */
 function saidAbove(table, name, rows) {
   if (!table.keys.includes(name) || rows.length === table.methods.length) return false;
   const texts = new Set(rows.map((row) => valueOf(cellAt(table, row, name))));
@@ -52,12 +52,12 @@ function tierClass(tier, starts) {
   return `band ${tier === 1 ? "lead" : tier % 2 ? "odd" : "even"}${starts ? " tier-starts" : ""}`;
 }
 
-/** Capital letter and full stop. */
+/** With a capital letter and a full stop. */
 function sentence(text) {
   return stopped(text.charAt(0).toUpperCase() + text.slice(1));
 }
 
-/** A full stop where there is none; a first word that may be a name stays as it is. */
+/** With a full stop; the first word may be a name and stays unchanged. */
 function stopped(text) {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
@@ -72,7 +72,7 @@ function heading(table, name) {
   return el("th", { scope: "col", "aria-sort": state,
     title: hint.filter(Boolean).join("; ") || null,
     class: isNumeric(table, name) ? "number" : "text" },
-  // Browsers leave buttons out where a heading is repeated on the next sheet of paper.
+  // Browsers omit buttons where a heading is repeated on the next printed page.
   printing ? el("span", { class: "plain-head" }, c.title)
     : el("button", { type: "button", id: `sort-${table.name}-${name}`,
       onclick: () => sortBy(table, name, mine, down) }, c.title,
@@ -84,7 +84,7 @@ function sortOrder(table) {
   return words ? [words.replace(/^-/, ""), words.startsWith("-")] : ["", false];
 }
 
-/** First the best on top, then the worst, then the order of the board. */
+/** Cycle through: best first, worst first, order of the board. */
 function sortBy(table, name, mine, down) {
   const first = column(table, name).better > 0;
   const next = !mine ? (first ? `-${name}` : name)
@@ -94,7 +94,7 @@ function sortBy(table, name, mine, down) {
   announce(`${order}${next ? (next.startsWith("-") ? ", descending" : ", ascending") : ""}`);
 }
 
-/** What is undefined stands last, whichever way the rest goes; ties keep the board's order. */
+/** Undefined values come last in both directions; ties keep the order of the board. */
 function sortedRows(table, rows) {
   const [name, down] = sortOrder(table);
   if (!name || columnIndex(table, name) < 0) return rows;

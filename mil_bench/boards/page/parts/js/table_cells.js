@@ -20,7 +20,7 @@ function tableCell(table, row, name, { scale, intervals, head }) {
     words === say(cell[0] ?? null) ? null : el("span", { class: "unseen" }, ` (${words})`));
 }
 
-/** A rank with the ranks that the draws leave open behind it. */
+/** A rank, followed by its interval. */
 function rankCell(cell, words, low, high) {
   const open = low !== null && high !== low ? `${low}–${high}` : "";
   return el("td", { class: "number rank", title: words }, el("span", { class: "value" },
@@ -47,7 +47,7 @@ const SPECIAL_CELLS = {
     el("code", { title: text }, text)),
 };
 
-/** Put a text on the clipboard, also where `file://` has none. */
+/** Copy a text to the clipboard, also where `file://` pages have none. */
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);

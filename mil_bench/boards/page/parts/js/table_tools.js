@@ -1,20 +1,20 @@
-// What can be done with a table: search, filters, columns, intervals, files.
+// Tools of a table: search, filters, columns, intervals, files.
 
-const FACETS = 14; // more different texts than that are searched, not chosen
+const FACETS = 14; // columns with more different texts get no filter
 
-/** The columns that are shown: the table's own choice, or that of the address. */
+/** The shown columns: those in the address, or the default ones. */
 function shownColumns(table, chosen) {
-  const asked = get(`cols.${table.name}`);
-  const names = asked ? asked.split(",") : chosen ?? [...table.keys, ...table.shown];
+  const picked = get(`cols.${table.name}`);
+  const names = picked ? picked.split(",") : chosen ?? [...table.keys, ...table.shown];
   return [...new Set([...table.keys, ...names])]
-    .filter((name) => columnIndex(table, name) >= 0 && (asked || !isEmpty(table, name)));
+    .filter((name) => columnIndex(table, name) >= 0 && (picked || !isEmpty(table, name)));
 }
 
 function isEmpty(table, name) {
   return table.cells[columnIndex(table, name)].every((cell) => valueOf(cell) === null);
 }
 
-/** Rows that the search and the filters of the address leave. */
+/** Rows that match the search and the filters of the address. */
 function filteredRows(table, rows) {
   const query = get(`q.${table.name}`).toLowerCase().split(/\s+/).filter(Boolean);
   const facets = [...getAll(`is.${table.name}.`)];
@@ -83,17 +83,17 @@ function columnPicker(table, names) {
   const every = [...table.keys, ...free.map((c) => c.name)].join(",");
   const all = el("button", { type: "button", class: "quiet", id: `cols-all-${table.name}`,
     onclick: () => set({ [`cols.${table.name}`]: every }) }, "All");
-  const usual = el("button", { type: "button", class: "quiet", id: `cols-usual-${table.name}`,
-    onclick: () => set({ [`cols.${table.name}`]: null }) }, "Usual");
+  const defaults = el("button", { type: "button", class: "quiet", id: `cols-usual-${table.name}`,
+    onclick: () => set({ [`cols.${table.name}`]: null }) }, "Default");
   const open = OPEN.has(table.name);
   return el("details", { class: "picker", open, ontoggle: (event) => {
     OPEN[event.target.open ? "add" : "delete"](table.name);
   } }, el("summary", { id: `cols-${table.name}` }, "Columns"),
-  el("div", { class: "picker-body" }, el("div", { class: "picker-head" }, all, usual),
+  el("div", { class: "picker-body" }, el("div", { class: "picker-head" }, all, defaults),
     free.map(box)));
 }
 
-const OPEN = new Set(); // pickers that are open; not worth a place in the address
+const OPEN = new Set(); // open pickers; too small a state for the address
 
 function hasIntervals(table, names) {
   return names.some((name) => column(table, name).unit !== "rank"

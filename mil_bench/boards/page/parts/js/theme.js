@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it; remembered where the browser allows.
+// Light, dark, or the theme of the system; remembered where the browser allows it.
 
 const THEMES = ["system", "light", "dark"];
 const MEMORY = "mil-bench-theme";
@@ -7,10 +7,10 @@ let theme = remembered();
 
 function remembered() {
   try {
-    const found = localStorage.getItem(MEMORY);
-    return THEMES.includes(found) ? found : "system";
+    const stored = localStorage.getItem(MEMORY);
+    return THEMES.includes(stored) ? stored : "system";
   } catch {
-    return "system"; // a page from file:// may have no memory
+    return "system"; // a page from file:// may have no storage
   }
 }
 
@@ -24,7 +24,7 @@ function nextTheme() {
   try {
     localStorage.setItem(MEMORY, theme);
   } catch {
-    // It still changes now.
+    // The theme still changes now.
   }
   showTheme();
   redraw();

@@ -1,4 +1,4 @@
-// Calibration: whether probabilities mean what they say.
+// Calibration: are decisions right as often as their confidence states?
 
 VIEWS.calibration = {
   title: "Calibration",
@@ -36,10 +36,10 @@ function reliabilityPanel(board, level, source, methods) {
       el("i", { class: "key first" }), chooser("reliability-a", "Method", options, first,
         (v) => set({ a: v })),
       second ? el("i", { class: "key second" }) : null,
-      chooser("reliability-b", "beside", [["", "none"], ...options.filter(([v]) => v !== first)],
-        second, (v) => set({ b: v })),
+      chooser("reliability-b", "compared with",
+        [["", "none"], ...options.filter(([v]) => v !== first)], second, (v) => set({ b: v })),
       svgButton("svg-reliability", plot)),
     plot,
-    el("p", { class: "note" }, "Below the dotted line a method is too sure. ",
+    el("p", { class: "note" }, "Below the dotted line a method is overconfident. ",
       prose(sentence(table.note))));
 }

@@ -1,10 +1,10 @@
-// Classes: a heat map of methods by classes, and confusion matrices with the blocks of the tree.
+// Classes: a heat map of methods by classes, and confusion matrices with blocks per top class.
 
 VIEWS.classes = {
   title: "Classes",
   draw(board) {
     const table = board.tables.classwise;
-    if (!table) return [el("p", { class: "none" }, "No run of this board is finished.")];
+    if (!table) return [el("p", { class: "none" }, "No run of this board has finished.")];
     const levels = distinct(table, "level");
     const level = levels.includes(get("level")) ? get("level") : levels.at(-1);
     const sources = distinctWhere(table, { level }, "source");
@@ -18,17 +18,17 @@ VIEWS.classes = {
         chooser("metric-classes", "Score", metrics.map((c) => [c.name, c.title]), metric.name,
           (name) => set({ metric: name }))),
       el("div", { class: "side-by-side" },
-        el("section", {}, el("h2", {}, `${metric.title} of every class`),
+        el("section", {}, el("h2", {}, `${metric.title} per class`),
           classHeat(board, table, rows, level, metric)),
         confusionPanel(board, level, source)),
-      el("h2", {}, "Every number"),
+      el("h2", {}, "All numbers"),
       tableView(table, { rows }),
       extraTable(board, "localisation"),
     ];
   },
 };
 
-/** Level of the tree, and whose decision it is. */
+/** Choosers of the level and of the decision. */
 function placeChoosers(levels, level, sources, source) {
   const title = { direct: "own head", summed: "sum of leaves", crm: "least risk" };
   return [
@@ -37,11 +37,11 @@ function placeChoosers(levels, level, sources, source) {
       source, (s) => set({ source: s })) : null];
 }
 
-function distinctWhere(table, wanted, name) {
-  return [...new Set(rowsWhere(table, wanted).map((row) => cellAt(table, row, name)))];
+function distinctWhere(table, texts, name) {
+  return [...new Set(rowsWhere(table, texts).map((row) => cellAt(table, row, name)))];
 }
 
-/** Methods by classes; the shade spans the numbers that are there. */
+/** Methods by classes; the shades span the numbers of the table. */
 function classHeat(board, table, rows, level, metric) {
   const names = board.tree.classes[level];
   const blocks = board.tree.blocks[level];
@@ -58,12 +58,12 @@ function classHeat(board, table, rows, level, metric) {
     el("span", { class: "interval" }, support(table, rows, name)))));
   const body = methods.map((method, m) => el("tr", { class: method === chosen ? "chosen" : null },
     el("th", { scope: "row" }, el("button", { type: "button", class: "plain", id: `confusion-${m}`,
-      title: "show its confusion matrix", onclick: () => set({ a: method }) }, method)),
+      title: "Show its confusion matrix", onclick: () => set({ a: method }) }, method)),
     names.map((name, i) =>
       heatCell(table, at.get(`${method}\n${name}`), metric, shade, starts(i)))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Heat map" },
     el("table", { class: "matrix heatmap" },
-      el("caption", { class: "unseen" }, `${metric.title} of every class, ${level} level`),
+      el("caption", { class: "unseen" }, `${metric.title} per class, ${level} level`),
       el("thead", {}, level === board.tree.levels[0] ? null
         : blockHeader(board.tree.classes[board.tree.levels[0]], blocks), head),
       el("tbody", {}, body)));
@@ -78,7 +78,7 @@ function support(table, rows, name) {
 function heatCell(table, row, metric, shade, starts) {
   const cell = row === undefined ? null : cellAt(table, row, metric.name);
   if (!isNumber(cell) || cell[0] == null) {
-    const why = isNumber(cell) ? details(cell).note || "undefined" : "no such head";
+    const why = isNumber(cell) ? details(cell).note || "undefined" : "no head for this level";
     return el("td", { class: `heat empty ${starts}`, title: why }, "–");
   }
   const { low, high, mark } = details(cell);
@@ -90,7 +90,7 @@ function heatCell(table, row, metric, shade, starts) {
     : el("span", { class: "interval" }, `[${say(low)}, ${say(high)}]`));
 }
 
-/** The methods whose confusion matrices are shown: the first, or those of the address. */
+/** The methods whose confusion matrices are shown: those in the address, or the first. */
 function chosenMethods(board, methods) {
   const first = methods.includes(get("a")) ? get("a") : methods[0];
   const second = methods.includes(get("b")) && get("b") !== first ? get("b") : "";
@@ -108,12 +108,12 @@ function confusionPanel(board, level, source) {
     el("h2", {}, "Confusion"),
     el("div", { class: "tools" },
       chooser("confusion-a", "Method", options, first, (v) => set({ a: v })),
-      chooser("confusion-b", "beside", [["", "none"], ...options.filter(([v]) => v !== first)],
-        second, (v) => set({ b: v })),
-      el("span", { class: "legend" }, el("i", { class: "key right" }), "right",
-        el("i", { class: "key near" }), "wrong within its block", el("i", { class: "key far" }),
-        "wrong block")),
+      chooser("confusion-b", "compared with",
+        [["", "none"], ...options.filter(([v]) => v !== first)], second, (v) => set({ b: v })),
+      el("span", { class: "legend" }, el("i", { class: "key right" }), "correct",
+        el("i", { class: "key near" }), "wrong, same top-level class",
+        el("i", { class: "key far" }), "wrong top-level class")),
     el("div", { class: "side-by-side" }, shownNow.map((e) => confusionTable(board, e))),
-    el("p", { class: "note" }, "Percent of the slides of a true class; counts below, summed over "
-      + "folds and seeds. Gaps divide the classes of the top level."));
+    el("p", { class: "note" }, "Percent of the slides of a true class, with counts below, summed "
+      + "over folds and seeds. Gaps separate the classes of the top level."));
 }

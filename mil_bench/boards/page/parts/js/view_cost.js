@@ -1,10 +1,10 @@
-// Cost: what quality is bought with.
+// Cost: quality against parameters, time and memory.
 
 VIEWS.cost = {
   title: "Cost",
   draw(board) {
     const table = board.tables.cost;
-    if (!table) return [el("p", { class: "none" }, "Nothing was measured on this board.")];
+    if (!table) return [el("p", { class: "none" }, "No cost was measured on this board.")];
     const costs = table.columns.filter((c) => c.better === -1 && c.unit !== "rank" && !c.interval
       && isNumeric(table, c.name));
     const qualities = scoreColumns(table);
@@ -18,7 +18,7 @@ VIEWS.cost = {
           chooser("cost-x", "Cost", costs.map((c) => [c.name, c.title]), cost.name,
             (v) => set({ x: v })),
           el("span", { class: "legend" }, el("i", { class: "key best" }),
-            "no other row is better and cheaper"),
+            "no other row is both better and cheaper"),
           svgButton("svg-cost", plot)),
         el("div", { class: "plot-box" }, plot)),
       tableView(table),

@@ -6,7 +6,7 @@ VIEWS.hierarchy = {
   title: "Hierarchy",
   draw(board) {
     const table = board.tables.hierarchical;
-    if (!table) return [el("p", { class: "none" }, "The classes of this board have no tree.")];
+    if (!table) return [el("p", { class: "none" }, "The label tree of this board is flat.")];
     const levels = [...board.tree.levels, OF_TREE]
       .filter((level) => ofLevel(table, level).length);
     const level = levels.includes(get("level")) ? get("level") : levels[0];
@@ -21,7 +21,7 @@ VIEWS.hierarchy = {
       forestPanel(own, `hierarchy-${level}`, scores.filter((c) => c.interval)),
       tableView(own, { columns: [...table.keys, ...standing, ...names], bands: true }),
       extraTable(board, "controls"),
-      el("details", { class: "panel" }, el("summary", {}, "The tree"), treeList(board.tree)),
+      el("details", { class: "panel" }, el("summary", {}, "Label tree"), treeList(board.tree)),
     ];
   },
 };
@@ -37,7 +37,7 @@ function titleOf(board, level) {
   return `${level} (${board.tree.classes[level].length})`;
 }
 
-/** A further table of the board under its own heading, where the board has it. */
+/** A further table of the board under its own heading, if the board has it. */
 function extraTable(board, name) {
   const table = board.tables[name];
   if (!table || !table.methods.length) return null;

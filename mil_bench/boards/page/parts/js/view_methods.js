@@ -1,4 +1,4 @@
-// Method cards: the paper, what differs from its code, and the settings.
+// Method cards: the paper, differences from its code, and the settings.
 
 VIEWS.methods = {
   title: "Methods",
@@ -12,20 +12,20 @@ function methodCard(board, name) {
   const card = DATA.cards[name];
   if (!card) {
     return el("article", { class: "card" }, el("h2", {}, name),
-      el("p", { class: "muted" }, "Not installed where this page was made."));
+      el("p", { class: "muted" }, "This method was not installed when the page was written."));
   }
   return el("article", { class: "card", id: `method-${name}` },
     el("h2", {}, name), el("p", { class: "lead" }, card.summary),
     el("p", {}, card.title, ". ", el("span", { class: "muted" }, `${card.venue}, ${card.year}. `),
       link(card.link, card.link.replace(/^https?:\/\/(doi\.org\/)?/, ""))),
     card.code
-      ? el("p", { class: "muted" }, "Golden vectors from ", el("code", {}, card.code)) : null,
+      ? el("p", { class: "muted" }, "Verified against ", el("code", {}, card.code)) : null,
     card.differs.length ? [el("h3", {}, "Differs from the official code"),
       el("ul", {}, card.differs.map((line) => el("li", {}, line)))] : null,
-    card.measured ? el("details", {}, el("summary", {}, "Measured choices"),
+    card.measured ? el("details", {}, el("summary", {}, "Measured design choices"),
       el("pre", {}, card.measured)) : null,
     settingsList("Settings", card.settings, new Set(card.searched)),
-    settingsList("Training of the paper", card.recipe, new Set()));
+    settingsList("Recipe", card.recipe, new Set()));
 }
 
 function settingsList(title, settings, searched) {

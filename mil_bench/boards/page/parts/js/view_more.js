@@ -1,7 +1,8 @@
 // Subgroups, and tables that no other view shows.
 
-const SHOWN_ELSEWHERE = ["overall", "published", "hierarchical", "controls", "classwise",
-  "localisation", "pairs", "calibration", "reliability", "thresholds", "cost", "runs", "subgroups"];
+const SHOWN_ELSEWHERE = ["ablation", "sensitivity", "overall", "published", "hierarchical",
+  "controls", "classwise", "localisation", "pairs", "calibration", "reliability", "thresholds",
+  "cost", "runs", "subgroups"];
 
 VIEWS.subgroups = {
   title: "Subgroups",

@@ -1,12 +1,10 @@
 // Overall: intervals of one score as a forest, then every score of the leaves.
 
-const VIEWS = {};
-
 VIEWS.overall = {
   title: "Overall",
   draw(board) {
     const table = board.tables.overall;
-    if (!table) return [el("p", { class: "none" }, "No run of this board is finished.")];
+    if (!table) return [el("p", { class: "none" }, "No run of this board has finished.")];
     return [forestPanel(table, "overall"), tableView(table, { bands: true }),
       publishedPanel(board)];
   },
@@ -16,8 +14,7 @@ VIEWS.overall = {
 function forestPanel(table, id, columns = scoreColumns(table), all = allRows(table), most) {
   const usable = columns.filter((c) => isNumeric(table, c.name));
   if (!usable.length) return null;
-  const wanted = get("metric");
-  const c = usable.find((u) => u.name === wanted)
+  const c = usable.find((u) => u.name === get("metric"))
     ?? usable.find((u) => u.name.endsWith("balanced_accuracy")) ?? usable[0];
   const rows = all.slice(0, 60);
   const plot = forest(table, c.name, rows, most);
@@ -34,15 +31,16 @@ function forestPanel(table, id, columns = scoreColumns(table), all = allRows(tab
 
 function markLegend() {
   return el("span", { class: "legend" }, el("i", { class: "key best" }), "best",
-    el("i", { class: "key tied" }), "not separable from it", el("i", { class: "key" }), "behind");
+    el("i", { class: "key tied" }), "not significantly different from it",
+    el("i", { class: "key" }), "worse");
 }
 
-/** Whether a best number stands in the column. */
+/** Whether the column marks its best number. */
 function marked(table, name) {
   return allRows(table).some((row) => (cellAt(table, row, name) ?? [])[5] === "best");
 }
 
-/** Numbers of papers: beside ours, never among them. */
+/** Numbers of papers, in a table of their own because their splits differ. */
 function publishedPanel(board) {
   const table = board.tables.published;
   if (!table || !table.methods.length) return null;

@@ -1,35 +1,40 @@
-// One pair: difference per score and class, and the slides on which the two disagree.
+// One pair: differences per score and class, and the slides with different decisions.
 
-const POINTS = 4000; // a plot of more slides is slow and says no more
+const POINTS = 4000; // more points make the plot slow and add nothing
 
 function pairDetail(board, table, [a, b]) {
   const rows = rowsWhere(table, { method: a, other: b });
   const own = { ...table, name: "pair", keys: ["score"], note: "",
-    title: `${a} minus ${b}, every score` };
+    title: `${a} minus ${b}, all scores` };
   const names = ["score", "difference", "p_holm", "superiority", "refits", "p_refits", "decision"];
   const label = (row) => DATA.metrics[cellAt(table, row, "score")]?.title;
   return el("section", { class: "panel pair", "aria-labelledby": "pair" },
     el("h2", { id: "pair" }, a, el("span", { class: "muted" }, " against "), b),
     el("div", { class: "side-by-side" },
-      differenceForest(table, rows, label, `every score · ${a} minus ${b}`),
+      differenceForest(table, rows, label, `all scores · ${a} minus ${b}`),
       classDifferences(board, a, b)),
     disagreement(board, a, b),
-    el("details", { class: "more" }, el("summary", {}, "Numbers of this pair"),
+    el("details", { class: "more" }, el("summary", {}, "All numbers of this pair"),
       tableView(own, { rows, columns: names.filter((n) => columnIndex(table, n) >= 0) })));
 }
 
-/** Differences with their intervals around zero, in units of percent points. */
+/** Differences with their intervals around zero, in points (fractions x 100). */
 function differenceForest(table, rows, label, title) {
   const usable = rows.filter((row) => inPercent(table, "difference", row)
     && valueOf(cellAt(table, row, "difference")) !== null);
   const lines = usable.map((row) => ({ text: label(row) ?? String(cellAt(table, row, "score")),
     cell: cellAt(table, row, "difference"), words: spoken(table, "difference", row),
-    mark: { better: "ahead", worse: "behind" }[
-      (cellAt(table, row, "decision") ?? "").split(" ")[0]] ?? "" }));
+    mark: decided(table, row) }));
   return differencePlot(lines, title);
 }
 
-/** The same for the classes, whose intervals are not known for pairs. */
+/** `ahead` or `behind` where the difference of a row is significant. */
+function decided(table, row) {
+  const [word] = (cellAt(table, row, "decision") ?? "").split(" ");
+  return { better: "ahead", worse: "behind" }[word] ?? "";
+}
+
+/** The same per class, without intervals: the page does not have them for pairs. */
 function classDifferences(board, a, b) {
   const table = board.tables.classwise;
   if (!table) return null;
@@ -42,10 +47,10 @@ function classDifferences(board, a, b) {
     return x === null || y === null ? null
       : { text: name, cell: [x - y], words: `${name}: ${signed(x - y, true)}`, mark: "" };
   }).filter(Boolean);
-  return differencePlot(lines, "sensitivity of every class");
+  return differencePlot(lines, "sensitivity per class");
 }
 
-function differencePlot(lines, title) {
+function differencePlot(lines, title, percent = true) {
   if (!lines.length) return null;
   const wide = room();
   const width = wide > 760 ? Math.min(640, wide / 2 - 24) : wide;
@@ -59,7 +64,7 @@ function differencePlot(lines, title) {
   ticks(span, 5).map((v) => [
     svg("line", { class: v === 0 ? "zero" : "grid", x1: x(v), x2: x(v), y1: top, y2: floor }),
     svg("text", { class: "tick", x: x(v), y: floor + 15, "text-anchor": "middle" },
-      signed(v, true).replace(/\.0$/, ""))]),
+      signed(v, percent).replace(/\.0$/, ""))]),
   svg("text", { class: "axis", x: (left + width - right) / 2, y: height - 6,
     "text-anchor": "middle" }, title),
   lines.map(({ text, cell, words, mark }, i) => {
@@ -71,17 +76,17 @@ function differencePlot(lines, title) {
         x2: x(cell[2]), y1: y, y2: y }),
       svg("circle", { class: `dot ${mark}`, cx: x(cell[0]), cy: y, r: 4 }, svg("title", {}, words)),
       svg("text", { class: "number-label", x: width - 4, y: y + 4, "text-anchor": "end" },
-        signed(cell[0], true))].filter(Boolean);
+        signed(cell[0], percent))].filter(Boolean);
   }));
 }
 
-/** How often who is right, a plot of both probabilities, and the slides one by one. */
+/** Which method is right how often, both probabilities as a plot, and the slides one by one. */
 function disagreement(board, a, b) {
   const s = board.slidewise;
   const [i, j] = [a, b].map((m) => (s ? s.methods.indexOf(m) : -1));
   if (i < 0 || j < 0) {
-    return el("p", { class: "note" }, "The slides of this board are left out to keep the page "
-      + "small; mil-bench compare shows them.");
+    return el("p", { class: "note" }, prose("The slides of this board are omitted to keep the page "
+      + "small; `mil-bench compare` shows them."));
   }
   const [one, two] = [i, j].map((k) => s.decided[k].map((d, n) => d === s.truth[n]));
   const count = (x, y) => one.filter((right, n) => right === x && two[n] === y).length;
@@ -91,7 +96,7 @@ function disagreement(board, a, b) {
     el("h3", {}, "Slides"),
     el("div", { class: "side-by-side" },
       el("table", { class: "agreement" },
-        el("caption", {}, "Slides by who is right"),
+        el("caption", {}, "Slides by which method is right"),
         el("thead", {}, el("tr", {}, el("td", {}), el("th", { scope: "col" }, `${b} right`),
           el("th", { scope: "col" }, `${b} wrong`))),
         el("tbody", {},
@@ -101,14 +106,14 @@ function disagreement(board, a, b) {
             cell(false, false)))),
       slideScatter(s, i, j, one, two)),
     el("p", { class: "note" }, "Probabilities are means over the seeds and folds that test "
-      + "a slide; the class is that of the mean."),
-    el("h3", {}, `${table.methods.length} slides on which they decide differently`),
+      + "a slide; the decided class has the highest mean."),
+    el("h3", {}, `${table.methods.length} slides with different decisions`),
     tableView(table, { size: 25 }));
 }
 
 function slideScatter(s, i, j, one, two) {
   const width = Math.min(420, room(420));
-  const axis = (k) => ({ span: [0, 1], label: `p of the true class, ${clipped(s.methods[k], 24)}`,
+  const axis = (k) => ({ span: [0, 1], label: `p(true class), ${clipped(s.methods[k], 24)}`,
     say: (v) => String(v) });
   const { node, sx, sy } = plane(width, width, axis(i), axis(j), "Probability of the true class");
   node.append(svg("line", { class: "zero", x1: sx(0), y1: sy(0), x2: sx(1), y2: sy(1) }));
@@ -121,7 +126,7 @@ function slideScatter(s, i, j, one, two) {
   return node;
 }
 
-/** The slides on which two methods decide differently, as a table like all others. */
+/** The slides with different decisions, as a table like all others. */
 function slideTable(board, a, b, i, j) {
   const s = board.slidewise;
   const names = board.tree.classes[board.tree.levels.at(-1)];

@@ -1,4 +1,4 @@
-// Pairs: every method against every other; one pair in detail.
+// Pairs: all pairs of methods, and one pair in detail.
 
 VIEWS.pairs = {
   title: "Pairs",
@@ -17,26 +17,26 @@ VIEWS.pairs = {
           (v) => set({ metric: v })),
         el("span", { class: "legend" }, el("i", { class: "key ahead" }), "row is better",
           el("i", { class: "key behind" }), "row is worse", el("i", { class: "key" }),
-          "not separable", el("em", {}, "Italic:"), "for these trained models only")),
+          "not significant", el("em", {}, "Italic:"), "not confirmed by retraining")),
       pairMatrix(board, table, rows, score, pair),
       pair ? pairDetail(board, table, pair) : null,
-      el("h2", {}, "Every pair"),
+      el("h2", {}, "All pairs"),
       tableView(table, { rows }),
     ];
   },
 };
 
-/** The pair of the address, or the first. */
+/** The pair in the address, or the first one. */
 function chosenPair(table, rows) {
   const both = rows.map((row) => [cellAt(table, row, "method"), cellAt(table, row, "other")]);
-  const wanted = [get("a"), get("b")];
-  return both.find(([a, b]) => wanted.includes(a) && wanted.includes(b)) ?? both[0];
+  const pair = [get("a"), get("b")];
+  return both.find(([a, b]) => pair.includes(a) && pair.includes(b)) ?? both[0];
 }
 
-/** With more methods than this, cells hold the difference alone. */
+/** With more methods than this, cells show only the difference. */
 const ROOMY = 12;
 
-/** Methods by methods: the difference row minus column, shaded where it is more than chance. */
+/** Methods by methods: row minus column, shaded where the difference is significant. */
 function pairMatrix(board, table, rows, score, pair) {
   const methods = [...new Set(rows.flatMap((row) =>
     [cellAt(table, row, "method"), cellAt(table, row, "other")]))];
@@ -55,27 +55,27 @@ function pairMatrix(board, table, rows, score, pair) {
       id: `pair-${i}-${j}` }))));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Pairs" },
     el("table", { class: `matrix pairs${dense ? " dense" : ""}` },
-      el("caption", { class: "unseen" }, "Difference of every two methods, row minus column"),
+      el("caption", { class: "unseen" }, "Difference between two methods: row minus column"),
       el("thead", {}, el("tr", {}, el("td", { class: "corner" }, "row − column"),
         methods.map((b) => el("th", { scope: "col", title: b }, b)))),
       el("tbody", {}, body)));
 }
 
-function pairCell(table, found, { a, b, most, better, pair, dense, id }) {
-  if (!found) return el("td", { class: "heat empty" }, a === b ? "" : "–");
-  const cell = cellAt(table, found.row, "difference");
+function pairCell(table, entry, { a, b, most, better, pair, dense, id }) {
+  if (!entry) return el("td", { class: "heat empty" }, a === b ? "" : "–");
+  const cell = cellAt(table, entry.row, "difference");
   const value = isNumber(cell) ? cell[0] ?? null : null;
   if (value === null) return el("td", { class: "heat empty" }, "–");
   const { low, high } = details(cell);
-  const say = (v) => signed(found.sign * v, inPercent(table, "difference", found.row));
-  const decision = String(cellAt(table, found.row, "decision") ?? "");
-  const separable = /^(better|worse)/.test(decision);
-  const kind = !separable ? "" : found.sign * value * better > 0 ? " ahead" : " behind";
+  const say = (v) => signed(entry.sign * v, inPercent(table, "difference", entry.row));
+  const decision = String(cellAt(table, entry.row, "decision") ?? "");
+  const significant = /^(better|worse)/.test(decision);
+  const kind = !significant ? "" : entry.sign * value * better > 0 ? " ahead" : " behind";
   const ends = low === null ? ""
-    : found.sign > 0 ? `[${say(low)}, ${say(high)}]` : `[${say(high)}, ${say(low)}]`;
+    : entry.sign > 0 ? `[${say(low)}, ${say(high)}]` : `[${say(high)}, ${say(low)}]`;
   const words = `${a} minus ${b}: ${[say(value), ends].join(" ").trim()}, `
-    + `${separable ? "separable" : "not separable"}`
-    + `${decision.endsWith("trained") ? " as trained, not when trained anew" : ""}`;
+    + `${significant ? "significant" : "not significant"}`
+    + `${decision.endsWith("trained") ? ", not confirmed by retraining" : ""}`;
   const chosen = pair && pair.includes(a) && pair.includes(b);
   return el("td", { class: `heat${kind}${chosen ? " chosen" : ""}`, title: words,
     style: { "--heat": `${(18 + 62 * (Math.abs(value) / (most || 1))).toFixed(1)}%` } },

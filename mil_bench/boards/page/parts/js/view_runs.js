@@ -1,4 +1,4 @@
-// Runs: every cell of the board, and the command that makes it again.
+// Runs: one row per method, seed and fold, with the command that repeats it.
 
 VIEWS.runs = {
   title: "Runs",
@@ -8,8 +8,8 @@ VIEWS.runs = {
         el("h2", {}, "Unfinished rows"), el("ul", {}, board.problems.map((p) => el("li", {}, p))))
         : null,
       board.tables.runs ? tableView(board.tables.runs) : null,
-      el("p", { class: "note" }, "A command makes a run of the same key, from the same data. Add "
-        + "--data-root, and --plugin for a method of your own."),
+      el("p", { class: "note" }, prose("Each command repeats a run with the same key and data. Add "
+        + "`--data-root DIR` for your data and `--plugin FILE` for your method.")),
     ];
   },
 };

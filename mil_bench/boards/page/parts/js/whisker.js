@@ -1,4 +1,4 @@
-// Intervals drawn in cells, on one scale for the whole column.
+// Intervals drawn in cells, on one scale per column.
 
 const WHISKER = { width: 92, height: 12 };
 
