@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.base.errors import MilBenchError as MilBenchError
     from mil_bench.base.taxonomy import LEAF as LEAF
     from mil_bench.base.taxonomy import Taxonomy as Taxonomy
+    from mil_bench.boards.frames import leaderboard as leaderboard
     from mil_bench.contract.batch import BagBatch as BagBatch
     from mil_bench.contract.dataset import Dataset as Dataset
     from mil_bench.contract.dataset import DatasetAdapter as DatasetAdapter
@@ -48,6 +49,7 @@ _HOMES = {
     "base.config": ("tunable",),
     "base.errors": ("MilBenchError",),
     "base.taxonomy": ("LEAF", "Taxonomy"),
+    "boards.frames": ("leaderboard",),
     "contract.batch": ("BagBatch",),
     "contract.dataset": ("Dataset", "DatasetAdapter", "DatasetCard", "DatasetOptions"),
     "contract.manifest": ("Manifest",),

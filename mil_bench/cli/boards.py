@@ -59,30 +59,16 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from mil_bench.base.taxonomy import Taxonomy
-    from mil_bench.boards.build import build_boards
-    from mil_bench.boards.collect import collect
     from mil_bench.boards.formats.folder import check_writable, write_reports
     from mil_bench.boards.formats.terminal import READ, check_tables, show
-    from mil_bench.boards.report import report_of
-    from mil_bench.boards.rescore import common_board, rescore
-    from mil_bench.runs.tuning_record import read_tunings
+    from mil_bench.boards.frames import read_boards, reports_of
 
     console = Console()
     shown = names("--show", given.show) if given.show else READ
     check_tables(shown)
-    records, left_out = collect(given.runs), ""
-    if given.tree is not None:
-        records, left_out = rescore(records, Taxonomy.load(given.tree))
+    boards, left_out = read_boards(given.runs, given.tree, given.common)
     check_writable(given.out)
-    boards = build_boards(records, read_tunings(given.runs))
-    if given.common:
-        boards = [common_board(board) for board in boards]
-    reports = [report_of(board) for board in boards]
-    if given.by is not None:
-        from mil_bench.boards.subgroups import with_subgroups
-
-        reports = with_subgroups(reports, given.by, given.dataset, given.data_root)
+    reports = reports_of(boards, given.by, given.dataset, given.data_root)
     show(reports, console, shown)
     written = write_reports(reports, given.out, given.figures is not False)
     refused: list[str] = []
@@ -141,15 +127,13 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     given = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.boards.build import build_boards
-    from mil_bench.boards.collect import collect
     from mil_bench.boards.compare import comparisons, shortened
     from mil_bench.boards.formats.folder import check_writable, write_reports
     from mil_bench.boards.formats.terminal import EVERYTHING, show
-    from mil_bench.runs.tuning_record import read_tunings
+    from mil_bench.boards.frames import read_boards
 
     console = Console()
-    boards = build_boards(collect(given.runs), read_tunings(given.runs))
+    boards, _ = read_boards(given.runs)
     if given.out is not None:
         check_writable(given.out)
     names = (given.first, given.second)

@@ -23,13 +23,22 @@ PARTS = ("value", "low", "high", "sd_folds", "sd_seeds")
 
 
 def csv_wide(table: Table) -> str:
-    """CSV text. Parts that no row has are left out; ``notes`` tells what is wrong with numbers."""
-    wanted = [(c, part) for c in table.columns for part in _parts(table, c)]
-    names = [c.name if part in ("", "value") else f"{c.name}_{part}" for c, part in wanted]
+    """Return CSV text of :func:`wide_rows`."""
+    return csv_text(*wide_rows(table))
+
+
+def wide_rows(table: Table) -> tuple[list[str], Iterator[list[object]]]:
+    """Return the names of the columns and the rows.
+
+    Parts of numbers that no row has are left out; the last column, ``notes``, says what is wrong
+    with the numbers of the row.
+    """
+    shown = [(c, part) for c in table.columns for part in _parts(table, c)]
+    names = [c.name if part in ("", "value") else f"{c.name}_{part}" for c, part in shown]
     rows = (
-        [*(_value(row, c, part) for c, part in wanted), _notes(table, row)] for row in table.rows
+        [*(_value(row, c, part) for c, part in shown), _notes(table, row)] for row in table.rows
     )
-    return csv_text([*names, "notes"], rows)
+    return [*names, "notes"], rows
 
 
 def _parts(table: Table, column: Column) -> Iterator[str]:

@@ -1,0 +1,104 @@
+"""Boards as data frames: what ``from mil_bench import leaderboard`` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mil_bench.base.plugins import load_plugins
+from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.boards.board import Board
+from mil_bench.boards.build import build_boards
+from mil_bench.boards.collect import collect
+from mil_bench.boards.formats.csv_files import wide_rows
+from mil_bench.boards.report import Report, report_of
+from mil_bench.boards.rescore import common_board, rescore
+from mil_bench.boards.subgroups import with_subgroups
+from mil_bench.boards.tables.table import Table
+from mil_bench.runs.tuning_record import read_tunings
+
+
+@dataclass(frozen=True)
+class BoardFrames:
+    """One board: the tables that ``mil-bench leaderboard`` writes, as data frames.
+
+    ``tables`` maps a name (``overall``, ``classwise``, ``pairs``, ...) to a frame with the columns
+    of its CSV file: the value of a score has the name of the score, the ends of its 95 %
+    confidence interval add ``_low`` and ``_high``; fractions are between 0 and 1. ``verdict``,
+    ``caveats`` and ``problems`` are sentences on how to read them.
+    """
+
+    title: str
+    tables: Mapping[str, pd.DataFrame]
+    verdict: str
+    caveats: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Return a table by name. Raises ``KeyError`` where the board does not have it."""
+        return self.tables[name]
+
+    def __repr__(self) -> str:
+        return f"<board {self.title}: {', '.join(self.tables)}>"
+
+
+def leaderboard(
+    runs: str | Path = "runs",
+    *,
+    tree: str | Path | None = None,
+    common: bool = False,
+    by: str | None = None,
+    dataset: str | None = None,
+    data_root: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> list[BoardFrames]:
+    """Return the boards of a folder of runs, in the order of ``mil-bench leaderboard``.
+
+    ``tree`` (a file) scores the runs under another tree over the same leaves. ``common`` restricts
+    every board to the cells (seed, fold) that all its complete rows have. ``by`` adds the table
+    ``subgroups`` for a column of the dataset's label table; ``dataset`` and ``data_root`` say where
+    that table is. Nothing is written. Raises ``DataError`` where no run can be read.
+    """
+    load_plugins([Path(plugin) for plugin in plugins])
+    boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common)
+    root = Path(data_root) if data_root else None
+    return [_frames(report) for report in reports_of(boards, by, dataset, root)]
+
+
+def read_boards(
+    runs: Path, tree: Path | None = None, common: bool = False
+) -> tuple[list[Board], str]:
+    """Return the boards of a folder of runs, and a sentence on runs that are left out or ``""``.
+
+    ``tree`` and ``common`` are those of :func:`leaderboard`.
+    """
+    records, left_out = collect(runs), ""
+    if tree is not None:
+        records, left_out = rescore(records, Taxonomy.load(tree))
+    boards = build_boards(records, read_tunings(runs))
+    return [common_board(board) for board in boards] if common else boards, left_out
+
+
+def reports_of(
+    boards: Sequence[Board],
+    by: str | None = None,
+    dataset: str | None = None,
+    data_root: Path | None = None,
+) -> list[Report]:
+    """Return the report of every board; the options are those of :func:`leaderboard`."""
+    reports = [report_of(board) for board in boards]
+    return with_subgroups(reports, by, dataset, data_root) if by is not None else reports
+
+
+def frame_of(table: Table) -> pd.DataFrame:
+    """Return a table with the columns of its wide CSV file; undefined numbers are ``nan``."""
+    names, rows = wide_rows(table)
+    return pd.DataFrame(list(rows), columns=names)
+
+
+def _frames(report: Report) -> BoardFrames:
+    tables = {table.name: frame_of(table) for table in report.tables}
+    return BoardFrames(report.board.title, tables, report.verdict, report.caveats, report.problems)
