@@ -62,3 +62,8 @@ def mixed(n: int = 40) -> Dataset:
 def bracs(shared) -> Dataset:
     table = pd.read_excel(shared / "data/labels/bracs/BRACS.xlsx")
     return dataset(Manifest.build(table["WSI Filename"], table["WSI label"], table["Patient Id"]))
+
+
+def note_text(split: Split) -> str:
+    """All notes on a split as one text."""
+    return " ".join(note.text for note in split.notes)

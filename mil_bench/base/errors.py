@@ -51,6 +51,10 @@ class DataError(MilBenchError):
     """A label file, manifest or data folder is not what it should be."""
 
 
+class LabelFileNotFoundError(DataError):
+    """A folder holds no label file of the dataset that was asked for."""
+
+
 class FeatureError(DataError):
     """A feature file is missing, truncated or not a bag of patch features."""
 

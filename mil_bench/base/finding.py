@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rich.console import Console
@@ -16,12 +16,16 @@ STYLES: dict[State, str] = {"ok": "green", "note": "yellow", "problem": "bold re
 
 @dataclass(frozen=True)
 class Finding:
-    """``problem`` stops runs, ``note`` may surprise; both come with ``advice``."""
+    """What was examined and seen. A ``problem`` stops runs, a ``note`` may surprise.
+
+    Both come with ``advice``. ``cause`` is the error behind a problem, for whatever depends on it.
+    """
 
     subject: str
     fact: str
     state: State = "ok"
     advice: str = ""
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 def problems(findings: Iterable[Finding]) -> int:

@@ -9,9 +9,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from mil_bench.base.errors import DataError, MilBenchError
+from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, RunSpec
@@ -41,7 +42,23 @@ class RunResult(BaseModel):
     n_train: int | None = None
     n_test: int | None = None
     missing: tuple[str, ...] = ()
-    split_notes: tuple[str, ...] = ()
+    split_notes: tuple[Note, ...] = ()
+
+    @field_validator("split_notes", mode="before")
+    @classmethod
+    def _typed_notes(cls, notes: Any) -> Any:
+        """Read the notes of older runs, which were stored as sentences without their kind.
+
+        Those on leaks began with "leak: ". This is the only place that still looks at the text.
+        """
+        if not isinstance(notes, list):
+            return notes
+        return [
+            {"kind": "leak" if note.startswith("leak: ") else "split", "text": note}
+            if isinstance(note, str)
+            else note
+            for note in notes
+        ]
 
     @property
     def gpu_memory_mb(self) -> float:

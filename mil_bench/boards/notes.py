@@ -24,7 +24,7 @@ def notes_of(rows: Sequence[BoardRow]) -> tuple[str, ...]:
 
 def _split(done: Sequence[RunRecord]) -> list[str]:
     results = [record.result for record in done if record.result is not None]
-    return list(dict.fromkeys(note for result in results for note in result.split_notes))
+    return list(dict.fromkeys(note.text for result in results for note in result.split_notes))
 
 
 def _trees(rows: Sequence[BoardRow]) -> list[str]:

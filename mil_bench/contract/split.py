@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mil_bench.base.errors import SplitError
+from mil_bench.base.notes import Note
 
 SETS = ("train", "val", "test")
 _SPELLINGS = {
@@ -49,7 +50,7 @@ class Split:
     name: str
     mode: str
     folds: tuple[Fold, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.folds)

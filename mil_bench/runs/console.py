@@ -38,7 +38,7 @@ def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> No
         f"{dataset.store.dim}, split {escape(split.name)} ({split.mode})",
         console,
     )
-    for sentence in (*dataset.findings, *split.notes):
+    for sentence in (*dataset.findings, *map(str, split.notes)):
         print_note(sentence, console)
     print_line(f"[dim]split saved as {escape(str(saved))}[/]", console)
 

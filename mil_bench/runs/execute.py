@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -180,5 +180,5 @@ def result_of(trained: Trained, opened: Opened, test_seconds: float) -> dict[str
         "n_test": len(fold.test),
         "missing": list(opened.dataset.missing),
         "split_mode": opened.split.mode,
-        "split_notes": list(opened.split.notes),
+        "split_notes": [asdict(note) for note in opened.split.notes],
     }

@@ -8,7 +8,7 @@ import re
 
 import pandas as pd
 import pytest
-from split_cohort import bracs, dataset, mixed
+from split_cohort import bracs, dataset, mixed, note_text
 
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.errors import SplitError
@@ -45,7 +45,7 @@ def test_one_pickle_stands_for_its_fold_with_all_sets(tmp_path):
 def test_without_train_files_the_rest_of_the_dataset_trains(tmp_path):
     split = make_split(str(write(tmp_path, sets=("val", "test"))), DATA)
     assert split.digest() == REFERENCE.digest()
-    assert any("no train set, so the rest of the dataset trains" in note for note in split.notes)
+    assert "no train set, so the rest of the dataset trains" in note_text(split)
 
 
 class Hostile:
@@ -82,6 +82,11 @@ def test_a_folder_with_pickles_of_two_datasets_is_refused(tmp_path):
         make_split(str(tmp_path), DATA)
 
 
+def leak_text(split, words):
+    """The sentence on the leak between test and train."""
+    return next(n.text for n in split.notes if n.kind == "leak" and words in n.text)
+
+
 def shares(note):
     return [float(x) for x in re.findall(r"\d?\.\d\d", note)]
 
@@ -90,11 +95,11 @@ def test_the_published_bracs_folds_leak_as_documented(shared):
     data = bracs(shared)
     split = make_split(str(shared / "data/labels/hmil/BRACS_10folds.csv.gz"), data)
     assert [[len(ids) for _, ids in fold.sets()] for fold in split.folds] == [[437, 54, 54]] * 10
-    leak = next(n for n in split.notes if "of the test slides share a patient with train" in n)
+    leak = leak_text(split, "share a patient with train")
     assert leak.startswith("leak: 72-87 %")
     assert shares(leak) == [0.80, 0.85, 0.80, 0.87, 0.85, 0.81, 0.78, 0.87, 0.72, 0.83]
-    assert any("362 slides are tested, 140 of them more than once" in n for n in split.notes)
-    assert "2 slides of the dataset stand in no fold" in split.notes
+    assert "362 slides are tested, 140 of them more than once" in note_text(split)
+    assert "2 slides of the dataset stand in no fold" in note_text(split)
     with pytest.raises(SplitError, match="--allow-leaks"):
         split.check(data.manifest.groups())
     split.check(data.manifest.groups(), allow_leaks=True)
@@ -112,7 +117,7 @@ def test_the_published_panda_folds_share_near_duplicates_as_documented(shared):
         )
     )
     split = make_split(str(shared / "data/labels/hmil/PANDA_10folds.csv.gz"), data)
-    leak = next(n for n in split.notes if "of the test slides share a group with train" in n)
+    leak = leak_text(split, "share a group with train")
     assert "(mean 18 %" in leak
 
 

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from split_cohort import dataset, mixed, of_patients
+from split_cohort import dataset, mixed, note_text, of_patients
 
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.errors import SplitError
@@ -165,7 +165,7 @@ def test_patho_bench_without_validation_draws_it_from_train_by_patient(tmp_path)
     split.check(DATA.manifest.groups())
     assert split.name == f"patho-bench-{tmp_path.name}"
     assert [set(f.test) for f in split.folds] == [set(f.test) for f in REFERENCE.folds]
-    assert any("no validation set is given" in note for note in split.notes)
+    assert "no validation set is given" in note_text(split)
 
 
 @pytest.mark.parametrize(
@@ -235,14 +235,16 @@ def test_listed_slides_without_features_are_left_out_and_noted(tmp_path):
     )
     split = make_split(str(REFERENCE.save(tmp_path)), data)
     assert gone not in {s for fold in split.folds for _, ids in fold.sets() for s in ids}
-    assert "1 listed slides are left out of the dataset (no features, or dropped)" in split.notes
+    assert "1 listed slides are left out of the dataset (no features, or dropped)" in note_text(
+        split
+    )
 
 
 def test_slides_that_no_fold_lists_are_noted(tmp_path):
     bigger = of_patients([["A"], ["B"], ["A"], ["B"]])
     path = tmp_path / "my.csv"
     path.write_text("slide_id,split\nS_000,train\nS_001,val\nS_002,test\n")
-    assert "1 slides of the dataset stand in no fold" in make_split(str(path), bigger).notes
+    assert "1 slides of the dataset stand in no fold" in note_text(make_split(str(path), bigger))
 
 
 def test_a_gap_in_the_numbers_of_folds_is_refused(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
-from split_cohort import bracs, dataset, mixed, of_patients
+from split_cohort import bracs, dataset, mixed, note_text, of_patients
 
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.errors import SplitError, UnknownNameError
@@ -91,7 +91,7 @@ def test_train_lacks_a_class_only_where_no_cut_avoids_it(seed):
     rng = np.random.default_rng(seed)
     patients = [list(rng.choice(list("ABC"), rng.integers(1, 4))) for _ in range(6 + seed % 3)]
     notes = make_split("kfold-3", of_patients(patients)).notes
-    lacks = any("has no train slide" in note for note in notes)
+    lacks = any("has no train slide" in note.text for note in notes)
     assert lacks == (not some_cut_keeps_every_class_in_train(patients))
 
 
@@ -105,7 +105,7 @@ def test_a_class_of_two_patients_is_in_every_train_set():
 
 def test_a_class_of_one_patient_is_noted_where_train_lacks_it():
     split = make_split("kfold-5", of_patients([["A"]] * 20 + [["B", "B"]]))
-    notes = [note for note in split.notes if "class B has no train slide in fold" in note]
+    notes = [note for note in split.notes if "class B has no train slide in fold" in note.text]
     assert len(notes) == 1
 
 
@@ -146,7 +146,7 @@ def test_monte_carlo_draws_are_80_10_10_and_differ():
     for fold in split.folds:
         assert [len(ids) for _, ids in fold.sets()] == [160, 20, 20]
     assert split.mode == "monte-carlo"
-    assert any("10 overlapping Monte-Carlo draws, not a 10-fold" in note for note in split.notes)
+    assert "10 overlapping Monte-Carlo draws, not a 10-fold" in note_text(split)
 
 
 def test_large_patients_are_tested_as_often_as_small_ones():
@@ -194,7 +194,7 @@ def test_slides_without_features_never_appear_and_noisy_ones_only_in_evaluation(
     assert listed == set(plain.manifest.slide_ids) - set(gone)
     assert not any(set(noisy) & set(fold.train) for fold in split.folds)
     assert set(noisy) <= {s for fold in split.folds for s in fold.test}
-    assert any("6 slides with doubtful labels" in note for note in split.notes)
+    assert "6 slides with doubtful labels" in note_text(split)
 
 
 def test_an_official_split_without_validation_gets_a_grouped_one():
@@ -208,4 +208,4 @@ def test_an_official_split_without_validation_gets_a_grouped_one():
     assert split[0].test == test
     assert set(split[0].train + split[0].val) == set(train)
     assert 0.05 < len(split[0].val) / len(train) < 0.2
-    assert any("no validation set" in note for note in split.notes)
+    assert "no validation set" in note_text(split)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 from prediction_cases import BRACS
 from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.errors import DataError
+from mil_bench.base.notes import Note
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect, read_record
 from mil_bench.boards.formats.folder import write_reports
@@ -135,3 +137,11 @@ def test_a_board_of_damaged_runs_alone_is_shown(tmp_path, capsys):
     (folder / "spec.json").write_text("{")
     show([report_of(board) for board in build_boards(collect(tmp_path))], Console())
     assert "1 unreadable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_notes_of_the_split_are_read_as_stored_today_and_by_older_versions(tmp_path, typed):
+    leak, drawn = Note("leak", "leak: 50 % of the test slides"), Note("split", "leakage is absent")
+    notes = [asdict(note) if typed else note.text for note in (leak, drawn)]
+    folder, _ = finish(tmp_path / "runs", make_spec(), split_notes=notes)
+    assert read_record(folder).result.split_notes == (leak, drawn)

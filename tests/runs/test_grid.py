@@ -297,8 +297,9 @@ def test_a_leaking_split_is_refused_and_runs_marked_when_allowed(tmp_path):
     outcome, said = run(request(tmp_path / "runs", split=split, allow_leaks=True))
     assert counts(outcome) == (1, 0, 0)
     notes = run_directories(tmp_path / "runs")[0].read_result()["split_notes"]
-    assert any("train" in note and "test" in note for note in notes)
-    assert notes[0] in said
+    assert notes[0]["kind"] == "leak"
+    assert "of the test slides share a patient with train" in notes[0]["text"]
+    assert notes[0]["text"] in said
 
 
 def test_workers_take_the_gpus_in_turn(monkeypatch):

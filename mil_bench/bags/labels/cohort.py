@@ -16,7 +16,7 @@ import numpy as np
 from mil_bench.bags.features import open_store
 from mil_bench.bags.labels.instances import read_instances
 from mil_bench.bags.labels.official import keep_slides, leaky_groups
-from mil_bench.base.errors import DataError
+from mil_bench.base.errors import DataError, LabelFileNotFoundError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
@@ -121,7 +121,7 @@ class FolderAdapter(LabelledAdapter):
                 features = options.features or root
                 kind = kind_of(card.kind, root, features)
                 return LabelledCohort(card, kind, choose_tree(card, options.tree), labels, features)
-        raise DataError(
+        raise LabelFileNotFoundError(
             f"no label file of {card.name} in {options.data_root} or its sub-folder "
             f"{card.name}/; {_where(card)}"
         )

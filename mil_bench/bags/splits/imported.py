@@ -10,6 +10,7 @@ from mil_bench.bags.formats.names import FEATURE_SUFFIXES, normalise
 from mil_bench.bags.splits.importers.detect import read_listing
 from mil_bench.bags.splits.importers.listing import Listing
 from mil_bench.base.errors import SplitError, nearest
+from mil_bench.base.notes import Note
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.split import Fold, Split
 
@@ -25,13 +26,12 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     slides_of = _slides_of(listing, dataset, str(path))
     absent = dataset.left_out
     gone = absent & {slide for slides in slides_of.values() for slide in slides}
-    notes = (
-        [f"{len(gone)} listed slides are left out of the dataset (no features, or dropped)"]
-        if gone
-        else []
-    )
+    notes: list[Note] = []
+    if gone:
+        text = f"{len(gone)} listed slides are left out of the dataset (no features, or dropped)"
+        notes.append(Note("data", text))
     if any("train" not in fold for fold in listing.folds):
-        notes.append("the file has no train set, so the rest of the dataset trains")
+        notes.append(Note("split", "the file has no train set, so the rest of the dataset trains"))
     folds = []
     for k, fold in enumerate(listing.folds):
         sets = {
@@ -43,7 +43,7 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     used = {slide for fold in folds for _, ids in fold.sets() for slide in ids}
     unlisted = set(dataset.manifest.slide_ids) - used
     if unlisted:
-        notes.append(f"{len(unlisted)} slides of the dataset stand in no fold")
+        notes.append(Note("split", f"{len(unlisted)} slides of the dataset stand in no fold"))
     return Split(_name(listing.origin, path), "imported", tuple(folds), tuple(notes))
 
 

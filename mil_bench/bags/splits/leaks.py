@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from statistics import fmean
 
+from mil_bench.base.notes import Note
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.split import Fold, Split
 
@@ -28,46 +29,50 @@ def is_leaky(split: Split, groups: Mapping[str, str]) -> bool:
     return any(leak_share(fold, groups, *pair) > 0 for fold in split.folds for pair in CONSEQUENCES)
 
 
-def notes_on(split: Split, manifest: Manifest) -> tuple[str, ...]:
-    """Computed sentences on leaks, on overlap of test sets and on classes absent from train."""
+def notes_on(split: Split, manifest: Manifest) -> tuple[Note, ...]:
+    """Return notes on leaks, on overlap of test sets and on classes absent from train."""
     return (*_leaks(split, manifest), *_overlap(split), *_absent(split, manifest))
 
 
-def _leaks(split: Split, manifest: Manifest) -> list[str]:
+def _leaks(split: Split, manifest: Manifest) -> list[Note]:
     groups, word = manifest.groups(), _group_word(manifest)
     notes = []
     for (of, to), consequence in CONSEQUENCES.items():
         shares = [leak_share(fold, groups, of, to) for fold in split.folds]
         if any(shares):
-            notes.append(
+            text = (
                 f"leak: {_span(shares)} % of the {of} slides share a {word} with {to}"
                 f"{_by_fold(shares)}; {consequence}"
             )
+            notes.append(Note("leak", text))
     return notes
 
 
-def _overlap(split: Split) -> list[str]:
+def _overlap(split: Split) -> list[Note]:
     folds = len(split)
     times = Counter(slide for fold in split.folds for slide in fold.test)
     repeated = sum(n > 1 for n in times.values())
     if not repeated:
         return []
     if all(n == folds for n in times.values()):
-        return [f"all {folds} folds have the same test set, so they differ in training only"]
-    return [
-        f"{folds} overlapping Monte-Carlo draws, not a {folds}-fold partition: {len(times)} slides "
-        f"are tested, {repeated} of them more than once, so fold scores are not independent"
-    ]
+        text = f"all {folds} folds have the same test set, so they differ in training only"
+    else:
+        text = (
+            f"{folds} overlapping Monte-Carlo draws, not a {folds}-fold partition: {len(times)} "
+            f"slides are tested, {repeated} of them more than once, so fold scores are not "
+            "independent"
+        )
+    return [Note("split", text)]
 
 
-def _absent(split: Split, manifest: Manifest) -> list[str]:
+def _absent(split: Split, manifest: Manifest) -> list[Note]:
     labels = manifest.labels()
     folds_without: dict[str, list[int]] = {}
     for k, fold in enumerate(split.folds):
         for label in sorted(set(labels.values()) - {labels[slide] for slide in fold.train}):
             folds_without.setdefault(label, []).append(k)
     return [
-        f"class {label} has no train slide in fold {', '.join(map(str, folds))}"
+        Note("split", f"class {label} has no train slide in fold {', '.join(map(str, folds))}")
         for label, folds in folds_without.items()
     ]
 

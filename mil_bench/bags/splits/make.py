@@ -12,6 +12,7 @@ from mil_bench.bags.splits.draws import Cohort, hold_out, kfold, monte_carlo
 from mil_bench.bags.splits.imported import import_split
 from mil_bench.bags.splits.leaks import notes_on
 from mil_bench.base.errors import SplitError, UnknownNameError
+from mil_bench.base.notes import Note
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.split import Fold, Split
 
@@ -89,7 +90,8 @@ def _with_val(split: Split, dataset: Dataset, seed: int) -> Split:
             fold = Fold(train, val, fold.test)
         folds.append(fold)
     drawn = any(not fold.val for fold in split.folds)
-    note = ("no validation set is given, so one eighth of train was drawn, groups whole",)
+    text = "no validation set is given, so one eighth of train was drawn, groups whole"
+    note = (Note("split", text),)
     return replace(split, folds=tuple(folds), notes=split.notes + note * drawn)
 
 
@@ -100,5 +102,5 @@ def _without_noisy(split: Split, dataset: Dataset) -> Split:
         replace(fold, train=tuple(s for s in fold.train if s not in noisy)) for fold in split.folds
     )
     left_out = noisy & {s for fold in split.folds for s in fold.train}
-    note = (f"{len(left_out)} slides with doubtful labels are left out of train",)
+    note = (Note("data", f"{len(left_out)} slides with doubtful labels are left out of train"),)
     return replace(split, folds=folds, notes=split.notes + note * bool(left_out))

@@ -60,7 +60,7 @@ def check_dataset(
     features = facts_of(dataset.store) if dataset.store.rows else None
     chosen, on_split = verdicts.on_split(dataset, split)
     classes = class_table(manifest.table, dataset.taxonomy, chosen)
-    told = dict.fromkeys((*dataset.findings, *(chosen.notes if chosen else ())))
+    told = dict.fromkeys((*dataset.findings, *(map(str, chosen.notes) if chosen else ())))
     return DataReport(
         name=dataset.name,
         title=dataset.card.title,

@@ -10,7 +10,7 @@ from mil_bench.bags.cache.pack import default_cache
 from mil_bench.bags.features import find_encoders
 from mil_bench.bags.formats.folder import PACKED
 from mil_bench.bags.labels.cohort import FolderAdapter
-from mil_bench.base.errors import FeatureError, MilBenchError
+from mil_bench.base.errors import FeatureError, LabelFileNotFoundError, MilBenchError
 from mil_bench.base.finding import Finding
 from mil_bench.checks.machine.hardware import check_devices, check_folder, check_memory, size
 from mil_bench.checks.machine.software import check_software, check_storage
@@ -68,9 +68,10 @@ def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
         return
     try:
         cohort = adapter.read(options)
+    except LabelFileNotFoundError:  # the usual case: only some of the datasets are on this machine
+        return
     except MilBenchError as error:
-        if "no label file" not in str(error):
-            yield Finding(name, str(error), "problem", f"mil-bench check dataset {name}")
+        yield Finding(name, str(error), "problem", f"mil-bench check dataset {name}")
         return
     slides = f"{len(cohort.labels.manifest)} slides ({cohort.kind})"
     try:

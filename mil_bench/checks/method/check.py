@@ -51,6 +51,10 @@ class Broken(Exception):
     """The promise is not kept; the message says what was seen."""
 
 
+class NotFinite(Broken):
+    """An output or a loss holds NaN or Inf."""
+
+
 class Doubtful(Exception):
     """Nothing that stops a run; the message says what was seen."""
 
@@ -72,7 +76,7 @@ class Check:
         try:
             return Finding(self.subject, self.look(method))
         except Broken as error:
-            fact = str(error)
+            return Finding(self.subject, str(error), "problem", self.advice, error)
         except Doubtful as error:
             return Finding(self.subject, str(error), "note", self.advice)
         except RunError as error:  # the contract, which says what to do

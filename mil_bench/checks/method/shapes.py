@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from mil_bench.base.errors import MilBenchError
-from mil_bench.checks.method.check import Broken, Candidate, check
+from mil_bench.checks.method.check import Candidate, NotFinite, check
 from mil_bench.checks.method.samples import (
     TREES,
     flat,
@@ -24,7 +24,6 @@ CASES = ((2, 1), (3, 2), (4, 20), (7, 6), (30, 9))  # classes, dimension of feat
 SIZES = (13, 20, 16)  # small bags have a check of their own
 PROGRESS = (0.0, 0.3, 1.0)
 LARGEST = 12
-NOT_FINITE = "not finite"
 
 
 @check("numbers", "divide by nothing that can be 0; take logarithms by log_softmax, or clamp first")
@@ -86,4 +85,4 @@ def _require_scores(model: Method, batch: BagBatch, case: str) -> None:
 
 def _require_finite(value: Tensor, what: str) -> None:
     if not value.isfinite().all():
-        raise Broken(f"{what}: {NOT_FINITE}")
+        raise NotFinite(f"{what}: not finite")

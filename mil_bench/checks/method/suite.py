@@ -17,7 +17,7 @@ from mil_bench.checks.method import (
 from mil_bench.checks.method import (
     scores as inference,
 )
-from mil_bench.checks.method.check import Candidate, Check
+from mil_bench.checks.method.check import Candidate, Check, NotFinite
 
 CHECKS: tuple[Check, ...] = (
     shapes.numbers,
@@ -61,7 +61,7 @@ def examine(method: Candidate) -> Iterator[Finding]:
                     finding, f"may follow from {shapes.numbers.subject}: {finding.fact}"
                 )
         if check is shapes.numbers:
-            wild = finding.fact.endswith(shapes.NOT_FINITE)
+            wild = isinstance(finding.cause, NotFinite)
         yield finding
 
 
