@@ -24,8 +24,9 @@ from benchmarks.table import Table
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.inference.bootstrap import Bootstrap
 from mil_bench.evaluation.inference.delong import Components
-from mil_bench.evaluation.inference.score_draws import Score, score_draws
+from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.scores import score_draws
 
 CPU = torch.device("cpu")
 ALPHA = 0.05
@@ -43,10 +44,10 @@ SCORES: Final = (
     Score("macro_f1"),
     Score("brier"),
     Score("log_loss"),
-    Score("mean_lca_distance"),
-    Score("coarse_summed_accuracy"),
-    Score("coarse_summed_balanced_accuracy"),
-    Score("coarse_summed_macro_auc"),
+    Score.of_tree("mean_lca_distance"),
+    Score("accuracy", "coarse", "summed"),
+    Score("balanced_accuracy", "coarse", "summed"),
+    Score("macro_auc", "coarse", "summed"),
     AUC,
 )
 PATIENTS, SLIDES, OBUCHOWSKI, DELONG = "patients", "slides", "Obuchowski", "DeLong"
@@ -91,9 +92,11 @@ def coverage(setting: str, samples: int, replicates: int, seed: int) -> Iterator
     for score, unit in covered:
         counts = {"covered": covered[score, unit], "rejected": rejected[score, unit]}
         kept = {"samples": samples, "replicates": replicates, "seed": seed}
-        yield {"setting": setting, "score": " ".join(filter(None, score)), "unit": unit} | (
-            kept | counts
-        )
+        yield {
+            "setting": setting,
+            "score": " ".join(score) if score.name else str(score),
+            "unit": unit,
+        } | (kept | counts)
 
 
 def true_scores(sampling: Sampling) -> dict[Score, float]:

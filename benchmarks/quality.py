@@ -24,6 +24,7 @@ from benchmarks.table import Table
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord, collect
 from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
+from mil_bench.evaluation.metrics import Score
 
 KEY: Final = ("dataset", "method", "precision", "metric")
 METRICS: Final = ("balanced_accuracy", "macro_auc")
@@ -118,7 +119,7 @@ def test_share(found: Sequence[Pair]) -> float:
 def score(record: RunRecord, metric: str) -> float:
     """A leaf-level score of a finished run, in percent."""
     assert record.scores is not None
-    return 100 * record.scores.overall[metric]
+    return 100 * record.scores.values[Score(metric)]
 
 
 def print_quality(rows: Sequence[Row]) -> None:

@@ -12,7 +12,7 @@ from benchmarks.contestants import Entry, contestant_class, make
 from benchmarks.equality import Difference, difference
 from benchmarks.memory import used_mb
 from benchmarks.workloads import make_cohort
-from mil_bench.evaluation.overall import overall_scores
+from mil_bench.evaluation.scores import leaf_scores
 from mil_bench.runs.environment import peak_memory_mb
 
 Mode = Literal["train", "inference"]
@@ -63,7 +63,7 @@ class Station:
         contestant = make(self.entry, cohort)
         for epoch in range(1, epochs + 1):
             contestant.train(epoch)
-        scores = overall_scores(contestant.predict(cohort.held_out))
+        scores = leaf_scores(contestant.predict(cohort.held_out))
         return {"epochs": epochs, **{name: float(scores[name]) for name in SCORES}}
 
     def difference(self) -> Difference:

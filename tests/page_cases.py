@@ -21,6 +21,7 @@ from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.tables.table import Column, Number, Row, Table, score_column
+from mil_bench.evaluation.metrics import Score
 
 HOSTILE = "</script><img src=x onerror=\"document.title='caught'\">&<b>"
 SKILLS = {"abmil": 1.0, "hmil": 3.0, "clam-mb": 2.8, "mean": 0.2}
@@ -66,7 +67,7 @@ def long_report(rows):
     table = Table(
         "overall",
         "Overall",
-        (Column("method", "Method"), score_column("accuracy")),
+        (Column("method", "Method"), score_column(Score("accuracy"))),
         tuple(
             Row(f"m{i}", {"method": f"m{i}", "accuracy": Number((i * 7919 % rows) / rows)})
             for i in range(rows)

@@ -19,6 +19,7 @@ from mil_bench.ablation.write import write_study, write_varied
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.formats.terminal import sheet_table
 from mil_bench.boards.sheet import Sheet
+from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
 from mil_bench.runs.task import Prepare, Task
@@ -60,7 +61,7 @@ class Components:
     """Which part of a method pays?"""
 
     planned: Sequence[Planned]
-    metrics: Sequence[str]
+    metrics: Sequence[Score]
 
     @property
     def tasks(self) -> list[Task]:
@@ -80,7 +81,7 @@ class Sensitivity:
     """How much do settings matter?"""
 
     plan: VaryPlan
-    metrics: Sequence[str]
+    metrics: Sequence[Score]
 
     @property
     def tasks(self) -> list[Task]:
@@ -95,7 +96,7 @@ class Sensitivity:
         return folder
 
 
-def _metrics(task: Task, asked: Sequence[str]) -> list[str]:
+def _metrics(task: Task, asked: Sequence[str]) -> list[Score]:
     return chosen_metrics(Taxonomy.from_dict(task.spec.tree), asked)
 
 

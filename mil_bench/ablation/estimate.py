@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mil_bench.ablation.metrics import score
 from mil_bench.boards.board import BoardRow, Spread
 from mil_bench.boards.collect import RunRecord, read_record
 from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
+from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.directory import RunDirectory
 
 
@@ -24,13 +24,13 @@ class Estimate:
     difference: PairedDifference
 
 
-def estimate(row: BoardRow, reference: BoardRow, metric: str) -> Estimate:
+def estimate(row: BoardRow, reference: BoardRow, metric: Score) -> Estimate:
     """Mean and spread of the row's finished cells, and its difference to ``reference``.
 
     A difference needs every asked cell of both rows with a defined score: over fewer folds it
     would be that of another experiment.
     """
-    values, others = (r.values(lambda s: score(s, metric)) for r in (row, reference))
+    values, others = (r.values(metric) for r in (row, reference))
     whole = (
         row is not reference
         and set(row.asked) == set(values) == set(others)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.ablation.text import grid_words
 from mil_bench.ablation.variants import Group
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import (
     AMBER,
     BLUE,
@@ -58,8 +58,8 @@ def study_figure(study: Study) -> Figure:
     return titled(figure, title, _footnote(study))
 
 
-def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> None:
-    scale = 100 if facts(metric).percent else 1
+def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: Score) -> None:
+    scale = 100 if metric.facts.percent else 1
     axis.axvline(0, color=GREY, lw=1)
     for y, row in enumerate(rows):
         difference = study.estimate(row, metric).difference
@@ -76,12 +76,12 @@ def _panel(axis: Axes, study: Study, rows: Sequence[StudyRow], metric: str) -> N
         )
     _separate(axis, rows)
     axis.set_ylim(len(rows) - 0.4, -0.6)
-    axis.set_title(facts(metric).title, loc="left", **LABEL)
+    axis.set_title(metric.facts.title, loc="left", **LABEL)
     axis.set_xlabel("difference (points)" if scale == 100 else "difference", **LABEL)
     quiet(axis, "x", left=True)
 
 
-def _why_not(study: Study, row: StudyRow, metric: str) -> str:
+def _why_not(study: Study, row: StudyRow, metric: Score) -> str:
     """Why a row has no difference."""
     if not row.cells.complete:
         return f"{row.cells.coverage} runs"

@@ -12,6 +12,7 @@ from mil_bench.ablation.variants import Group
 from mil_bench.boards.board import BoardRow, Spread
 from mil_bench.boards.sheet import shown
 from mil_bench.evaluation.inference.retraining import PairedDifference
+from mil_bench.evaluation.metrics import Score
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -25,7 +26,7 @@ _SPECIAL = {
 _PATTERN = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
-def study_latex(study: Study, level: str, metrics: Sequence[str]) -> str:
+def study_latex(study: Study, level: str, metrics: Sequence[Score]) -> str:
     """A ``table*`` of one level; rows lacking runs carry a star, explained under the table."""
     parts = list(study.declared.components)
     columns = f"@{{}}l{'c' * len(parts)}{'rl' * len(metrics)}@{{}}"
@@ -56,7 +57,7 @@ def escape(text: str) -> str:
     return _PATTERN.sub(lambda found: _SPECIAL[found.group()], text)
 
 
-def _body(study: Study, metrics: Sequence[str]) -> list[str]:
+def _body(study: Study, metrics: Sequence[Score]) -> list[str]:
     lines, group = [], None
     for row in study.rows:
         if row.variant.group is not group:
@@ -71,7 +72,7 @@ def _body(study: Study, metrics: Sequence[str]) -> list[str]:
     return lines
 
 
-def _line(study: Study, row: StudyRow, metrics: Sequence[str]) -> str:
+def _line(study: Study, row: StudyRow, metrics: Sequence[Score]) -> str:
     cells = [escape(row.variant.title), *marks(study, row, r"\checkmark", "", "--")]
     for metric in metrics:
         found = study.estimate(row, metric)
@@ -79,7 +80,7 @@ def _line(study: Study, row: StudyRow, metrics: Sequence[str]) -> str:
     return _row(cells)
 
 
-def _mean(spread: Spread, cells: BoardRow, metric: str) -> str:
+def _mean(spread: Spread, cells: BoardRow, metric: Score) -> str:
     if not spread.n:
         return "--"
     star = "" if spread.n == len(cells.asked) else "^{*}"
@@ -87,7 +88,7 @@ def _mean(spread: Spread, cells: BoardRow, metric: str) -> str:
     return f"${shown(spread.mean, metric)}{star}{sd}$"
 
 
-def _difference(difference: PairedDifference, metric: str) -> str:
+def _difference(difference: PairedDifference, metric: Score) -> str:
     if difference.mean != difference.mean:
         return "--"
     mean = f"${signed(difference.mean, metric)}$"

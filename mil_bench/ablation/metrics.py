@@ -4,65 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mil_bench.base.errors import UnknownNameError
 from mil_bench.base.taxonomy import COARSE, LEAF, Taxonomy
-from mil_bench.evaluation.metrics import METRICS, PRIMARY, facts
-from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.metrics import PRIMARY, Score
+from mil_bench.evaluation.scores import scores_by_name
 
 AUC = "macro_auc"
 
 
-def chosen_metrics(tree: Taxonomy, asked: Sequence[str]) -> list[str]:
-    """The scores asked for; without any, balanced accuracy and AUC of the leaf and the top level.
+def chosen_metrics(tree: Taxonomy, names: Sequence[str]) -> list[Score]:
+    """Return the named scores, by default balanced accuracy and AUC of the leaf and the top level.
 
-    The top level has both decisions: leaves summed, which every method has, and its own head.
+    The top level has both decisions: leaves summed, which every method has, and the direct head.
     Raises ``UnknownNameError`` for a score that this tree does not have.
     """
-    known = _known(tree)
-    for name in asked:
-        if name not in known:
-            raise UnknownNameError("metric", name, known, of=f"tree {tree.name!r}")
-    if asked:
-        return list(dict.fromkeys(asked))
+    scores = scores_by_name(tree)
+    for name in names:
+        if name not in scores:
+            raise UnknownNameError("metric", name, [*scores], of=f"tree {tree.name!r}")
+    if names:
+        return [scores[name] for name in dict.fromkeys(names)]
     top = [
-        f"{COARSE}_{source}_{name}" for source in ("summed", "direct") for name in (PRIMARY, AUC)
+        Score(metric, COARSE, source)
+        for source in ("summed", "direct")
+        for metric in (PRIMARY, AUC)
     ]
-    return [PRIMARY, AUC, *(top if tree.depth > 1 else [])]
+    return [Score(PRIMARY), Score(AUC), *(top if tree.depth > 1 else [])]
 
 
-def score(scores: Scores, metric: str) -> float | None:
-    """A score by name; ``None`` where the method does not have it (no head of its own)."""
-    return scores.overall.get(metric, scores.hierarchical.get(metric))
+def by_level(scores: Sequence[Score]) -> dict[str, list[Score]]:
+    """Group scores by table: ``leaf``, ``coarse summed``, ``coarse direct``.
 
-
-def by_level(metrics: Sequence[str]) -> dict[str, list[str]]:
-    """``leaf``, ``coarse summed``, ``coarse direct``: each with its scores, a table each.
-
-    Scores of the whole tree stand with the leaves.
+    Scores of the whole tree are with the leaves.
     """
-    levels: dict[str, list[str]] = {}
-    for metric in metrics:
-        level, *rest = metric.split("_")
-        place = LEAF if metric in METRICS or level == LEAF else f"{level} {rest[0]}"
-        levels.setdefault(place, []).append(metric)
+    levels: dict[str, list[Score]] = {}
+    for score in scores:
+        place = LEAF if score.plain or score.level == LEAF else f"{score.level} {score.source}"
+        levels.setdefault(place, []).append(score)
     return levels
 
 
-def title(metric: str) -> str:
-    """The score's title without its level, which stands above the table."""
-    *_, last = by_level([metric])
-    return facts(metric).title.removeprefix(f"{last} ")
-
-
-def _known(tree: Taxonomy) -> list[str]:
-    """Every score of a method that has a head for every level."""
-    names = np.array(tree.leaves)
-    heads = {
-        level: np.full((len(names), len(classes)), 1 / len(classes))
-        for level, classes in tree.classes.items()
-    }
-    scores = Scores.of(Predictions(tree, names, names, np.arange(len(names)), heads))
-    return [*scores.overall, *scores.hierarchical]
+def title(score: Score) -> str:
+    """Return the score's title without its level, which is above the table."""
+    *_, last = by_level([score])
+    return score.facts.title.removeprefix(f"{last} ")

@@ -15,6 +15,7 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import BoardRow
 from mil_bench.contract.method import Ablations
 from mil_bench.contract.spec import RunSpec
+from mil_bench.evaluation.metrics import Score
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
@@ -46,7 +47,7 @@ class Study:
 
     example: RunSpec
     declared: Ablations
-    metrics: tuple[str, ...]
+    metrics: tuple[Score, ...]
     rows: tuple[StudyRow, ...]
 
     @property
@@ -55,17 +56,17 @@ class Study:
         return self.rows[0].variant.method
 
     @property
-    def levels(self) -> dict[str, list[str]]:
+    def levels(self) -> dict[str, list[Score]]:
         """Level -> the scores to show that any run has, or all where no run is done."""
         found = [m for m in self.metrics if any(self.estimate(r, m).spread.n for r in self.rows)]
         return by_level(found or self.metrics)
 
-    def estimate(self, row: StudyRow, metric: str) -> Estimate:
+    def estimate(self, row: StudyRow, metric: Score) -> Estimate:
         """A score of a row and its difference to the full method."""
         return estimate(row.cells, self.rows[0].cells, metric)
 
     @classmethod
-    def read(cls, planned: Sequence[Planned], metrics: Sequence[str], runs: Path) -> Study:
+    def read(cls, planned: Sequence[Planned], metrics: Sequence[Score], runs: Path) -> Study:
         """Look up the runs of a plan under ``runs``."""
         rows = [
             StudyRow(

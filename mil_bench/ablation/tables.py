@@ -9,6 +9,7 @@ import pandas as pd
 from mil_bench.ablation.estimate import Estimate
 from mil_bench.ablation.study import Study, StudyRow
 from mil_bench.boards.board import BoardRow
+from mil_bench.evaluation.metrics import Score
 
 
 def study_table(study: Study) -> pd.DataFrame:
@@ -30,11 +31,11 @@ def study_table(study: Study) -> pd.DataFrame:
     )
 
 
-def numbers(metric: str, found: Estimate) -> dict[str, Any]:
+def numbers(metric: Score, found: Estimate) -> dict[str, Any]:
     """Columns of one score."""
     spread, difference = found.spread, found.difference
     return {
-        "metric": metric,
+        "metric": str(metric),
         "mean": spread.mean,
         "sd_folds": spread.sd_folds,
         "sd_seeds": spread.sd_seeds,

@@ -10,7 +10,7 @@ from mil_bench.boards.board import BoardRow, Spread
 from mil_bench.boards.formats.grid import INCOMPLETE, NONE
 from mil_bench.boards.sheet import Sheet, shown
 from mil_bench.evaluation.inference.retraining import PairedDifference
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import Score
 
 ON, OFF = "✓", "·"
 
@@ -30,7 +30,7 @@ def study_sheets(study: Study, narrow: bool = False) -> list[Sheet]:
     return sheets
 
 
-def mean_text(spread: Spread, cells: BoardRow, metric: str, narrow: bool = False) -> str:
+def mean_text(spread: Spread, cells: BoardRow, metric: Score, narrow: bool = False) -> str:
     """``72.4 ±3.1``: mean and (unless ``narrow``) sd over folds; marked when runs are lacking."""
     mark = INCOMPLETE if 0 < spread.n < len(cells.asked) else ""
     mean = shown(spread.mean, metric) + mark
@@ -39,7 +39,7 @@ def mean_text(spread: Spread, cells: BoardRow, metric: str, narrow: bool = False
     return f"{mean} ±{shown(spread.sd_folds, metric)}"
 
 
-def difference_text(difference: PairedDifference, metric: str) -> str:
+def difference_text(difference: PairedDifference, metric: Score) -> str:
     """``-2.3 [-4.1, -0.5]``; without an interval where there is a single fold."""
     if difference.mean != difference.mean:
         return NONE
@@ -49,7 +49,7 @@ def difference_text(difference: PairedDifference, metric: str) -> str:
     return f"{mean} [{signed(difference.low, metric)}, {signed(difference.high, metric)}]"
 
 
-def signed(value: float, metric: str) -> str:
+def signed(value: float, metric: Score) -> str:
     """``+1.2`` or ``-0.4``, in percent points for fractions; zero has no sign."""
     text = shown(value, metric)
     if float(text) == 0:
@@ -105,7 +105,7 @@ def spread_notes(cells: BoardRow) -> list[str]:
     return told
 
 
-def _line(study: Study, row: StudyRow, metrics: Sequence[str], narrow: bool) -> tuple[str, ...]:
+def _line(study: Study, row: StudyRow, metrics: Sequence[Score], narrow: bool) -> tuple[str, ...]:
     numbers = [] if narrow else marks(study, row, ON, OFF, "")
     for metric in metrics:
         found = study.estimate(row, metric)
@@ -117,15 +117,15 @@ def _line(study: Study, row: StudyRow, metrics: Sequence[str], narrow: bool) -> 
     return (row.variant.name, *numbers, runs)
 
 
-def _verdict(study: Study, metric: str) -> str:
+def _verdict(study: Study, metric: Score) -> str:
     found = [(row, study.estimate(row, metric).difference) for row in study.rows[1:]]
     known = [(row.variant.name, d) for row, d in found if d.low == d.low]
     if not known:
         return ""
-    apart = {name: d.mean * facts(metric).better > 0 for name, d in known if d.low * d.high > 0}
+    apart = {name: d.mean * metric.facts.better > 0 for name, d in known if d.low * d.high > 0}
     worse, better = ([n for n, up in apart.items() if up is side] for side in (False, True))
     told = [f"worse than the full method: {', '.join(worse)}"] if worse else []
     told += [f"better than the full method: {', '.join(better)}"] if better else []
     rest = len(known) - len(apart)
     told += [f"{rest} of {len(known)} rows cannot be told from the full method"] if rest else []
-    return f"{facts(metric).title}: {'; '.join(told)}."
+    return f"{metric.facts.title}: {'; '.join(told)}."

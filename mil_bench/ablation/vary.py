@@ -12,6 +12,7 @@ from mil_bench.base.errors import UsageError
 from mil_bench.boards.board import BoardRow
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import settings
+from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import Prepare, Task
@@ -52,17 +53,17 @@ class Varied:
 
     example: RunSpec
     axes: tuple[Axis, ...]
-    metrics: tuple[str, ...]
+    metrics: tuple[Score, ...]
     cells: dict[Values, BoardRow]
     default: Values | None
 
-    def estimate(self, values: Values, metric: str) -> Estimate:
+    def estimate(self, values: Values, metric: Score) -> Estimate:
         """A score of one combination and its difference to the default."""
         row = self.cells[values]
         return estimate(row, self.cells.get(self.default or (), row), metric)
 
     @property
-    def shown(self) -> list[str]:
+    def shown(self) -> list[Score]:
         """The scores that any run has, or all where no run is done."""
         found = [m for m in self.metrics if any(self.estimate(v, m).spread.n for v in self.cells)]
         return found or list(self.metrics)
@@ -85,7 +86,7 @@ class VaryPlan:
     points: tuple[Point, ...]
     default: tuple[Task, ...]
 
-    def read(self, metrics: Sequence[str], runs: Path) -> Varied:
+    def read(self, metrics: Sequence[Score], runs: Path) -> Varied:
         """Look up the runs under ``runs``."""
         method = self.default[0].spec.method
         cells = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mil_bench.ablation.text import mean_text
 from mil_bench.ablation.vary import Axis, Values, Varied
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import (
     BLUE,
     GREY,
@@ -40,9 +40,9 @@ def _lines(varied: Varied) -> Figure:
     return _titled(figure, varied, "Dot: mean, band: sd over folds, small dots: runs.")
 
 
-def _line(axis: Axes, varied: Varied, metric: str) -> None:
+def _line(axis: Axes, varied: Varied, metric: Score) -> None:
     (field,) = varied.axes
-    scale = 100 if facts(metric).percent else 1
+    scale = 100 if metric.facts.percent else 1
     places = _places(field)
     spreads = [varied.estimate((value,), metric).spread for value in field.values]
     means = scale * np.array([spread.mean for spread in spreads])
@@ -54,7 +54,7 @@ def _line(axis: Axes, varied: Varied, metric: str) -> None:
     axis.plot(places[order], means[order], "-o", color=BLUE, ms=5, lw=1.4)
     for place, value, mean in zip(places, field.values, means, strict=True):
         row = varied.cells[(value,)]
-        own = row.values(lambda s: s.overall.get(metric, s.hierarchical.get(metric)))
+        own = row.values(metric)
         axis.scatter(
             [place] * len(own), scale * np.array([*own.values()]), s=7, color=BLUE, alpha=0.3
         )
@@ -87,10 +87,10 @@ def _heat_maps(varied: Varied) -> Figure:
     return _titled(figure, varied, "Mean over folds and seeds ± sd over folds; frame: default.")
 
 
-def _heat_map(axis: Axes, varied: Varied, metric: str, layer: Values) -> None:
+def _heat_map(axis: Axes, varied: Varied, metric: Score, layer: Values) -> None:
     first, second = varied.axes[:2]
     grid = [[(a, b, *layer) for b in second.values] for a in first.values]
-    scale = 100 if facts(metric).percent else 1
+    scale = 100 if metric.facts.percent else 1
     means = scale * np.array(
         [[varied.estimate(v, metric).spread.mean for v in line] for line in grid]
     )
@@ -98,7 +98,7 @@ def _heat_map(axis: Axes, varied: Varied, metric: str, layer: Values) -> None:
     words = np.array([[_cell(varied, v, metric) for v in line] for line in grid])
     low, high = _limits(every)
     sns.heatmap(
-        means, ax=axis, annot=words, fmt="", cmap=SEQUENTIAL if facts(metric).better >= 0 else
+        means, ax=axis, annot=words, fmt="", cmap=SEQUENTIAL if metric.facts.better >= 0 else
         f"{SEQUENTIAL}_r", vmin=low, vmax=high, cbar=False, linewidths=0.6, linecolor="white",
         annot_kws={"fontsize": SMALL}, xticklabels=[*map(short, second.values)],
         yticklabels=[*map(short, first.values)],
@@ -117,7 +117,7 @@ def _heat_map(axis: Axes, varied: Varied, metric: str, layer: Values) -> None:
     axis.tick_params(labelsize=SMALL, length=0, labelrotation=0)
 
 
-def _cell(varied: Varied, values: Values, metric: str) -> str:
+def _cell(varied: Varied, values: Values, metric: Score) -> str:
     spread, row = varied.estimate(values, metric).spread, varied.cells[values]
     return (
         mean_text(spread, row, metric).replace(" ", "\n") if spread.n else f"{row.coverage}\nruns"
@@ -153,5 +153,5 @@ def _titled(figure: Figure, varied: Varied, how: str) -> Figure:
     return titled(figure, title, f"{how} Default: {varied.default_words}.")
 
 
-def _title(metric: str) -> str:
-    return facts(metric).title + (" (%)" if facts(metric).percent else "")
+def _title(metric: Score) -> str:
+    return metric.facts.title + (" (%)" if metric.facts.percent else "")

@@ -9,6 +9,7 @@ from mil_bench.ablation.tables import numbers, provenance
 from mil_bench.ablation.text import difference_text, mean_text, spread_notes
 from mil_bench.ablation.vary import Values, Varied
 from mil_bench.boards.sheet import Sheet
+from mil_bench.evaluation.metrics import Score
 
 DEFAULT = "default"
 
@@ -57,7 +58,7 @@ def vary_notes(varied: Varied) -> list[str]:
     return told
 
 
-def _line(varied: Varied, values: Values, metrics: list[str], narrow: bool) -> tuple[str, ...]:
+def _line(varied: Varied, values: Values, metrics: list[Score], narrow: bool) -> tuple[str, ...]:
     row, texts = varied.cells[values], []
     for metric in metrics:
         found = varied.estimate(values, metric)

@@ -15,11 +15,7 @@ from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.formulas import detectable_difference
 from mil_bench.evaluation.inference.ranks import Better, Rank, bootstrap_tiers, rank_intervals
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import PRIMARY
-
-RANKED = Score(PRIMARY)
-"""What boards are ordered by."""
+from mil_bench.evaluation.metrics import Score
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class Analysis:
                   no row is where ``refusal`` says why nothing can be drawn
     ``unpaired``  row label -> why it cannot be compared with the others; the rest can
     ``twins``     scores of ``board.twins``, in their order
+    ``resampling``  the draws of patients; ``None`` where there is a refusal
     """
 
     board: Board
@@ -37,6 +34,7 @@ class Analysis:
     unpaired: Mapping[str, str]
     refusal: str = ""
     twins: tuple[Mapping[Score, ScoreReplicates], ...] = ()
+    resampling: Resampling | None = None
 
     @classmethod
     def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
@@ -52,7 +50,7 @@ class Analysis:
             return cls(board, {}, unpaired, str(error))
         found = {label: replicate(cells, resampling) for label, cells in rows.items()}
         twins = tuple(replicate(twin.predictions, resampling) for _, twin in board.twins)
-        return cls(board, found, unpaired, "", twins)
+        return cls(board, found, unpaired, "", twins, resampling)
 
     @cached_property
     def paired(self) -> tuple[str, ...]:

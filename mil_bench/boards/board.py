@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.roles import SHUFFLED, head_role
 from mil_bench.boards.tuned import Tuning
-from mil_bench.evaluation.metrics import PRIMARY
-from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.metrics import PRIMARY, Score
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.sums import mean_defined
 
 NAN = float("nan")
+RANKED = Score(PRIMARY)
+"""What boards are ordered by."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,6 @@ class Spread:
 def _sd(means: NDArray[np.float64]) -> float:
     whole = means[~np.isnan(means)]
     return float(whole.std(ddof=1)) if len(whole) > 1 else NAN
-
-
-# A leaderboard: the runs that may be compared with each other, one row per method variant.
-
-Cell = tuple[int, int]  # seed, fold
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,8 @@ class BoardRow:
     method: str
     variant: str
     settings: str
-    runs: Mapping[Cell, RunRecord]
-    asked: tuple[Cell, ...]
+    runs: Mapping[SeedFold, RunRecord]
+    asked: tuple[SeedFold, ...]
     role: str = ""
     tuning: Tuning | None = None
 
@@ -120,18 +117,28 @@ class BoardRow:
         specs = (record.spec for record in self.runs.values())
         return any(spec is not None and head_role(spec) for spec in specs)
 
+    @cached_property
+    def has_heads(self) -> bool:
+        """Whether it decides an upper level by a separate head."""
+        return any(level != LEAF for p in self.predictions.values() for level in p.heads)
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whether it has heads of upper levels, or a hierarchical one that an option gave it."""
+        return self.headed or self.has_heads
+
     @property
     def competes(self) -> bool:
         """Whether it may stand on a frontier: complete, and no control."""
         return self.complete and not self.control
 
     @cached_property
-    def done(self) -> dict[Cell, RunRecord]:
+    def done(self) -> dict[SeedFold, RunRecord]:
         """The finished runs by cell."""
         return {c: r for c in self.asked if (r := self.runs.get(c)) and r.status == "done"}
 
     @cached_property
-    def predictions(self) -> dict[Cell, Predictions]:
+    def predictions(self) -> dict[SeedFold, Predictions]:
         """Test predictions of the finished runs by cell."""
         return {cell: record.sets["test"] for cell, record in self.done.items()}
 
@@ -157,36 +164,24 @@ class BoardRow:
         why = f": {reasons[0]}" if reasons else ""
         return f"{'incomplete' if self.done else 'no result'} ({told}){why}"
 
-    def status_of(self, cell: Cell) -> str:
+    def status_of(self, cell: SeedFold) -> str:
         """Status of one cell, ``missing`` when nobody started it."""
         record = self.runs.get(cell)
         return record.status if record else "missing"
 
-    def values(self, get: Callable[[Scores], float | None]) -> dict[Cell, float]:
-        """What ``get`` finds in the scores of every finished cell; ``None`` is left out."""
-        found = {c: get(r.scores) for c, r in self.done.items() if r.scores is not None}
-        return {cell: value for cell, value in found.items() if value is not None}
+    def values(self, score: Score) -> dict[SeedFold, float]:
+        """Return a score of every finished cell; empty where the method has no such score."""
+        scores = {cell: r.scores.values for cell, r in self.done.items() if r.scores is not None}
+        return {cell: values[score] for cell, values in scores.items() if score in values}
 
-    def overall(self, metric: str) -> Spread:
-        """Mean and spread of a score of the leaf level."""
-        return Spread.of(self.values(lambda s: s.overall.get(metric)))
-
-    def hierarchical(self, metric: str) -> Spread:
-        """Mean and spread of a hierarchical score."""
-        return Spread.of(self.values(lambda s: s.hierarchical.get(metric)))
-
-    def of_class(self, level: str, source: str, name: str, metric: str) -> Spread:
-        """Mean and spread of one class's score."""
-        return Spread.of(self.values(lambda s: class_value(s, (level, source, name), metric)))
-
-    def mean_result(self, key: str) -> float:
-        """Mean of a number of ``result.json`` over the finished cells."""
-        return Spread.of({c: getattr(r.result, key) for c, r in self.done.items()}).mean
+    def spread(self, score: Score) -> Spread:
+        """Return the mean and the spread of a score over the finished cells."""
+        return Spread.of(self.values(score))
 
     @property
     def rank_key(self) -> tuple[int, float, float]:
         """Complete rows first, by balanced accuracy, then macro AUC; rows without scores last."""
-        primary, second = self.overall(PRIMARY).mean, self.overall("macro_auc").mean
+        primary, second = self.spread(RANKED).mean, self.spread(Score("macro_auc")).mean
         place = 0 if self.complete else 1 if self.done else 2
         return (place, _last_if_undefined(primary), _last_if_undefined(second))
 
@@ -239,9 +234,9 @@ class Board:
     @cached_property
     def class_keys(self) -> list[tuple[str, str, str]]:
         """``(level, source, class)`` of every class that any row has scores for, in tree order."""
-        found = {(c.level, c.source, c.name): c for s in self.scores for c in s.classes}
         if self.taxonomy is None:
             return []
+        found = {s[1:] for scores in self.scores for s in scores.values if s.name}
         levels, classes = self.taxonomy.levels, self.taxonomy.classes
         return [
             (level, source, name)
@@ -250,14 +245,6 @@ class Board:
             for name in classes[level]
             if (level, source, name) in found
         ]
-
-
-def class_value(scores: Scores, key: tuple[str, str, str], metric: str) -> float | None:
-    """One class's score; ``None`` when the method has no such head."""
-    for c in scores.classes:
-        if (c.level, c.source, c.name) == key:
-            return float(getattr(c, metric))
-    return None
 
 
 def _last_if_undefined(value: float) -> float:

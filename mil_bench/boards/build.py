@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.boards.board import Board, BoardId, BoardRow, Cell
+from mil_bench.boards.board import Board, BoardId, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.notes import notes_of
 from mil_bench.boards.roles import is_default, role_of
@@ -16,7 +16,7 @@ from mil_bench.boards.tuned import tunings_of
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.inference.bootstrap import check_pairable
-from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.runs.tuning_record import TuningRecord
 
 
@@ -75,7 +75,7 @@ def _board(
 def _rows(
     method: str,
     runs: Sequence[RunRecord],
-    asked: tuple[Cell, ...],
+    asked: tuple[SeedFold, ...],
     searches: Sequence[TuningRecord],
 ) -> list[BoardRow]:
     """Rows of one method: its variants, then the outcomes of its searches.
@@ -118,13 +118,13 @@ def _names(variants: Sequence[Sequence[RunRecord]]) -> list[str]:
     return labels(found, _settings(max(usual, key=len)[0]) if usual else None)
 
 
-def _searched(runs: Mapping[Cell, RunRecord], default: frozenset[str]) -> bool:
+def _searched(runs: Mapping[SeedFold, RunRecord], default: frozenset[str]) -> bool:
     return any(run.key in default for run in runs.values())
 
 
-def _by_cell(runs: Sequence[RunRecord]) -> dict[Cell, RunRecord]:
+def _by_cell(runs: Sequence[RunRecord]) -> dict[SeedFold, RunRecord]:
     """A run that lies there twice counts once, the finished one first."""
-    cells: dict[Cell, RunRecord] = {}
+    cells: dict[SeedFold, RunRecord] = {}
     for record in sorted(runs, key=lambda r: r.status != "done"):
         cells.setdefault(record.cell, record)
     return cells

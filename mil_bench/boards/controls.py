@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import BoardRow
-from mil_bench.boards.pairs import Pair, Side, corrected, pair_of
 from mil_bench.boards.roles import SHUFFLED
+from mil_bench.boards.tables.pairs import Pair, Side, corrected, pair_of
 from mil_bench.boards.verdict import points
 from mil_bench.contract.variants import settings
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import PRIMARY, Score
 
 HARDEST = 3
 """Flat methods that a hierarchical one is held against: those with the highest score."""
@@ -22,21 +22,6 @@ ALONE = "head alone"
 
 _OF_TREE = ("tree", "tree_seed", "trained_tree")
 _OF_HEAD = ("head", "hxe_alpha", "soft_beta")
-
-
-def has_heads(analysis: Analysis, label: str) -> bool:
-    """Whether a row decides an upper level by a head of its own."""
-    return any(score.metric.endswith("_direct_accuracy") for score in analysis.scores[label])
-
-
-def hierarchical(analysis: Analysis, row: BoardRow) -> bool:
-    """Whether a row has heads of its own, or a hierarchical one that an option gave it."""
-    return row.headed or has_heads(analysis, row.label)
-
-
-def head_score(level: str, metric: str) -> Score:
-    """``coarse_direct_balanced_accuracy``; of the leaves the metric itself."""
-    return Score(metric if level == LEAF else f"{level}_direct_{metric}")
 
 
 def controls_of(
@@ -64,16 +49,16 @@ def _of_method(
     """
     rows = [r for r in analysis.comparable if not r.control]
     if level != LEAF:
-        flat = [r for r in rows if not hierarchical(analysis, r)]
+        flat = [r for r in rows if not r.hierarchical]
         yield from _flat("own leaves", analysis, [row], level, metric)
         yield from _flat("flat", analysis, flat, level, metric)
-    alone = _sides(analysis, [r for r in rows if r.headed], head_score(level, metric))
+    alone = _sides(analysis, [r for r in rows if r.headed], Score(metric, level))
     yield from ((ALONE, side) for side in alone)
     shuffled = [r for r in analysis.comparable if r.control and _alike(row, r, _OF_TREE)]
     if level == LEAF:
         yield from ((SHUFFLED, s) for s in _sides(analysis, shuffled, Score(metric)))
     else:
-        summed = Score(f"{level}_summed_{metric}")
+        summed = Score(metric, level, "summed")
         yield from ((f"{SHUFFLED}, summed", s) for s in _sides(analysis, shuffled, summed))
     for (at, twin), drawn in zip(analysis.board.twins, analysis.twins, strict=True):
         if at == level:
@@ -87,8 +72,8 @@ def _flat(
     if level == LEAF:
         yield from ((kind, side) for side in _hardest(analysis, rows, Score(metric)))
         return
-    for name, words in (("summed", "summed"), ("crm", "least risk")):
-        found = _hardest(analysis, rows, Score(f"{level}_{name}_{metric}"))
+    for source, words in (("summed", "summed"), ("crm", "least risk")):
+        found = _hardest(analysis, rows, Score(metric, level, source))
         yield from ((f"{kind}, {words}", side) for side in found)
 
 
@@ -115,7 +100,7 @@ def _without(row: BoardRow, names: tuple[str, ...]) -> dict[str, str]:
 
 # What hierarchical rows gain over their controls, paired over patients and over runs.
 
-METRICS = ("balanced_accuracy", "macro_auc")
+METRICS = (PRIMARY, "macro_auc")
 
 
 @dataclass(frozen=True)
@@ -142,7 +127,7 @@ def gains(analysis: Analysis) -> list[Gain]:
     found = []
     rows = {row.label: row for row in analysis.board.rows}
     for label in analysis.paired:
-        if hierarchical(analysis, rows[label]):
+        if rows[label].hierarchical:
             for level in analysis.board.taxonomy.levels:
                 for metric in METRICS:
                     found += _of_head(analysis, rows[label], level, metric)
@@ -150,7 +135,7 @@ def gains(analysis: Analysis) -> list[Gain]:
 
 
 def _of_head(analysis: Analysis, row: BoardRow, level: str, metric: str) -> list[Gain]:
-    score = head_score(level, metric)
+    score = Score(metric, level)
     if score not in analysis.scores[row.label]:
         return []
     own = Side.of(row, score, analysis.scores[row.label][score])
@@ -203,7 +188,7 @@ def _leaves(own: list[Gain]) -> list[str]:
 
 
 def _least(gains: list[Gain]) -> Gain:
-    of_accuracy = [g for g in gains if g.pair.score.metric.endswith("_accuracy")]
+    of_accuracy = [g for g in gains if g.pair.score.metric == PRIMARY]
     return min(of_accuracy, key=lambda g: g.pair.patients.value)
 
 
@@ -222,7 +207,7 @@ def _shuffled(own: list[Gain]) -> list[str]:
     """Whether the leaves are better than those of a tree dealt out at random."""
     told = []
     for g in own:
-        wanted = g.kind == SHUFFLED and g.pair.score.metric.endswith("_accuracy")
+        wanted = g.kind == SHUFFLED and g.pair.score.metric == PRIMARY
         if wanted and g.pair.decision != "better":
             told.append(
                 f"that {g.method} owes its leaf classes to the hierarchy is not shown: with a "

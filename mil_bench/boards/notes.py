@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mil_bench.boards.analysis import RANKED, Analysis
-from mil_bench.boards.board import Board, BoardRow
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.controls import hierarchy_caveats
 from mil_bench.boards.verdict import listed
@@ -64,7 +65,7 @@ def _test_sets(done: Sequence[RunRecord]) -> list[str]:
             f"{100 / smallest:.1f} points of accuracy"
         )
     for fold, scores in sorted(by_fold.items()):
-        absent = [c.name for c in scores.classes if c.level == "leaf" and c.support == 0]
+        absent = [name for (at, name), n in scores.support.items() if at == LEAF and n == (0, 0)]
         if absent:
             notes.append(f"fold {fold} tests no slide of {', '.join(absent)}: undefined there")
     return notes
@@ -180,7 +181,7 @@ def _chance(analysis: Analysis) -> list[str]:
     first = next((scores for scores in analysis.board.scores), None)
     if first is None:
         return []
-    tested = [c for c in first.classes if c.level == "leaf" and c.support]
+    tested = [name for (at, name), n in first.support.items() if at == LEAF and n != (0, 0)]
     chance = 1 / len(tested)
     low = [name for name, s in analysis.of_score(RANKED).items() if s.low <= chance]
     if not low:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from mil_bench.base.errors import DataError
 from mil_bench.base.plural import counted
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.boards.board import Board, BoardRow, Cell
+from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.evaluation.inference.bootstrap import common
-from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
 
 
@@ -121,7 +121,7 @@ def common_board(board: Board) -> Board:
     return replace(board, rows=tuple(ordered), notes=(told, *board.notes))
 
 
-def _cut(row: BoardRow, shared: dict[Cell, Predictions]) -> BoardRow:
+def _cut(row: BoardRow, shared: dict[SeedFold, Predictions]) -> BoardRow:
     runs = {
         cell: replace(row.done[cell], sets={**row.done[cell].sets, "test": p}, scores=Scores.of(p))
         for cell, p in shared.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mil_bench.boards.formats.grid import number_text
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import Score
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,6 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
 
-def shown(value: float, metric: str) -> str:
+def shown(value: float, score: Score) -> str:
     """``41.7`` for a fraction, ``1.73`` for anything else, a dash where undefined."""
-    return number_text(value, "fraction" if facts(metric).percent else "nats")
+    return number_text(value, "fraction" if score.facts.percent else "nats")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mil_bench.boards.analysis import RANKED, Analysis
-from mil_bench.boards.board import Board
-from mil_bench.boards.pairs import Pair, compare_pairs
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED, Board
+from mil_bench.boards.tables.pairs import Pair, compare_pairs
 from mil_bench.evaluation.inference.ranks import ALPHA
 
 _SHOWN = 3

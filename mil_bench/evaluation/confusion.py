@@ -12,15 +12,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.evaluation.sums import means_defined, ratio
+from mil_bench.evaluation.sums import Weights, means_defined, ratio, sums_by
 
 
 def confusion_matrix(
     truth: NDArray[np.int64], decision: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
-    """``(K, K)`` counts: row = true class, column = decided class, of ``(n,)`` class indices."""
+    """Count slides ``(K, K)``: row = true class, column = decided class, of ``(n,)`` indices."""
     cells = np.bincount(truth * classes + decision, minlength=classes * classes)
     return cells.reshape(classes, classes)
+
+
+def confusion_matrices(
+    truth: NDArray[np.int64], decision: NDArray[np.int64], classes: int, weights: Weights
+) -> NDArray[np.float64]:
+    """Add up slide weights ``(n, B)``: ``(B, K, K)``, row = true class, column = decided class."""
+    cells = sums_by(truth * classes + decision, classes * classes, weights)
+    return cells.T.reshape(-1, classes, classes).astype(np.float64)
+
+
+def decision_scores(matrix: NDArray[Any], ordered: bool = False) -> dict[str, NDArray[np.float64]]:
+    """Compute all scores of decisions, each ``(...)``; those of grades for ``ordered`` classes."""
+    scores = {
+        "accuracy": accuracy(matrix),
+        "balanced_accuracy": balanced_accuracy(matrix),
+        "macro_f1": macro_f1(matrix),
+        "worst_sensitivity": worst_sensitivity(matrix),
+    }
+    if ordered:
+        scores["qwk"] = weighted_kappa(matrix, 2)
+        scores["linear_kappa"] = weighted_kappa(matrix, 1)
+        scores["mae"] = mean_grade_error(matrix)
+    return scores
+
+
+def class_rates(matrix: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Compute all scores of decisions about one class, each ``(..., K)``."""
+    counts = OneVsRest.of(matrix)
+    return {
+        "sensitivity": counts.sensitivity,
+        "specificity": counts.specificity,
+        "ppv": counts.ppv,
+        "npv": counts.npv,
+        "f1": counts.f1,
+    }
 
 
 @dataclass(frozen=True)
@@ -70,63 +105,28 @@ class OneVsRest:
 
 
 def accuracy(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Share of right decisions, ``(...)``."""
+    """Return the share of right decisions, ``(...)``."""
     return ratio(_diagonal(matrix).sum(-1), matrix.sum((-2, -1)))
 
 
 def balanced_accuracy(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean sensitivity of the classes that are present; chance is 1 / number of them."""
+    """Average the sensitivity of the classes that are present; chance is 1 / number of them."""
     return means_defined(OneVsRest.of(matrix).sensitivity)
 
 
 def macro_f1(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean F1 of the classes that are present or decided (as scikit-learn)."""
+    """Average the F1 of the classes that are present or decided (as scikit-learn)."""
     return means_defined(OneVsRest.of(matrix).f1)
 
 
 def worst_sensitivity(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Sensitivity of the worst class that is present."""
+    """Return the sensitivity of the worst class that is present."""
     worst: NDArray[np.float64] = np.fmin.reduce(OneVsRest.of(matrix).sensitivity, axis=-1)
     return worst
 
 
-def decision_scores(matrix: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """All scores of decisions whose classes have no order, each ``(...)``."""
-    return {
-        "accuracy": accuracy(matrix),
-        "balanced_accuracy": balanced_accuracy(matrix),
-        "macro_f1": macro_f1(matrix),
-        "worst_sensitivity": worst_sensitivity(matrix),
-    }
-
-
-def _diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
-    return np.diagonal(matrix, axis1=-2, axis2=-1)
-
-
-# Scores for ordered classes (grades): weighted kappa, error in grades, ranked probability.
-
-
-def is_ordered(taxonomy: Taxonomy, level: str) -> bool:
-    """Whether the classes of ``level`` are in clinical order and cut the leaves in one piece each.
-
-    A level that interleaves the leaf order has no order of its own.
-    """
-    steps = np.diff(taxonomy.ancestor_index(level))
-    return taxonomy.ordered and bool((steps >= 0).all())
-
-
-def grade_scores(matrix: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-    """All scores of decisions about grades, each ``(...)``, of matrices ``(..., K, K)``."""
-    return {
-        "qwk": weighted_kappa(matrix, 2),
-        "linear_kappa": weighted_kappa(matrix, 1),
-        "mae": mean_grade_error(matrix),
-    }
-
-
 def weighted_kappa(matrix: NDArray[Any], power: int) -> NDArray[np.float64]:
-    """Cohen's kappa with weights ``|i - j|^power`` (1 linear, 2 quadratic; Cohen 1968).
+    """Compute Cohen's kappa with weights ``|i - j|^power`` (1 linear, 2 quadratic; Cohen 1968).
 
     ``matrix`` holds confusion matrices ``(..., K, K)``. 0 is chance agreement given the margins;
     ``nan`` when truth and decisions hold one and the same class.
@@ -138,21 +138,24 @@ def weighted_kappa(matrix: NDArray[Any], power: int) -> NDArray[np.float64]:
 
 
 def mean_grade_error(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean absolute difference between decided and true grade, in grades; ``(...)``."""
+    """Average the absolute difference of decided and true grade, in grades; ``(...)``."""
     apart = _grades_apart(matrix.shape[-1])
     return ratio((apart * matrix).sum((-2, -1)), matrix.sum((-2, -1)))
 
 
-def ranked_error(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(n,)``: ``sum_k (F_k - 1[y <= k])^2 / (K - 1)`` of each slide (Epstein 1969); proper.
+def is_ordered(taxonomy: Taxonomy, level: str) -> bool:
+    """Return whether the classes of ``level`` are in clinical order.
 
-    ``F`` is the cumulative probability of ``probs`` ``(n, K)``. 0 is perfect, 1 the worst; the mean
-    is the ranked probability score.
+    They are where they are ordered and each is one interval of the leaves.
+
+    A level that interleaves the leaf order has no order itself.
     """
-    classes = probs.shape[1]
-    reached = truth[:, None] <= np.arange(classes)
-    squares = (np.cumsum(probs, axis=1) - reached) ** 2
-    return np.asarray(squares[:, :-1].sum(1) / (classes - 1))
+    steps = np.diff(taxonomy.ancestor_index(level))
+    return taxonomy.ordered and bool((steps >= 0).all())
+
+
+def _diagonal(matrix: NDArray[Any]) -> NDArray[Any]:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
 
 
 def _grades_apart(classes: int) -> NDArray[np.float64]:

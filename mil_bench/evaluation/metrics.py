@@ -1,10 +1,17 @@
-"""The facts about every metric, in one table: what boards and pages show beside a number."""
+"""What a score is, and the facts about every metric in one table.
+
+A :class:`Score` is the key of every number: a metric, of a level of the tree, from a source, of all
+slides or of one class. A metric with a line in this table and a function that computes it (see
+``docs/statistics.md``) is shown on boards, pages and figures without any further list.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from mil_bench.base.taxonomy import LEAF
 
 Unit = Literal["fraction", "count", "levels", "grades", "nats", "squared"]
 Needs = Literal["", "ordered classes", "tree", "direct head"]
@@ -14,10 +21,12 @@ PRIMARY = "balanced_accuracy"
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric.
+    """A metric and how to read it.
 
-    ``better`` is +1 when higher is better, -1 when lower is, 0 when neither (a count).
-    ``chance`` is what random predictions reach, in words. ``needs`` says when it is absent.
+    ``better`` is +1 when higher is better, -1 when lower is, 0 when neither (a count). ``chance``
+    is what random predictions reach, in words. ``needs`` says when it is absent. ``upper`` metrics
+    are on boards for upper levels, too; ``compared`` ones also as the gain of a level's own head
+    over summed leaves and, of decisions, for the ancestors of a decided leaf.
     """
 
     name: str
@@ -27,6 +36,8 @@ class Metric:
     needs: Needs = ""
     chance: str = ""
     note: str = ""
+    upper: bool = False
+    compared: bool = False
 
     @property
     def percent(self) -> bool:
@@ -34,20 +45,26 @@ class Metric:
         return self.unit == "fraction"
 
 
-_TABLE = (
-    Metric("accuracy", "Acc", 1, chance="largest class at most", note="share of right decisions"),
-    Metric("balanced_accuracy", "Bal. acc", 1, chance="1/K", note="mean sensitivity over classes"),
-    Metric("macro_auc", "AUC", 1, chance="0.5", note="mean one-vs-rest ROC AUC over classes"),
-    Metric("macro_f1", "F1", 1, chance="about 1/K", note="mean F1 over classes"),
+# fmt: off
+_LEVEL = (
+    Metric("accuracy", "Acc", 1, chance="largest class at most", note="share of right decisions",
+           upper=True, compared=True),
+    Metric("balanced_accuracy", "Bal. acc", 1, chance="1/K", note="mean sensitivity over classes",
+           upper=True, compared=True),
+    Metric("macro_auc", "AUC", 1, chance="0.5", note="mean one-vs-rest ROC AUC over classes",
+           upper=True, compared=True),
+    Metric("macro_f1", "F1", 1, chance="about 1/K", note="mean F1 over classes", upper=True),
     Metric("worst_sensitivity", "Worst sens", 1, chance="1/K at most", note="of the worst class"),
     Metric("qwk", "QWK", 1, needs="ordered classes", chance="0", note="quadratic weighted kappa"),
     Metric("linear_kappa", "Lin. kappa", 1, needs="ordered classes", chance="0"),
     Metric("mae", "MAE", -1, "grades", "ordered classes", note="mean error in grades"),
     Metric("rps", "RPS", -1, needs="ordered classes", note="ranked probability score"),
-    Metric("brier", "Brier", -1, "squared", chance="1 - 1/K when uniform", note="between 0 and 2"),
-    Metric("ece", "ECE", -1, note="15 equal-mass bins; biased upward for few slides"),
+    Metric("brier", "Brier", -1, "squared", chance="1 - 1/K when uniform", note="between 0 and 2",
+           upper=True),
+    Metric("ece", "ECE", -1, note="15 equal-mass bins; biased upward for few slides", upper=True),
     Metric("log_loss", "Log loss", -1, "nats", chance="ln K when uniform"),
-    # one class against the rest
+)
+_CLASS = (
     Metric("support", "Slides", 0, "count"),
     Metric("patients", "Patients", 0, "count"),
     Metric("auc", "AUC", 1, chance="0.5", note="undefined without positives or negatives"),
@@ -57,7 +74,8 @@ _TABLE = (
     Metric("ppv", "PPV", 1, chance="prevalence", note="undefined for a class never decided"),
     Metric("npv", "NPV", 1, chance="1 - prevalence"),
     Metric("f1", "F1", 1),
-    # the tree
+)
+_TREE = (
     Metric("fine_error", "Fine error", -1, needs="tree", note="share of wrong leaves"),
     Metric("severity", "Severity", -1, "levels", "tree", note="mean LCA height of wrong slides"),
     Metric("mean_lca_distance", "LCA dist", -1, "levels", "tree", note="mean LCA height"),
@@ -69,34 +87,69 @@ _TABLE = (
     Metric("hr", "hR", 1, needs="tree", note="hierarchical recall without the root"),
     Metric("hf", "hF", 1, needs="tree", note="hierarchical F1 without the root"),
 )
-METRICS = {metric.name: metric for metric in _TABLE}
+# fmt: on
+METRICS = {metric.name: metric for metric in (*_LEVEL, *_CLASS, *_TREE)}
+COUNTS = tuple(metric.name for metric in _CLASS if metric.unit == "count")
+CLASS_METRICS = tuple(metric.name for metric in _CLASS if metric.unit != "count")
 
-_SOURCES = ("summed", "direct", "path", "crm", "gain")
 
+class Score(NamedTuple):
+    """Which number: ``metric`` of all slides at a ``level``, or of the class ``name`` of it.
 
-def facts(name: str) -> Metric:
-    """The metric behind a score's name; ``coarse_direct_accuracy`` is an accuracy of that level.
+    ``source`` says how the level is decided: ``direct`` (its own head), ``summed`` (leaf
+    probabilities), ``path`` (the ancestor of the most probable leaf), ``crm`` (that of the leaf of
+    least risk); ``gain`` is direct minus summed. Scores of the whole tree have neither.
 
-    Raises ``KeyError`` for a name that is neither.
+    The text is the name of its column. It is never parsed: to find the score of a name, look it up
+    in :func:`~mil_bench.evaluation.scores.scores_by_name`.
     """
-    if name in METRICS:
-        return METRICS[name]
-    level, source, base = _parts(name)
-    known = METRICS[base]
-    title = " ".join(filter(None, [level, source, known.title]))
-    needs: Needs = "direct head" if source in ("direct", "gain") else "tree"
-    chance = "0" if source == "gain" else known.chance
-    better = 1 if source == "gain" else known.better
-    return replace(known, name=name, title=title, needs=needs, chance=chance, better=better)
+
+    metric: str
+    level: str = LEAF
+    source: str = "direct"
+    name: str = ""
+
+    @classmethod
+    def of_tree(cls, metric: str) -> Score:
+        """Return the score of the whole tree."""
+        return cls(metric, "", "")
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it is of the leaves as they are decided."""
+        return (self.level, self.source) == (LEAF, "direct")
+
+    @property
+    def plain(self) -> bool:
+        """Whether the metric alone names it: of the leaves, of the whole tree, or of a class."""
+        return bool(self.name) or not self.level or self.is_leaf
+
+    def __str__(self) -> str:
+        """``accuracy``, ``severity``, ``coarse_direct_accuracy``."""
+        return self.metric if self.plain else f"{self.level}_{self.source}_{self.metric}"
+
+    @property
+    def on_boards(self) -> bool:
+        """Whether boards show it: at upper levels they show few metrics, and files hold those."""
+        return self.plain or self.source not in ("summed", "direct") or self.facts.upper
+
+    @property
+    def facts(self) -> Metric:
+        """Return the metric as this score has it: title with its level, direction, needs."""
+        metric = METRICS[self.metric]
+        if self.plain:
+            return metric
+        return replace(
+            metric,
+            name=str(self),
+            title=f"{self.level} {self.source} {metric.title}",
+            needs="direct head" if self.source in ("direct", "gain") else "tree",
+            chance="0" if self.source == "gain" else metric.chance,
+            better=1 if self.source == "gain" else metric.better,
+        )
 
 
-def in_order(names: Iterable[str]) -> list[str]:
-    """Metric names in the order of the table, names of levels as they come."""
+def in_order(scores: Iterable[Score]) -> list[Score]:
+    """Sort scores: those of upper levels as they come, then the others as in the table."""
     order = {name: i for i, name in enumerate(METRICS)}
-    return sorted(dict.fromkeys(names), key=lambda name: order.get(name, -1))
-
-
-def _parts(name: str) -> tuple[str, str, str]:
-    level, _, rest = name.partition("_")
-    source, _, base = rest.partition("_")
-    return (level, source, base) if source in _SOURCES else (level, "", rest)
+    return sorted(dict.fromkeys(scores), key=lambda s: order[s.metric] if s.plain else -1)

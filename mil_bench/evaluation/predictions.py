@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
+
+SeedFold = tuple[int, int]
+"""Which run of a method: its seed and its fold."""
+Source = Literal["summed", "direct"]
+"""How a level is decided: from leaf probabilities or by its own head."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,33 @@ class Predictions:
     def summed(self, level: str) -> NDArray[np.float64]:
         """``(n, K_level)``: leaf probabilities summed under each class of ``level``."""
         return self.heads[LEAF] @ self.taxonomy.membership(level)
+
+    def sources(self, level: str) -> tuple[Source, ...]:
+        """Return how ``level`` can be decided: leaves directly, upper levels summed and by head."""
+        if level == LEAF:
+            return ("direct",)
+        return ("summed", "direct") if level in self.heads else ("summed",)
+
+    def probabilities(self, level: str, source: str) -> NDArray[np.float64]:
+        """Return the probabilities ``(n, K_level)`` of a level, ``summed`` or ``direct``.
+
+        Raises ``DataError`` for a direct head that the predictions do not have.
+        """
+        if source == "summed":
+            return self.summed(level)
+        if level not in self.heads:
+            raise DataError(
+                f"these predictions have direct heads for {sorted(self.heads)}, not for {level!r}; "
+                "score that level with source='summed'."
+            )
+        return self.heads[level]
+
+    def cut(self, rows: NDArray[Any] | Sequence[int]) -> Predictions:
+        """Return the slides at ``rows``, in that order."""
+        heads = {level: probs[rows] for level, probs in self.heads.items()}
+        return Predictions(
+            self.taxonomy, self.slide_ids[rows], self.groups[rows], self.labels[rows], heads
+        )
 
     def truth(self, level: str) -> NDArray[np.int64]:
         """``(n,)``: class index of the label at ``level``."""

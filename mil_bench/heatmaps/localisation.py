@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.evaluation.predictions_csv import read_predictions
-from mil_bench.evaluation.ranking import auc, average_precision
-from mil_bench.evaluation.sums import mean_defined
+from mil_bench.evaluation.ranking import auc_and_precision
+from mil_bench.evaluation.sums import mean_defined, ones
 from mil_bench.heatmaps.find_run import DataOfRuns
 from mil_bench.heatmaps.localisation_table import (
     LOCALISATION,
@@ -81,8 +81,8 @@ def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[
     """The scores of a slide; nothing where it has no witnesses, or nothing else."""
     if marked.any() and not marked.all():
         prevalence = float(marked.mean())
-        ap = average_precision(marked, values)
-        yield _Slide(int(marked.sum()), prevalence, auc(marked, values), ap)
+        auc, ap = auc_and_precision(marked, values, ones(len(values)))
+        yield _Slide(int(marked.sum()), prevalence, float(auc[0]), float(ap[0]))
 
 
 def _map_of(maps: Sequence[ScoreMap], level: str, name: str) -> ScoreMap | None:

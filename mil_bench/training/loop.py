@@ -21,7 +21,7 @@ from mil_bench.contract.checked_methods import checked_output, checked_terms
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec
-from mil_bench.evaluation.overall import overall_scores
+from mil_bench.evaluation.scores import leaf_scores
 from mil_bench.nn.precision import autocast, gradient_scaler
 from mil_bench.training.checkpoint import Checkpoint, host_copy, write_train_log
 from mil_bench.training.optimizers import Schedule, make_optimizer
@@ -89,7 +89,7 @@ class Trainer:
         losses, rate = self.train_epoch(epoch)
         trained = time.perf_counter() - start
         self.method.eval()
-        scores = overall_scores(
+        scores = leaf_scores(
             predict(self.method, self.data.val, self.data.manifest, self.spec.precision)
         )
         improved = self.stopper.update(epoch, scores)

@@ -19,7 +19,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from mil_bench.base.atomic import write_text
-from mil_bench.evaluation.metrics import facts
 from mil_bench.pictures.style import (
     BLUE,
     GREY,
@@ -83,7 +82,7 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
     figure, axis = _figure(search, (6.4, 3.4), "History")
     complete = [(i, t) for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
     places, values = np.array([i for i, _ in complete]), _values([t for _, t in complete])
-    best = np.maximum if search.rules.direction == "maximize" else np.minimum
+    best = np.maximum if search.direction == "maximize" else np.minimum
     axis.plot(
         places,
         best.accumulate(values),
@@ -148,7 +147,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     fields = search.space.fields
     figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 2, 3.6), "Parallel coordinates")
     values = _values(trials)
-    goodness = values if search.rules.direction == "maximize" else -values
+    goodness = values if search.direction == "maximize" else -values
     lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
     order = np.argsort(goodness, kind="stable").tolist()
     shades = sns.color_palette(SEQUENTIAL, n_colors=len(trials) + 3)[3:]
@@ -165,7 +164,7 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
         axis.annotate(high, (place, 1), xytext=(0, 4), **_SMALL, va="bottom")
     axis.annotate(f"{values.min():.3g}", (places[-1], 0), xytext=(0, -4), **_SMALL, va="top")
     axis.annotate(f"{values.max():.3g}", (places[-1], 1), xytext=(0, 4), **_SMALL, va="bottom")
-    names = [*(f.name for f in fields), facts(search.rules.objective).title]
+    names = [*(f.name for f in fields), search.objective.facts.title]
     axis.set_xticks(places, names, fontsize=SMALL)
     axis.tick_params(axis="x", pad=14)
     axis.set_yticks([])
@@ -191,7 +190,7 @@ def _figure(search: Search, size: tuple[float, float], title: str) -> tuple[Figu
 
 
 def _objective(search: Search) -> str:
-    return f"validation {facts(search.rules.objective).title}"
+    return f"validation {search.objective.facts.title}"
 
 
 def _values(trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
@@ -259,7 +258,7 @@ def write_page(search: Search, study: Study, path: Path, *, with_importance: boo
         return None
     from optuna import visualization as draw
 
-    name = f"validation {facts(search.rules.objective).title}"
+    name = f"validation {search.objective.facts.title}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is experimental, and of few trials
         figures = [
@@ -273,7 +272,7 @@ def write_page(search: Search, study: Study, path: Path, *, with_importance: boo
         figure.to_html(full_html=False, include_plotlyjs=i == 0)  # the library once, inside
         for i, figure in enumerate(figures)
     ]
-    about = f"Study {search.name}; objective: {name}, {search.rules.direction}."
+    about = f"Study {search.name}; objective: {name}, {search.direction}."
     write_text(
         path,
         _PAGE.format(

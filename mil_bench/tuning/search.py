@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -12,8 +13,8 @@ from mil_bench.base.errors import UnknownNameError, UsageError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.split import Split
-from mil_bench.evaluation.classwise import ClassScores
-from mil_bench.evaluation.metrics import METRICS, PRIMARY, facts
+from mil_bench.evaluation.metrics import PRIMARY, Score
+from mil_bench.evaluation.scores import scores_by_name
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
@@ -38,11 +39,6 @@ class Rules:
     max_memory_mb: float | None = None
     max_parameters: int | None = None
 
-    @property
-    def direction(self) -> Literal["maximize", "minimize"]:
-        """What the table of metrics says of the objective."""
-        return "maximize" if facts(self.objective).better > 0 else "minimize"
-
     def limits(self) -> dict[str, float]:
         """Number of ``result.json`` -> the most it may be."""
         given = {"peak_memory_mb": self.max_memory_mb, "parameters": self.max_parameters}
@@ -64,6 +60,16 @@ class Search:
     space: Space
     rules: Rules
     scope: Scope
+
+    @cached_property
+    def objective(self) -> Score:
+        """The score that the rules name, under the tree of the runs."""
+        return scores_by_name(Taxonomy.from_dict(self.starts[0].tree))[self.rules.objective]
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Whether higher values of the objective are better."""
+        return "maximize" if self.objective.facts.better > 0 else "minimize"
 
     @property
     def method(self) -> str:
@@ -121,14 +127,10 @@ class Search:
 
 
 def check_objective(name: str, taxonomy: Taxonomy) -> None:
-    """Raise ``UnknownNameError`` unless ``name`` is a score that has a better end here."""
-    of_classes = {field.name for field in fields(ClassScores)}
-    known = [n for n, metric in METRICS.items() if metric.better and n not in of_classes]
-    sources = ("summed", "direct", "gain")
-    bases = ("accuracy", "balanced_accuracy", "macro_auc", "macro_f1")
-    levels = [f"{v}_{s}_{b}" for v in taxonomy.levels[:-1] for s in sources for b in bases]
-    if name not in (*known, *levels):
-        raise UnknownNameError("objective", name, (*known, *levels))
+    """Raise ``UnknownNameError`` unless ``name`` is a score of all slides under ``taxonomy``."""
+    scores = scores_by_name(taxonomy)
+    if name not in scores:
+        raise UnknownNameError("objective", name, [*scores])
 
 
 # From what a user asks for to studies: one per method, and per fold where folds must not mix.

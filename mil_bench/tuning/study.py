@@ -34,7 +34,7 @@ def open_study(storage: Storage, search: Search, trials: int) -> Study:
         study = optuna.create_study(
             study_name=search.name,
             storage=storage.rdb,
-            direction=search.rules.direction,
+            direction=search.direction,
             pruner=make_pruner(search.rules.pruner),
             load_if_exists=True,
         )

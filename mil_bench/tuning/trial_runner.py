@@ -197,8 +197,8 @@ class Bench:
         if outcome.status == "failed":
             raise RunError(outcome.sentence)
         val = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))["val"]
-        scores, objective = Scores.of(val), self.search.rules.objective
-        value = {**scores.overall, **scores.hierarchical}.get(objective, float("nan"))
+        objective = self.search.objective
+        value = Scores.of(val).values.get(objective, float("nan"))
         if value != value:
             raise RunError(
                 f"the validation {objective} of fold {spec.fold} is undefined for {spec.method}; "

@@ -18,7 +18,6 @@ from mil_bench.base.errors import RunError, UsageError
 from mil_bench.base.plural import counted
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import digest, settings
-from mil_bench.evaluation.metrics import facts
 from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.machine import MachineRequest, devices
 from mil_bench.runs.studies.stored_plans import store_grid
@@ -107,7 +106,7 @@ def _announce(job: Job, storage: Storage, console: Console) -> None:
         f"{counted(len(job.searches), 'search', 'searches')} of {counted(job.trials, 'trial')}, "
         f"{counted(len(first.starts), 'run')} a trial, {len(job.places)} at a time; "
         "objective: validation "
-        f"{facts(first.rules.objective).title} ({first.rules.direction}); storage "
+        f"{first.objective.facts.title} ({first.direction}); storage "
         f"{escape(job.storage.shown)}",
         console,
     )
@@ -160,7 +159,7 @@ def best_trial(search: Search, study: Study) -> FrozenTrial:
         errors = [t.user_attrs[ERROR] for t in slots(study) if ERROR in t.user_attrs]
         why = f"the first failure: {errors[0]}" if errors else "no trial keeps the limits"
         raise RunError(f"the search of {search.title} found no settings to refit ({why}).")
-    sign = -1 if search.rules.direction == "maximize" else 1
+    sign = -1 if search.direction == "maximize" else 1
     return min(feasible, key=lambda t: (sign * _value(t), t.number))
 
 

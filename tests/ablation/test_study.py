@@ -48,7 +48,7 @@ def made(tmp_path, only, skip=()):
                     toy_grid.TREE, n=60, seed=int(spec.key[:8], 16), skill=1.0
                 )
                 finish(tmp_path, spec, predictions, n_train=120)
-                truth[name, spec.seed, spec.fold] = Scores.of(predictions).overall[METRICS[0]]
+                truth[name, spec.seed, spec.fold] = Scores.of(predictions).by_name[METRICS[0]]
     return plan, truth
 
 

@@ -11,12 +11,13 @@ from paired_runs import analysis_of, paired_predictions, write_grid
 from prediction_cases import BRACS
 from run_folders import finish, make_spec
 
-from mil_bench.boards.analysis import RANKED, Analysis
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
-from mil_bench.boards.pairs import compare_pairs
 from mil_bench.boards.report import report_of
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.boards.tables.pairs import compare_pairs
+from mil_bench.evaluation.metrics import Score
 
 BOTH = [("good", "poor")]
 

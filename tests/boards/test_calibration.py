@@ -11,10 +11,9 @@ from mil_bench.boards.tables.calibration import (
     calibration_table,
     reliability_bins,
     reliability_table,
-    resampling_of,
 )
-from mil_bench.evaluation.calibration import expected_calibration_error
 from mil_bench.evaluation.inference.formulas import wilson
+from mil_bench.evaluation.scores import leaf_scores
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +28,14 @@ def test_bins_of_one_run_add_up_to_its_calibration_error(tmp_path):
     a = analysis_of(write_grid(tmp_path, {"x": 1.0}, seeds=1, folds=1))
     (row,) = a.board.rows
     (p,) = row.predictions.values()
-    bins = reliability_bins(row, "leaf", "direct", resampling_of(a))
+    bins = reliability_bins(row, "leaf", "direct", a.resampling)
     ece = sum(b.slides * abs(b.gap.value) for b in bins) / len(p)
-    assert ece == pytest.approx(expected_calibration_error(p.labels, p.heads["leaf"]))
+    assert ece == pytest.approx(leaf_scores(p)["ece"])
 
 
 def test_bins_are_means_of_their_slides(analysis):
     row = analysis.board.rows[0]
-    bins = reliability_bins(row, "coarse", "summed", resampling_of(analysis))
+    bins = reliability_bins(row, "coarse", "summed", analysis.resampling)
     ps = list(row.predictions.values())
     confidence = np.concatenate([p.summed("coarse").max(1) for p in ps])
     right = np.concatenate([p.summed("coarse").argmax(1) == p.truth("coarse") for p in ps])
@@ -49,7 +48,7 @@ def test_bins_are_means_of_their_slides(analysis):
 
 
 def test_bins_that_are_all_right_have_wilsons_interval(analysis):
-    bins = reliability_bins(analysis.board.rows[0], "leaf", "direct", resampling_of(analysis))
+    bins = reliability_bins(analysis.board.rows[0], "leaf", "direct", analysis.resampling)
     sure = [b for b in bins if b.accuracy.value == 1]
     assert sure
     for b in sure:

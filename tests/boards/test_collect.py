@@ -16,7 +16,7 @@ from mil_bench.boards.collect import collect, read_record
 from mil_bench.boards.formats.folder import write_reports
 from mil_bench.boards.formats.terminal import show
 from mil_bench.boards.report import report_of
-from mil_bench.evaluation.overall import overall_scores
+from mil_bench.evaluation.scores import Scores
 
 
 def test_a_finished_run_is_scored_from_its_test_predictions(tmp_path):
@@ -24,7 +24,7 @@ def test_a_finished_run_is_scored_from_its_test_predictions(tmp_path):
     (record,) = collect(tmp_path)
     assert record.status == "done"
     assert record.key == folder.name
-    assert record.scores.overall == overall_scores(p)
+    assert record.scores.values == Scores.of(p).values
     assert record.scores.slides == frozenset(p.slide_ids)
     assert record.result.parameters == 77
     assert record.version == "0.1.0"
@@ -36,9 +36,9 @@ def test_upper_heads_of_a_shuffled_tree_are_not_scored_as_those_of_the_true_one(
     records = {record.spec.method_config["tree"]: record for record in collect(tmp_path)}
     assert set(records["true"].sets["test"].heads) == {"coarse", "leaf"}
     assert set(records["shuffled"].sets["test"].heads) == {"leaf"}
-    told = records["shuffled"].scores.hierarchical
+    told = records["shuffled"].scores.by_name
     assert not [name for name in told if "direct" in name or "gain" in name]
-    assert told["full_path_accuracy"] == records["shuffled"].scores.overall["accuracy"]
+    assert told["full_path_accuracy"] == told["accuracy"]
 
 
 def test_failed_and_unfinished_runs_keep_their_reason(tmp_path):

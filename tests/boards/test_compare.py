@@ -11,7 +11,7 @@ from prediction_cases import BRACS
 from run_folders import finish, make_spec
 
 from mil_bench.base.errors import DataError, UnknownNameError
-from mil_bench.boards.analysis import RANKED
+from mil_bench.boards.board import RANKED
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.compare import comparison, comparisons, shortened
@@ -39,7 +39,7 @@ def report(runs):
 def test_differences_are_those_of_the_whole_board(runs, report):
     """Draws depend on the patients alone, not on who else is there."""
     whole = analysis_of(runs, replicates=2000).difference("good", "poor", RANKED)
-    row = next(r for r in report.table("scores").rows if r.metric == RANKED.metric)
+    row = next(r for r in report.table("scores").rows if r.score == RANKED)
     found = row["difference"]
     assert (row["method"], row["other"]) == ("good", "poor")
     assert (found.value, found.low, found.high) == (whole.value, whole.low, whole.high)

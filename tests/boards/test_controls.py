@@ -22,6 +22,7 @@ from mil_bench.boards.roles import HEADS
 from mil_bench.boards.tables.controls import controls_table
 from mil_bench.boards.tables.scores import overall_table
 from mil_bench.boards.verdict import verdict_of
+from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.nn.headed import HeadName
 
@@ -100,9 +101,7 @@ def test_gains_are_differences_of_scikit_learns_scores(analysis):
 
 
 def test_the_own_gain_is_the_coarse_gain_of_the_hierarchical_table(analysis):
-    from mil_bench.evaluation.inference.score_draws import Score
-
-    drawn = analysis.scores["hmil"][Score("coarse_gain_balanced_accuracy")]
+    drawn = analysis.scores["hmil"][Score("balanced_accuracy", "coarse", "gain")]
     (own,) = [
         g.pair.patients
         for g in gains(analysis)

@@ -23,13 +23,13 @@ from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide
 from mil_bench.boards.formats.folder import check_writable, write_reports
-from mil_bench.boards.formats.grid import Grid, Shown, grids_of, number_text, unit_of
+from mil_bench.boards.formats.grid import Grid, Shown, grids_of, number_text
 from mil_bench.boards.formats.latex import escape, grids_latex
 from mil_bench.boards.formats.markdown import report_page
 from mil_bench.boards.formats.terminal import EVERYTHING, check_tables, grid_tables, show
 from mil_bench.boards.report import report_of
 from mil_bench.boards.tables.table import Number
-from mil_bench.evaluation.overall import overall_scores
+from mil_bench.evaluation.scores import leaf_scores
 
 
 def reports_of(runs):
@@ -148,7 +148,7 @@ def test_the_page_shows_the_numbers_of_the_wide_file_rounded(report):
             for shown, column in zip(cells[1:], map(table.column, table.shown), strict=True):
                 value = re.sub(r"<br>.*|\*\*|</?ins>", "", shown)
                 if isinstance(row[column.name], Number):
-                    unit = unit_of(row, column)
+                    unit = row.unit(column)
                     assert value == number_text(number(line[column.name]), unit)
 
 
@@ -178,7 +178,7 @@ def test_the_runs_file_holds_the_scores_of_the_stored_predictions(tmp_path):
     path = tmp_path / "embedded/digit-bags/pixels/kfold-5/runs_tidy.csv"
     tidy = pd.read_csv(path)
     of_leaves = tidy[tidy["class"].isna() & (tidy["level"] == "leaf")].set_index("metric")
-    for metric, value in overall_scores(p).items():
+    for metric, value in leaf_scores(p).items():
         line = of_leaves.loc[metric]
         assert line["value"] == pytest.approx(value, abs=1e-6)
         assert (line["seed"], line["fold"], line["run_key"]) == (3, 1, folder.name)

@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 from paired_runs import analysis_of, write_grid
+from prediction_cases import BRACS
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from mil_bench.boards import pairs as module
-from mil_bench.boards.analysis import RANKED
-from mil_bench.boards.pairs import all_pairs, compare_pairs
-from mil_bench.boards.tables.measure import value_of
-from mil_bench.boards.tables.pairs import pairs_table
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.boards.board import RANKED
+from mil_bench.boards.tables import pairs as module
+from mil_bench.boards.tables.pairs import all_pairs, compare_pairs, pairs_table
+from mil_bench.evaluation.metrics import Score
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def test_refits_are_the_t_test_on_fold_means_with_the_variance_of_nadeau_and_ben
     d = [
         np.mean(
             [
-                rows["good"].done[s, f].scores.overall["balanced_accuracy"]
-                - rows["fair"].done[s, f].scores.overall["balanced_accuracy"]
+                rows["good"].done[s, f].scores.values[RANKED]
+                - rows["fair"].done[s, f].scores.values[RANKED]
                 for s in (0, 1)
             ]
         )
@@ -63,8 +63,8 @@ def test_better_needs_both_tests(tmp_path):
 
 
 def test_where_lower_is_better_superiority_wins_and_decision_turn_round(analysis):
-    names = ("balanced_accuracy", "fine_error")
-    up, down = (compare_pairs(analysis, Score(n), [("good", "poor")])[0] for n in names)
+    scores = (RANKED, Score.of_tree("fine_error"))
+    up, down = (compare_pairs(analysis, score, [("good", "poor")])[0] for score in scores)
     assert up.patients.value > 0 > down.patients.value
     assert up.superiority == down.superiority == 1
     assert up.won == down.won == 1
@@ -73,7 +73,7 @@ def test_where_lower_is_better_superiority_wins_and_decision_turn_round(analysis
 
 
 def test_rope_is_empty_where_a_point_means_nothing(analysis):
-    (severity,) = compare_pairs(analysis, Score("severity"), [("good", "poor")])
+    (severity,) = compare_pairs(analysis, Score.of_tree("severity"), [("good", "poor")])
     assert severity.rope is None
 
 
@@ -95,17 +95,18 @@ def test_one_patient_gives_an_empty_decision(tmp_path):
 def test_class_scores_compare_where_both_define_them(analysis):
     score = Score("auc", "leaf", "direct", "DCIS")
     (pair,) = compare_pairs(analysis, score, [("good", "poor")])
-    record = next(iter(analysis.board.rows[0].done.values()))
-    known = {c.name: c.auc for c in record.scores.classes if c.level == "leaf"}
-    assert value_of(score)(record.scores) == known["DCIS"]
+    cell, record = next(iter(analysis.board.rows[0].done.items()))
+    p, k = record.sets["test"], BRACS.index("DCIS")
+    expected = roc_auc_score(p.labels == k, p.heads["leaf"][:, k])
+    assert analysis.board.rows[0].values(score)[cell] == pytest.approx(expected)
     assert pair.patients.value > 0
 
 
 def test_table_leads_with_the_ranked_score_and_has_every_pair_once(analysis):
     table = pairs_table(analysis)
     assert [(r["method"], r["other"]) for r in table.brief] == all_pairs(analysis)
-    assert len({(r["method"], r["other"], r.metric) for r in table.rows}) == len(table.rows)
-    shares = {r.metric: r.percent(table.column("difference")) for r in table.rows}
+    assert len({(r["method"], r["other"], r.score) for r in table.rows}) == len(table.rows)
+    shares = {str(r.score): r.percent(table.column("difference")) for r in table.rows}
     assert shares["balanced_accuracy"]
     assert not shares["severity"]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from mil_bench.base.errors import DataError, UsageError
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.score import score_file
-from mil_bench.evaluation.overall import overall_scores
+from mil_bench.evaluation.scores import Scores, leaf_scores
 
 TREE = """
 name = "own"
@@ -42,8 +42,8 @@ def test_a_tree_file_is_enough(predictions, tmp_path):
     path, p = predictions
     (tmp_path / "tree.toml").write_text(TREE)
     scores, shown = score(path, tree=str(tmp_path / "tree.toml"))
-    assert scores["test"].overall == pytest.approx(overall_scores(p), nan_ok=True)
-    assert f"{100 * overall_scores(p)['balanced_accuracy']:.1f}" in shown
+    assert scores["test"].by_name == pytest.approx(Scores.of(p).by_name, nan_ok=True)
+    assert f"{100 * leaf_scores(p)['balanced_accuracy']:.1f}" in shown
     for words in ("tree own", "Severity", "classes: leaf", "classes: coarse, summed", "DCIS"):
         assert words in shown
     assert "no patient or group is given" in shown
@@ -53,7 +53,7 @@ def test_a_dataset_name_gives_the_tree_without_any_data(predictions, monkeypatch
     monkeypatch.delenv("MIL_BENCH_DATA", raising=False)
     path, p = predictions
     scores, _ = score(path, dataset="bracs")
-    assert scores["test"].overall == pytest.approx(overall_scores(p), nan_ok=True)
+    assert scores["test"].by_name == pytest.approx(Scores.of(p).by_name, nan_ok=True)
 
 
 def test_own_data_gives_labels_and_patients(predictions, tmp_path):
@@ -69,7 +69,7 @@ def test_own_data_gives_labels_and_patients(predictions, tmp_path):
     )
     pd.read_csv(path).drop(columns="label").to_csv(path, index=False)
     scores, shown = score(path, dataset=str(tmp_path / "my.toml"))
-    assert scores["test"].overall == pytest.approx(overall_scores(p), nan_ok=True)
+    assert scores["test"].by_name == pytest.approx(Scores.of(p).by_name, nan_ok=True)
     assert scores["test"].groups == frozenset(p.groups)
     assert "no patient" not in shown
 

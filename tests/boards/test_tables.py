@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.analysis import RANKED
+from mil_bench.boards.board import RANKED
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.report import report_of
@@ -23,8 +23,7 @@ from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.cost import frontier
 from mil_bench.boards.tables.table import Number
 from mil_bench.boards.tuned import Tuning
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import METRICS, PRIMARY
+from mil_bench.evaluation.metrics import METRICS, PRIMARY, Score
 
 
 def report(runs):

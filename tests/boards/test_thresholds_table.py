@@ -13,7 +13,6 @@ from sklearn.metrics import recall_score
 from mil_bench.boards.formats.grid import grids_of
 from mil_bench.boards.page.data import encode
 from mil_bench.boards.report import Report
-from mil_bench.boards.tables.calibration import resampling_of
 from mil_bench.boards.tables.thresholds import (
     RULES,
     operating_point,
@@ -36,7 +35,7 @@ def board(tmp_path):
 
 def point(analysis, k=0, rule="Youden"):
     (row,) = analysis.board.rows
-    return operating_point(row, "leaf", "direct", k, RULES[rule], resampling_of(analysis))
+    return operating_point(row, "leaf", "direct", k, RULES[rule], analysis.resampling)
 
 
 def test_rates_are_those_of_the_test_at_the_threshold_of_validation(board):

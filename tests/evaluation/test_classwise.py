@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +13,32 @@ from hypothesis import strategies as st
 from prediction_cases import BRACS, DEEP, GRADES, decided, make, predictions, random_predictions
 from sklearn import metrics as sk
 
-from mil_bench.evaluation.classwise import classwise_scores
-from mil_bench.evaluation.overall import level_probabilities
-from mil_bench.evaluation.ranking import auc, average_precision
+from mil_bench.evaluation.metrics import CLASS_METRICS, Score
+from mil_bench.evaluation.ranking import auc_and_precision
+from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.sums import ones
 
 
 def same(ours, theirs):
     return ours == pytest.approx(theirs, abs=1e-12, nan_ok=True)
+
+
+def classwise_scores(p):
+    """Every class of every level, from the top, from every source."""
+    scores = Scores.of(p)
+    for level in p.taxonomy.levels:
+        for source in p.sources(level):
+            for name in p.taxonomy.classes[level]:
+                values = {m: scores.values[Score(m, level, source, name)] for m in CLASS_METRICS}
+                support, patients = scores.support[level, name]
+                yield SimpleNamespace(
+                    level=level,
+                    source=source,
+                    name=name,
+                    support=support,
+                    patients=patients,
+                    **values,
+                )
 
 
 @given(predictions())
@@ -27,7 +47,7 @@ def test_every_class_of_every_level_equals_scikit_learn(p):
     for row in classwise_scores(p):
         k = p.taxonomy.classes[row.level].index(row.name)
         truth = p.truth(row.level) == k
-        probs = level_probabilities(p, row.level, row.source)
+        probs = p.probabilities(row.level, row.source)
         decision = probs.argmax(1) == k
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -55,8 +75,9 @@ def test_every_class_of_every_level_equals_scikit_learn(p):
 @settings(deadline=None)
 def test_auc_and_average_precision_handle_ties(rows):
     positive, score = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], float)
-    assert same(auc(positive, score), sk.roc_auc_score(positive, score))
-    assert same(average_precision(positive, score), sk.average_precision_score(positive, score))
+    (auc,), (precision,) = auc_and_precision(positive, score, ones(len(rows)))
+    assert same(auc, sk.roc_auc_score(positive, score))
+    assert same(precision, sk.average_precision_score(positive, score))
 
 
 def test_a_class_without_slides_is_undefined_and_never_one_half():

@@ -8,8 +8,8 @@ from hypothesis import given
 from prediction_cases import BRACS, DEEP, decided, make, predictions, random_predictions
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from mil_bench.evaluation.hierarchical import hierarchical_scores, least_risk, least_risk_leaf
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.hierarchical import least_risk, least_risk_leaf
+from mil_bench.evaluation.scores import Scores, scores_by_name
 
 
 @given(predictions(upper=False))
@@ -43,7 +43,7 @@ def test_costs_are_of_the_truth_by_row():
 @pytest.mark.parametrize("tree", [BRACS, DEEP])
 def test_scores_are_those_of_scikit_learn_on_the_ancestors(tree):
     p = random_predictions(tree, skill=1.0)
-    scores, leaf = hierarchical_scores(p), least_risk_leaf(p)
+    scores, leaf = Scores.of(p).by_name, least_risk_leaf(p)
     for level in tree.levels:
         truth, chosen = p.truth(level), tree.ancestor_index(level)[leaf]
         assert scores[f"{level}_crm_accuracy"] == pytest.approx(accuracy_score(truth, chosen))
@@ -55,10 +55,11 @@ def test_scores_are_those_of_scikit_learn_on_the_ancestors(tree):
 
 def test_sure_predictions_are_decided_alike():
     p = decided(BRACS, [0, 1, 6], [0, 2, 6])
-    scores = hierarchical_scores(p)
+    scores = Scores.of(p).by_name
     assert scores["crm_mean_lca_distance"] == scores["mean_lca_distance"] == pytest.approx(1 / 3)
 
 
 def test_names_have_facts():
-    assert facts("coarse_crm_balanced_accuracy").title == "coarse crm Bal. acc"
-    assert facts("crm_mean_lca_distance").better == -1
+    scores = scores_by_name(BRACS)
+    assert scores["coarse_crm_balanced_accuracy"].facts.title == "coarse crm Bal. acc"
+    assert scores["crm_mean_lca_distance"].facts.better == -1

@@ -10,8 +10,8 @@ from prediction_cases import BRACS, GRADES, random_predictions
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.external import read_external
-from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import write_predictions
+from mil_bench.evaluation.scores import leaf_scores
 
 
 def frame(p, form="{}", **extra):
@@ -28,7 +28,7 @@ def test_plain_files_give_the_scores_of_the_same_predictions(tmp_path, form):
     )
     external = read_external(tmp_path / "p.csv", BRACS)
     assert list(external.sets) == ["test"]
-    assert overall_scores(external.sets["test"]) == overall_scores(p)
+    assert leaf_scores(external.sets["test"]) == leaf_scores(p)
     assert external.sets["test"].groups.tolist() == p.groups.tolist()
     assert external.notes == ()
 
@@ -44,8 +44,8 @@ def test_our_own_files_are_accepted_with_their_sets_and_heads(tmp_path):
 def test_tab_separated_files_and_probabilities_of_four_decimals_are_accepted(tmp_path):
     p = random_predictions(GRADES, skill=1)
     frame(p).round(4).to_csv(tmp_path / "p.tsv", index=False, sep="\t")
-    scores = overall_scores(read_external(tmp_path / "p.tsv", GRADES).sets["test"])
-    expected = overall_scores(p)
+    scores = leaf_scores(read_external(tmp_path / "p.tsv", GRADES).sets["test"])
+    expected = leaf_scores(p)
     for name in scores.keys() - {"ece"}:  # bins jump at rounded confidences
         assert scores[name] == pytest.approx(expected[name], abs=1e-3), name
 

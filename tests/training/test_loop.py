@@ -155,10 +155,8 @@ def test_curricula_start_at_zero_and_stay_below_one(tmp_path):
 
 def test_the_model_of_the_best_epoch_is_kept_and_training_stops_early(tmp_path, monkeypatch):
     losses = iter([0.9, 0.5, 0.7, 0.6, 0.1])
-    real = loop_module.overall_scores
-    monkeypatch.setattr(
-        loop_module, "overall_scores", lambda p: {**real(p), "log_loss": next(losses)}
-    )
+    real = loop_module.leaf_scores
+    monkeypatch.setattr(loop_module, "leaf_scores", lambda p: {**real(p), "log_loss": next(losses)})
     trainer = trainer_in(tmp_path, spec=spec_of(epochs=5, patience=2))
     states = {}
     keep = trainer._keep

@@ -17,14 +17,14 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.cli.main import main
-from mil_bench.evaluation.overall import overall_scores
 from mil_bench.evaluation.predictions_csv import read_predictions
+from mil_bench.evaluation.scores import leaf_scores
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.studies.stored_plans import stored_grids
 from mil_bench.runs.tuning_record import read_tunings
 from mil_bench.tuning.hidden_test import trains_on_test, without_test
-from mil_bench.tuning.search import Rules, plan_searches, scopes
+from mil_bench.tuning.search import plan_searches, scopes
 from mil_bench.tuning.storage import StorageRequest
 from mil_bench.tuning.study import make_sampler
 from mil_bench.tuning.trial_queue import slots
@@ -72,7 +72,7 @@ def test_the_objective_is_the_validation_score_of_the_stored_predictions(tuned):
             tree = Taxonomy.from_dict(directory.read_spec().tree)
             sets = read_predictions(directory.predictions, tree)
             assert list(sets) == ["val"]
-            assert trial.value == overall_scores(sets["val"])["balanced_accuracy"]
+            assert trial.value == leaf_scores(sets["val"])["balanced_accuracy"]
             assert not directory.checkpoint.exists()
 
 
@@ -362,7 +362,8 @@ def test_every_level_of_the_tree_may_be_the_objective(tmp_path):
     request = tuning(1, rules={"objective": "coarse_summed_balanced_accuracy"}, refit=False)
     ((_, study),), _ = run(request, tmp_path)
     assert 0 <= study.trials[0].value <= 1
-    assert Rules(objective="log_loss").direction == "minimize"
+    (search,) = plan_searches(tuning(1, rules={"objective": "log_loss"}), machine(tmp_path))
+    assert search.direction == "minimize"
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(capsys, tmp_path):

@@ -24,7 +24,7 @@ from mil_bench.boards.figures.panels import (
     sample,
 )
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import GREY, LABEL, SEQUENTIAL, SMALL, TINY, blank, ink_on, titled
 
 _LOWEST = {"auc": 50.0, "sensitivity": 0.0}
@@ -44,7 +44,9 @@ def draw(report: Report) -> Figure | None:
     for i, (axis, metric) in enumerate(zip(axes, _LOWEST, strict=True)):
         heat_map(axis, report, rows, metric, ends=True)
         name_rows(axis, rows, shown=not (across and i))
-        axis.set_title(axis_words(metric), loc="left", pad=20 if tree.depth > 1 else 6, **LABEL)
+        axis.set_title(
+            axis_words(Score(metric)), loc="left", pad=20 if tree.depth > 1 else 6, **LABEL
+        )
         brackets(axis, tree)
         axis.set_ylim(len(rows), 0)
         axis.set_yticks(axis.get_yticks() + 0.5, axis.get_yticklabels())

@@ -12,8 +12,7 @@ from mil_bench.base.errors import DataError
 from mil_bench.boards.figures.panels import numbers
 from mil_bench.boards.report import Report
 from mil_bench.evaluation.inference.over_datasets import FEWEST, Blocks
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.sums import mean_defined
 from mil_bench.pictures.style import BLACK, BLUE, GREY, SMALL, TINY, blank, titled
 from mil_bench.pictures.words import names

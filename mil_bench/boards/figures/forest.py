@@ -19,40 +19,32 @@ from mil_bench.boards.figures.panels import (
     scale_of,
 )
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.pictures.style import blank, headed, quiet, titled
 
-SCORES = (
-    PRIMARY,
-    "macro_auc",
-    "macro_f1",
-    "worst_sensitivity",
-    "brier",
-    "qwk",
-    "accuracy",
-)
+_METRICS = (PRIMARY, "macro_auc", "macro_f1", "worst_sensitivity", "brier", "qwk", "accuracy")
+SCORES = tuple(map(Score, _METRICS))
 _PANELS, _ACROSS = 6, 3
 
 
 def draw(report: Report) -> Figure | None:
     """Up to six scores of the leaf level; rows in order of the board."""
     rows = rows_of(report)
-    found = {name: numbers(report, Score(name)) for name in SCORES}
-    shown = [name for name in SCORES if found[name]][:_PANELS]
+    found = {score: numbers(report, score) for score in SCORES}
+    shown = [score for score in SCORES if found[score]][:_PANELS]
     if not shown:
         return None
     lines = -(-len(shown) // _ACROSS)
     figure = blank(11.5, lines * (0.27 * len(rows) + 0.75) + 0.9)
     axes = figure.subplots(lines, _ACROSS, squeeze=False).flatten()
-    for i, (axis, name) in enumerate(zip(axes, shown, strict=False)):
-        scale = scale_of(name)
-        dots(axis, report, found[name], scale)
+    for i, (axis, score) in enumerate(zip(axes, shown, strict=False)):
+        scale = scale_of(score)
+        dots(axis, report, found[score], scale)
         name_rows(axis, rows, shown=i % _ACROSS == 0)
-        headed(axis, axis_words(name))
+        headed(axis, axis_words(score))
         quiet(axis, left=True)
-        words = {y: number_words(found[name][row.label], scale)
-                 for y, row in enumerate(rows) if row.label in found[name]}  # fmt: skip
+        words = {y: number_words(found[score][row.label], scale)
+                 for y, row in enumerate(rows) if row.label in found[score]}  # fmt: skip
         beside(axis, words)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()

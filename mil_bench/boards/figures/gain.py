@@ -11,7 +11,6 @@ from mil_bench.boards.figures.panels import bars_note, beside, dot, heading, num
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.table import Cell, Number, Row
 from mil_bench.evaluation.inference.ranks import ALPHA
-from mil_bench.evaluation.metrics import facts
 from mil_bench.pictures.style import BLUE, GREY, INK, LABEL, ORANGE, SMALL, blank, quiet, titled
 from mil_bench.pictures.words import short
 
@@ -25,7 +24,7 @@ def draw(report: Report) -> Figure | None:
     table = report.table("controls")
     if table is None:
         return None
-    metrics = list(dict.fromkeys(row.metric for row in table.rows))
+    metrics = list(dict.fromkeys(row.score for row in table.rows if row.score))
     every = list(dict.fromkeys(_head(row) for row in table.rows))
     heads = every[:MOST]
     blocks = {head: [row for row in table.rows if _head(row) == head] for head in heads}
@@ -36,10 +35,10 @@ def draw(report: Report) -> Figure | None:
         len(heads), len(metrics), squeeze=False, height_ratios=heights, sharex="col"
     )
     for across, head in zip(axes, heads, strict=True):
-        for axis, metric in zip(across, metrics, strict=True):
-            own = {_control(row): row for row in blocks[head] if row.metric == metric}
+        for axis, score in zip(across, metrics, strict=True):
+            own = {_control(row): row for row in blocks[head] if row.score == score}
             _panel(axis, [own.get(control) for control in lines[head]])
-            title = f"{short(str(head[0]), 24)}, {head[1]} head: {facts(metric).title} (points)"
+            title = f"{short(str(head[0]), 24)}, {head[1]} head: {score.facts.title} (points)"
             axis.set_title(title, loc="left", **LABEL)
             axis.tick_params(labelbottom=True)
         names = [short(f"{kind}: {other}" if other else kind, 46) for kind, other in lines[head]]

@@ -28,9 +28,7 @@ from mil_bench.boards.figures.panels import (
 )
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.identity import Standing, standings
-from mil_bench.boards.tables.measure import value_of
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.pictures.style import (
     BLUE,
     GREY,
@@ -117,11 +115,11 @@ def _legend(axis: Axes) -> None:
 def _scores(level: str) -> dict[str, Score]:
     if level == LEAF:
         return {"summed": Score(PRIMARY)}
-    return {source: Score(f"{level}_{source}_{PRIMARY}") for source in _LOOKS}
+    return {source: Score(PRIMARY, level, source) for source in _LOOKS}
 
 
 def _runs(axis: Axes, y: float, row: BoardRow, score: Score, color: str) -> None:
-    values = [100 * v for v in row.values(value_of(score)).values()]
+    values = [100 * v for v in row.values(score).values()]
     places = y + np.linspace(-0.08, 0.08, len(values))
     axis.scatter(values, places, s=6, color=color, alpha=0.35, lw=0, zorder=2)
 

@@ -14,8 +14,7 @@ from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.measure import measured
 from mil_bench.boards.tables.table import Number
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import BLUE, GREY, INK, SMALL, TEXT, TINY, Look
 from mil_bench.pictures.words import LONGEST, names, short
 
@@ -35,9 +34,9 @@ def numbers(report: Report, score: Score) -> dict[str, Number]:
     }
 
 
-def scale_of(metric: str) -> float:
+def scale_of(score: Score) -> float:
     """By what screens and pictures multiply: 100 for fractions."""
-    return 100.0 if facts(metric).percent else 1.0
+    return 100.0 if score.facts.percent else 1.0
 
 
 # Words on pictures: titles, axes, and what the numbers rest on.
@@ -65,9 +64,9 @@ def row_names(rows: Sequence[BoardRow], longest: int = LONGEST) -> dict[str, str
     }
 
 
-def axis_words(metric: str) -> str:
+def axis_words(score: Score) -> str:
     """``Bal. acc (%) ↑``: title, unit and direction of a score."""
-    f = facts(metric)
+    f = score.facts
     unit = {"fraction": " (%)", "levels": " (levels)", "nats": " (nats)", "grades": " (grades)"}
     return f.title + unit.get(f.unit, "") + {1: " ↑", -1: " ↓", 0: ""}[f.better]
 

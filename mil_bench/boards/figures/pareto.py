@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from mil_bench.boards.analysis import RANKED
-from mil_bench.boards.board import BoardRow
+from mil_bench.boards.board import RANKED, BoardRow
 from mil_bench.boards.figures.panels import (
     bars_note,
     cross,

@@ -17,14 +17,16 @@ from mil_bench.boards.figures.panels import (
     sample,
 )
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import GREY, LABEL, TINY, blank, looks, quiet, titled
 
 
 def draw(report: Report) -> Figure | None:
     """Leaf accuracy and severity of mistakes, with lines of equal mean distance to the truth."""
     rows = rows_of(report)
-    right, severity = (numbers(report, Score(name)) for name in ("accuracy", "severity"))
+    right, severity = (
+        numbers(report, score) for score in (Score("accuracy"), Score.of_tree("severity"))
+    )
     rows = [row for row in rows if row.label in right and row.label in severity]
     if not rows:
         return None

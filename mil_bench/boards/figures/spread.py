@@ -5,10 +5,9 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mil_bench.boards.board import BoardRow
+from mil_bench.boards.board import RANKED, BoardRow
 from mil_bench.boards.figures.panels import beside, heading, name_rows, rows_of, sample
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.metrics import PRIMARY
 from mil_bench.pictures.style import BLUE, GREY, INK, LABEL, ORANGE, SHADE, blank, quiet, titled
 
 _TALLEST = 0.8
@@ -25,7 +24,7 @@ def draw(report: Report) -> Figure | None:
     words = {}
     for y, row in enumerate(rows):
         _row(axis, y, row, folds)
-        spread = row.overall(PRIMARY)
+        spread = row.spread(RANKED)
         sds = [f"{n} {100 * sd:.1f}" for n, sd in (("folds", spread.sd_folds),
                ("seeds", spread.sd_seeds)) if sd == sd]  # fmt: skip
         words[y] = "sd over " + ", ".join(sds) if sds else "one run"
@@ -43,7 +42,7 @@ def draw(report: Report) -> Figure | None:
 
 
 def _row(axis: Axes, y: float, row: BoardRow, folds: list[int]) -> None:
-    values = row.values(lambda s: s.overall.get(PRIMARY))
+    values = row.values(RANKED)
     step = _TALLEST / max(len(folds), 2)
     for i, fold in enumerate(folds):
         own = [100 * v for (_, f), v in values.items() if f == fold and v == v]
@@ -54,5 +53,5 @@ def _row(axis: Axes, y: float, row: BoardRow, folds: list[int]) -> None:
         axis.plot([min(own), max(own)], [place, place], color=GREY, lw=0.7)
         axis.plot(own, [place] * len(own), "o", color=BLUE, ms=2.6, mew=0)
         axis.plot([mean], [place], "|", color=INK, ms=5, mew=1.1)
-    axis.plot([100 * row.overall(PRIMARY).mean], [y], "D", color=ORANGE, ms=5, mec="white",
+    axis.plot([100 * row.spread(RANKED).mean], [y], "D", color=ORANGE, ms=5, mec="white",
               mew=0.8, zorder=4)  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.figures.panels import axis_words
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import METRICS, Score
 from mil_bench.pictures.style import GREY, LABEL, TINY, blank, headed, looks, quiet, titled
 from mil_bench.pictures.words import short
 
@@ -37,8 +37,8 @@ def draw(record: RunRecord) -> Figure:
     proper = {m: history[f"val_{m}"] for m in _LOSSES if f"val_{m}" in history}
     panels = {
         "training loss": losses,
-        "validation (%) ↑": {facts(m).title: v for m, v in scores.items()},
-        "validation ↓": {axis_words(m): v for m, v in proper.items()},
+        "validation (%) ↑": {METRICS[m].title: v for m, v in scores.items()},
+        "validation ↓": {axis_words(Score(m)): v for m, v in proper.items()},
         "learning rate": {"lr": history["lr"]} if "lr" in history else {},
     }
     shown = {title: lines for title, lines in panels.items() if lines}

@@ -12,10 +12,9 @@ import pandas as pd
 from mil_bench.base.csv_safety import escape
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board
-from mil_bench.boards.tables.columns import level_column
 from mil_bench.boards.tables.identity import variant_text
-from mil_bench.boards.tables.scores import COUNTS
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
+from mil_bench.evaluation.metrics import CLASS_METRICS, COUNTS, Score
 from mil_bench.evaluation.scores import Scores
 
 PARTS = ("value", "low", "high", "sd_folds", "sd_seeds")
@@ -112,15 +111,18 @@ def _lines(board: Board) -> Iterator[list[object]]:
 
 
 def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:
-    for metric, value in scores.overall.items():
-        yield [LEAF, "", "", metric, value]
-    for metric, value in scores.hierarchical.items():
-        if not metric.startswith(f"{LEAF}_"):
-            yield [level_column(metric, tree).level, "", "", metric, value]
-    for c in scores.classes:
-        counts = {name: float(getattr(c, name)) for name in COUNTS}
-        for metric, value in (counts | c.metrics()).items():
-            yield [c.level, c.source, c.name, metric, value]
+    for score, value in scores.values.items():
+        if not score.name and score.on_boards and (score.is_leaf or score.level != LEAF):
+            yield [score.level, "", "", str(score), value]
+    for level in tree.levels:
+        for source in ("summed", "direct"):
+            for name in tree.classes[level]:
+                if Score(CLASS_METRICS[0], level, source, name) in scores.values:
+                    for metric, value in zip(COUNTS, scores.support[level, name], strict=True):
+                        yield [level, source, name, metric, float(value)]
+                    for metric in CLASS_METRICS:
+                        value = scores.values[Score(metric, level, source, name)]
+                        yield [level, source, name, metric, value]
 
 
 # CSV text that is safe for spreadsheets.

@@ -11,7 +11,6 @@ from mil_bench.boards.report import Report
 from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.identity import KEYS
 from mil_bench.boards.tables.table import Cell, Column, Mark, Number, Row, Table
-from mil_bench.evaluation.metrics import facts
 
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 PIVOTED = ("auc", "sensitivity")
@@ -52,13 +51,14 @@ def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Gri
         if table.name == "classwise":
             found += _class_grids(table, lacking, upper)
         elif table.shown and (table.printed or long):
-            found.append(_grid(table, lacking))
+            found.append(grid_of(table, lacking))
     return found
 
 
-def _grid(table: Table, lacking: Iterable[str]) -> Grid:
+def grid_of(table: Table, lacking: Iterable[str] = ()) -> Grid:
+    """Return one table; rows of the methods ``lacking`` runs are marked."""
     labelled = "variant" in table.keys
-    said = {"score"} if table.lead else set()  # by the title
+    said = {"score"} if table.leads else set()  # by the title
     named = [key for key in table.keys if key not in said and not (labelled and key in KEYS)]
     wanted = dict.fromkeys((*named, *table.shown))
     shown = [table.column(name) for name in wanted if name not in said]
@@ -67,7 +67,7 @@ def _grid(table: Table, lacking: Iterable[str]) -> Grid:
         for row in table.brief
     )
     heads = (*([METHOD] if labelled else []), *map(head, shown))
-    title = f"{table.title} ({facts(table.lead).title})" if table.lead else table.title
+    title = f"{table.title} ({table.leads[0].facts.title})" if table.leads else table.title
     return Grid(table.name, title, heads, rows, labelled + len(named), table.note)
 
 
@@ -100,7 +100,7 @@ def _class_grid(
     )
     level, source = map(str, place)
     where = level if level == LEAF else f"{level}, {source}"
-    title = f"{table.title}: {facts(metric).title}{ARROWS[column.better]} ({where})"
+    title = f"{table.title}: {column.title}{ARROWS[column.better]} ({where})"
     return Grid(table.name, title, (METHOD, *classes), lines, 1)
 
 
@@ -116,15 +116,15 @@ def _label(row: Row, lacking: Iterable[str]) -> Shown:
 def _shown(row: Row, column: Column) -> Shown:
     cell = row[column.name]
     if not isinstance(cell, Number):
-        return Shown(_word(cell, column) if cell else NONE)
-    unit = unit_of(row, column)
+        return Shown(_word(cell, row, column) if cell else NONE)
+    unit = row.unit(column)
     return Shown(number_text(cell.value, unit), interval_text(cell, unit), cell.mark)
 
 
-def _word(text: str, column: Column) -> str:
+def _word(text: str, row: Row, column: Column) -> str:
     if column.name == "coverage":
         return text.replace(" of ", "/")
-    return facts(text).title if column.unit == "score" else text
+    return row.score.facts.title if column.unit == "score" and row.score else text
 
 
 def _lacks(row: BoardRow) -> bool:
@@ -146,11 +146,6 @@ def caption(grids: Sequence[Grid]) -> str:
 NONE = "–"
 _LEAST = 0.001
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def unit_of(row: Row, column: Column) -> str:
-    """The unit of a cell; in some columns it is that of the row's score."""
-    return facts(row.metric).unit if column.unit == "row" else column.unit
 
 
 def number_text(value: float, unit: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 BYTES = 1_350_000
@@ -13,21 +13,24 @@ Board = dict[str, Any]
 
 _DRAWN = {"reliability": {"confidence", "accuracy", "slides"}}
 """Columns of tables that plots are made of and nobody is shown."""
-_READ = ("balanced_accuracy", "accuracy", "macro_auc", "macro_f1", "brier", "severity")
-"""Scores by which pairs are compared first, of leaves and, by the first, of every level."""
 
 
-def fitted(boards: Sequence[Board], most: int = BYTES) -> list[Board]:
-    """``boards`` as they are, or without what is read least until they need ``most`` bytes.
+def fitted(
+    boards: Sequence[Board], most: int = BYTES, read_first: Collection[str] = ()
+) -> list[Board]:
+    """Return ``boards``, without what is read least until they need at most ``most`` bytes.
 
-    Every board says in ``left_out`` what went. CSV files hold all of it.
+    ``read_first`` names the scores by which pairs are compared first. Every board says in
+    ``left_out`` what went. CSV files hold all of it.
     """
-    found = [board | {"left_out": []} for board in boards]
-    for told, lighter in _STEPS:
-        if _size(found) <= most:
+    lighter_boards = [board | {"left_out": []} for board in boards]
+    for what, lighter in _steps(read_first):
+        if _size(lighter_boards) <= most:
             break
-        found = [lighter(b) | {"left_out": [*b["left_out"], told]} for b in found]
-    return found
+        lighter_boards = [
+            lighter(board) | {"left_out": [*board["left_out"], what]} for board in lighter_boards
+        ]
+    return lighter_boards
 
 
 def _size(data: Any) -> int:
@@ -50,18 +53,21 @@ def _keeping(table: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return table | {part: [table[part][i] for i in kept] for part in ("columns", "cells")}
 
 
-def _fewer_pairs(board: Board) -> Board:
-    """Pairs by the scores of :data:`_READ` alone."""
-    table = board["tables"].get("pairs")
-    if table is None:
-        return board
-    metrics = _unpacked(table["metrics"])
-    rows = [i for i, m in enumerate(metrics) if m in _READ or m.endswith(f"_{_READ[0]}")]
-    if not rows:
-        return board
-    few = {part: _taken(table[part], rows) for part in ("methods", "metrics")}
-    cells = [_taken(column, rows) for column in table["cells"]]
-    return _with(board, {"pairs": table | few | {"cells": cells}})
+def _fewer_pairs(read_first: Collection[str]) -> Callable[[Board], Board]:
+    """Pairs by the scores ``read_first`` only."""
+
+    def lighter(board: Board) -> Board:
+        table = board["tables"].get("pairs")
+        if table is None:
+            return board
+        rows = [i for i, name in enumerate(_unpacked(table["metrics"])) if name in read_first]
+        if not rows:
+            return board
+        few = {part: _taken(table[part], rows) for part in ("methods", "metrics")}
+        cells = [_taken(column, rows) for column in table["cells"]]
+        return _with(board, {"pairs": table | few | {"cells": cells}})
+
+    return lighter
 
 
 def _unpacked(values: Any) -> list[Any]:
@@ -90,12 +96,13 @@ def _with(board: Board, tables: dict[str, Any]) -> Board:
     return board | {"tables": board["tables"] | tables}
 
 
-_STEPS: tuple[tuple[str, Callable[[Board], Board]], ...] = (
-    ("further columns of pairs", _columns_of("pairs", "controls", "reliability")),
-    ("further columns of classes and runs", _columns_of("classwise", "runs")),
-    ("pairs by scores that are read less", _fewer_pairs),
-    ("the slides on which pairs disagree", _without_slides),
-    ("further columns of all tables", _columns_of()),
-    ("pairs", _without("pairs")),
-    ("runs", _without("runs")),
-)
+def _steps(read_first: Collection[str]) -> tuple[tuple[str, Callable[[Board], Board]], ...]:
+    return (
+        ("further columns of pairs", _columns_of("pairs", "controls", "reliability")),
+        ("further columns of classes and runs", _columns_of("classwise", "runs")),
+        ("pairs by scores that are read less", _fewer_pairs(read_first)),
+        ("the slides on which pairs disagree", _without_slides),
+        ("further columns of all tables", _columns_of()),
+        ("pairs", _without("pairs")),
+        ("runs", _without("runs")),
+    )

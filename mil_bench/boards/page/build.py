@@ -14,9 +14,10 @@ from mil_bench.boards.page.budget import fitted
 from mil_bench.boards.page.data import cards, encode, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.metrics import facts
+from mil_bench.evaluation.metrics import PRIMARY, Score
 
 NAME = "leaderboard.html"
+_READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
 _PARTS = files("mil_bench.boards.page") / "parts"
 _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
 _SCRIPTS = (
@@ -79,7 +80,8 @@ def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
                 for report, folder in zip(
                     reports, board_folders([report.board for report in reports], out), strict=True
                 )
-            ]
+            ],
+            read_first={name for name, score in _scores(reports).items() if _read_first(score)},
         ),
         "cards": cards([report.board for report in reports]),
         "metrics": _metrics(reports),
@@ -118,13 +120,26 @@ def _board(report: Report, place: str, out: Path) -> dict[str, Any]:
 
 def _metrics(reports: Sequence[Report]) -> dict[str, Any]:
     """Title, unit and direction of the scores that rows of tables name."""
-    tables = [table for report in reports for table in report.tables]
-    names = sorted({row.metric for table in tables for row in table.rows if row.metric})
     return {
-        name: {"title": m.title, "percent": m.percent, "better": m.better}
-        for name in names
-        for m in [facts(name)]
+        name: {
+            "title": score.facts.title,
+            "percent": score.facts.percent,
+            "better": score.facts.better,
+        }
+        for name, score in sorted(_scores(reports).items())
     }
+
+
+def _read_first(score: Score) -> bool:
+    """Whether pairs are compared by it first: balanced accuracy of every level, few others."""
+    return score.metric == PRIMARY or (score.plain and score.metric in _READ)
+
+
+def _scores(reports: Sequence[Report]) -> dict[str, Score]:
+    """The scores of rows by the names that they have on the page."""
+    tables = [table for report in reports for table in report.tables]
+    scores = {row.score for table in tables for row in table.rows if row.score}
+    return {str(score): score for score in scores}
 
 
 def _part(*names: str) -> str:

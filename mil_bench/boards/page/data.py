@@ -30,7 +30,7 @@ def encode(table: Table) -> dict[str, Any]:
         "shown": table.shown,
         "columns": [_column(column) for column in table.columns],
         "methods": _packed([row.method for row in table.rows]),
-        "metrics": _packed([row.metric for row in table.rows]),
+        "metrics": _packed(["" if row.score is None else str(row.score) for row in table.rows]),
         "cells": [_packed([_cell(row[c.name]) for row in table.rows]) for c in table.columns],
     }
 

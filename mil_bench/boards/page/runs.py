@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mil_bench.boards.board import Board, BoardRow
-from mil_bench.boards.board import Cell as Place
+from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table, score_column
 from mil_bench.contract.spec import RunSpec, TrainerConfig, as_words
 from mil_bench.contract.variants import flattened
 from mil_bench.datasets import DATASETS
 from mil_bench.evaluation.metrics import PRIMARY
+from mil_bench.evaluation.predictions import SeedFold
 from mil_bench.methods import METHODS
 from mil_bench.runs.plan import resolve
 
@@ -28,7 +28,7 @@ _COLUMNS = (
     Column("seed", "Seed", "count"),
     Column("fold", "Fold", "count"),
     Column("status", "Status"),
-    score_column(PRIMARY, interval=""),
+    score_column(RANKED, interval=""),
     Column("run_key", "Run", note="hash of everything that defines the run"),
     Column("epochs", "Epochs", "count"),
     Column("train_seconds", "Training", "seconds"),
@@ -96,11 +96,11 @@ def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
         }
         found["device"] = result.device
     if scores is not None:
-        found[PRIMARY] = Number(scores.overall.get(PRIMARY, float("nan")))
+        found[PRIMARY] = Number(scores.values.get(RANKED, float("nan")))
     return found
 
 
-def _count(cell: Place, i: int) -> Number:
+def _count(cell: SeedFold, i: int) -> Number:
     return Number(float(cell[i]))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import BoardRow
 from mil_bench.boards.tables.columns import columns
@@ -19,10 +18,9 @@ from mil_bench.evaluation.calibration import BINS, equal_mass_bins
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import effective_size, wilson
 from mil_bench.evaluation.inference.resampling import Resampling
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.inference.weighted import weighted_sums
-from mil_bench.evaluation.overall import Source, level_probabilities
-from mil_bench.evaluation.sums import ratio
+from mil_bench.evaluation.metrics import Score
+from mil_bench.evaluation.predictions import Source
+from mil_bench.evaluation.sums import ratio, weighted_sums
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,6 @@ class Bin:
         return self.accuracy.low, self.accuracy.high
 
 
-def resampling_of(analysis: Analysis) -> Resampling:
-    """The draws of patients behind the scores of an analysis."""
-    cells = [p for row in analysis.board.rows for p in row.predictions.values()]
-    number = next(len(s.draws) for found in analysis.scores.values() for s in found.values())
-    return Resampling.of(cells, number)
-
-
 def reliability_bins(
     row: BoardRow, level: str, source: Source, resampling: Resampling, bins: int = BINS
 ) -> list[Bin]:
@@ -65,7 +56,7 @@ def reliability_bins(
     ``bins=1`` holds all slides: its gap is the overconfidence of the row.
     """
     cells = list(row.predictions.values())
-    probs = [level_probabilities(p, level, source) for p in cells]
+    probs = [p.probabilities(level, source) for p in cells]
     confidence = [q.max(1) for q in probs]
     right = [q.argmax(1) == p.truth(level) for p, q in zip(cells, probs, strict=True)]
     index = equal_mass_bins(np.concatenate(confidence), bins)
@@ -110,7 +101,11 @@ def _bin(
 
 SCORES = ("brier", "log_loss", "ece")
 _KEYS = ("method", "level", "source")
-_TRUST = (*columns("confidence"), score_column("accuracy", ""), *columns("overconfidence"))
+_TRUST = (
+    *columns("confidence"),
+    score_column(Score("accuracy"), level=""),
+    *columns("overconfidence"),
+)
 _SHOWN = (*SCORES, *(column.name for column in _TRUST))
 _BIN = ("bin", "slides", "confidence_from", "confidence_to")
 _NOTE = (
@@ -122,9 +117,9 @@ _BIN_NOTE = "15 bins of equally many slides, pooled over the runs of a row; inte
 
 def calibration_table(analysis: Analysis) -> Table | None:
     """A row per method, level and source; ``None`` without intervals."""
-    if analysis.refusal:
+    draws, known = analysis.resampling, sources(analysis.board)
+    if draws is None:
         return None
-    draws, known = resampling_of(analysis), sources(analysis.board)
     rows = []
     for row, level, source in places(analysis):
         (whole,) = reliability_bins(row, level, source, draws, bins=1)
@@ -132,7 +127,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
         scores: dict[str, Cell] = {
             name: Number.of(s)
             for name in SCORES
-            if (s := drawn.get(_score(level, source, name))) is not None
+            if (s := drawn.get(Score(name, level, source))) is not None
         }
         rows.append(
             Row(
@@ -147,16 +142,16 @@ def calibration_table(analysis: Analysis) -> Table | None:
                 },
             )
         )
-    scored = (*(score_column(name, "") for name in SCORES), *_TRUST)
+    scored = (*(score_column(Score(name), level="") for name in SCORES), *_TRUST)
     every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
     return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
 
 
 def reliability_table(analysis: Analysis) -> Table | None:
     """A row per method, level, source and bin, for files; ``None`` without intervals."""
-    if analysis.refusal:
+    draws, known = analysis.resampling, sources(analysis.board)
+    if draws is None:
         return None
-    draws, known = resampling_of(analysis), sources(analysis.board)
     rows = [
         Row(
             row.label,
@@ -189,12 +184,7 @@ def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
     assert tree is not None
     for row in analysis.board.rows:
         if row.label in analysis.scores:
-            heads = next(iter(row.predictions.values())).heads
+            first = next(iter(row.predictions.values()))
             for level in tree.levels:
-                sources: tuple[Source, ...] = ("direct",) if level in heads else ()
-                for source in sources if level == LEAF else ("summed", *sources):
+                for source in first.sources(level):
                     yield row, level, source
-
-
-def _score(level: str, source: Source, name: str) -> Score:
-    return Score(name if level == LEAF else f"{level}_{source}_{name}")

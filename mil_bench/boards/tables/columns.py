@@ -1,14 +1,13 @@
-"""Every column of a board that is no score, in one table; scores stand in ``metrics_table``.
+"""Every column of a board that is no score, in one table; scores are in ``evaluation/metrics.py``.
 
 A name means the same wherever it occurs, unless the table of its file says otherwise in ``_OWN``.
 """
 
 from __future__ import annotations
 
-from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.boards.tables.table import Column, score_column
+from mil_bench.boards.tables.table import Column, Interval, score_column
 from mil_bench.evaluation.inference.retraining import ROPE
-from mil_bench.evaluation.metrics import METRICS, facts
+from mil_bench.evaluation.metrics import COUNTS, Score
 
 RATES = ("sensitivity", "specificity", "ppv", "npv")
 """Shares of some slides of one class, which are often 0 or 1 for a class of few slides."""
@@ -146,15 +145,9 @@ def columns(*names: str, table: str = "") -> tuple[Column, ...]:
     return tuple(own[name] if name in own else COLUMNS[name] for name in names)
 
 
-def level_column(name: str, tree: Taxonomy) -> Column:
-    """The column of a score that may be of a level: ``coarse_direct_accuracy``."""
-    if name in METRICS:
-        return score_column(name, "" if facts(name).needs == "tree" else LEAF)
-    return score_column(name, next(v for v in tree.levels if name.startswith(f"{v}_")))
-
-
-def class_column(name: str) -> Column:
-    """The column of a score of one class against the rest."""
-    if facts(name).unit == "count":
-        return score_column(name, "", "")
-    return score_column(name, "", "patients or Wilson" if name in RATES else "patients")
+def class_column(metric: str) -> Column:
+    """Return the column of a metric of one class against the rest."""
+    if metric in COUNTS:
+        return score_column(Score(metric), "", level="")
+    interval: Interval = "patients or Wilson" if metric in RATES else "patients"
+    return score_column(Score(metric), interval, level="")

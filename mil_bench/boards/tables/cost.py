@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mil_bench.boards.analysis import RANKED, Analysis
-from mil_bench.boards.board import Board, BoardRow
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunResult
 from mil_bench.boards.tables.columns import COLUMNS, columns
 from mil_bench.boards.tables.identity import KEYS, PLACE, method_rows, origin_columns
@@ -48,7 +48,7 @@ def cost_table(analysis: Analysis) -> Table | None:
     every = (
         *columns(*KEYS),
         *PLACE,
-        score_column(PRIMARY),
+        score_column(RANKED),
         *columns(*names, "pareto", "device"),
         *origin_columns(board),
     )

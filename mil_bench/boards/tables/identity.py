@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mil_bench.boards.analysis import RANKED, Analysis
-from mil_bench.boards.board import Board, BoardRow
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.tables.columns import columns
 from mil_bench.boards.tables.table import NAN, Cell, Column, Number, Row
 from mil_bench.evaluation.inference.draws import Replicated

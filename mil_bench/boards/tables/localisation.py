@@ -8,11 +8,11 @@ from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import BoardRow
-from mil_bench.boards.board import Cell as Place
 from mil_bench.boards.tables.columns import columns
 from mil_bench.boards.tables.identity import KEYS, keys, origin, origin_columns
 from mil_bench.boards.tables.measure import spread_number
 from mil_bench.boards.tables.table import Cell, Row, Table
+from mil_bench.evaluation.predictions import SeedFold
 from mil_bench.evaluation.sums import mean_defined
 from mil_bench.heatmaps.localisation_table import ClassLocalisation, read_localisation
 
@@ -23,7 +23,7 @@ _NOTE = (
     "AUC and AP of a class's attention (or gradient) over the patches of a test slide of the "
     "class, averaged over slides, then over runs. Runs are scored by mil-bench localise"
 )
-_Found = Mapping[Place, Sequence[ClassLocalisation]]
+_Found = Mapping[SeedFold, Sequence[ClassLocalisation]]
 
 
 def localisation_table(analysis: Analysis) -> Table | None:
@@ -90,6 +90,6 @@ def _cells(row: BoardRow, found: _Found) -> Iterator[dict[str, Cell]]:
             }
 
 
-def _means(runs: _Found, key: str) -> dict[Place, float]:
+def _means(runs: _Found, key: str) -> dict[SeedFold, float]:
     """Mean of one number over the classes, for every run."""
     return {cell: mean_defined([getattr(one, key) for one in rows]) for cell, rows in runs.items()}

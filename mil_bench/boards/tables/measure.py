@@ -8,17 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.boards.analysis import Analysis
-from mil_bench.boards.board import BoardRow, Spread, class_value
-from mil_bench.boards.board import Cell as FoldAndSeed
+from mil_bench.boards.board import BoardRow, Spread
 from mil_bench.boards.tables.table import NAN, Cell, Mark, Number
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import effective_size, wilson
 from mil_bench.evaluation.inference.ranks import bootstrap_tiers
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import facts
-from mil_bench.evaluation.overall import Source, level_probabilities
-from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.metrics import Score
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 
 _SAME = 1e-9
 
@@ -37,23 +33,12 @@ def measured(
     }
 
 
-def value_of(score: Score) -> Callable[[Scores], float | None]:
-    """How to find a score among those of one run; ``None`` where the method has it not."""
-
-    def get(scores: Scores) -> float | None:
-        if score.name:
-            return class_value(scores, (score.level, score.source, score.name), score.metric)
-        return scores.overall.get(score.metric, scores.hierarchical.get(score.metric))
-
-    return get
-
-
 def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mapping[str, Mark]:
     """The best comparable row of ``labels``, and those that Holm cannot separate from it.
 
     Rows of the same value are best together. Nothing is marked where there is nothing to compare.
     """
-    better = facts(score.metric).better
+    better = score.facts.better
     scores = {k: v for k, v in analysis.of_score(score).items() if k in labels}
     if better == 0 or len(scores) < 2:
         return {}
@@ -76,7 +61,7 @@ def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cel
 
 
 def _number(row: BoardRow, score: Score, analysis: Analysis, mark: Mark) -> Cell:
-    values = row.values(value_of(score))
+    values = row.values(score)
     if not values:
         return None
     spread = Spread.of(values)
@@ -108,7 +93,7 @@ def _lacking(values: Mapping[tuple[int, int], float], row: BoardRow) -> str:
 
 
 def boundary_interval(
-    cells: Mapping[FoldAndSeed, Predictions], score: Score, share: float
+    cells: Mapping[SeedFold, Predictions], score: Score, share: float
 ) -> tuple[float, float]:
     """Wilson's interval for a rate of one class; ``nan`` for scores that are no such rate.
 
@@ -133,8 +118,7 @@ def _asked(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
     if not score.name or score.source not in ("summed", "direct"):
         return None
     k = p.taxonomy.classes[score.level].index(score.name)
-    source: Source = "direct" if score.source == "direct" else "summed"
     truth = p.truth(score.level) == k
-    decided = level_probabilities(p, score.level, source).argmax(1) == k
+    decided = p.probabilities(score.level, score.source).argmax(1) == k
     shares = {"sensitivity": truth, "specificity": ~truth, "ppv": decided, "npv": ~decided}
     return shares.get(score.metric)

@@ -1,15 +1,15 @@
-"""The leaf level: a row per method."""
+"""Tables of scores: the leaves, the levels of the tree, and every class against the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.analysis import RANKED, Analysis
-from mil_bench.boards.board import Board, BoardRow
-from mil_bench.boards.tables.columns import class_column, columns, level_column
+from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.board import RANKED, Board, BoardRow
+from mil_bench.boards.tables.columns import class_column, columns
 from mil_bench.boards.tables.identity import (
     KEYS,
     PLACE,
@@ -19,36 +19,44 @@ from mil_bench.boards.tables.identity import (
     origin_columns,
 )
 from mil_bench.boards.tables.measure import measured
-from mil_bench.boards.tables.table import Cell, Number, Row, Table, score_column
-from mil_bench.evaluation.inference.score_draws import Score
-from mil_bench.evaluation.metrics import PRIMARY, in_order
+from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table, score_column
+from mil_bench.evaluation.metrics import CLASS_METRICS, COUNTS, PRIMARY, Score, in_order
 
-SHOWN = (
-    "tier",
-    "rank",
-    PRIMARY,
-    "macro_auc",
-    "qwk",
-    "macro_f1",
-    "worst_sensitivity",
-    "detectable",
-    "coverage",
+_OF_LEAVES = (PRIMARY, "macro_auc", "qwk", "macro_f1", "worst_sensitivity")
+_OF_TREE = ("fine_error", "severity", "full_path_accuracy", "inconsistency")
+"""What people see; files hold all."""
+OF_HEADS = tuple(map(Score.of_tree, ("inconsistency", "soft_inconsistency")))
+"""0 by construction for methods without upper heads, so empty for them."""
+_CLASS = ("level", "source", "class")
+_TREE_NOTE = (
+    "summed: the class with the largest sum of leaf probabilities; direct: the level's own head, "
+    "none for a shuffled tree, whose classes are others; gain: direct minus summed. Severity falls "
+    "when mild mistakes are added: read it with the fine error. Tier and rank are those of the "
+    "leaves"
+)
+_CLASS_NOTE = (
+    "Leaves, and upper levels by their own head (direct) and from the leaves (summed). Slides and "
+    "patients of the class count once, however often they are tested"
 )
 
 
 def overall_table(analysis: Analysis) -> Table | None:
-    """Scores of the leaf level, in order of the board; ``None`` without any result."""
+    """Return scores of the leaf level, in order of the board; ``None`` without any result."""
     board = analysis.board
-    names = in_order(name for scores in board.scores for name in scores.overall)
-    if not names:
+    scores = in_order(s for of_run in board.scores for s in of_run.values if _of_leaves(s))
+    if not scores:
         return None
-    rows = method_rows(analysis, {name: measured(analysis, Score(name)) for name in names})
-    every = (*columns(*KEYS), *STANDING, *map(score_column, names), *origin_columns(board))
-    shown = tuple(name for name in SHOWN if name in {c.name for c in every})
-    return Table("overall", "Overall", every, rows, KEYS, shown, _note(analysis))
+    rows = method_rows(analysis, {str(score): measured(analysis, score) for score in scores})
+    every = (*columns(*KEYS), *STANDING, *map(score_column, scores), *origin_columns(board))
+    wanted = ("tier", "rank", *_OF_LEAVES, "detectable", "coverage")
+    return Table("overall", "Overall", every, rows, KEYS, _there(every, wanted), _least(analysis))
 
 
-def _note(analysis: Analysis) -> str:
+def _of_leaves(score: Score) -> bool:
+    return score.is_leaf and not score.name
+
+
+def _least(analysis: Analysis) -> str:
     least = analysis.detectable(RANKED)
     if least != least:
         return ""
@@ -58,88 +66,84 @@ def _note(analysis: Analysis) -> str:
     )
 
 
-# Every level of the tree, and how far mistakes are from the truth: a row per method.
-
-_OF_LEVEL = ("summed_balanced_accuracy", "direct_balanced_accuracy", "gain_balanced_accuracy")
-_OF_TREE = ("fine_error", "severity", "full_path_accuracy", "inconsistency")
-_OF_HEADS = ("inconsistency", "soft_inconsistency")
-"""0 by construction for methods without upper heads, so empty for them."""
-_NOTE = (
-    "summed: the class with the largest sum of leaf probabilities; direct: the level's own head, "
-    "none for a shuffled tree, whose classes are others; gain: direct minus summed. Severity falls "
-    "when mild mistakes are added: read it with the fine error. Tier and rank are those of the "
-    "leaves"
-)
-
-
 def hierarchical_table(analysis: Analysis) -> Table | None:
-    """Scores of levels and tree, in order of the board; ``None`` for a flat tree."""
+    """Return scores of levels and tree, in order of the board; ``None`` for a flat tree."""
     board = analysis.board
-    names = hierarchical_names(board)
-    if board.taxonomy is None or not names:
+    if board.taxonomy is None or board.taxonomy.depth == 1 or not board.scores:
         return None
-    found = {
-        name: measured(analysis, Score(name), _has_heads)
-        if name in _OF_HEADS
-        else measured(analysis, Score(name))
-        for name in names
+    scores = {_tree_column(score): score for score in tree_scores(board)}
+    measures = {
+        column.name: measured(analysis, score, _has_heads)
+        if score in OF_HEADS
+        else measured(analysis, score)
+        for column, score in scores.items()
     }
-    rows = method_rows(analysis, found)
-    scores = [level_column(name, board.taxonomy) for name in names]
+    rows = method_rows(analysis, measures)
     every = (*columns(*KEYS), *STANDING, *scores, *origin_columns(board))
-    upper = [f"{level}_{name}" for level in board.taxonomy.levels[:-1] for name in _OF_LEVEL]
-    wanted = ("tier", "rank", f"{LEAF}_balanced_accuracy", *upper, *_OF_TREE, "coverage")
-    there = {column.name for column in every}
-    shown = tuple(name for name in wanted if name in there)
-    return Table("hierarchical", "Hierarchy", every, rows, KEYS, shown, _NOTE)
+    upper = [
+        str(Score(PRIMARY, level, source))
+        for level in board.taxonomy.levels[:-1]
+        for source in ("summed", "direct", "gain")
+    ]
+    wanted = ("tier", "rank", f"{LEAF}_{PRIMARY}", *upper, *_OF_TREE, "coverage")
+    return Table("hierarchical", "Hierarchy", every, rows, KEYS, _there(every, wanted), _TREE_NOTE)
 
 
-def hierarchical_names(board: Board) -> list[str]:
-    """Names of the hierarchical scores of a board: levels from the top, then the tree."""
-    names = dict.fromkeys(name for scores in board.scores for name in scores.hierarchical)
+def tree_scores(board: Board) -> list[Score]:
+    """Return the scores that boards show of levels, from the top, then of the tree.
+
+    Of the leaves they are the metrics that upper levels have, too.
+    """
+    scores = dict.fromkeys(
+        score
+        for of_run in board.scores
+        for score in of_run.values
+        if not score.name and (score.facts.upper if score.is_leaf else score.on_boards)
+    )
     levels = board.taxonomy.levels if board.taxonomy else ()
-    return sorted(names, key=lambda name: _place(name, levels))
+    place = {level: i for i, level in enumerate(levels)}
+    return sorted(scores, key=lambda score: place.get(score.level, len(place)))
+
+
+def _tree_column(score: Score) -> Column:
+    """The column of a level or of the tree; leaf scores say that they are of the leaves."""
+    column = score_column(score)
+    if not score.is_leaf:
+        return column
+    return replace(column, name=f"{LEAF}_{column.name}", title=f"{LEAF} {column.title}")
 
 
 def _has_heads(row: BoardRow) -> bool:
-    scores = [r.scores for r in row.done.values() if r.scores is not None]
-    return any(c.level != LEAF and c.source == "direct" for s in scores for c in s.classes)
+    return row.has_heads
 
 
-def _place(name: str, levels: Iterable[str]) -> tuple[bool, int]:
-    found = [i for i, level in enumerate(levels) if name.startswith(f"{level}_")]
-    return (not found, found[0] if found else 0)
-
-
-# Every class against the rest: a row per method, level, decision and class.
-
-CLASS_METRICS = ("auc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1")
-COUNTS = ("support", "patients")
-_CLASS = ("level", "source", "class")
-_NOTE_CLASSWISE = (
-    "Leaves, and upper levels by their own head (direct) and from the leaves (summed). Slides and "
-    "patients of the class count once, however often they are tested"
-)
+def _there(every: tuple[Column, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    names = {column.name for column in every}
+    return tuple(name for name in wanted if name in names)
 
 
 def classwise_table(analysis: Analysis) -> Table | None:
-    """Scores of every class; marks compare methods within a class. ``None`` without any result."""
+    """Return scores of every class, a row per method, level, decision and class.
+
+    Marks compare methods within a class. ``None`` without any result.
+    """
     board = analysis.board
     if not board.class_keys:
         return None
-    found = {
+    measures = {
         (key, metric): measured(analysis, Score(metric, *key))
         for key in board.class_keys
         for metric in CLASS_METRICS
     }
-    known = described(analysis)
+    description = described(analysis)
     rows = []
     for row in board.rows:
         for key in board.class_keys:
-            scores = {metric: found[key, metric][row.label] for metric in CLASS_METRICS}
+            scores = {metric: measures[key, metric][row.label] for metric in CLASS_METRICS}
             if any(scores.values()):
-                named = dict(zip(_CLASS, key, strict=True))
-                rows.append(Row(row.label, known[row.label] | named | _counts(row, key) | scores))
+                place: dict[str, Cell] = dict(zip(_CLASS, key, strict=True))
+                cells = description[row.label] | place | _counts(row, key) | scores
+                rows.append(Row(row.label, cells))
     every = (
         *columns(*KEYS, *_CLASS),
         *PLACE,
@@ -147,9 +151,7 @@ def classwise_table(analysis: Analysis) -> Table | None:
         *origin_columns(board),
     )
     shown = (*COUNTS, *CLASS_METRICS, "coverage")
-    return Table(
-        "classwise", "Classes", every, tuple(rows), (*KEYS, *_CLASS), shown, _NOTE_CLASSWISE
-    )
+    return Table("classwise", "Classes", every, tuple(rows), (*KEYS, *_CLASS), shown, _CLASS_NOTE)
 
 
 def _counts(row: BoardRow, key: tuple[str, str, str]) -> dict[str, Cell]:

@@ -1,4 +1,4 @@
-"""What a column of a board holds: direction, unit, level of the tree, and kind of interval."""
+"""A table that knows what its numbers are. Files, pages, screens and LaTeX are made from it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,59 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from mil_bench.base.taxonomy import LEAF
 from mil_bench.evaluation.inference.draws import Replicated
-from mil_bench.evaluation.metrics import Unit, facts
+from mil_bench.evaluation.metrics import Score, Unit
 
 ColumnUnit = (
     Unit
     | Literal["text", "score", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row"]
 )
 Interval = Literal["", "patients", "patients or Wilson"]
-"""How the interval is made: patients drawn anew; Wilson's where those draws see no spread."""
+"""How the interval is made: bootstrap over patients; Wilson's where its draws have no spread."""
+NAN = float("nan")
+Mark = Literal["", "best", "tied"]
+"""``tied``: not significantly different from the best of its column."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and columns of one table of a board.
+
+    ``name`` is that of its files; ``note`` says how to read it. ``keys`` name the columns that
+    identify a row; they come first. ``shown`` are the columns that people see unless they request
+    more, none for tables of files alone; files hold all. ``leads`` are the scores whose rows stand
+    for all where rows differ in it and space is short. Tables that are not ``printed`` are too long
+    for a printed page.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    shown: tuple[str, ...]
+    note: str = ""
+    leads: tuple[Score, ...] = ()
+    printed: bool = True
+
+    @property
+    def brief(self) -> tuple[Row, ...]:
+        """The rows for a printed page."""
+        leads = (None, *self.leads)
+        return tuple(row for row in self.rows if not self.leads or row.score in leads)
+
+    def column(self, name: str) -> Column:
+        """Return a column by name; ``KeyError`` for one that is not there."""
+        return next(c for c in self.columns if c.name == name)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column.
+    """One column: direction, unit, level of the tree, and kind of interval.
 
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither. ``level`` is empty
-    where a level of the tree means nothing. The unit ``row`` is that of ``Row.metric``; cells of
-    the unit ``score`` are names of scores, shown to people by their titles.
+    where a level of the tree means nothing. The unit ``row`` is that of ``Row.score``; a column of
+    the unit ``score`` names that score, by its title where people read it.
     """
 
     name: str
@@ -41,17 +75,11 @@ class Column:
         return self.unit == "fraction"
 
 
-def score_column(name: str, level: str = LEAF, interval: Interval = "patients") -> Column:
-    """The column of a score of ``metrics_table``."""
-    f = facts(name)
-    return Column(name, f.title, f.unit, f.better, level, interval, f.note)
-
-
-# A table that knows what its numbers are. Files, pages, screens and LaTeX are made from it.
-
-NAN = float("nan")
-Mark = Literal["", "best", "tied"]
-"""``tied``: not separable from the best of its column."""
+def score_column(score: Score, interval: Interval = "patients", level: str | None = None) -> Column:
+    """Return the column of a score; ``level`` where it is not that of the score."""
+    facts = score.facts
+    at = score.level if level is None else level
+    return Column(str(score), facts.title, facts.unit, facts.better, at, interval, facts.note)
 
 
 @dataclass(frozen=True)
@@ -59,8 +87,8 @@ class Number:
     """A measured number with what is known of its precision; ``nan`` where there is nothing.
 
     ``low`` and ``high`` end the 95 % interval, ``sd_folds`` and ``sd_seeds`` are those of
-    :class:`~mil_bench.boards.board.Spread`. ``note`` says what is wrong with it: over fewer
-    cells than asked, undefined in some, an interval that may be too narrow.
+    :class:`~mil_bench.boards.board.Spread`. ``note`` says what is wrong with it: over fewer runs
+    than requested, undefined in some, an interval that may be too narrow.
     """
 
     value: float
@@ -73,7 +101,7 @@ class Number:
 
     @classmethod
     def of(cls, drawn: Replicated) -> Number:
-        """A value with its interval over patients; none where all its draws lie on one side."""
+        """Return a value with its interval over patients, if its draws are on both sides of it."""
         if drawn.low > drawn.value or drawn.high < drawn.value:
             return cls(drawn.value, note="no interval, draws of patients are biased")
         return cls(drawn.value, drawn.low, drawn.high)
@@ -85,48 +113,22 @@ Cell = Number | str | None
 
 @dataclass(frozen=True)
 class Row:
-    """Cells by column name. ``method`` is the label of the board's row that it tells of.
+    """Cells by column name. ``method`` is the label of the board's row that it describes.
 
-    ``metric`` is the score that columns of the unit ``row`` hold, where rows differ in it.
+    ``score`` is what columns of the unit ``row`` hold, where rows differ in it.
     """
 
     method: str
     cells: Mapping[str, Cell]
-    metric: str = ""
+    score: Score | None = None
 
     def __getitem__(self, column: str) -> Cell:
         return self.cells.get(column)
 
+    def unit(self, column: Column) -> str:
+        """Return the unit of a cell; in some columns it is that of the row's score."""
+        return self.score.facts.unit if column.unit == "row" and self.score else column.unit
+
     def percent(self, column: Column) -> bool:
         """Whether screens show the cell of ``column`` times 100."""
-        return facts(self.metric).percent if column.unit == "row" else column.percent
-
-
-@dataclass(frozen=True)
-class Table:
-    """``name`` is that of its files; ``note`` says how to read it.
-
-    ``keys`` name the columns that identify a row; they come first. ``shown`` are the columns that
-    people see unless they ask for more, none for tables of files alone; files hold all. ``lead`` is
-    the metric whose rows stand for all where rows differ in it and space is short. Tables that are
-    not ``printed`` are too long for a printed page.
-    """
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    keys: tuple[str, ...]
-    shown: tuple[str, ...]
-    note: str = ""
-    lead: str = ""
-    printed: bool = True
-
-    @property
-    def brief(self) -> tuple[Row, ...]:
-        """The rows for a printed page."""
-        return tuple(row for row in self.rows if not self.lead or row.metric in ("", self.lead))
-
-    def column(self, name: str) -> Column:
-        """A column by name; ``KeyError`` for one that is not there."""
-        return next(c for c in self.columns if c.name == name)
+        return self.unit(column) == "fraction"

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mil_bench.base.errors import DataError
 from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
-from mil_bench.evaluation.inference.score_draws import Draws, Score, score_draws
+from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.sums import means_defined
+from mil_bench.evaluation.scores import score_draws
+from mil_bench.evaluation.sums import Draws, means_defined
 
 Cells = Mapping[tuple[int, int], Predictions]
 """Test predictions of one method by ``(seed, fold)``."""
@@ -62,9 +63,7 @@ def common(
 
 def _cut(p: Predictions, slides: NDArray[np.str_]) -> Predictions:
     order = np.argsort(p.slide_ids)
-    rows = order[np.isin(p.slide_ids[order], slides)]
-    heads = {level: probs[rows] for level, probs in p.heads.items()}
-    return Predictions(p.taxonomy, p.slide_ids[rows], p.groups[rows], p.labels[rows], heads)
+    return p.cut(order[np.isin(p.slide_ids[order], slides)])
 
 
 def _check_slides(what: str, a: Predictions, b: Predictions) -> None:

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError
 from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.sums import Weights
 
 REPLICATES = 2000
 FEW = 20
 """A class with fewer patients is at risk of vanishing from a draw, so classes become strata."""
 _STEP = 1024
 """Weights are multiples of 1/1024: their sums are exact in float32, so that ties stay ties."""
-
-Weights = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mil_bench.boards.figures import (
     training,
 )
 from mil_bench.boards.tables.table import Number
+from mil_bench.evaluation.metrics import Score
 
 METHODS = ("hmil", "abmil", "mean")
 
@@ -77,12 +78,12 @@ def test_the_overview_shows_both_sources_of_the_coarse_level_and_every_run(repor
     axis = panel(figure, "coarse")
     x = [x for x, y in points(axis) if abs(y) < 0.3]
     expected = [
-        100 * row.hierarchical(f"coarse_{source}_balanced_accuracy").mean
+        100 * row.spread(Score("balanced_accuracy", "coarse", source)).mean
         for source in ("summed", "direct")
     ]
     assert x == pytest.approx(expected)
     runs = [*panel(figure, "leaf").collections[0].get_offsets()[:, 0]]
-    own = row.values(lambda s: s.overall["balanced_accuracy"]).values()
+    own = row.values(Score("balanced_accuracy")).values()
     assert runs == pytest.approx([100 * v for v in own])
     assert sum("tier 1" in word for word in words(figure)) >= 1
 
@@ -92,7 +93,7 @@ def test_heat_maps_hold_the_scores_of_classes(report, title, metric):
     axis = panel(classes.draw(report), title)
     shown = np.asarray(axis.collections[0].get_array()).reshape(len(METHODS), -1)
     for values, row in zip(shown, report.board.rows, strict=True):
-        own = [100 * row.of_class(LEAF, "direct", c, metric).mean for c in BRACS.leaves]
+        own = [100 * row.spread(Score(metric, LEAF, "direct", c)).mean for c in BRACS.leaves]
         assert values == pytest.approx(own)
 
 
@@ -117,7 +118,7 @@ def test_blocks_frame_the_leaves_of_one_coarse_class(report):
 def test_mistakes_stand_at_accuracy_and_severity(report):
     axis = severity.draw(report).axes[0]
     expected = [
-        (100 * row.overall("accuracy").mean, row.hierarchical("severity").mean)
+        (100 * row.spread(Score("accuracy")).mean, row.spread(Score.of_tree("severity")).mean)
         for row in report.board.rows
     ]
     assert points(axis) == [pytest.approx(p) for p in expected]
@@ -132,7 +133,7 @@ def test_the_area_under_a_drawn_curve_is_the_score_of_the_board(report, draw, me
         lines = panel(figure, leaf).lines
         for line, row in zip(lines, report.board.rows, strict=False):
             x, y = line.get_xdata() / 100, line.get_ydata() / 100
-            area = row.of_class(LEAF, "direct", leaf, metric).mean
+            area = row.spread(Score(metric, LEAF, "direct", leaf)).mean
             assert trapezoid(y, x=x) == pytest.approx(area, abs=0.01)
 
 
@@ -167,16 +168,16 @@ def test_the_spread_shows_every_run_and_the_mean(report):
     for y, row in enumerate(report.board.rows):
         lines = [line for line in axis.lines if abs(line.get_ydata()[0] - y) < 0.45]
         runs = [x for line in lines if line.get_marker() == "o" for x in line.get_xdata()]
-        own = row.values(lambda s: s.overall["balanced_accuracy"]).values()
+        own = row.values(Score("balanced_accuracy")).values()
         assert sorted(runs) == pytest.approx(sorted(100 * v for v in own))
         (mean,) = [line.get_xdata()[0] for line in lines if line.get_marker() == "D"]
-        assert mean == pytest.approx(100 * row.overall("balanced_accuracy").mean)
+        assert mean == pytest.approx(100 * row.spread(Score("balanced_accuracy")).mean)
 
 
 def test_costs_stand_against_quality_and_the_staircase_joins_what_nothing_beats(report):
     figure = pareto.draw(report)
     (axis,) = [a for a in figure.axes if a.get_xlabel().startswith("Training")]
-    quality = [100 * row.overall("balanced_accuracy").mean for row in report.board.rows]
+    quality = [100 * row.spread(Score("balanced_accuracy")).mean for row in report.board.rows]
     expected = [pytest.approx((7.0 ** (i + 1), q)) for i, q in enumerate(quality)]
     assert points(axis)[: len(METHODS)] == expected
     (other,) = [a for a in figure.axes if a.get_xlabel().startswith("Parameters")]
@@ -186,7 +187,7 @@ def test_costs_stand_against_quality_and_the_staircase_joins_what_nothing_beats(
 
 def test_gains_are_those_of_the_table_of_controls(report):
     figure = gain.draw(report)
-    rows = [r for r in report.table("controls").rows if r.metric == "balanced_accuracy"]
+    rows = [r for r in report.table("controls").rows if r.score == Score("balanced_accuracy")]
     axis = panel(figure, "hmil, coarse head: Bal. acc")
     assert [x for x, _ in points(axis)] == pytest.approx(
         [100 * r["difference"].value for r in rows if isinstance(r["difference"], Number)]

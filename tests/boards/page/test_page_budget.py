@@ -15,6 +15,12 @@ def board(reports, tmp_path):
     return json.loads(json.dumps(_board(reports[0], "here", tmp_path)))
 
 
+READ_FIRST = {
+    *("balanced_accuracy", "macro_auc"),
+    *(f"coarse_{source}_balanced_accuracy" for source in ("summed", "direct", "gain")),
+}
+
+
 def size(data):
     return len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode())
 
@@ -49,7 +55,8 @@ def test_the_first_table_is_kept_to_the_end(board):
 def test_pairs_lose_scores_before_whole_tables_go_and_plots_keep_what_they_draw(board):
     told = "pairs by scores that are read less"
     sizes = range(size(board), 0, -size(board) // 200)
-    found = next(f for most in sizes for (f,) in [fitted([board], most)] if told in f["left_out"])
+    fits = (fitted([board], most, READ_FIRST)[0] for most in sizes)
+    found = next(fit for fit in fits if told in fit["left_out"])
     assert found["left_out"][-1] == told
     pairs, every = found["tables"]["pairs"], board["tables"]["pairs"]
     scores = [every["metrics"]["of"][i] for i in every["metrics"]["at"]]

@@ -17,6 +17,7 @@ from mil_bench.boards.tables.table import NAN, Column, Number, Row, Table, score
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import grid_request, machine_request
 from mil_bench.cli.run import _declare
+from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.plan import plan
 
 
@@ -32,7 +33,7 @@ def test_an_island_refuses_what_json_lacks():
 
 
 def test_cells_keep_what_is_known_and_nothing_else():
-    column = score_column("accuracy")
+    column = score_column(Score("accuracy"))
     cells = [Number(0.5), Number(NAN), None, Number(0.25, 0.2, 0.3, mark="best", note="n")]
     rows = tuple(Row(f"m{i}", {"method": f"m{i}", "accuracy": c}) for i, c in enumerate(cells))
     columns = (Column("method", "Method"), column)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from mil_bench.base.errors import DataError
 from mil_bench.evaluation.inference.bootstrap import Bootstrap, common, replicate
 from mil_bench.evaluation.inference.resampling import Resampling
-from mil_bench.evaluation.inference.score_draws import Score
+from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.scores import Scores
 
 ACCURACY, AUC = Score("accuracy"), Score("macro_auc")
@@ -28,7 +28,7 @@ def three():
 def test_a_score_is_the_mean_over_folds_then_over_seeds(three):
     methods, found = three
     for name, score in (("accuracy", ACCURACY), ("macro_auc", AUC)):
-        values = {cell: Scores.of(p).overall[name] for cell, p in methods["m0"].items()}
+        values = {cell: Scores.of(p).by_name[name] for cell, p in methods["m0"].items()}
         by_seed = [np.mean([values[s, f] for f in range(3)]) for s in range(2)]
         assert found.scores["m0"][score].value == pytest.approx(np.mean(by_seed), abs=1e-12)
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from mil_bench.evaluation.inference.delong import Components, auc_difference, delong, obuchowski
-from mil_bench.evaluation.ranking import auc
 
 
 def sample(n=60, seed=0, ties=False, patients=20, effect=0.0):
@@ -48,7 +47,7 @@ def test_the_variance_is_that_of_delong_et_al():
     pair = Components.of(positive, a) - Components.of(positive, b)
     expected = np.sqrt(s[0, 0] + s[1, 1] - 2 * s[0, 1])
     assert pair.unclustered().error == pytest.approx(expected)
-    assert pair.mean == pytest.approx(auc(positive, a) - auc(positive, b))
+    assert pair.mean == pytest.approx(roc_auc_score(positive, a) - roc_auc_score(positive, b))
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,7 +62,7 @@ def test_patients_of_one_slide_give_delong(n, seed, ties):
 
 def test_obuchowski_by_the_sums_of_the_paper():
     positive, a, _, groups = sample(50, 7, patients=12)
-    pairs, theta = kernel(positive, a), auc(positive, a)
+    pairs, theta = kernel(positive, a), roc_auc_score(positive, a)
     v10, v01 = pairs.mean(1) - theta, pairs.mean(0) - theta
     names = np.unique(groups)
     sums = np.array(
@@ -101,7 +100,7 @@ def test_a_pair_is_antisymmetric_and_a_twin_differs_by_nothing():
 def test_the_error_is_the_spread_over_new_patients():
     found = [sample(60, seed, patients=15, effect=1.5) for seed in range(400)]
     errors = [obuchowski(positive, a, groups).error for positive, a, _, groups in found]
-    values = [auc(positive, a) for positive, a, *_ in found]
+    values = [roc_auc_score(positive, a) for positive, a, *_ in found]
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(values), rel=0.1)
 
 

@@ -23,14 +23,20 @@ from sklearn import metrics as sk
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.evaluation.calibration import reliability
+from mil_bench.evaluation.calibration import equal_mass_bins
 from mil_bench.evaluation.confusion import is_ordered
-from mil_bench.evaluation.metrics import METRICS
-from mil_bench.evaluation.overall import level_scores, overall_scores
+from mil_bench.evaluation.metrics import METRICS, Score
+from mil_bench.evaluation.scores import Scores, leaf_scores, scores_by_name
 
 
 def same(ours, theirs):
     return ours == pytest.approx(theirs, abs=1e-12, nan_ok=True)
+
+
+def level_scores(p, level, source):
+    """Scores of all slides at one level, by metric."""
+    values = Scores.of(p).values.items()
+    return {s.metric: v for s, v in values if (s.level, s.source, s.name) == (level, source, "")}
 
 
 def macro_auc_by_sklearn(truth, probs):
@@ -42,9 +48,9 @@ def macro_auc_by_sklearn(truth, probs):
 @given(predictions())
 @settings(deadline=None, max_examples=60)
 def test_scores_of_every_level_equal_those_of_scikit_learn(p):
-    for level in p.taxonomy.levels:
-        ours = level_scores(p, level, "summed")
-        truth, probs = p.truth(level), p.summed(level)
+    for level, source in [(at, s) for at in p.taxonomy.levels for s in p.sources(at)]:
+        ours = level_scores(p, level, source)
+        truth, probs = p.truth(level), p.probabilities(level, source)
         decision, k = probs.argmax(1), probs.shape[1]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -64,7 +70,7 @@ def test_scores_of_every_level_equal_those_of_scikit_learn(p):
 @given(predictions(trees=(GRADES,), upper=False))
 @settings(deadline=None, max_examples=40)
 def test_scores_of_grades_equal_those_of_scikit_learn(p):
-    ours, decision = overall_scores(p), p.heads[LEAF].argmax(1)
+    ours, decision = leaf_scores(p), p.heads[LEAF].argmax(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, weights in (("qwk", "quadratic"), ("linear_kappa", "linear")):
@@ -82,7 +88,7 @@ def test_scores_of_grades_equal_those_of_scikit_learn(p):
 def test_random_predictions_score_chance_in_every_column(tree):
     p = random_predictions(tree, n=40_000, seed=3, heads=tree.levels[:-1])
     k = len(tree.leaves)
-    scores = overall_scores(p)
+    scores = leaf_scores(p)
     assert scores["macro_auc"] == pytest.approx(0.5, abs=0.01)
     assert scores["balanced_accuracy"] == pytest.approx(1 / k, abs=0.01)
     assert scores["accuracy"] == pytest.approx(1 / k, abs=0.01)
@@ -103,7 +109,7 @@ def test_random_predictions_score_chance_in_every_column(tree):
 def test_a_constant_classifier_is_at_chance_however_unequal_the_classes():
     labels = [0] * 90 + [1] * 8 + [2] * 2
     p = decided(BRACS, labels, [0] * 100)
-    scores = overall_scores(p)
+    scores = leaf_scores(p)
     assert scores["accuracy"] == 0.9
     assert scores["balanced_accuracy"] == pytest.approx(1 / 3)
     assert scores["macro_auc"] == 0.5
@@ -114,13 +120,13 @@ def test_a_constant_classifier_is_at_chance_however_unequal_the_classes():
 def test_perfect_predictions_reach_the_best_value_of_every_metric(tree):
     labels = list(range(len(tree.leaves))) * 3
     best = {1: 1.0, -1: 0.0}
-    for name, value in overall_scores(decided(tree, labels, labels)).items():
+    for name, value in leaf_scores(decided(tree, labels, labels)).items():
         assert value == pytest.approx(best[METRICS[name].better], abs=1e-12), name
 
 
 def test_scores_that_need_an_order_are_absent_for_unordered_classes():
-    assert "qwk" not in overall_scores(random_predictions(BRACS))
-    assert "qwk" in overall_scores(random_predictions(GRADES))
+    assert "qwk" not in leaf_scores(random_predictions(BRACS))
+    assert "qwk" in leaf_scores(random_predictions(GRADES))
 
 
 def test_a_level_that_interleaves_the_grades_is_not_ordered():
@@ -134,21 +140,49 @@ def test_a_level_that_interleaves_the_grades_is_not_ordered():
 
 def test_a_test_set_of_one_class_has_no_auc_and_no_kappa():
     p = random_predictions(GRADES, labels=[2] * 10)
-    scores = overall_scores(p)
+    scores = leaf_scores(p)
     assert math.isnan(scores["macro_auc"])
     assert scores["balanced_accuracy"] == scores["accuracy"]
-    perfect = overall_scores(decided(GRADES, [2] * 10, [2] * 10))
+    perfect = leaf_scores(decided(GRADES, [2] * 10, [2] * 10))
     assert math.isnan(perfect["qwk"])
 
 
-def test_summed_leaves_and_direct_leaves_are_the_same_scores():
+def test_summed_leaves_and_direct_leaves_are_the_same():
     p = random_predictions(DEEP, skill=1)
-    assert level_scores(p, LEAF, "summed") == level_scores(p, LEAF, "direct")
+    assert np.array_equal(p.probabilities(LEAF, "summed"), p.probabilities(LEAF, "direct"))
+
+
+@given(predictions())
+@settings(deadline=None, max_examples=20)
+def test_scores_of_the_leaves_alone_are_those_of_all(p):
+    assert leaf_scores(p) == pytest.approx(level_scores(p, LEAF, "direct"), nan_ok=True, abs=0)
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda t: t.name)
+def test_the_names_of_a_tree_are_the_columns_of_a_method_with_every_head(tree):
+    p = random_predictions(tree, heads=tree.levels[:-1])
+    by_name = scores_by_name(tree)
+    assert by_name.keys() == Scores.of(p).by_name.keys()
+    assert all(str(score) == name for name, score in by_name.items())
+    assert len(set(by_name.values())) == len(by_name)
+
+
+def test_every_score_has_its_facts():
+    for tree in TREES:
+        assert all(score.facts.title for score in scores_by_name(tree).values())
+    gain = scores_by_name(BRACS)["coarse_gain_accuracy"]
+    assert gain == Score("accuracy", "coarse", "gain")
+    assert (gain.facts.needs, gain.facts.better, gain.facts.chance) == ("direct head", 1, "0")
+    assert gain.facts.title == "coarse gain Acc"
+    assert Score("brier", "coarse", "summed").facts.better == -1
+    assert Score("accuracy", LEAF, "crm").facts.title == "leaf crm Acc"
+    with pytest.raises(KeyError):
+        _ = Score("charm").facts
 
 
 def test_asking_for_a_head_that_is_not_there_says_which_there_are():
-    with pytest.raises(DataError, match=r"heads for \['leaf'\], none for 'coarse'"):
-        level_scores(random_predictions(BRACS), "coarse", "direct")
+    with pytest.raises(DataError, match=r"heads for \['leaf'\], not for 'coarse'"):
+        random_predictions(BRACS).probabilities("coarse", "direct")
 
 
 def test_calibration_error_of_equal_bins_by_hand():
@@ -158,8 +192,8 @@ def test_calibration_error_of_equal_bins_by_hand():
     labels = np.where(right, 1, 0)
     p = make(FLAT, labels, {LEAF: np.column_stack([1 - confidence, confidence])})
     pairs_c, pairs_r = confidence.reshape(15, 2).mean(1), right.reshape(15, 2).mean(1)
-    assert same(overall_scores(p)["ece"], np.abs(pairs_c - pairs_r).mean())
-    assert reliability(right, confidence)[:, 0].tolist() == [2] * 15
+    assert same(leaf_scores(p)["ece"], np.abs(pairs_c - pairs_r).mean())
+    assert np.bincount(equal_mass_bins(confidence)).tolist() == [2] * 15
 
 
 @given(predictions())
@@ -168,4 +202,4 @@ def test_the_order_of_slides_changes_no_score(p):
     order = np.random.default_rng(0).permutation(len(p))
     heads = {level: probs[order] for level, probs in p.heads.items()}
     shuffled = make(p.taxonomy, p.labels[order], heads)
-    assert overall_scores(shuffled) == pytest.approx(overall_scores(p), nan_ok=True, abs=1e-12)
+    assert leaf_scores(shuffled) == pytest.approx(leaf_scores(p), nan_ok=True, abs=1e-12)

@@ -3,59 +3,126 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
 from cohort_cases import patients_of
+from hiclass import metrics as hiclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prediction_cases import BRACS, DEEP, GRADES, make, predictions, random_predictions
+from scipy.stats import rankdata
 from sklearn import metrics as sk
 
 from mil_bench.evaluation.inference.resampling import Resampling
-from mil_bench.evaluation.inference.score_draws import Score, score_draws
+from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.ranking import auc_and_precision
-from mil_bench.evaluation.scores import Scores
+from mil_bench.evaluation.scores import Scores, score_draws
 
 
 def close(value):
     return pytest.approx(value, abs=1e-10, nan_ok=True)
 
 
-def flattened(scores: Scores) -> Mapping[Score, float]:
-    named = {Score(n): v for n, v in {**scores.overall, **scores.hierarchical}.items()}
-    classes = {
-        Score(metric, c.level, c.source, c.name): value
-        for c in scores.classes
-        for metric, value in c.metrics().items()
-        if metric not in ("support", "patients")
-    }
-    return named | classes
-
-
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(predictions())
 def test_weights_of_one_give_the_scores_of_the_boards(p):
-    expected = flattened(Scores.of(p))
-    found = score_draws(p, np.ones((len(p), 1), dtype=np.float32))
-    assert found.keys() == expected.keys()
-    assert {name: draws[0] for name, draws in found.items()} == close(expected)
+    draws = score_draws(p, np.ones((len(p), 3), dtype=np.float32))
+    values = Scores.of(p).values
+    assert draws.keys() == values.keys()
+    for b in range(3):
+        assert {score: of_score[b] for score, of_score in draws.items()} == close(values)
 
 
 @settings(max_examples=30, deadline=None)
 @given(predictions(), st.integers(0, 999))
 def test_whole_weights_are_slides_that_come_several_times(p, seed):
+    weights = whole_weights(p, seed)
+    draws = score_draws(p, weights)
+    for b in range(3):
+        values = Scores.of(repeated(p, weights[:, b])).values
+        for score, of_score in draws.items():
+            if score.metric != "ece":  # its bins are those of the sample
+                assert of_score[b] == close(values[score]), score
+
+
+@settings(max_examples=30, deadline=None)
+@given(predictions(), st.integers(0, 999))
+def test_whole_weights_give_what_scikit_learn_says_of_repeated_slides(p, seed):
+    """All levels and sources: values (weights of one) and replicates alike."""
+    weights = whole_weights(p, seed)
+    weights[:, 0] = 1
+    draws = score_draws(p, weights)
+    for b in range(3):
+        q = repeated(p, weights[:, b])
+        for level in q.taxonomy.levels:
+            for source in q.sources(level):
+                expected = by_scikit_learn(q.truth(level), q.probabilities(level, source))
+                for metric, value in expected.items():
+                    assert draws[Score(metric, level, source)][b] == close(value), metric
+                bins = (p.truth(level), p.probabilities(level, source), weights[:, b])
+                assert draws[Score("ece", level, source)][b] == close(error_by_bins(*bins))
+
+
+@settings(max_examples=30, deadline=None)
+@given(predictions(trees=(BRACS, GRADES, DEEP)), st.integers(0, 999))
+def test_whole_weights_give_what_hiclass_says_of_repeated_slides(p, seed):
+    weights = whole_weights(p, seed)
+    draws = score_draws(p, weights)
+    for b in range(3):
+        q = repeated(p, weights[:, b])
+        truth, decision = (tree_paths(q, of) for of in (q.labels, q.heads["leaf"].argmax(1)))
+        assert draws[Score.of_tree("hp")][b] == close(hiclass.precision(truth, decision))
+        assert draws[Score.of_tree("hr")][b] == close(hiclass.recall(truth, decision))
+
+
+def whole_weights(p, seed):
     weights = np.random.default_rng(seed).integers(0, 3, (len(p), 3)).astype(np.float32)
     weights[0] = 1
-    found = score_draws(p, weights)
-    for b in range(3):
-        rows = np.repeat(np.arange(len(p)), weights[:, b].astype(int))
-        repeated = make(p.taxonomy, p.labels[rows], {v: q[rows] for v, q in p.heads.items()})
-        expected = flattened(Scores.of(repeated))
-        for score, draws in found.items():
-            if not score.metric.endswith("ece"):  # its bins are those of the sample
-                assert draws[b] == close(expected[score]), score
+    return weights
+
+
+def repeated(p, weight):
+    rows = np.repeat(np.arange(len(p)), weight.astype(int))
+    return make(p.taxonomy, p.labels[rows], {v: q[rows] for v, q in p.heads.items()})
+
+
+def by_scikit_learn(truth, probs):
+    decision, k = probs.argmax(1), probs.shape[1]
+    aucs = [
+        sk.roc_auc_score(truth == c, probs[:, c])
+        for c in range(k)
+        if 0 < (truth == c).sum() < len(truth)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {
+            "accuracy": sk.accuracy_score(truth, decision),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, decision),
+            "macro_f1": sk.f1_score(truth, decision, average="macro"),
+            "log_loss": sk.log_loss(truth, probs, labels=range(k)),
+            "brier": np.mean(((probs - np.eye(k)[truth]) ** 2).sum(1)),
+            "macro_auc": np.mean(aucs) if aucs else np.nan,
+        }
+
+
+def error_by_bins(truth, probs, weight):
+    """Calibration error of weighted slides in bins of the unweighted ones, summed by hand."""
+    confidence, right = probs.max(1), probs.argmax(1) == truth
+    total = 0.0
+    for k in range(15):
+        chosen = [
+            i
+            for i, rank in enumerate(rankdata(confidence))
+            if int((rank - 0.5) * 15 / len(confidence)) == k
+        ]
+        total += abs(sum(weight[i] * (right[i] - confidence[i]) for i in chosen))
+    return total / weight.sum()
+
+
+def tree_paths(p, leaves):
+    rows = [p.taxonomy.paths[leaf] for leaf in leaves]
+    return np.array([[*row, *[""] * (p.taxonomy.depth - len(row))] for row in rows])
 
 
 @pytest.mark.parametrize("tree", [BRACS, GRADES, DEEP])
