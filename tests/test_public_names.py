@@ -26,6 +26,7 @@ ISSUE = [
     "METHODS",
     "DATASETS",
     "load_dataset",
+    "run",
     "leaderboard",
 ]
 
