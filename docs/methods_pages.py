@@ -7,15 +7,16 @@ committed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mil_bench.base.registry import OURS
 from mil_bench.cards.page import BASE, page, table
 from mil_bench.cards.steps_figure import steps_figure
 from mil_bench.cards.write import board_rows, boards_in, link_to, plain_score
-from mil_bench.contract.method import Method
+from mil_bench.contract.card import Cost, MethodCard
 from mil_bench.methods import METHODS
-from mil_bench.nn.headed import HeadedMethod
 
 DOCS = Path(__file__).resolve().parent
 PAGES = DOCS / "methods"
@@ -25,52 +26,57 @@ COMMAND = "python -m docs.methods_pages"
 
 def pages() -> dict[str, str]:
     """File name -> text: pages and figures of all methods of the package, and ``README.md``."""
-    methods = {entry.name: METHODS.get(entry.name) for entry in METHODS if entry.origin == OURS}
+    cards = [
+        replace(
+            MethodCard.of(entry.name, METHODS.get(entry.name), entry.summary),
+            cost=_cost(entry.name),
+        )
+        for entry in METHODS
+        if entry.origin == OURS
+    ]
     return {
-        "README.md": overview(methods),
+        "README.md": overview(cards),
         **{
-            f"{name}.md": page(name, method, _cost(name), list(board_rows(name, BOARDS, PAGES)))
-            for name, method in methods.items()
+            f"{card.name}.md": page(card, [*board_rows(card.name, BOARDS, PAGES)]) for card in cards
         },
         **{
-            f"{name}.svg": steps_figure(method.paper, METHODS.get(BASE).paper)
-            for name, method in methods.items()
-            if method.paper.steps
+            f"{card.name}.svg": steps_figure(card.paper, METHODS.get(BASE).paper)
+            for card in cards
+            if card.paper.steps
         },
     }
 
 
 def write() -> None:
     """Write every file; one that no method has any more is removed."""
-    made = pages()
+    texts = pages()
     PAGES.mkdir(exist_ok=True)
     for old in PAGES.iterdir():
-        if old.name not in made:
+        if old.name not in texts:
             old.unlink()
-    for name, text in made.items():
+    for name, text in texts.items():
         (PAGES / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} files written under {PAGES}")
+    print(f"{len(texts)} files written under {PAGES}")
 
 
-def overview(methods: dict[str, type[Method]]) -> str:
-    """The table of all methods."""
-    measured, costs = _costs()
-    board, scored = max(boards_in(BOARDS), key=lambda found: len(found[1]))
+def overview(cards: Sequence[MethodCard]) -> str:
+    """Return the table of all methods."""
+    board, scored = max(boards_in(BOARDS), key=lambda rows: len(rows[1]))
     rows = [
         [
-            f"[`{name}`]({name}.md)",
-            summary,
-            f"{method.paper.venue}, {method.paper.year}",
-            *costs.get(name, ["", ""])[:2],
-            "yes" if issubclass(method, HeadedMethod) else "",
-            "order" if method.order_dependent else "coordinates" if method.needs_coords else "",
-            plain_score(name, scored),
+            f"[`{card.name}`]({card.name}.md)",
+            card.summary,
+            f"{card.paper.venue}, {card.paper.year}",
+            *(card.cost.cells[:2] if card.cost else ("", "")),
+            "yes" if card.heads else "",
+            card.needs,
+            plain_score(card.name, scored),
         ]
-        for name, method in methods.items()
-        for summary in [next(entry.summary for entry in METHODS if entry.name == name)]
+        for card in cards
     ]
+    measured = next(card.cost.header[:2] for card in cards if card.cost)
     header = [
-        *("method", "what it is", "paper", *measured[:2], "[heads](../heads.md)", "needs"),
+        *("method", "what it is", "paper", *measured, "[heads](../heads.md)", "needs"),
         f"[{dataset_of(board)}]({link_to(board, PAGES)})",
     ]
     return "\n".join(
@@ -103,12 +109,12 @@ def _costs() -> tuple[list[str], dict[str, list[str]]]:
     return rows[0][1:], {row[0]: row[1:] for row in rows[2:]}
 
 
-def _cost(name: str) -> list[str]:
-    measured, costs = _costs()
+def _cost(name: str) -> Cost | None:
+    header, costs = _costs()
     if name not in costs:
-        return []
+        return None
     how = "How it was measured: [methods.md](../methods.md#cost)."
-    return [*table(measured, [costs[name]]), "", how]
+    return Cost(tuple(header), tuple(costs[name]), how)
 
 
 def _cells(line: str) -> list[str]:

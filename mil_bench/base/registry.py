@@ -98,6 +98,11 @@ class Registry(Generic[T]):
         """Every registered name, in order of registration."""
         return [entry.name for entry in self]
 
+    def summary(self, name: str) -> str:
+        """Return the line about ``name`` that lists show; ``name`` must be registered."""
+        self._load_plugins()
+        return self._entries[name].summary
+
     def __iter__(self) -> Iterator[Entry]:
         self._load_plugins()
         return iter(list(self._entries.values()))

@@ -1,71 +1,92 @@
-"""Cards of one method or one dataset on the terminal."""
+"""Cards of methods, datasets and encoders on the terminal."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mil_bench.base.config import SearchRange, search_space
+from mil_bench.contract.card import Change, MethodCard, Setting, as_set
 
 if TYPE_CHECKING:
     from mil_bench.base.taxonomy import Taxonomy
     from mil_bench.contract.dataset import DatasetCard
-    from mil_bench.contract.method import Ablations, Method
     from mil_bench.extraction.encoders.cards import EncoderCard
 
 
-def print_method(name: str, method: type[Method], console: Console) -> None:
-    """Paper, differences, measured choices, steps, options with ranges, recipe, ablations."""
-    paper = method.paper
-    console.print(f"[bold]{name}[/]  {escape(paper.title)} ({paper.venue}, {paper.year})")
+def print_method(card: MethodCard, console: Console) -> None:
+    """Print paper, differences, measured choices, steps, settings, recipe and ablations."""
+    paper = card.paper
+    console.print(f"[bold]{card.name}[/]  {escape(paper.title)} ({paper.venue}, {paper.year})")
     console.print(f"  {paper.link}" + (f"   code: {paper.code}" if paper.code else ""))
     for line in paper.differs:
         console.print(f"  - {escape(line)}")
     for line in paper.measured:
         console.print(escape(line), highlight=False)
-    for kind, words in (("steps", paper.steps), ("losses", paper.losses)):
+    facts = {
+        "steps": paper.steps,
+        "losses": paper.losses,
+        "heads": card.heads,
+        "needs": (card.needs,) if card.needs else (),
+    }
+    for kind, words in facts.items():
         if words:
             console.print(f"{kind}: {escape(', '.join(words))}", highlight=False)
-    table = Table("option", "default", "search range", title="options (--set)")
-    space = search_space(method.Config)
-    for key, field in method.Config.model_fields.items():
-        search = space.get(key)
-        table.add_row(key, escape(str(field.default)), "" if search is None else _range(search))
-    console.print(table)
-    recipe = ", ".join(f"{k}={v}" for k, v in method.recipe.items()) or "trainer defaults"
-    console.print(f"recipe: {recipe}")
-    if method.ablations:
-        console.print(_ablations(method.ablations))
+    console.print(_settings(card.settings))
+    console.print(f"recipe: {_pairs(card.recipe) or 'the trainer defaults'}", highlight=False)
+    if card.changes:
+        console.print(_changes(card.changes))
+
+
+def _settings(settings: Sequence[Setting]) -> Table:
+    table = Table("setting", "default", "values", "searched", title="settings (--set)")
+    for setting in settings:
+        cells = (as_set(setting.default), ", ".join(setting.values), setting.searched)
+        table.add_row(setting.name, *map(escape, cells))
+    return table
+
+
+def _changes(changes: Sequence[Change]) -> Table:
+    table = Table("name", "kind", "what it is", "settings", title="`mil-bench ablate` changes")
+    for change in changes:
+        off = "off: " if change.kind == "component" else ""
+        cells = (change.title, off + _pairs(change.overrides))
+        table.add_row(change.name, change.kind, *map(escape, cells))
+    return table
+
+
+def _pairs(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={as_set(value)}" for key, value in settings.items())
 
 
 def print_dataset(card: DatasetCard, console: Console) -> None:
-    """Source, licence, files and every label tree."""
+    """Print source, licence, files and every label tree."""
     console.print(f"[bold]{card.name}[/]  {escape(card.title)}  ({card.kind} data)")
     for label, text in (("source", card.source), ("licence", card.licence), ("files", card.files)):
         console.print(f"{label}: {escape(text)}")
     console.print(f"default split: {card.default_split}")
     for name, taxonomy in card.trees.items():
         mark = " (default)" if name == card.default_tree else ""
-        console.print(_drawn(f"{name}{mark}", taxonomy))
+        console.print(_tree(f"{name}{mark}", taxonomy))
 
 
 def print_encoder(card: EncoderCard, console: Console) -> None:
-    """What it makes of which tiles, where its weights are, what may be done with them."""
-    seen = (
+    """Print features, tiles, network, weights and licence."""
+    scaling = (
         f"scaled to {card.scaled} px"
         if card.scaled == card.input_size
-        else (f"scaled to {card.scaled} px, of which the middle {card.input_size} are seen")
+        else (f"scaled to {card.scaled} px, of which the central {card.input_size} are used")
     )
     facts = {
         "features": f"{card.dim}",
-        "tiles": f"{card.tile} px at {card.mpp:g} um per pixel, {seen}",
+        "tiles": f"{card.tile} px at {card.mpp:g} um per pixel, {scaling}",
         "normalisation": f"mean {card.mean}, deviation {card.std}",
         "network": f"{card.architecture} of timm {dict(card.arguments) or ''}",
-        "weights": card.origin + (", access must be asked for" if card.gated else ""),
+        "weights": card.origin + (", access must be requested" if card.gated else ""),
         "licence": card.licence,
     }
     console.print(f"[bold]{card.name}[/]  {escape(card.title)}")
@@ -73,36 +94,14 @@ def print_encoder(card: EncoderCard, console: Console) -> None:
         console.print(f"{label}: {escape(text)}", highlight=False)
 
 
-def _ablations(declared: Ablations) -> Table:
-    table = Table("name", "what it is", "overrides", title="what `mil-bench ablate` switches")
-    kinds = {
-        "component": declared.components,
-        "variant": declared.variants,
-        "control": declared.controls,
-    }
-    for kind, switches in kinds.items():
-        for name, switch in switches.items():
-            changes = ", ".join(f"{key}={value}" for key, value in switch.overrides.items())
-            off = "off: " if kind == "component" else ""
-            table.add_row(name, f"{kind}: {escape(switch.title)}", escape(off + changes))
-    for name in declared.twins:
-        table.add_row(name, "twin: trained with the same budget", "")
-    return table
-
-
-def _range(search: SearchRange) -> str:
-    ends = f"{search.low} .. {search.high}"
-    return (", ".join(map(str, search.choices)) or ends) + search.condition
-
-
-def _drawn(title: str, taxonomy: Taxonomy) -> Tree:
-    root = Tree(escape(title))
+def _tree(heading: str, taxonomy: Taxonomy) -> Tree:
+    root = Tree(escape(heading))
     nodes: dict[tuple[str, ...], Tree] = {(): root}
     for path in taxonomy.paths:
         for depth in range(1, len(path) + 1):
             prefix = path[:depth]
             if prefix not in nodes:
-                full = taxonomy.titles.get(path[depth - 1], "")
-                text = f"{path[depth - 1]}  [dim]{escape(full)}[/]" if full else path[depth - 1]
+                title = taxonomy.titles.get(path[depth - 1], "")
+                text = f"{path[depth - 1]}  [dim]{escape(title)}[/]" if title else path[depth - 1]
                 nodes[prefix] = nodes[prefix[:-1]].add(text)
     return root

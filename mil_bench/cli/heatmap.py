@@ -1,111 +1,80 @@
-"""``mil-bench heatmap``: where the model of a run looked on a slide."""
+"""``mil-bench heatmap`` and ``mil-bench localise``: where models looked, as pictures and scores."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
-from mil_bench.cli.options import add_shared
+from mil_bench.base.errors import MilBenchError, RunError, UsageError
+from mil_bench.base.plugins import load_plugins
+from mil_bench.base.plural import counted
+from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import dataset_options
 
 
 def heatmap(parser: Parser, words: Sequence[str]) -> int:
-    """Draw the maps of one or several slides; one that cannot be drawn does not stop the others."""
-    given = _parsed(parser, words)
+    """Draw the heatmaps of slides; one that cannot be drawn does not stop the others."""
+    args = _heatmap_args(parser, words)
     from rich.console import Console
     from rich.markup import escape
 
-    from mil_bench.base.errors import MilBenchError, RunError
-    from mil_bench.base.plugins import load_plugins
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.make import Wanted, write_heatmaps
     from mil_bench.runs.load_run import load_run
     from mil_bench.runs.machine import devices
 
-    load_plugins(given.plugin)
-    directory = find_run(given.runs, given.run)
-    data = DataOfRuns(given.runs, given.dataset, dataset_options(given))
-    [device] = devices(given.device, 1)
+    load_plugins(args.plugin)
+    directory = find_run(args.runs, args.run[0])
+    data = DataOfRuns(args.runs, args.dataset, dataset_options(args))
+    [device] = devices(args.device, 1)
     run = load_run(directory, data.of(directory.read_spec()), device)
     console = Console()
     console.print(f"{run.spec.title}, run {directory.path.name}", highlight=False)
-    wanted = Wanted(given.level, given.class_name, given.by, given.slides)
+    wanted = Wanted(args.level, args.class_name, args.relevance, args.slides)
     refused: list[MilBenchError] = []
-    for slide in given.slide:
+    for slide in args.slide:
         try:
             written = write_heatmaps(run, slide, wanted)
         except MilBenchError as error:
             refused.append(error)
             continue
         console.print(
-            f"{escape(slide)}: {len(written.pictures)} pictures by "
+            f"{escape(slide)}: {counted(len(written.pictures), 'picture')} by "
             f"{escape('; '.join(written.sources))}, in {escape(str(written.folder))}",
             highlight=False,
             soft_wrap=True,
         )
         for note in written.notes:
             console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
-    if len(refused) < len(given.slide):
+    if len(refused) < len(args.slide):
         console.print(f"page: {escape(str(directory.path / 'heatmaps' / 'index.html'))}")
     if refused:
         raise refused[0] if len(refused) == 1 else RunError(" ".join(map(str, refused)))
     return 0
 
 
-def _parsed(parser: Parser, words: Sequence[str]) -> Namespace:
-    parser.add_argument(
-        "--run", metavar="KEY", required=True, help="Key of a finished run, or how it begins."
-    )
-    parser.add_argument(
-        "--slide", metavar="ID", required=True, action="append", help="A slide id; repeatable."
-    )
-    parser.add_argument("--level", help="Only this level of the tree, such as coarse or leaf.")
-    parser.add_argument(
-        "--class", dest="class_name", metavar="NAME", help="Only this class of the tree."
-    )
-    add_shared(parser, "by")
-    parser.add_argument(
-        "--slides",
-        metavar="DIR",
-        type=Path,
-        help="Folder, table or file of slides, to draw over them and to show patches.",
-    )
-    add_shared(parser, "runs")
-    group = parser.add_argument_group("data, where the plan of the run does not tell")
-    add_shared(group, "dataset", "data_root", "features", "tree", "cache_dir", "plugin")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-    return parser.parse(words)
-
-
-# ``mil-bench localise``: how well attention finds the patches that are known.
+def _heatmap_args(parser: Parser, words: Sequence[str]) -> Namespace:
+    add(parser, "--run", "--slide", required=True)
+    add(parser, "--level", "--class", "--relevance", "--slides", "--runs", "--device")
+    _declare_data(parser)
+    args = parser.parse(words)
+    if len(args.run) > 1:
+        raise UsageError("heatmap draws one run at a time; pass one --run.")
+    return args
 
 
 def localise(parser: Parser, words: Sequence[str]) -> int:
     """Score runs and print them by method; exit code 1 when a run could not be scored.
 
-    Runs on data without known patches count only where they were asked for by key.
+    Runs on data without known patches count only where they were requested by key.
     """
-    parser.add_argument(
-        "--run", metavar="KEY", action="append", default=[], help="Only this run; repeatable."
-    )
-    add_shared(parser, "by")
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="Compute also what is there already, and replace it, as every --by but auto does.",
-    )
-    add_shared(parser, "runs")
-    group = parser.add_argument_group("data, where the plan of a run does not tell")
-    add_shared(group, "dataset", "data_root", "features", "tree", "cache_dir", "plugin")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-    given = parser.parse(words)
+    add(parser, "--run", "--relevance", "--overwrite", "--runs", "--device")
+    _declare_data(parser)
+    args = parser.parse(words)
     from rich.console import Console
     from rich.markup import escape
 
-    from mil_bench.base.plugins import load_plugins
-    from mil_bench.base.plural import counted
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.localisation import localise_runs
     from mil_bench.heatmaps.localisation_table import localisation_screen
@@ -113,24 +82,30 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.runs.machine import devices
     from mil_bench.runs.studies.stored_plans import no_runs
 
-    load_plugins(given.plugin)
-    places = run_directories(given.runs)
-    if not places:
-        raise no_runs(given.runs)
-    chosen = [find_run(given.runs, key) for key in given.run] or places
-    data = DataOfRuns(given.runs, given.dataset, dataset_options(given))
-    [device] = devices(given.device, 1)
-    made = localise_runs(chosen, data, device, given.by, given.again)
+    load_plugins(args.plugin)
+    directories = run_directories(args.runs)
+    if not directories:
+        raise no_runs(args.runs)
+    chosen = [find_run(args.runs, key) for key in args.run] or directories
+    data = DataOfRuns(args.runs, args.dataset, dataset_options(args))
+    [device] = devices(args.device, 1)
+    localised = localise_runs(chosen, data, device, args.relevance, args.overwrite)
     console = Console()
-    for table in localisation_screen(made.rows):
+    for table in localisation_screen(localised.rows):
         console.print(table)
-    boards = "; `mil-bench leaderboard` puts them on boards" if made.rows else ""
+    boards = "; `mil-bench leaderboard` adds them to the boards" if localised.rows else ""
     console.print(
-        f"{counted(len(made.rows) - made.kept, 'run')} scored, {made.kept} before, "
-        f"{len(made.unknown)} on data without known patches, {len(made.refused)} refused{boards}",
+        f"{counted(len(localised.rows) - localised.kept, 'run')} scored, {localised.kept} scored "
+        f"before, {len(localised.unknown)} on data without known patches, "
+        f"{len(localised.refused)} refused{boards}",
         highlight=False,
         soft_wrap=True,
     )
-    for key, why in made.refused.items():
+    for key, why in localised.refused.items():
         console.print(f"[yellow]note[/] {key}: {escape(why)}", highlight=False, soft_wrap=True)
-    return 1 if made.refused or (given.run and made.unknown) else 0
+    return 1 if localised.refused or (args.run and localised.unknown) else 0
+
+
+def _declare_data(parser: Parser) -> None:
+    group = parser.add_argument_group("data of a run without a stored plan")
+    add(group, "--dataset", "--data-root", "--features", "--tree", "--cache-dir", "--plugin")

@@ -12,85 +12,86 @@ from mil_bench.cli.parser import Command, Parser, dispatch
 SUMMARY = "Compare multiple-instance learning methods on whole slide images."
 COMMANDS = {
     "extract": Command(
-        "Make features of slides: tissue, tiles, an encoder; what is done already is skipped.",
+        "Extract features of slides: tissue, tiles, encoder. Completed slides are skipped.",
         "mil_bench.cli.extract:extract",
     ),
     "run": Command(
-        "Train and test methods on a dataset; what is done already is skipped.",
+        "Train and test methods on a dataset. Completed runs are skipped.",
         "mil_bench.cli.run:run",
     ),
     "status": Command(
-        "Show how far a grid is, from any terminal; disturbs nothing.",
+        "Show the progress of a grid, from any terminal.",
         "mil_bench.cli.status:status",
     ),
     "retry": Command(
-        "Make failed or interrupted runs again, as their grid was planned.",
+        "Rerun failed or interrupted runs as planned.",
         "mil_bench.cli.status:retry",
     ),
     "tune": Command(
-        "Search a method's settings by validation, then run its default and its best.",
+        "Search settings of a method on validation slides, then run the default and the best.",
         "mil_bench.cli.tune_and_ablate:tune",
     ),
     "ablate": Command(
-        "Take a method's parts out one by one, or vary its settings, and table what it costs.",
+        "Remove components of a method one by one, or vary its settings, and compare.",
         "mil_bench.cli.tune_and_ablate:ablate",
     ),
     "leaderboard": Command(
-        "Score every run again from its predictions; write and print the boards.",
+        "Recompute all scores from predictions; write and print the boards.",
         "mil_bench.cli.boards:leaderboard",
     ),
     "heatmap": Command(
-        "Draw where the model of a run looked on a slide.", "mil_bench.cli.heatmap:heatmap"
+        "Draw heatmaps of what the model of a run attends to on a slide.",
+        "mil_bench.cli.heatmap:heatmap",
     ),
     "localise": Command(
-        "Score how well attention finds the patches whose class is known.",
+        "Score how well attention finds the patches of known class.",
         "mil_bench.cli.heatmap:localise",
     ),
     "curves": Command(
-        "Draw the losses and validation scores of runs, epoch by epoch.",
+        "Draw the losses and validation scores of runs by epoch.",
         "mil_bench.cli.boards:curves",
     ),
     "compare": Command(
-        "Show two methods beside each other: scores, classes, slides decided differently.",
+        "Compare two methods: scores, classes, slides that they classify differently.",
         "mil_bench.cli.boards:compare",
     ),
     "score": Command(
-        "Score predictions made anywhere by the code that makes the leaderboards.",
+        "Score any predictions with the code of the leaderboards.",
         "mil_bench.cli.boards:score",
     ),
     "list": Command("List methods, datasets and encoders.", "mil_bench.cli.listing:list_names"),
     "show": Command(
-        "Show a method's paper, options and ablations, or a dataset's source, trees and files.",
+        "Show a method's paper, settings and ablations, or a dataset's source, trees and files.",
         "mil_bench.cli.listing:show",
     ),
     "new": Command(
-        "Begin a method of your own with a file that works at once.", "mil_bench.cli.listing:new"
+        "Write a file with a new method that runs immediately.", "mil_bench.cli.listing:new"
     ),
     "doctor": Command(
-        "Check versions, devices, disks, data and cache; advice for each problem.",
+        "Check versions, devices, disks, data and cache, with advice for each problem.",
         "mil_bench.cli.check:doctor",
     ),
     "check": Command(
-        "Check that a method keeps its promises, or that a dataset is ready to run.",
+        "Check that a method meets all requirements, or that a dataset is ready to run.",
         "mil_bench.cli.check:check",
     ),
-    "data": Command("Check, pack, split and simulate data.", "mil_bench.cli.data:data"),
+    "data": Command("Pack, split and simulate data.", "mil_bench.cli.data:data"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command; exit code 0 only if everything asked for is done."""
+    """Run one command; exit code 0 only if everything requested is done."""
     words = list(sys.argv[1:] if argv is None else argv)
-    # --debug may stand anywhere: before the command, or after it among its own options
+    # --debug may come anywhere, before the command or among its options
     debug = "--debug" in words
-    sys.exit(_obey([word for word in words if word != "--debug"], debug))
+    sys.exit(_run([word for word in words if word != "--debug"], debug))
 
 
-def _obey(words: list[str], debug: bool) -> int:
+def _run(words: list[str], debug: bool) -> int:
     try:
         return _dispatch(words)
     except KeyboardInterrupt:
-        print("interrupted; the same command continues where it stopped.", file=sys.stderr)
+        print("interrupted; rerun the same command to resume.", file=sys.stderr)
         return 130
     except MilBenchError as error:
         if debug:
@@ -112,10 +113,10 @@ def _dispatch(words: list[str]) -> int:
         return 0
     parser = Parser("mil-bench", SUMMARY, usage="mil-bench COMMAND ...")
     parser.add_argument("--version", action="store_true", help="Print the version.")
-    parser.add_argument("--debug", action="store_true", help="Show tracebacks; with any command.")
+    parser.add_argument("--debug", action="store_true", help="Show tracebacks, with any command.")
     return dispatch(parser, COMMANDS, words)
 
 
 def _describe(error: OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
-    return f"{error.strerror}:{where}; nothing was lost, repair it and give the same command again."
+    return f"{error.strerror}:{where}; nothing is lost. Fix the cause and rerun the same command."

@@ -1,8 +1,9 @@
-"""Reading the words of a command with the standard library alone, so that help is there at once."""
+"""Reading the words of a command with the standard library alone, so that help is immediate."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,48 @@ from importlib import import_module
 from typing import NoReturn
 
 from mil_bench.base.errors import UnknownNameError, UsageError
+from mil_bench.cli.options import OLD_SPELLINGS, OldSpelling
 
 UNSAID: tuple[object, ...] = (None, False, "", [], argparse.SUPPRESS)  # defaults without a mention
+_DEFAULT = re.compile(r" \(default: [^)]*\)")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What help says about a command, and the ``module:function`` that is imported to run it.
+
+    The function gets a :class:`Parser` without options and the words after the command's name, and
+    returns an exit code. A command with ``successor`` is an old spelling that help does not list.
+    """
+
+    summary: str
+    target: str
+    successor: str = ""
+
+
+def dispatch(parser: Parser, commands: Mapping[str, Command], words: Sequence[str]) -> int:
+    """Hand the words after a command's name to that command; help, and exit code 2, without."""
+    listing = parser.add_argument_group("commands")
+    listed = {name: command for name, command in commands.items() if not command.successor}
+    for name, command in listed.items():
+        listing.add_argument(name, help=command.summary)
+    if not words:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
+    if words[0] in ("-h", "--help"):
+        parser.print_help()
+        return 0
+    name, *rest = words
+    if name not in commands:
+        options = parser._option_string_actions
+        kind, known = ("option", [*options]) if name.startswith("-") else ("command", [*listed])
+        raise UnknownNameError(kind, name, known, f"`{parser.prog} --help` shows all.")
+    command = commands[name]
+    if command.successor:
+        _note(OldSpelling(command.successor).sentence(f"{parser.prog} {name}"))
+    module, _, function = command.target.partition(":")
+    execute: Callable[[Parser, Sequence[str]], int] = getattr(import_module(module), function)
+    return execute(Parser(f"{parser.prog} {name}", command.summary), rest)
 
 
 class Help(argparse.HelpFormatter):
@@ -22,8 +63,10 @@ class Help(argparse.HelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
-        says = action.default not in UNSAID and "default" not in text
-        return f"{text} (default: %(default)s)" if says else text
+        if action.required and action.option_strings:
+            return _DEFAULT.sub("", text)
+        says = action.default not in UNSAID and "(default" not in text
+        return f"{text.removesuffix('.')} (default: %(default)s)." if says else text
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +82,15 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """The values of all options; a name that is no option is refused before anything else."""
+        """Return the values of all options.
+
+        Old spellings are replaced, with a note. A name that is not an option is refused before
+        anything else. Raises ``UnknownNameError`` and ``UsageError``.
+        """
+        old = OLD_SPELLINGS.get(self.prog.partition(" ")[2], {})
+        words, notes = replaced(words, old)
+        for note in notes:
+            _note(note)
         for word in words:
             name = word.partition("=")[0]
             if name.startswith("--") and name not in self._option_string_actions:
@@ -48,63 +99,45 @@ class Parser(argparse.ArgumentParser):
         return self.parse_args(words)
 
     def error(self, message: str) -> NoReturn:
-        """Called by the standard library."""
+        """Raise ``UsageError``; called by the standard library."""
         raise UsageError(f"{message}; see `{self.prog} --help`.")
 
 
-@dataclass(frozen=True)
-class Command:
-    """What help says about a command, and the ``module:function`` that is imported to obey it.
+def replaced(words: Sequence[str], old: Mapping[str, OldSpelling]) -> tuple[list[str], list[str]]:
+    """Return ``words`` in today's spelling, and a sentence for every old one.
 
-    The function gets a :class:`Parser` without options and the words after the command's name, and
-    returns an exit code.
+    A key of ``old`` is an option (``--by``), or an option with one of its values
+    (``--existing overwrite``), written with a space or with ``=``.
     """
-
-    summary: str
-    target: str
-
-
-def dispatch(parser: Parser, commands: Mapping[str, Command], words: Sequence[str]) -> int:
-    """Hand the words after a command's name to that command; help, and exit code 2, without."""
-    listing = parser.add_argument_group("commands")
-    for name, command in commands.items():
-        listing.add_argument(name, help=command.summary)
-    if not words:
-        parser.print_help(sys.stderr)
-        return UsageError.exit_code
-    if words[0] in ("-h", "--help"):
-        parser.print_help()
-        return 0
-    name, *rest = words
-    if name not in commands:
-        options = parser._option_string_actions
-        kind, known = ("option", [*options]) if name.startswith("-") else ("command", [*commands])
-        raise UnknownNameError(kind, name, known, f"`{parser.prog} --help` shows all.")
-    module, _, function = commands[name].target.partition(":")
-    obey: Callable[[Parser, Sequence[str]], int] = getattr(import_module(module), function)
-    return obey(Parser(f"{parser.prog} {name}", commands[name].summary), rest)
+    current: list[str] = []
+    notes: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        pair = f"{name} {value}" if equals else " ".join([word, *rest[:1]])
+        if pair in old:
+            current += old[pair].words.split()
+            notes.append(old[pair].sentence(pair))
+            del rest[: 0 if equals else 1]
+        elif name in old:
+            current.append(old[name].words + equals + value)
+            notes.append(old[name].sentence(name))
+        else:
+            current.append(word)
+    return current, notes
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number from ``low``."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low}")
-        return int(text)
-
-    return number
-
-
-# Small grammars of the command line: lists of names and numbers, ``KEY=VALUE`` pairs.
+def _note(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)
 
 
 def names(option: str, text: str) -> list[str]:
     """``"a,b"`` -> ``["a", "b"]``, each once, in order."""
-    found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
         raise UsageError(f"{option} {text!r} names nothing; expected names such as abmil,hmil.")
-    return found
+    return parts
 
 
 def numbers(option: str, text: str) -> list[int]:
@@ -118,12 +151,12 @@ def numbers(option: str, text: str) -> list[int]:
 
 def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
     """``["lr=1e-4"]`` -> ``{"lr": "1e-4"}``."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not (key and equals and value):
             raise UsageError(f"{option} {pair!r} is not KEY=VALUE, such as lr=1e-4 or time=60.")
-        if key in found:
-            raise UsageError(f"{option} names {key!r} twice; give it once.")
-        found[key] = value
-    return found
+        if key in values:
+            raise UsageError(f"{option} has {key!r} twice; keep one of them.")
+        values[key] = value
+    return values

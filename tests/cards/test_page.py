@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mil_bench.cards.page import of_docstring, options_table, page
+from mil_bench.cards.page import of_docstring, page
 from mil_bench.cards.write import board_rows
 from mil_bench.cli.main import main
+from mil_bench.contract.card import MethodCard
 from mil_bench.contract.method import PaperCard
 from mil_bench.methods import METHODS
 from mil_bench.methods.abmil import ABMIL, ABMILConfig
@@ -28,19 +29,19 @@ class Outside(SiMLP):
 '''
 
 
-def told(method: type[ABMIL]) -> str:
-    return page("abmil", method, [], [])
+def text_of(method: type[ABMIL]) -> str:
+    return page(MethodCard.of("abmil", method, "attention"), [])
 
 
-def test_a_page_tells_equation_differences_options_recipe_and_ablations():
-    text = told(ABMIL)
+def test_a_page_has_equation_differences_settings_recipe_and_ablations():
+    text = text_of(ABMIL)
     assert "`s_i = w^T (tanh(V h_i) * sigmoid(U h_i))`" in text
     for line in ABMIL.paper.differs:
         assert f"- {line}\n" in text
     assert "| `hidden` | 256 | whole number | 64, 128, 256 |" in text
     assert "| `dropout` | 0.25 | number | 0.0 to 0.5 |" in text
     assert "`epochs=200`" in text
-    assert "| `gating` | part | gated attention | `gated=false` |" in text
+    assert "| `gating` | component | gated attention | `gated=false` |" in text
 
 
 def test_names_in_a_column_of_a_docstring_are_a_list():
@@ -62,17 +63,21 @@ def test_a_method_without_steps_has_a_page_without_figure():
     class Bare(ABMIL):
         paper = PaperCard("Title", 2026, "venue", "https://example.org")
 
-    assert ".svg" in told(ABMIL)
-    assert ".svg" not in told(Bare)
+    assert ".svg" in text_of(ABMIL)
+    assert ".svg" not in text_of(Bare)
 
 
-def test_options_of_any_type_are_told():
+def test_settings_of_any_type_have_a_row():
     class Config(ABMILConfig):
         sizes: tuple[int, ...] = (64, 32)
         label: str = "a|b"
         place: Path | None = None
 
-    lines = options_table(Config)
+    class Settings(ABMIL):
+        pass
+
+    Settings.Config = Config
+    lines = text_of(Settings).splitlines()
     assert "| `sizes` | [64, 32] | whole number |  |" in lines
     assert "| `label` | a\\|b | text |  |" in lines
     assert "| `place` | none | Path, none |  |" in lines
@@ -150,4 +155,4 @@ def test_a_method_that_cannot_be_counted_is_told_with_its_line(elsewhere, capsys
 
 def test_a_dataset_has_no_page(elsewhere, capsys):
     assert show("digit-bags", "--page", "pages") == 2
-    assert "'digit-bags' is no method; only methods have a --page." in capsys.readouterr().err
+    assert "'digit-bags' is not a method; only methods have a --page." in capsys.readouterr().err

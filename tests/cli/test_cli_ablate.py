@@ -17,7 +17,7 @@ def typed(words, folder):
 
 
 def test_a_study_is_run_and_tabled_and_the_second_time_only_tabled(tmp_path, capfd):
-    words = "--method parts --fold 0,1 --only no_bias,tiny --set trainer.epochs=1"
+    words = "--method parts --fold 0,1 --variants no_bias,tiny --set trainer.epochs=1"
     assert typed(words, tmp_path) == 0
     folder = tmp_path / "out/embedded/toy/toy/kfold-3/parts"
     table = pd.read_csv(folder / "ablation.csv")
@@ -52,9 +52,9 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_one(tmp_path):
     ("words", "sentence"),
     [
         ("--method plain", "method 'plain' declares no ablations"),
-        ("--method parts,plain", "one method at a time"),
-        ("--method parts --only no_bais", "did you mean 'no_bias'"),
-        ("--method parts --only bare --vary width=1,2", "keep one"),
+        ("--method parts,plain", "pass one method"),
+        ("--method parts --variants no_bais", "did you mean 'no_bias'"),
+        ("--method parts --variants bare --vary width=1,2", "cannot be combined"),
         ("--method parts --metric macro_acu", "did you mean 'macro_auc'"),
         ("--method parts --vary width", "is not KEY=VALUES"),
         ("--method prats", "unknown method 'prats'"),

@@ -45,7 +45,7 @@ def test_a_sound_method_has_a_line_per_promise_and_exit_code_zero(capsys):
     said = capsys.readouterr().out
     for subject in ("small bags", "batch = singles", "labels", "parameters", "eight bags"):
         assert subject in said
-    assert "simlp keeps what a method promises" in said
+    assert "simlp meets every requirement" in said
 
 
 def test_a_broken_plug_in_is_told_what_to_do_and_exit_code_one(tmp_path, capsys):

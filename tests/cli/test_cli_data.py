@@ -18,14 +18,16 @@ def run(*words):
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
     root = tmp_path_factory.mktemp("cohort") / "bracs"
-    code = run("simulate", "--like", "bracs", "--out", root, "--slides", 60, "--max-patches", 20)
+    code = run("simulate", "--like", "bracs", "--out", root, "--count", 60, "--max-patches", 20)
     assert code == 0
     return root
 
 
 def test_a_simulated_cohort_passes_the_check_and_is_called_simulated(cohort, tmp_path, capsys):
-    words = ["--dataset", "bracs", "--data-root", cohort, "--cache-dir", tmp_path]
-    assert run("check", *words, "--split", "official") == 0
+    words = ["bracs", "--data-root", cohort, "--cache-dir", tmp_path, "--split", "official"]
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "dataset", *map(str, words)])
+    assert ended.value.code == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "(simulated data, tree bracs-3)" in printed
     assert "60 labelled slides" in printed

@@ -101,10 +101,10 @@ def test_localise_scores_once_what_it_can(runs, capsys):
     assert (code, "0 runs scored, 0 before, 1 on data" in out) == (1, True)
     code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs)
     assert (code, "0 runs scored, 1 before" in out) == (0, True)
-    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--by", "gradient")
+    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--relevance", "gradient")
     assert (code, "1 run scored, 0 before" in out) == (0, True)
     assert read_localisation(folder)[0].source == "gradient (change of the log odds)"
-    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--again")
+    code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--overwrite")
     assert (code, "1 run scored, 0 before" in out) == (0, True)
     assert read_localisation(folder)[0].source == "attention"
 

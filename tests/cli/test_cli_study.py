@@ -87,17 +87,17 @@ def test_a_missing_dataset_stops_everything_unless_told_otherwise(typed, tmp_pat
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "say what to run: --method NAMES and --dataset NAME, or a study file"),
-        (["-m", "plain"], "say what to run"),
-        (["study.toml", "-m", "plain"], "--method cannot stand beside a study file"),
-        (["study.toml", "--fold", "0"], "--fold cannot stand beside a study file"),
-        (["study.toml", "--set", "lr=1"], "--set cannot stand beside a study file"),
-        (["study.toml", "--allow-missing"], "--allow-missing cannot stand beside"),
-        (["toy"], "'toy' is no study file; expected a .toml file"),
+        ([], "nothing to run: pass --method NAMES and --dataset NAME, or a study file"),
+        (["-m", "plain"], "nothing to run"),
+        (["study.toml", "-m", "plain"], "--method cannot be combined with a study file"),
+        (["study.toml", "--fold", "0"], "--fold cannot be combined with a study file"),
+        (["study.toml", "--set", "lr=1"], "--set cannot be combined with a study file"),
+        (["study.toml", "--allow-missing"], "--allow-missing cannot be combined"),
+        (["toy"], "'toy' is not a study file; expected a .toml file"),
         (["no.toml"], "cannot read study file no.toml"),
         (["typo.toml"], "unknown method 'plan'; did you mean 'plain'"),
         (["own.toml"], "dataset file my.toml does not exist"),
-        (["exact.toml", "--precision", "bf16"], "both say a precision"),
+        (["exact.toml", "--precision", "bf16"], "both set the precision"),
     ],
 )
 def test_wrong_words_are_one_sentence(typed, tmp_path, words, sentence):

@@ -58,7 +58,7 @@ def test_without_weights_the_error_names_the_file_its_licence_and_the_ways_out()
         "pytorch_model.bin of https://huggingface.co/MahmoodLab/UNI2-h",
         "CC-BY-NC-ND-4.0",
         "access must be asked for",
-        "--checkpoint",
+        "--weights",
         "--download",
         "--random-weights",
     ):

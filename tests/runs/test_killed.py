@@ -123,7 +123,7 @@ def test_a_parallel_grid_survives_ctrl_c_and_kill_and_leaves_no_orphans(killed, 
 
 @pytest.mark.slow
 def test_a_killed_worker_is_a_failed_run_and_another_worker_takes_its_place(tmp_path):
-    grid = ("--method", "dying,plain,tiny", "--fold", "0", "--jobs", "2", "--cache", "ram")
+    grid = ("--method", "dying,plain,tiny", "--fold", "0", "--jobs", "2", "--placement", "ram")
     process = start(tmp_path, *grid)
     said, _ = process.communicate()
     assert process.returncode == 1

@@ -20,6 +20,8 @@ _PADDING = 2
 READ = ("overall", "hierarchical", "published")
 """What a screen shows unless asked for more."""
 EVERYTHING = "all"
+NOTES = 5
+"""Notes per board on a screen without ``--verbose``."""
 _INTERVALS = 2
 _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
@@ -32,11 +34,16 @@ def check_tables(names: Sequence[str]) -> None:
             raise UnknownNameError("table", name, known)
 
 
-def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = READ) -> None:
-    """Print every report: its verdict, ``tables``, how to read them, and what to distrust.
+def show(
+    reports: Sequence[Report],
+    console: Console,
+    tables: Sequence[str] = READ,
+    verbose: bool = False,
+) -> None:
+    """Print every report: its verdict, ``tables``, and at most :data:`NOTES` notes.
 
-    ``all`` is every table. Names of the others are told; a table that a board does not have is left
-    out.
+    ``all`` is every table; a table that a board does not have is left out. ``verbose`` prints all
+    notes, how to read the tables, and the names of those that are not shown.
     """
     for report in reports:
         found = grids_of(report, upper=False, long=True)
@@ -49,13 +56,23 @@ def show(reports: Sequence[Report], console: Console, tables: Sequence[str] = RE
         if grids:
             console.print(Text(caption(grids), style="dim"))
         others = dict.fromkeys(grid.name for grid in found if grid not in grids)
-        if others:
+        if others and verbose:
             console.print(Text(f"also in files, page and --show: {', '.join(others)}", style="dim"))
-        for note in report.caveats:
-            style = "bold red" if note.startswith("leak") else "yellow"
-            console.print(Text(f"note: {note}", style=style))
-        for problem in report.problems:
-            console.print(Text(problem, style="red"))
+        _show_notes(report, console, verbose)
+
+
+def _show_notes(report: Report, console: Console, verbose: bool) -> None:
+    """Print problems first: they are why a run is missing."""
+    notes = [Text(problem, style="red") for problem in report.problems]
+    for note in report.caveats:
+        style = "bold red" if note.startswith("leak") else "yellow"
+        notes.append(Text(f"note: {note}", style=style))
+    shown = notes if verbose else notes[:NOTES]
+    for line in shown:
+        console.print(line)
+    if len(notes) > len(shown):
+        more = f"{len(notes) - len(shown)} more notes: --verbose"
+        console.print(Text(more, style="dim"))
 
 
 def _show_grid(grid: Grid, console: Console) -> None:

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mil_bench.base.config import search_space
 from mil_bench.base.errors import UsageError
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.formats.csv_files import cell as csv_cell
 from mil_bench.boards.tables.table import Cell, Column, Number, Table
-from mil_bench.contract.method import Method
+from mil_bench.contract.card import MethodCard
 from mil_bench.contract.variants import flattened
 from mil_bench.methods import METHODS
 
@@ -125,28 +124,29 @@ def _decided(row: BoardRow, truth: dict[str, int]) -> tuple[list[int], list[int]
     return mean.argmax(1).tolist(), np.rint(100 * chosen).astype(int).tolist()
 
 
-# What a page says about every method: its paper, how this code differs, its settings.
+# The card of every method on the page.
 
 
 def cards(boards: Sequence[Board]) -> dict[str, Any]:
-    """Method name -> card, for every method of ``boards`` that is installed here."""
+    """Return method name -> card, for every method of ``boards`` that is installed here."""
     names = dict.fromkeys(row.method for board in boards for row in board.rows)
-    found = {name: _installed(name) for name in names}
-    return {name: _card(name, method) for name, method in found.items() if method is not None}
+    installed = {name: _installed(name) for name in names}
+    return {name: _card(card) for name, card in installed.items() if card is not None}
 
 
-def _installed(name: str) -> type[Method] | None:
-    """The method, or nothing where it was a plug-in or its package is broken."""
+def _installed(name: str) -> MethodCard | None:
+    """Return the card, or ``None`` for a former plug-in or a package that is broken."""
     try:
-        return METHODS.get(name)
+        return MethodCard.of(name, METHODS.get(name), METHODS.summary(name))
     except UsageError:
         return None
 
 
-def _card(name: str, method: type[Method]) -> dict[str, Any]:
-    paper, space = method.paper, search_space(method.Config)
+def _card(card: MethodCard) -> dict[str, Any]:
+    paper = card.paper
+    searched = [s.name for s in card.settings if s.search is not None and not s.search.where]
     return {
-        "summary": next(entry.summary for entry in METHODS if entry.name == name),
+        "summary": card.summary,
         "title": paper.title,
         "year": paper.year,
         "venue": paper.venue,
@@ -154,10 +154,10 @@ def _card(name: str, method: type[Method]) -> dict[str, Any]:
         "code": paper.code,
         "differs": paper.differs,
         "measured": "\n".join(paper.measured),
-        "version": method.version,
-        "settings": flattened(method.Config().model_dump(mode="json")),
-        "searched": [key for key, limits in space.items() if not limits.where],
-        "recipe": flattened(dict(method.recipe)),
+        "version": card.version,
+        "settings": flattened(card.defaults),
+        "searched": searched,
+        "recipe": flattened(dict(card.recipe)),
     }
 
 

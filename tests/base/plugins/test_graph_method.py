@@ -25,5 +25,7 @@ def test_a_graph_has_its_edges_in_training_counting_and_heatmaps(capfd):
     (run,) = Path("runs/digit-bags/bad").iterdir()
     slide = (run / "predictions.csv").read_text().splitlines()[1].split(",")[1]
     for by in ("gradient", "occlusion"):
-        status, _, told = obey(capfd, "heatmap", "--run", run.name, "--slide", slide, "--by", by)
+        status, _, told = obey(
+            capfd, "heatmap", "--run", run.name, "--slide", slide, "--relevance", by
+        )
         assert status == 0, told

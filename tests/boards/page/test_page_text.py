@@ -16,7 +16,7 @@ from mil_bench.boards.page.runs import command, runs_table
 from mil_bench.boards.tables.table import NAN, Column, Number, Row, Table, score_column
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import grid_request, machine_request
-from mil_bench.cli.run import _declare
+from mil_bench.cli.run import declare
 from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.plan import plan
 
@@ -70,7 +70,7 @@ def test_runs_link_to_heatmaps_that_exist(reports, tmp_path):
 def test_the_command_of_a_run_makes_a_run_of_the_same_key(monkeypatch):
     def planned(words):
         parser = Parser("run", "")
-        _declare(parser)
+        declare(parser)
         given = parser.parse(words)
         return plan(grid_request(given, [given.method]), machine_request(given))
 
