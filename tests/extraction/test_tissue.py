@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import ndimage
 from slide_writer import glass, paint
 
-from mil_bench.cli.extract import TISSUE
+from mil_bench.cli.options import OPTIONS
 from mil_bench.extraction import tissue
 from mil_bench.extraction.tissue import EVERYTHING, PRESETS, otsu, tissue_mask
 
@@ -104,4 +104,4 @@ def test_pale_scattered_cells_are_found_by_the_smear_preset_only() -> None:
 
 
 def test_the_command_offers_every_preset() -> None:
-    assert (*PRESETS, EVERYTHING) == TISSUE
+    assert (*PRESETS, EVERYTHING) == OPTIONS["--tissue"].how["choices"]
