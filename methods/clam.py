@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -194,7 +195,8 @@ class _CLAM(HeadedMethod):
 
         The label selects by multiplication, so that no step waits for the device.
         """
-        truth = F.one_hot(batch.labels[LEAF], self.n_leaves)  # (B, C)
+        labels = batch.labels[LEAF]
+        truth = torch.eye(self.n_leaves, dtype=labels.dtype, device=labels.device)[labels]  # (B, C)
         top, bottom = self.select(scores, batch)
         k = batch.offsets.diff().clamp(max=self.config.k_sample)
         counted = (within(top.shape[1], batch.offsets) / k.unsqueeze(1)).unsqueeze(2)
@@ -214,11 +216,11 @@ class _CLAM(HeadedMethod):
         Class c judges the row of branch c, or of the only one. All classes judge all rows, in one
         product: a batch of products with two columns each is far slower.
         """
-        classifiers = self.instance_classifiers
-        weight = torch.cat([one.get_parameter("weight") for one in classifiers])  # (2 C, width)
-        bias = torch.cat([one.get_parameter("bias") for one in classifiers])
+        classifiers = cast(Iterable[nn.Linear], self.instance_classifiers)
+        weight, bias = zip(*((layer.weight, layer.bias) for layer in classifiers), strict=True)
         with as_written(h):
-            logits = F.linear(full_precision(h[rows]), weight, bias).view(*rows.shape, -1, 2)
+            logits = F.linear(full_precision(h[rows]), torch.cat(weight), torch.cat(bias))
+            logits = logits.view(*rows.shape, -1, 2)  # (B, k, K, C, 2)
             own = logits.squeeze(2) if rows.shape[2] == 1 else logits.diagonal(0, 2, 3).mT
             own, wanted = own.flatten(0, 2), target.flatten()
             if self.config.instance_loss == "svm":
@@ -282,7 +284,7 @@ def smooth_top1_svm(scores: Tensor, target: Tensor, alpha: float = 1.0, tau: flo
     second by ``tau ln 1000`` or more use the limit ``tau -> 0``,
     ``max_j (s_j + alpha [j != y]) - s_y``, as the authors' code does.
     """
-    truth = F.one_hot(target, scores.shape[1]).to(scores.dtype)
+    truth = torch.eye(scores.shape[1], dtype=scores.dtype, device=scores.device)[target]
     margins = scores + alpha * (1 - truth)
     score = (scores * truth).sum(1)
     smooth = tau * torch.logsumexp(margins / tau, 1) - score

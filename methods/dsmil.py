@@ -21,6 +21,7 @@ from mil_bench.contract.method import (
     PaperCard,
     Switch,
 )
+from mil_bench.contract.numerics import full_precision
 from mil_bench.nn.layers import orthogonal_layers
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
@@ -164,12 +165,10 @@ class DSMIL(Method):
         """``(B, outputs)`` and ``(B,)``: mean over bags, for BCE over outputs too."""
         if self.config.loss == "ce":
             return self.cross_entropy(self._all_classes(logits), labels, LEAF)
-        target = F.one_hot(labels, self.n_leaves)[:, self.n_leaves - logits.shape[1] :]
-        losses = F.binary_cross_entropy_with_logits(
-            logits.float() if logits.dtype.itemsize < 4 else logits,
-            target.to(logits.dtype),
-            reduction="none",
-        )
+        logits = full_precision(logits)
+        classes = torch.eye(self.n_leaves, dtype=logits.dtype, device=logits.device)
+        target = classes[labels, self.n_leaves - logits.shape[1] :]
+        losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         weight = self._class_weights.get(LEAF)
         if weight is not None:
             losses = losses * weight.to(losses)[labels].unsqueeze(1)

@@ -20,10 +20,10 @@ from mil_bench.contract.method import Ablations, Component, Output, PaperCard, S
 from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
-from mil_bench.nn.kernels.depthwise import depthwise
 from mil_bench.nn.layers import Dropout, Projection, xavier_linear
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.segment import segment_matmul, segment_softmax
+from mil_bench.nn.sequences import depthwise, dot_product_attention
 
 _POOLING_WIDTH = 128
 
@@ -222,7 +222,7 @@ class SelfAttention(nn.Module):
             taps = self.epeg.weight.repeat_interleave(x.shape[-1] // self.heads, 0)
             q = q + depthwise(q.unsqueeze(2), taps).squeeze(2).to(q.dtype)
         heads = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)]
-        mixed = F.scaled_dot_product_attention(*heads)
+        mixed = dot_product_attention(*heads)
         rows: Tensor = self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         return rows
 

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mil_bench.base.config import heads_divide, tunable
 from mil_bench.base.taxonomy import LEAF, Taxonomy
@@ -19,7 +18,7 @@ from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Dropout, Projection
 from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
-from mil_bench.nn.sequences import equal_runs, pack
+from mil_bench.nn.sequences import dot_product_attention, equal_runs, pack
 
 
 class TransformerConfig(HeadConfig):
@@ -170,7 +169,7 @@ class SelfAttention(nn.Module):
         mixed = []
         for run in equal_runs(self.qkv(x), sizes):
             heads = torch.unflatten(run, 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-            attended = F.scaled_dot_product_attention(*heads)  # (g, heads, n, dim / heads)
+            attended = dot_product_attention(*heads)  # (g, heads, n, dim / heads)
             mixed.append(attended.transpose(1, 2).flatten(2))
         rows: Tensor = self.out(pack(mixed))
         return rows

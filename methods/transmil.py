@@ -16,12 +16,11 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
 from mil_bench.nn.headed import HEADS, HeadConfig, HeadedMethod
-from mil_bench.nn.kernels.depthwise import depthwise
 from mil_bench.nn.layers import Projection
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.order import Order, Ordered
-from mil_bench.nn.sequences import equal_runs, pack
+from mil_bench.nn.sequences import depthwise, equal_runs, pack
 
 
 class TransMILConfig(HeadConfig):
@@ -212,4 +211,4 @@ class PPEG(nn.Module):
             + F.pad(self.conv7.weight.new_ones(1, 1, 1, 1), [3] * 4)
         )
         convs = (self.conv7, self.conv5, self.conv3)
-        return weight, torch.stack([conv.get_parameter("bias") for conv in convs]).sum(0)
+        return weight, torch.stack([conv.bias for conv in convs if conv.bias is not None]).sum(0)

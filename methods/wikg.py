@@ -206,13 +206,11 @@ def best_partners(
     """
     k = min(k, max(sizes))
     queries, keys = queries.detach(), keys.detach()
-    partners = torch.empty((len(keys), k), dtype=torch.int64, device=keys.device)
-    counts = torch.empty((len(keys), k), dtype=torch.bool, device=keys.device)
+    partners, counts = [], []
     for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
         own, here = keys[start : start + size], min(k, size)
-        for first in range(start, start + size, max(1, KEPT_PRODUCTS // size)):
-            block = slice(first, min(first + max(1, KEPT_PRODUCTS // size), start + size))
-            best = (queries[block] @ own.T).topk(here, 1).indices + start
-            partners[block, :here], partners[block, here:] = best, best[:, :1]
-        counts[start : start + size] = torch.arange(k, device=keys.device) < size
-    return partners, counts
+        for block in queries[start : start + size].split(max(1, KEPT_PRODUCTS // size)):
+            best = (block @ own.T).topk(here, 1).indices + start
+            partners.append(torch.cat([best, best[:, :1].expand(-1, k - here)], 1))
+        counts.append((torch.arange(k, device=keys.device) < size).expand(size, k))
+    return torch.cat(partners), torch.cat(counts)

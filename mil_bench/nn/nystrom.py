@@ -1,10 +1,11 @@
 """Nystrom self-attention (Xiong et al., AAAI 2021) as nystrom-attention 0.0.14 computes it.
 
-``F1 Z F3 v`` with ``F1 = softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
+``F1 Z F3 v`` with ``F1 = _counted_softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
 pseudo-inverse of ``A = softmax(Q K^T)``; the ``m`` landmarks ``Q, K`` are means over consecutive
 rows of the sequence, which is zero-padded at the front to a multiple of ``m`` and not masked.
 
-The mathematics is in :mod:`mil_bench.nn.landmark_attention`.
+No padding row is built, and only distinct landmarks take part: :class:`Layout` and
+:class:`LandmarkAttention` say how.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mil_bench.contract.numerics import as_written, full_precision
-from mil_bench.nn.kernels.depthwise import depthwise
-from mil_bench.nn.kernels.pseudo_inverse import inverse_times, projection_times
+from mil_bench.nn.kernels import pseudo_inverse
 from mil_bench.nn.layers import Dropout
-from mil_bench.nn.sequences import equal_runs, pack, unpack
+from mil_bench.nn.sequences import depthwise, equal_runs, pack, unpack
+from mil_bench.nn.stock import computed_by
 
 
 class NystromAttention(nn.Module):
@@ -116,34 +117,18 @@ class NystromAttention(nn.Module):
         return rows
 
 
-# Attention through landmarks, ``F1 Z F3 v``, of equal sequences: Xiong et al., AAAI 2021.
-#
-# ``F1 = softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated pseudo-inverse of ``A =
-# softmax(Q K^T)``, with landmarks ``Q, K``. Tensors are ``(b, rows, d)``, where ``b`` runs over
-# the heads of ``g`` sequences. The first row stands for the zero rows of the padding, if there
-# are any (:mod:`mil_bench.nn.landmarks`).
-#
-# Over the ``z`` landmarks of padding alone all matrices are constant. They act on the subspace
-# spanned by the unit vector ``(1, ..., 1) / sqrt(z)`` and the other landmarks, so one row and one
-# column of weight ``sqrt(z)`` stand for the ``z``, and the iteration runs on ``(m - z + 1)^2``
-# numbers, exactly. A sequence of at most ``m`` rows is its own landmarks: then ``F1`` and ``F3``
-# are rows and columns of ``A``, and ``A Z`` is applied as one iterated projection.
-
-
-class Kernel(NamedTuple):
-    """``matrix = sqrt(c) A (b, r, r)`` in the weighted basis, with ``root = sqrt(c) (b, 1, 1)``.
-
-    ``c`` is the initial scale of the iteration, one of each sequence; ``weight (r, 1)`` holds the
-    root of every landmark's count.
-    """
-
-    matrix: Tensor
-    root: Tensor
-    weight: Tensor
-
-
 class LandmarkAttention(NamedTuple):
-    """How sequences of one layout attend: ``heads`` each, ``iterations`` of the pseudo-inverse."""
+    """``F1 Z F3 v`` of equal sequences: ``heads`` each, ``iterations`` of the pseudo-inverse.
+
+    Tensors are ``(b, rows, d)``, where ``b`` runs over the heads of ``g`` sequences. The first row
+    stands for the zero rows of the padding, if there are any.
+
+    Over the ``z`` landmarks of padding alone all matrices are constant. They act on the subspace
+    spanned by the unit vector ``(1, ..., 1) / sqrt(z)`` and the other landmarks, so one row and one
+    column of weight ``sqrt(z)`` stand for the ``z``, and the iteration runs on ``(m - z + 1)^2``
+    numbers, exactly. A sequence of at most ``m`` rows is its own landmarks: then ``F1`` and ``F3``
+    are rows and columns of ``A``, and ``A Z`` is applied as one iterated projection.
+    """
 
     layout: Layout
     heads: int
@@ -157,10 +142,12 @@ class LandmarkAttention(NamedTuple):
         if layout.group == 1:
             mixed = projection_times(matrix, torch.bmm(matrix, v), self.iterations)
             return (mixed / root)[:, layout.lead :]
-        mixed = weight * torch.bmm(softmax(q_marks, k, layout.pad), v)
+        mixed = weight * torch.bmm(_counted_softmax(q_marks, k, layout.pad), v)
         # K^T first: where K is small the inverse is large, and rounding errors would grow with it.
         mixed = inverse_times(matrix.mT, torch.bmm(matrix.mT, mixed), self.iterations)
-        return torch.bmm(softmax(q[:, layout.lead :], k_marks, layout.zeros), mixed * root / weight)
+        return torch.bmm(
+            _counted_softmax(q[:, layout.lead :], k_marks, layout.zeros), mixed * root / weight
+        )
 
     def one_row(self, q: Tensor, q_marks: Tensor, k: Tensor) -> Tensor:
         """``(b, 1, n)``: the rows of ``F1 Z F3`` of the first tokens, whose queries are ``q``."""
@@ -172,25 +159,37 @@ class LandmarkAttention(NamedTuple):
             first[:, layout.lead] = 1
             row = projection_times(matrix, first, self.iterations)
             return (torch.bmm(row.mT, matrix) / root)[..., layout.lead :]
-        f1 = softmax(q, k_marks, layout.zeros) / weight.mT
+        f1 = _counted_softmax(q, k_marks, layout.zeros) / weight.mT
         row = inverse_times(matrix, torch.bmm(matrix, f1.mT), self.iterations) * root * weight
-        return torch.bmm(row.mT, softmax(q_marks, k, layout.pad))[..., layout.lead :]
+        return torch.bmm(row.mT, _counted_softmax(q_marks, k, layout.pad))[..., layout.lead :]
 
-    def kernel(self, q_marks: Tensor, k_marks: Tensor) -> Kernel:
+    def kernel(self, q_marks: Tensor, k_marks: Tensor) -> LandmarkKernel:
         """Of landmarks ``(b, r, d)``.
 
         Rows of ``A`` sum to one, so ``1 / c`` is the largest column sum over a sequence's heads.
         """
-        a = softmax(q_marks, k_marks, self.layout.zeros)
+        a = _counted_softmax(q_marks, k_marks, self.layout.zeros)
         count = log_counts(self.layout.zeros, k_marks).exp()
         column_sums = count @ a / count  # of the full matrix
         root = column_sums.view(-1, self.heads * len(count)).amax(1).rsqrt()
         root = root.repeat_interleave(self.heads)[:, None, None]
         weight = count.sqrt()[:, None]
-        return Kernel(a * (weight / weight.mT) * root, root, weight)
+        return LandmarkKernel(a * (weight / weight.mT) * root, root, weight)
 
 
-def softmax(q: Tensor, k: Tensor, count: int) -> Tensor:
+class LandmarkKernel(NamedTuple):
+    """``matrix = sqrt(c) A (b, r, r)`` in the weighted basis, with ``root = sqrt(c) (b, 1, 1)``.
+
+    ``c`` is the initial scale of the iteration, one of each sequence; ``weight (r, 1)`` holds the
+    root of every landmark's count.
+    """
+
+    matrix: Tensor
+    root: Tensor
+    weight: Tensor
+
+
+def _counted_softmax(q: Tensor, k: Tensor, count: int) -> Tensor:
     """``(b, l, d)`` and ``(b, s, d)`` -> weights ``(b, l, s)``; the first key counts ``count``.
 
     The logarithm of the count is one more feature of the keys, so no pass over the scores adds it.
@@ -200,17 +199,38 @@ def softmax(q: Tensor, k: Tensor, count: int) -> Tensor:
     return torch.bmm(q, k.mT).softmax(-1)
 
 
-# Landmarks of a sequence that is filled up in front with zero rows to a multiple of their number.
-#
-# No such row is built. All zero rows are the same row, so one with a count stands for them: as a
-# key it adds ``log(count)`` to its score, and ``z`` landmarks of padding alone become one
-# landmark.
+@computed_by(pseudo_inverse.inverse_times)
+def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
+    """``K (b, r, r)``, ``X (b, r, c)`` -> ``P X`` with ``K^T P = Z / sqrt(c)``.
+
+    ``P`` is the product of all ``q(W)``, the iterated inverse of ``W = K K^T``.
+    """
+    w = k @ k.mT
+    for _ in range(iterations):
+        x, w = _refined(w, x), _refined(w, w)
+    return x
+
+
+@computed_by(pseudo_inverse.projection_times)
+def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
+    """``K (b, r, r)``, ``X (b, r, c)`` -> ``A Z X``, the iterated projection on the range of A."""
+    w = k @ k.mT
+    for _ in range(iterations):
+        w = _refined(w, w)
+    return w @ x
+
+
+def _refined(w: Tensor, x: Tensor) -> Tensor:
+    """``q(W) X`` with ``q(w) = (13 - w (15 - w (7 - w))) / 4`` (Razavi et al., 2014)."""
+    return (13 * x - w @ (15 * x - w @ (7 * x - w @ x))) / 4
 
 
 class Layout(NamedTuple):
-    """Padding of ``n`` rows: ``group`` rows per landmark, ``pad`` zero rows in front.
+    """Landmarks of ``n`` rows: ``group`` rows per landmark, ``pad`` zero rows in front.
 
-    The first ``zeros`` landmarks hold padding only, the next one holds ``partial`` rows of it.
+    No zero row is built. All of them are the same row, so one with a count stands for them: as a
+    key it adds ``log(count)`` to its score, and landmarks of padding alone become one landmark. The
+    first ``zeros`` landmarks hold padding only, the next one holds ``partial`` rows of it.
     """
 
     group: int

@@ -14,14 +14,22 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from mil_bench.nn.stock import computed_by
+
 KEPT_ROWS: Final = 1 << 18  # 512 MiB of float32 per 512 hidden units
 
 
-def by_parts(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int = KEPT_ROWS) -> Tensor:
-    """``layer(x)`` for a layer that treats every row alone, ``rows`` rows at a time."""
+def _part_by_part(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None = None) -> Tensor:
+    rows = KEPT_ROWS if rows is None else rows
     if len(x) <= rows:
         return layer(x)
     parts = torch.split(x, rows)
     if not torch.is_grad_enabled():
         return torch.cat([layer(part) for part in parts])
     return torch.cat([checkpoint(layer, part, use_reentrant=False) for part in parts])
+
+
+@computed_by(_part_by_part)
+def by_parts(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None = None) -> Tensor:
+    """``layer(x)`` for a layer that treats every row alone, ``rows`` rows at a time."""
+    return layer(x)

@@ -1,12 +1,21 @@
-"""Packed sequences, ``(sum n, dim)`` with their ``sizes``, taken together where they are equal."""
+"""Packed sequences, ``(sum n, dim)`` with their ``sizes``, and the layers that run along them.
+
+Neighbours of equal size are taken together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from math import sqrt
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from mil_bench.contract.numerics import as_written, full_precision
+from mil_bench.nn.kernels import depthwise as channels_last
+from mil_bench.nn.stock import computed_by
 
 
 def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
@@ -16,15 +25,33 @@ def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     """
     runs = [(len(list(run)), n) for n, run in groupby(sizes)]
     parts = x.split_with_sizes([count * n for count, n in runs])
-    return [one.view(count, n, -1) for one, (count, n) in zip(parts, runs, strict=True)]
+    return [part.view(count, n, -1) for part, (count, n) in zip(parts, runs, strict=True)]
 
 
 def pack(runs: Sequence[Tensor]) -> Tensor:
     """Runs ``(count, n, dim)`` -> ``(sum n, dim)``."""
-    return torch.cat([one.flatten(0, 1) for one in runs])
+    return torch.cat([run.flatten(0, 1) for run in runs])
 
 
 def unpack(x: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     """The inverse of :func:`pack`: rows ``(sum n, dim')`` in runs of the sizes of ``like``."""
-    parts = x.split_with_sizes([one.shape[0] * one.shape[1] for one in like])
-    return [part.view(*one.shape[:2], -1) for part, one in zip(parts, like, strict=True)]
+    parts = x.split_with_sizes([run.shape[0] * run.shape[1] for run in like])
+    return [part.view(*run.shape[:2], -1) for part, run in zip(parts, like, strict=True)]
+
+
+@computed_by(channels_last.depthwise)
+def depthwise(x: Tensor, taps: Tensor) -> Tensor:
+    """``(g, height, width, c)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``x``.
+
+    Convolution of every channel with its own filter, zero padded, in float32 or more.
+    """
+    reach = (taps.shape[2] // 2, taps.shape[3] // 2)
+    with as_written(x):
+        image = full_precision(x).contiguous().permute(0, 3, 1, 2)
+        return F.conv2d(image, taps, padding=reach, groups=len(taps)).permute(0, 2, 3, 1)
+
+
+@computed_by(F.scaled_dot_product_attention)
+def dot_product_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each (Vaswani et al., 2017, eq. 1)."""
+    return (q @ k.mT / sqrt(q.shape[-1])).softmax(-1) @ v

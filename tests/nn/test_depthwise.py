@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mil_bench.nn.kernels.depthwise import depthwise
+from mil_bench.nn.sequences import depthwise
 
 
 def literal(x: Tensor, taps: Tensor) -> Tensor:

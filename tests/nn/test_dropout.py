@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mil_bench.nn.layers import Dropout, KeepMask
+from mil_bench.nn.kernels.dropout import KeepMask
+from mil_bench.nn.layers import Dropout
 
 CPU = torch.device("cpu")
 

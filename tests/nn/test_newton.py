@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mil_bench.nn.kernels.pseudo_inverse import inverse_times, projection_times
+from mil_bench.nn.nystrom import inverse_times, projection_times
 
 
 def published(a: Tensor, c: Tensor, iterations: int) -> Tensor:

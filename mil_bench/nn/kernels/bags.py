@@ -1,10 +1,18 @@
-"""Weighted sums over bags of any size in a fixed number of products.
+"""Reductions over the bags of a packed batch.
 
-The packed rows are cut into blocks of equal length, whatever the bags. A block holds rows of a few
-bags, its *slots*; weights are spread over the slots, zero where a row is of another bag, and one
-batched product sums every block per slot. A second product adds the slots of each bag. Nothing
-depends on the number of bags but the sizes of these products, which is what a GPU wants; and their
-sizes repeat from batch to batch, which is what oneDNN wants on a CPU.
+======================  ============================  ===================================
+kernel                  formula                       gradient
+======================  ============================  ===================================
+:func:`softmax`         ``a_i = exp s_i / sum exp s``  ``ds_i = a_i (da_i - sum_j a_j da_j)``
+:func:`weighted_sums`   ``z = sum_i a_i x_i``         ``da_i = dz . x_i``, ``dx_i = a_i dz``
+======================  ============================  ===================================
+
+Weighted sums of bags of any size take a fixed number of products. The packed rows are cut into
+blocks of equal length, whatever the bags. A block holds rows of a few bags, its *slots*; weights
+are spread over the slots, zero where a row is of another bag, and one batched product sums every
+block per slot. A second product adds the slots of each bag. The number of bags changes only the
+sizes of these products, which suits a GPU; and these sizes repeat from batch to batch, which suits
+oneDNN on a CPU.
 """
 
 from __future__ import annotations
@@ -15,13 +23,68 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.autograd import Function
 from torch.nn import functional as F
 
+from mil_bench.contract.numerics import as_written, full_precision
 from mil_bench.contract.rows import STEP, padded_empty, padded_empty_like, padded_rows, with_padding
+from mil_bench.nn.stock import first_order
 
 
-class Blocks(NamedTuple):
+def sums(x: Tensor, offsets: Tensor) -> Tensor:
+    """Kernel of :func:`mil_bench.nn.segment.segment_sum`.
+
+    Added up in float64: torch's kernel adds one row after another, and in float32 the gradient of
+    a softmax over 8,000 instances would be wrong by 1e-5.
+    """
+    return torch.segment_reduce(x.double(), "sum", offsets=offsets, axis=0).to(x.dtype)
+
+
+def maxima(x: Tensor, offsets: Tensor) -> Tensor:
+    """Kernel of :func:`mil_bench.nn.segment.segment_max`.
+
+    torch divides a positive gradient among equal maxima, and gives a negative one to each of them
+    in full (torch 2.15); the formula divides both.
+    """
+    return torch.segment_reduce(x, "max", offsets=offsets, axis=0)
+
+
+def softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
+    """Kernel of :func:`mil_bench.nn.segment.segment_softmax`."""
+    weights: Tensor = _Softmax.apply(full_precision(scores), segment, offsets)
+    return weights
+
+
+class _Softmax(Function):
+    """Saves its output only."""
+
+    @staticmethod
+    def forward(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
+        weights = (scores - maxima(scores, offsets)[segment]).exp_()
+        return weights.div_(sums(weights, offsets)[segment])
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        _, segment, offsets = inputs
+        ctx.save_for_backward(output, segment, offsets)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        weights, segment, offsets = ctx.saved_tensors
+        grad = grad * weights
+        return grad - weights * sums(grad, offsets)[segment], None, None
+
+
+def weighted_sums(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Kernel of :func:`mil_bench.nn.segment.segment_matmul`."""
+    with as_written(x):
+        blocks = BlockPlan.of(segment, sizes)
+        pooled, _ = _WeightedSums.apply(weights.to(x.dtype), x, *blocks, len(sizes))
+    return pooled
+
+
+class BlockPlan(NamedTuple):
     """How ``STEP`` rows at a time share out the bags.
 
     ``mine``  ``(sum N, slots)``: the slot of every row
@@ -32,7 +95,7 @@ class Blocks(NamedTuple):
     bag: Tensor
 
     @classmethod
-    def of(cls, segment: Tensor, sizes: Sequence[int]) -> Blocks:
+    def of(cls, segment: Tensor, sizes: Sequence[int]) -> BlockPlan:
         """The blocks of a batch; the number of slots is counted on the host."""
         slots = torch.arange(most_bags(sizes), device=segment.device)
         first = segment[::STEP]
@@ -42,28 +105,43 @@ class Blocks(NamedTuple):
         return cls(slot.unsqueeze(1) == slots, first.unsqueeze(1) + slots)
 
 
-class BlockProducts(torch.autograd.Function):
-    """``weights^T x`` within each bag."""
+def most_bags(sizes: Sequence[int]) -> int:
+    """The largest number of bags that share a block."""
+    ends = np.cumsum(sizes)
+    starts = np.arange(0, ends[-1], STEP)
+    last = np.minimum(starts + STEP, ends[-1]) - 1
+    spans = np.searchsorted(ends, last, "right") - np.searchsorted(ends, starts, "right")
+    return int(spans.max()) + 1
+
+
+class _WeightedSums(Function):
+    """``(sum N, K)`` weights, ``(sum N, D)``, a plan of ``bags`` -> ``(B, K, D)``, and the spread.
+
+    The second output, the weights in the slots of their blocks, is there to be saved.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, weights: Tensor, x: Tensor, segment: Tensor, sizes: tuple[int, ...]
-    ) -> Tensor:
-        """``(sum N, K)``, ``(sum N, D)``, the bag of every row -> ``(B, K, D)``."""
-        mine, bag = Blocks.of(segment, sizes)
+        weights: Tensor, x: Tensor, mine: Tensor, bag: Tensor, bags: int
+    ) -> tuple[Tensor, Tensor]:
         spread = _spread(weights, mine, len(bag))
-        ctx.save_for_backward(spread, x, mine, bag)
-        ctx.bags = len(sizes)
-        sums = spread.mT @ _cut(x, len(bag))  # (blocks, slots * K, D)
-        members = bag.flatten() == torch.arange(len(sizes), device=bag.device).unsqueeze(1)
-        pooled = members.to(sums.dtype) @ sums.view(bag.numel(), -1)
-        return pooled.view(len(sizes), weights.shape[1], x.shape[1])
+        block_sums = spread.mT @ _cut(x, len(bag))  # (blocks, slots * K, D)
+        members = bag.flatten() == torch.arange(bags, device=bag.device).unsqueeze(1)
+        pooled = members.to(block_sums.dtype) @ block_sums.view(bag.numel(), -1)
+        return pooled.view(bags, weights.shape[1], x.shape[1]), spread
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        """Gradients of the weights and of ``x``."""
-        spread, x, mine, bag = ctx.saved_tensors
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        weights, x, mine, bag, ctx.bags = inputs
+        spread = output[1]
+        ctx.mark_non_differentiable(spread)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(spread, x, mine, bag, weights)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
+        spread, x, mine, bag, _ = ctx.saved_tensors
         slots = grad[bag.clamp(max=ctx.bags - 1)].flatten(1, 2)  # (blocks, slots * K, D)
         to_weights = to_x = None
         if ctx.needs_input_grad[0]:
@@ -73,16 +151,7 @@ class BlockProducts(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             to_x = padded_empty_like(x)
             torch.bmm(spread, slots, out=_cut(to_x, len(bag)))
-        return to_weights, to_x, None, None
-
-
-def most_bags(sizes: Sequence[int]) -> int:
-    """The largest number of bags that share a block."""
-    ends = np.cumsum(sizes)
-    starts = np.arange(0, ends[-1], STEP)
-    last = np.minimum(starts + STEP, ends[-1]) - 1
-    spans = np.searchsorted(ends, last, "right") - np.searchsorted(ends, starts, "right")
-    return int(spans.max()) + 1
+        return to_weights, to_x, None, None, None
 
 
 def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:

@@ -18,64 +18,77 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from mil_bench.contract.numerics import as_written
+from mil_bench.nn.stock import first_order
 
 _ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
 
 
 def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """``K (b, r, r)``, ``X (b, r, c)`` -> ``P X`` with ``K^T P = Z / sqrt(c)``.
-
-    ``P`` is the product of all ``q(W)``, the iterated inverse of ``K K^T``.
-    """
-    result: Tensor = _Iteration.apply(k, x, iterations, False)
+    """Kernel of :func:`mil_bench.nn.nystrom.inverse_times`."""
+    result: Tensor = _Iteration.apply(k, x, iterations, False)[0]
     return result
 
 
 def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """``K (b, r, r)``, ``X (b, r, c)`` -> ``A Z X``, the iterated projection on the range of A."""
-    result: Tensor = _Iteration.apply(k, x, iterations, True)
+    """Kernel of :func:`mil_bench.nn.nystrom.projection_times`."""
+    result: Tensor = _Iteration.apply(k, x, iterations, True)[0]
     return result
 
 
 class _Iteration(Function):
-    """``w`` and ``u`` are saved of every step but the last, where ``w`` only meets blocks."""
+    """The result, and what is there to be saved: ``w, s``, ``w, u`` per step, ``x, t`` per block.
+
+    ``w`` and ``u`` are saved of every step but the last, where ``w`` only meets blocks. The first
+    ``x`` is the input.
+    """
 
     @staticmethod
-    def forward(ctx: Any, k: Tensor, x: Tensor, iterations: int, project: bool) -> Tensor:
+    def forward(k: Tensor, x: Tensor, iterations: int, project: bool) -> tuple[Tensor, ...]:
         w = torch.bmm(k, k.mT)
-        matrices, blocks = [], []
+        matrices, blocks = [], [x]
         for _ in range(iterations - 1):
             u = torch.baddbmm(w, w, w, beta=-3.5)
             matrices += [w, u]
             if not project:
                 t = torch.baddbmm(x, w, x, beta=-3.5)
-                blocks += [x, t]
                 x = x.sub(t, alpha=_TWO / _ONE).baddbmm_(u, t, beta=_ONE, alpha=-0.25)
+                blocks += [t, x]
             w = w.sub(u, alpha=_TWO / _ONE).baddbmm_(u, u, beta=_ONE, alpha=-0.25)
         if project:
-            blocks.append(x)
             x = torch.bmm(w, x)
+            blocks.append(x)
         t = torch.baddbmm(x, w, x, beta=-3.5)
         s = torch.bmm(w, t)
-        ctx.save_for_backward(k, w, x, t, s, *matrices, *blocks)
-        ctx.steps, ctx.project = iterations - 1, project
         y = x.mul(_ONE).sub_(t, alpha=_TWO).add_(s, alpha=0.875)
-        return y.baddbmm_(w, s, alpha=-0.25)
+        y.baddbmm_(w, s, alpha=-0.25)
+        return y, w, s, *matrices, *blocks[1:], t
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        with as_written(g):
-            return *_gradients(ctx, g), None, None
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, int, bool], output: tuple[Tensor, ...]
+    ) -> None:
+        k, x, iterations, ctx.project = inputs
+        _, w, s, *rest = output
+        ctx.steps = iterations - 1
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
+        matrices, blocks = rest[: 2 * ctx.steps], rest[2 * ctx.steps :]
+        ctx.save_for_backward(k, w, s, *matrices, x, *blocks)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+        with as_written(grad):
+            return *_gradients(ctx, grad), None, None
 
 
 def _gradients(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
     """To ``k`` and ``x``. Gradients of symmetric matrices are ``half + half^T``."""
-    k, w, x, t, s, *saved = ctx.saved_tensors
+    k, w, s, *saved = ctx.saved_tensors
     matrices, blocks = saved[: 2 * ctx.steps], saved[2 * ctx.steps :]
+    t, x = blocks.pop(), blocks.pop()
     g = g * -0.25
     gs = torch.baddbmm(g, w, g, beta=-3.5)
     gt = torch.baddbmm(g, w, gs, beta=2.75)
