@@ -20,7 +20,7 @@ from mil_bench.methods.abmil import SLIDE_RECIPE
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Projection
 from mil_bench.nn.order import Order, Ordered
-from mil_bench.nn.segment import segment_max
+from mil_bench.nn.segment import segment_max, segment_sum
 from mil_bench.nn.sequences import equal_runs, pack
 
 
@@ -125,7 +125,7 @@ class S4MIL(HeadedMethod):
     def shares(self, h: Tensor, z: Tensor, batch: BagBatch) -> Tensor:
         """``(sum N, 1)``: channels whose maximum a patch is; shared where several are."""
         best = (h == z[batch.segment]).to(torch.float32)
-        together = torch.segment_reduce(best, "sum", offsets=batch.offsets, axis=0)
+        together = segment_sum(best, batch.offsets)
         return (best / together[batch.segment]).mean(1, keepdim=True)
 
 

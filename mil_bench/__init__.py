@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.nn.order import needed_coords as needed_coords
     from mil_bench.nn.segment import segment_matmul as segment_matmul
     from mil_bench.nn.segment import segment_softmax as segment_softmax
+    from mil_bench.nn.stock import stock_layers as stock_layers
     from mil_bench.runs.run import CompletedRun as CompletedRun
     from mil_bench.runs.run import run as run
 
@@ -69,6 +70,7 @@ _HOMES = {
     "nn.layers": ("Projection",),
     "nn.order": ("Ordered", "needed_coords"),
     "nn.segment": ("segment_matmul", "segment_softmax"),
+    "nn.stock": ("stock_layers",),
     "runs.run": ("CompletedRun", "run"),
 }
 _HOME = {name: f"{__name__}.{home}" for home, names in _HOMES.items() for name in names}

@@ -85,6 +85,8 @@ def first_order(backward: Backward) -> Backward:
 
     @wraps(backward)
     def guarded(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if grads[0] is None:  # nothing reaches the result
+            return (None,) * len(ctx.needs_input_grad)
         with torch.no_grad():
             results = backward(ctx, *grads)
         if not torch.is_grad_enabled():  # nobody asked for a graph of the gradient

@@ -135,7 +135,7 @@ class _WeightedSums(Function):
         weights, x, mine, bag, ctx.bags = inputs
         spread = output[1]
         ctx.mark_non_differentiable(spread)
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
         ctx.save_for_backward(spread, x, mine, bag, weights)
 
     @staticmethod

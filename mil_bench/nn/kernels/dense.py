@@ -119,7 +119,7 @@ class _Scores(Function):
         x, weight, bias, w, _, mask, ctx.scale = inputs
         hidden = output[1]
         ctx.mark_non_differentiable(hidden)
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
         ctx.save_for_backward(x, weight, hidden, w, mask, bias)
 
     @staticmethod

@@ -73,7 +73,7 @@ class _Iteration(Function):
         _, w, s, *rest = output
         ctx.steps = iterations - 1
         ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
         matrices, blocks = rest[: 2 * ctx.steps], rest[2 * ctx.steps :]
         ctx.save_for_backward(k, w, s, *matrices, x, *blocks)
 
