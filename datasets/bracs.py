@@ -95,7 +95,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     if column(table, ["Total RoI number"]):
         raise DataError(
             f"{path} is the sheet WSI_with_RoI_Distribution, whose Set column is wrong; expected "
-            f"the sheet {SHEET}, export that one."
+            f"the sheet {SHEET}. Export that sheet."
         )
     hint = f"Use BRACS.xlsx or a CSV export of its sheet {SHEET}."
     slides = table[require(table, ["WSI Filename", "slide_id"], path, hint)]
@@ -123,8 +123,8 @@ def _read_tree(root: Path) -> pd.DataFrame | None:
         place = label.removeprefix("Type_"), group.parent.name
         if rows.setdefault(name, place) != place:
             raise DataError(
-                f"slide {name} lies in {'/'.join(rows[name][::-1])} and in "
-                f"{'/'.join(place[::-1])} of {root}; keep one of the files."
+                f"slide {name} is in {'/'.join(rows[name][::-1])} and in {'/'.join(place[::-1])} "
+                f"of {root}; keep one of the files."
             )
     if not rows:
         return None

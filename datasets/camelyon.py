@@ -53,7 +53,7 @@ class Camelyon16(FolderAdapter):
         licence="CC0",
         files=(
             "reference.csv (test slides: name, Normal or Tumor), or a table camelyon16.csv with "
-            "slide_id, label and, if known, split; and the patch features (normal_001, tumor_001, "
+            "slide_id, label and optionally split; and the patch features (normal_001, tumor_001, "
             "test_001)"
         ),
         trees={"flat": Taxonomy.flat("flat", CLASSES)},

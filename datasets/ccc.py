@@ -52,8 +52,8 @@ class Ccc(FolderAdapter):
         source="your own hospital (the cohort of HMIL, Jin et al. 2025, is not public)",
         licence="that of your data",
         files=(
-            "a table manifest.csv, labels.csv or ccc*.csv (.tsv, .xlsx) with the columns "
-            "slide_id, label and, if known, patient_id and split, and the patch features"
+            "a table manifest.csv, labels.csv or ccc*.csv (.tsv, .xlsx) with the columns slide_id, "
+            "label and optionally patient_id and split, and the patch features"
         ),
         trees={
             "bethesda-2": Taxonomy.from_tree("bethesda-2", GROUPS, titles=TITLES),

@@ -117,7 +117,7 @@ class OwnData(LabelledAdapter):
         if not source.exists():
             raise FeatureError(
                 f"features {source} do not exist; expected a folder, an .h5 file with a group per "
-                f"bag or a table, correct `features` in {self.path}."
+                f"bag, or a table. Correct `features` in {self.path}."
             )
         bags = self._instances(source) if is_table(source) else read_grouped_h5(source)
         tiling = Tiling("level0_px", self.config.anchor, self.config.patch_size)
@@ -136,12 +136,12 @@ class OwnData(LabelledAdapter):
         if config.name in DATASETS:
             raise ConfigError(
                 f"{self.path}: the name {config.name!r} belongs to a built-in dataset; choose "
-                "another, results of the two would mix."
+                "another name, because results would be mixed."
             )
         if config.tree is not None and (config.classes or "coarse" in config.columns):
             raise ConfigError(
                 f"{self.path} has `tree` and also `classes` or columns.coarse; a tree already "
-                "orders and groups the classes, keep one of them."
+                "orders and groups the classes. Keep one of them."
             )
         build(TrainerConfig, config.trainer, f"{self.path} [trainer]")
 
@@ -196,8 +196,8 @@ def _in_memory(
     missing = tuple(slide for slide in wanted if slide not in bags.features)
     if missing and not (options.allow_missing and found):
         raise FeatureError(
-            f"{len(missing)} of {len(wanted)} labelled slides are not in {cohort.features} "
-            f"(first: {', '.join(missing[:5])}); add them, or go on with --allow-missing."
+            f"{len(missing)} of {len(wanted)} labelled slides are not in {cohort.features} (first: "
+            f"{', '.join(missing[:5])}); add them, or use --allow-missing."
         )
     store = store_of_arrays(
         options.encoder or "features",

@@ -49,10 +49,10 @@ def _missing(
 ) -> FeatureError:
     shown = ", ".join(missing[:SHOWN_IDS]) + (", ..." if len(missing) > SHOWN_IDS else "")
     near = nearest(missing[0], [n.rpartition("/")[2] for n in features.sources], SHOWN_NAMES)
-    close = ", ".join(near) or "none, files are named like " + next(iter(features.sources))
-    advice = "give the folder that has them with --features"
+    close = ", ".join(near) or "none; files are named like " + next(iter(features.sources))
+    advice = "pass their folder with --features"
     if not allow_missing:
-        advice += ", or go on without them with --allow-missing"
+        advice += ", or skip them with --allow-missing"
     return FeatureError(
         f"{len(missing)} of {wanted} slides have no features in {features.folder} "
         f"(encoder {features.encoder}, {len(features.sources)} bags): {shown}; "

@@ -86,8 +86,8 @@ def choose_home(
     if choice == "gpu":
         if not on_cuda:
             raise UsageError(
-                "--cache gpu needs a CUDA device, but these runs are made on the CPU; use --cache "
-                "auto, ram or none."
+                "--placement gpu requires a CUDA device, but these runs execute on the CPU; use "
+                "--cache auto, ram or none."
             )
         _refuse_beyond(need, _free_on_gpu(places), "gpu", "the GPU")
     if choice == "ram":
@@ -103,7 +103,7 @@ def _free_on_gpu(places: Sequence[torch.device]) -> int:
 def _refuse_beyond(need: int, free: int, choice: str, where: str) -> None:
     if need > free:
         raise RunError(
-            f"--cache {choice} needs {need / GIGABYTE:.1f} GB for the features of each process, "
-            f"but {free / GIGABYTE:.1f} GB of {where} are free for it; use --cache none or auto, "
-            "or fewer --jobs."
+            f"--cache {choice} requires {need / GIGABYTE:.1f} GB per process for the features "
+            f"({free / GIGABYTE:.1f} GB of {where} are free); use --cache none or auto, or fewer "
+            "--jobs."
         )

@@ -134,7 +134,7 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
         first, *others = error.errors()
         where = _place(first["loc"])
         if first["type"] == "missing":
-            raise ConfigError(f"{owner} does not say {where!r}; it is needed, add it.") from None
+            raise ConfigError(f"{owner} lacks the required key {where!r}.") from None
         alike = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _branch(e))]
         told = dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in alike)
         expected = ", or: ".join(told)

@@ -25,7 +25,7 @@ def load_plugins(paths: Sequence[Path]) -> None:
         _load(path, name)
         if Registry.insertions == before:
             print(
-                f"warning: plugin {path} registers nothing; put @METHODS.register('my-mil') above "
+                f"warning: plug-in {path} registers nothing; put @METHODS.register('my-mil') above "
                 "a class (docs/add-a-method.md).",
                 file=sys.stderr,
             )
@@ -35,10 +35,10 @@ def _load(path: Path, name: str) -> None:
     resolved = path.resolve()
     if not resolved.is_file():
         what = "is a folder" if resolved.is_dir() else "does not exist"
-        raise UsageError(f"plugin {path} {what}; expected a Python file.")
+        raise UsageError(f"plug-in {path} {what}; expected a Python file.")
     spec = importlib.util.spec_from_file_location(name, resolved)
     if spec is None or spec.loader is None:
-        raise UsageError(f"plugin {path} is not a Python file; expected a name ending in .py.")
+        raise UsageError(f"plug-in {path} is not a Python file; expected a name ending in .py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -48,7 +48,7 @@ def _load(path: Path, name: str) -> None:
 
         del sys.modules[name]
         where = place_of(error)
-        raise UsageError(f"plugin {path}{where and f' ({where})'}: {_told(error)}") from error
+        raise UsageError(f"plug-in {path}{where and f' ({where})'}: {_told(error)}") from error
 
 
 def _told(error: Exception | SystemExit) -> str:

@@ -23,13 +23,13 @@ def check_adapter(name: str, adapter: Any) -> None:
     if not isinstance(card, DatasetCard):
         lacking.append("card (a DatasetCard)")
     elif card.name != name:
-        lacking.append(f"the name {name!r} on its card, which says {card.name!r}")
+        lacking.append(f"the name {name!r} on its card (it has {card.name!r})")
     elif card.default_tree not in card.trees:
         lacking.append(f"the tree {card.default_tree!r}, its default, among the trees of its card")
     if lacking:
         raise UsageError(
-            f"dataset {name!r} ({defined_at(adapter)}) lacks {', '.join(lacking)}; add what is "
-            "missing, docs/add-a-dataset.md shows how."
+            f"dataset {name!r} ({defined_at(adapter)}) lacks {', '.join(lacking)}; add it "
+            "(docs/add-a-dataset.md)."
         )
 
 
@@ -57,5 +57,5 @@ def one_sentence(adapter: DatasetAdapter) -> Iterator[None]:
         what = f"{type(error).__name__}: {' '.join(str(error).split())} ({place_of(error)})"
         raise DataError(
             f"dataset {adapter.card.name!r} cannot be read: {what}; correct its adapter or its "
-            "files, --debug shows all."
+            "files (--debug shows the traceback)."
         ) from error

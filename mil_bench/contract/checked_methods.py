@@ -29,9 +29,8 @@ def check_class(name: str, method: Any) -> None:
     """Raise ``UsageError`` unless ``method`` can be built and trained at all."""
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise UsageError(
-            f"method {name!r} ({defined_at(method)}) is not derived from "
-            "mil_bench.contract.method.Method, so it lacks loss and all else that training "
-            "needs; derive it."
+            f"method {name!r} ({defined_at(method)}) is not derived from mil_bench.Method, so it "
+            "lacks loss and whatever else training requires. Derive it."
         )
     lacking = sorted(getattr(method, "__abstractmethods__", ()))
     if not isinstance(getattr(method, "paper", None), PaperCard):
@@ -47,8 +46,8 @@ def check_class(name: str, method: Any) -> None:
         lacking.append("a version that is a text, such as '1'")
     if lacking:
         raise UsageError(
-            f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add what is "
-            "missing, docs/add-a-method.md shows how."
+            f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add it "
+            "(docs/add-a-method.md)."
         )
     for function, words in CALLED.items():
         _check_signature(name, getattr(method, function), words)
@@ -60,7 +59,7 @@ def _check_signature(name: str, function: Any, words: tuple[str, ...]) -> None:
     except TypeError:
         raise UsageError(
             f"method {name!r}: {function.__name__} ({defined_at(function)}) cannot be called with "
-            f"({', '.join(words)}); give it these arguments."
+            f"({', '.join(words)}); add these arguments."
         ) from None
 
 
@@ -68,8 +67,8 @@ def check_trainable(name: str, method: Method) -> None:
     """Raise ``RunError`` where a model has nothing that training could change."""
     if not any(parameter.requires_grad for parameter in method.parameters()):
         raise RunError(
-            f"method {name!r} ({defined_at(type(method))}) has no parameter to train; make layers "
-            "in __init__, as attributes."
+            f"method {name!r} ({defined_at(type(method))}) has no parameter to train; create its "
+            "layers in __init__, as attributes."
         )
 
 
@@ -77,9 +76,8 @@ def check_coords(name: str, method: Method, dataset: str, coords: object) -> Non
     """Raise ``FeatureError`` where a method asks for coordinates that the data do not have."""
     if method.needs_coords and coords is None:
         raise FeatureError(
-            f"method {name!r} ({defined_at(type(method))}) asks for coordinates, and the features "
-            f"of {dataset} have none for every slide; extract them with coordinates, or use "
-            "another method."
+            f"method {name!r} ({defined_at(type(method))}) requires coordinates, but the features "
+            f"of {dataset} lack them; extract features with coordinates, or use another method."
         )
 
 

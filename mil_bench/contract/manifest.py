@@ -40,8 +40,8 @@ class Manifest:
         twice = self.table["slide_id"][self.table["slide_id"].duplicated()].tolist()
         if twice:
             raise DataError(
-                f"{len(twice)} slides are listed more than once (first: {twice[:5]}); "
-                "expected one row per slide, remove the repeats."
+                f"{len(twice)} slides are listed more than once (first: {twice[:5]}); expected one "
+                "row per slide. Remove the repeats."
             )
 
     @classmethod

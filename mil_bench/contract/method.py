@@ -98,7 +98,7 @@ class PaperCard:
             value = getattr(self, name)
             if isinstance(value, str):  # or each of its letters would be a line
                 raise UsageError(
-                    f"{name} of the paper card is a text; write a tuple: {name}=({value!r},)."
+                    f"{name} of the paper card is a string; write a tuple: {name}=({value!r},)."
                 )
 
 

@@ -68,7 +68,7 @@ def parse_online(text: str) -> Online:
             raise UsageError(f"--online {text!r} cannot be read at {word!r}; expected {EXPECTED}.")
         values[name] = value
     if not {"adapter", "blocks"} & set(values):
-        raise UsageError(f"--online {text!r} names neither kind; expected {EXPECTED}.")
+        raise UsageError(f"--online {text!r} is neither kind; expected {EXPECTED}.")
     said = {name: value for name, value in values.items() if value}
     if "adapter" in values:
         return build(Adapter, said, "--online")

@@ -63,7 +63,7 @@ def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
             return _extract(request, encoder, console)
     except Timeout:
         raise RunError(
-            f"another extraction is at work in {folder}; wait for it, or give another --out."
+            f"another extraction is running in {folder}; wait for it, or choose another --out."
         ) from None
 
 
@@ -150,14 +150,14 @@ def _checked(
     path, tiles = plan.source.path, len(plan.coords)
     if len(bad) > MOST_BAD * tiles:
         raise SlideError(
-            f"{path}: {len(bad)} of {tiles} tiles could not be read, the slide is truncated or "
-            "damaged; copy it again."
+            f"{path}: {len(bad)} of {tiles} tiles could not be read: the slide is truncated or "
+            "damaged. Copy it again."
         )
     if not features:
         raise no_tissue(plan.source)
     values = torch.cat(features).cpu().numpy()
     if not np.isfinite(values).all():
-        raise SlideError(f"{path}: the encoder put out NaN or Inf; try --precision 32.")
+        raise SlideError(f"{path}: the encoder returned NaN or Inf; try --precision 32.")
     order = np.argsort(rows)
     blank = tiles - len(rows) - len(bad)
     return Extracted(plan, values[order], plan.coords[rows[order]], plan.coords[bad], blank)
@@ -172,7 +172,7 @@ def _write(
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(error)
         reason = "no space left on the disk" if full else str(error)
-        advice = "make room and give the same command again."
+        advice = "free space and rerun the same command."
         return failed(found.plan.source, f"{path} could not be written ({reason}); {advice}")
     return extracted(found, seconds)
 
@@ -206,8 +206,8 @@ def split_finished(
     if others and not overwrite:
         name, changes = next(iter(others.items()))
         raise UsageError(
-            f"{len(others)} of {len(sources)} slides were extracted otherwise into {folder} "
-            f"({name}: {'; '.join(changes)}); give another --out, the same options, or "
+            f"{len(others)} of {len(sources)} slides in {folder} were extracted with other options "
+            f"({name}: {'; '.join(changes)}); choose another --out, use the same options, or pass "
             "--overwrite to replace them."
         )
     return left, finished

@@ -150,7 +150,7 @@ def _settings(settings: Settings, card: EncoderCard) -> list[tuple[str, str]]:
     return [
         ("encoder", f"{settings.encoder} ({card.title}), {card.dim} features"),
         ("weights", settings.weights),
-        ("licence of the weights", "none, they are random" if random else card.licence),
+        ("licence of the weights", "none (random weights)" if random else card.licence),
         ("tiles", f"{settings.tile} px at {settings.mpp:g} um per pixel, no overlap"),
         ("seen by the encoder", f"{card.input_size} px"),
         ("tissue", f"{settings.tissue}, at least {settings.min_tissue:g} of a tile"),

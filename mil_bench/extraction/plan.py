@@ -88,8 +88,8 @@ def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
     mpp = source.mpp or slide.mpp
     if mpp is None:
         raise SlideError(
-            f"{source.path}: the slide does not say how large a pixel is; give its um per pixel "
-            "with --mpp-override, or in the column mpp of a table of slides."
+            f"{source.path}: the slide has no pixel size; pass its um per pixel with "
+            "--mpp-override, or in the column mpp of a table of slides."
         )
     try:
         tiling = choose_tiling(slide, mpp, settings.mpp, settings.tile)
@@ -111,8 +111,8 @@ def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
 def no_tissue(source: Source) -> SlideError:
     """The error of a slide on which nothing but glass is found."""
     return SlideError(
-        f"{source.path}: no tissue found; look at the slide, or try --tissue smear for pale cells "
-        "or --tissue none to take every tile that is not blank."
+        f"{source.path}: no tissue found; inspect the slide. Try --tissue smear for pale cells, or "
+        "--tissue none to take every tile that is not blank."
     )
 
 
@@ -122,5 +122,5 @@ def _check_space(plan: SlidePlan, folder: Path, dim: int) -> None:
     if free < needed:
         raise SlideError(
             f"{plan.source.path}: its features need {needed / 2**20:,.0f} MiB and {folder} has "
-            f"{free / 2**20:,.0f} free; make room and give the same command again."
+            f"{free / 2**20:,.0f} free; free space and rerun the same command."
         )

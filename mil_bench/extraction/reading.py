@@ -193,6 +193,6 @@ def _told(items: Iterator[Pixels]) -> Iterator[Pixels]:
         if "exited unexpectedly" not in str(error):
             raise
         raise MilBenchError(
-            f"a process that reads slides was lost ({str(error).splitlines()[0]}), often for want "
-            "of memory; give fewer --workers and the same command again, finished slides are kept."
+            f"a process that reads slides died ({str(error).splitlines()[0]}), often because "
+            "memory ran out; rerun with fewer --workers. Completed slides are kept."
         ) from None

@@ -98,8 +98,8 @@ class _Plain(Slide):
             raise _damaged(path, error) from None
         if deep:
             raise SlideError(
-                f"{path}: its pixels have more than 8 bits, which would be cut off; convert it to "
-                "8 bits per channel."
+                f"{path}: its pixels have more than 8 bits, which would be lost; convert it to 8 "
+                "bits per channel."
             )
         self.width, self.height = self._image.size
         self.downsamples = (1.0,)
@@ -123,7 +123,7 @@ def _openslide() -> Any:
         import openslide
     except ImportError as error:
         raise MilBenchError(
-            f"reading slides needs OpenSlide, which cannot be imported ({error}); install it: "
+            f"reading slides requires OpenSlide, which cannot be imported ({error}); install it: "
             "pip install 'mil-bench[slides]'."
         ) from None
     return openslide

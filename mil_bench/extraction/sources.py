@@ -31,7 +31,7 @@ class Source:
 
 
 Found = tuple[list[Source], dict[str, str]]
-"""Slides, and names of slides that cannot be told apart with the reason."""
+"""Slides, and ambiguous names of slides with the reason."""
 
 
 def find_slides(where: Path, mpp: float | None = None, without: Path | None = None) -> Found:
@@ -84,7 +84,7 @@ def _number(table: Path, path: str, text: str) -> float:
     if not 0 < value < float("inf"):
         raise DataError(
             f"{table}: slide {path!r} has mpp {text!r}; expected um per pixel such as 0.25, or a "
-            "blank to take what the slide says."
+            "blank to use the slide's value."
         )
     return value
 
@@ -105,7 +105,7 @@ def _told_apart(found: Sequence[Source]) -> Found:
         by_name[source.name].append(source)
     twice = {
         name: f"{len(same)} slides have this name ({', '.join(str(s.path) for s in same[:3])}); "
-        "expected one, rename or move the others."
+        "expected one. Rename or move the others."
         for name, same in by_name.items()
         if len(same) > 1
     }

@@ -63,8 +63,8 @@ def choose_tiling(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> Tili
     factor = mpp / slide_mpp
     if factor < FINEST:
         raise SlideError(
-            f"its finest level has {slide_mpp:.3g} um per pixel, coarser than the {mpp:g} asked "
-            f"for; extract it with --mpp {slide_mpp:.2g} or leave it out."
+            f"its finest level has {slide_mpp:.3g} um per pixel, coarser than the requested "
+            f"{mpp:g}; extract it with --mpp {slide_mpp:.2g} or leave it out."
         )
     nearest = max(1, round(factor))
     if abs(factor - nearest) <= SNAP * nearest:
@@ -72,8 +72,8 @@ def choose_tiling(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> Tili
     step = round(tile * factor)
     if step > min(slide.width, slide.height):
         raise SlideError(
-            f"it has {slide.width} x {slide.height} pixels, less than one tile of {step} "
-            f"({tile} at {mpp:g} um per pixel); give a smaller --tile or leave it out."
+            f"it has {slide.width} x {slide.height} pixels, less than one tile of {step} ({tile} "
+            f"at {mpp:g} um per pixel); use a smaller --tile or leave it out."
         )
     level = best_level(slide.downsamples, factor)
     return Tiling(step, level, slide.downsamples[level])

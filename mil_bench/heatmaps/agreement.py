@@ -101,7 +101,7 @@ def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
         row[0].set_title(plain(f"{one.upper.title} (own)"), fontsize=SMALL, loc="left")
     figure.legend(
         handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()],
-        title="right: the top tenth",
+        title="Right: the top tenth",
         loc="outside upper right",
         ncols=4,
         frameon=False,

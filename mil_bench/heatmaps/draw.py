@@ -154,13 +154,13 @@ def top_share(values: NDArray[np.float64]) -> float:
 def _words(one: ScoreMap, scene: Scene, known: Known | None) -> str:
     n = len(one.values)
     lines = [
-        f"Scores: {one.source}; {n} patches; by percentile rank, then raw "
-        f"({one.values.min():.2g} to {one.values.max():.2g}, in scores.csv)."
+        f"Scores: {one.source}; {n} patches; by percentile rank, then raw ({one.values.min():.2g} "
+        f"to {one.values.max():.2g}, in scores.csv)."
     ]
     if one.sums_to_one:
         lines.append(f"The top tenth of the patches holds {top_share(one.values):.0%} of it.")
     if known is not None:
-        lines.append(f"Patches known to show {known.name}: {int(known.mask.sum())}.")
+        lines.append(f"Patches labelled {known.name}: {int(known.mask.sum())}.")
     if scene.places.note:
         lines.append(f"{scene.places.note[0].upper()}{scene.places.note[1:]}.")
     return "\n".join([lines[0], " ".join(lines[1:])] if lines[1:] else lines)

@@ -33,7 +33,7 @@ def find_run(runs: Path, key: str) -> RunDirectory:
     if len(found) > 1:
         titles = [f"{place.path.name} ({place.read_spec().title})" for place in found[:3]]
         raise UsageError(
-            f"{len(found)} runs begin with {key!r} ({', '.join(titles)}); give more of the key."
+            f"{len(found)} runs begin with {key!r} ({', '.join(titles)}); type more of the key."
         )
     return found[0]
 
@@ -67,8 +67,8 @@ class DataOfRuns:
         name = self._dataset or planned.dataset
         if name not in DATASETS and not name.endswith(".toml"):
             raise RunError(
-                f"no plan tells where the data of run {spec.key} are; give the file of dataset "
-                f"{spec.dataset} with --dataset."
+                f"no stored plan covers run {spec.key}; pass the file of dataset {spec.dataset} "
+                "with --dataset."
             )
         names = [field.name for field in fields(DatasetOptions)]
         said = {n: value for n in names if (value := getattr(self._said, n)) not in (None, False)}

@@ -71,8 +71,8 @@ def read_localisation(run: Path) -> list[ClassLocalisation] | None:
         return [_row(line) for line in lines]
     except (OSError, ValueError, TypeError) as error:
         raise DataError(
-            f"{path} is damaged or of another version ({error}); compute it again with "
-            "`mil-bench localise --again`."
+            f"{path} is damaged or of another version ({error}); recompute it with `mil-bench "
+            "localise --overwrite`."
         ) from None
 
 

@@ -98,7 +98,9 @@ class _Slide:
         scene = Scene(self.places, self._title(), overview)
         pixels = pixels_of(self.run.dataset, self.id, self.backdrop, self.places)
         if pixels is None:
-            self.notes.append("no pixels of patches are at hand: give --slides for contact sheets")
+            self.notes.append(
+                "no pixels of patches are available: pass --slides for contact sheets"
+            )
         pictures = []
         for one in drawn:
             pictures.append(folder / f"{names[one.title]}.png")
@@ -116,7 +118,7 @@ class _Slide:
             geojson = tiles_geojson(self.maps, self.places, self.marks)
             write_text(folder / "tiles.geojson", geojson)
         else:
-            self.notes.append("no GeoJSON: places in pixels of the slide are not known")
+            self.notes.append("no GeoJSON: patch coordinates in slide pixels are unknown")
         summary = self._summary() | {
             "maps": [
                 {"title": m.title, "source": m.source, "file": names[m.title]} for m in self.maps
@@ -140,7 +142,11 @@ class _Slide:
         if there is not None:
             return there, self.backdrop
         if self.backdrop is not None:
-            why = "has no mpp" if places.unit == "um" else "cannot be used: places are not known"
+            why = (
+                "has no mpp"
+                if places.unit == "um"
+                else ("cannot be used: patch coordinates are unknown")
+            )
             self.notes.append(f"the slide {why}; drawn without it")
         return places, None
 

@@ -60,7 +60,7 @@ def _section(home: Path, folder: Path, content: dict[str, Any]) -> str:
         for one in content["maps"]
         for suffix, words in (("", ""), ("_patches", ", highest and lowest patches"))
     ]
-    shared = _figure(home, folder / "hierarchy.png", "Own attention and that of the children")
+    shared = _figure(home, folder / "hierarchy.png", "Attention of a class and of its children")
     return (
         f"<section><h2>{escape(name)}</h2><p>{escape(label)}. Predicted: {escape(said)}. "
         f"{' '.join(filter(None, links))}</p>{notes}{_agreement(content['agreement'])}"

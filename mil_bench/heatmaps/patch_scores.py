@@ -96,7 +96,7 @@ def select(
     if not found:
         levels = ", ".join(dict.fromkeys(m.level for m in maps))
         raise RunError(
-            f"there are scores of {levels} and none of {name or level}; use --by gradient."
+            f"there are scores of {levels} but none of {name or level}; use --relevance gradient."
         )
     return found
 

@@ -61,7 +61,7 @@ def places_of(store: BagStore, slide_id: str) -> Places:
 def by_index(n: int) -> Places:
     """``n`` unit squares row by row."""
     y, x = np.divmod(np.arange(n), int(np.ceil(np.sqrt(n))))
-    note = "no coordinates are known: patches stand row by row in the order of the bag"
+    note = "coordinates are unknown: patches are drawn row by row in the order of the bag"
     return Places(np.stack([x, y], axis=1).astype(np.float64), 1.0, "index", note)
 
 
@@ -81,12 +81,12 @@ def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
     if step is not None:
         steps = (xy - xy.min(0)) / step
         if (np.abs(steps - steps.round()) < 0.01).all(1).mean() >= ON_GRID:
-            return step, "the size of patches is not known: the step of their grid is drawn"
+            return step, "the patch size is unknown: the grid step is drawn"
     distinct = np.unique(xy, axis=0)
     if len(distinct) < 2:
-        return 1.0, "the size of patches is not known"
+        return 1.0, "the patch size is unknown"
     nearest = np.asarray(KDTree(distinct).query(distinct, k=2)[0])[:, 1]
-    note = "the size of patches is not known: the median distance of neighbours is drawn"
+    note = "the patch size is unknown: the median distance of neighbours is drawn"
     return float(np.median(nearest)), note
 
 

@@ -147,8 +147,8 @@ class RunDirectory:
             if not _claim(file, patience):
                 file.seek(0)
                 raise RunBusyError(
-                    f"run {self.path.name} is being made by {file.read() or 'another process'}; "
-                    "wait for it, then run the same command again."
+                    f"run {self.path.name} is executed by {file.read() or 'another process'}; wait "
+                    "for it, then rerun the same command."
                 )
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")

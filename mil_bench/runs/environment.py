@@ -162,8 +162,8 @@ def edited(finished: Iterable[RunSpec], runs: Path) -> list[str]:
             made_with = RunDirectory.of(runs, spec).read_environment().get("code")
             stale[spec.method] += made_with not in (None, code_digest(METHODS.get(spec.method)))
     return [
-        f"{name} ({defined_at(METHODS.get(name))}) was edited since {counted(number, 'run')} of it "
-        "ended; if that changes results, raise its version, or use --existing overwrite."
+        f"{name} ({defined_at(METHODS.get(name))}) was edited after {counted(number, 'run')} "
+        "ended; if that changes results, raise its version, or use --overwrite."
         for name, number in stale.items()
         if number
     ]

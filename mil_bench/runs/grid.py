@@ -70,7 +70,7 @@ def run_tasks(
             outcome.add(made)
             tell(made, names[made.spec.key], i, len(todo), console)
     except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on where it stopped.", soft_wrap=True)
+        console.print("interrupted; rerun the same command to resume.", soft_wrap=True)
         raise
     summarise(outcome, names, machine, console)
     return outcome

@@ -61,7 +61,7 @@ def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) ->
     if method.version != spec.method_version:
         raise RunError(
             f"run {directory.path.name} was made with version {spec.method_version} of "
-            f"{spec.method}, this is version {method.version}; make the run again."
+            f"{spec.method}, and this is version {method.version}; rerun it."
         )
     method.load_state_dict(checkpoint.best_model)
     method.eval()
@@ -87,7 +87,6 @@ def _check(directory: RunDirectory, spec: RunSpec, dataset: Dataset) -> None:
     other = [name for name in made if made[name] != found[name]]
     if other:
         raise RunError(
-            f"run {directory.path.name} was made on other {' and '.join(other)} of "
-            f"{spec.dataset} than are here; give the data of the run (--dataset, --data-root, "
-            "--features)."
+            f"run {directory.path.name} was made on other {' and '.join(other)} of {spec.dataset}; "
+            "pass the data of the run (--dataset, --data-root, --features)."
         )

@@ -49,13 +49,13 @@ class MachineRequest:
         package = PACKAGES[self.executor]
         if find_spec(package) is None:
             raise UsageError(
-                f"--executor {self.executor} needs the package {package}, which is not installed; "
-                f"install it with: pip install 'mil-bench[{self.executor}]'"
+                f"--executor {self.executor} requires the package {package}, which is not "
+                f"installed; install it: pip install 'mil-bench[{self.executor}]'"
             )
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
-                f"--executor {self.executor} works on machines that this one cannot see, so "
-                f"--device {self.device} says too little; add --device cpu or --device cuda."
+                f"`--device {self.device}` cannot be resolved for remote machines (--executor "
+                f"{self.executor}); pass `--device cpu` or `--device cuda`."
             )
 
     def where(self) -> str:
@@ -75,8 +75,8 @@ class MachineRequest:
             return resolve_precision(choice, devices(self.device, 1)[0], safe_in_bf16)
         if choice == "auto":
             raise UsageError(
-                f"--executor {self.executor} works on machines that this one cannot see, so "
-                "--precision auto says too little; add --precision 32 or --precision bf16."
+                "`--precision auto` cannot be resolved for remote machines (--executor "
+                f"{self.executor}); pass `--precision 32` or `--precision bf16`."
             )
         return resolve_precision(choice, torch.device(self.device), safe_in_bf16)
 

@@ -106,7 +106,7 @@ def run(
             in_memory[requests[-1]] = item
     if in_memory and (jobs > 1 or executor != "local"):
         raise UsageError(
-            "a dataset in memory can only be used by this process; pass jobs=1 and "
+            "a dataset in memory can be used by this process only; pass jobs=1 and "
             "executor='local', or describe the data in a .toml file (docs/add-a-dataset.md)."
         )
     machine = MachineRequest(

@@ -18,7 +18,7 @@ from mil_bench.training.progress import Reporter
 from mil_bench.training.seeding import make_deterministic
 
 Finish = Callable[[Trained, Opened, RunDirectory], None]
-"""What is done with a chosen model: it is tested and committed, or only committed."""
+"""Actions on a chosen model: test and commit, or only commit."""
 
 
 class Workshop:

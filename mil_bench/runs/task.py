@@ -121,7 +121,7 @@ def sentence_about(error: BaseException) -> str:
             where = f" {error.filename}" if error.filename else ""
             return (
                 f"cannot read or write{where} ({error.strerror or error}); free space or correct "
-                "the permissions, then run the same command with --existing retry-failed."
+                "the permissions, then run `mil-bench retry --failed`."
             )
         case _:
             first = str(error).partition("\n")[0]

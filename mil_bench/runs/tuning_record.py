@@ -59,7 +59,7 @@ def read_tunings(runs: Path) -> list[TuningRecord]:
         except (OSError, ValueError, TypeError, ValidationError) as error:
             first = str(error).partition("\n")[0]
             raise DataError(
-                f"{path} is no record of a search ({first}); give the command of that search "
-                "again, it is written anew."
+                f"{path} is not a record of a search ({first}); rerun the command of that search, "
+                "which writes a new one."
             ) from None
     return found

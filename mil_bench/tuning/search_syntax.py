@@ -28,7 +28,7 @@ def searches(texts: Sequence[str]) -> list[Asked]:
     names = [asked.name for asked in found]
     for name in names:
         if names.count(name) > 1:
-            raise UsageError(f"--search names {name!r} twice; give it once.")
+            raise UsageError(f"--search names {name!r} twice; name it once.")
     return found
 
 
@@ -49,17 +49,19 @@ def _read(text: str) -> Asked:
 def _range(name: str, value: str) -> Asked:
     low, high, *scale = value.split(":")
     if scale not in ([], ["log"], ["linear"]):
-        raise UsageError(f"--search {name}={value}: {':'.join(scale)!r} is no scale; {EXPECTED}.")
+        raise UsageError(
+            f"--search {name}={value}: {':'.join(scale)!r} is not a scale; {EXPECTED}."
+        )
     try:
         ends = float(low), float(high)
     except ValueError:
         ends = math.nan, math.nan
     if not all(map(math.isfinite, ends)):
-        raise UsageError(f"--search {name}={value} has no two numbers; {EXPECTED}.")
+        raise UsageError(f"--search {name}={value} lacks two numbers; {EXPECTED}.")
     if ends[0] >= ends[1]:
         raise UsageError(
             f"--search {name}={value} is an empty range; the first number must be the smaller one."
         )
     if scale == ["log"] and ends[0] <= 0:
-        raise UsageError(f"--search {name}={value}: a log scale begins above zero.")
+        raise UsageError(f"--search {name}={value}: a log scale starts above zero.")
     return Asked(name, *ends, log=scale == ["log"])

@@ -136,8 +136,8 @@ def make_space(
             fields[name] = _declared(name, section, config, declared, start)
         elif only:
             raise ConfigError(
-                f"--only {name}: {start.method} reads it only{declared.condition}; say so with "
-                "--set, or leave the field out."
+                f"--only {name}: {start.method} uses it only{declared.condition}; set that with "
+                "--set, or omit the setting."
             )
     for a in asked:
         section, config = known[a.name]
@@ -145,7 +145,7 @@ def make_space(
     chosen = [f.around_start() for name, f in fields.items() if name not in fix]
     if not chosen:
         raise ConfigError(
-            f"nothing is left to search for {start.method}; leave out --fix or name fields with "
+            f"nothing is left to search for {start.method}; omit --fix or name settings with "
             "--search."
         )
     for f in chosen:
@@ -187,8 +187,8 @@ def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpe
         return Field(a.name, section, value, choices=tuple(dict.fromkeys(typed)), given=True)
     if not _is_number(config, bare):
         raise ConfigError(
-            f"--search {a.name}: the field is not a number, so it has no range; list values, such "
-            f"as {a.name}=a,b."
+            f"--search {a.name}: the setting is not a number, so it has no range; list values, "
+            f"such as {a.name}=a,b."
         )
     whole = _is_whole(config, bare)
     if whole and not (a.low.is_integer() and a.high.is_integer()):
@@ -234,6 +234,6 @@ def _check(f: Field, config: type[StrictConfig]) -> None:
 
 def _note(f: Field) -> str:
     return (
-        f"the default {f.name}={f.start} lies outside the search ({f.text}); trial 0 uses it all "
-        f"the same, and the sampler takes it for {f.nearest(f.start)}"
+        f"the default {f.name}={f.start} is outside the search ({f.text}); trial 0 uses it anyway, "
+        f"and the sampler treats it as {f.nearest(f.start)}"
     )

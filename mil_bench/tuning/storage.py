@@ -116,8 +116,8 @@ class Storage:
             if "database is locked" in cause or "lock timeout" in cause:
                 raise self._locked() from None
             raise StorageError(
-                f"cannot use the storage {self.request.shown} ({cause[:200]}); check that it is "
-                "there and may be written, then give the same command again: nothing is lost."
+                f"cannot use the storage {self.request.shown} ({cause[:200]}); check that it "
+                "exists and is writable, then rerun the same command. Nothing is lost."
             ) from error
 
     @contextmanager
@@ -140,8 +140,8 @@ class Storage:
     def _locked(self) -> StorageError:
         return StorageError(
             f"the storage {self.request.shown} has been locked by another process for more than "
-            f"{self.request.patience} s; end that process or wait, then give the same command "
-            "again: nothing is lost."
+            f"{self.request.patience} s; end that process or wait, then rerun the same command. "
+            "Nothing is lost."
         )
 
 
@@ -149,7 +149,9 @@ def _check(url: str) -> None:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise UsageError(f"--storage {url!r} is no database URL; expected {_SUPPORTED}.") from None
+        raise UsageError(
+            f"--storage {url!r} is not a database URL; expected {_SUPPORTED}."
+        ) from None
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise UsageError(f"--storage of {backend} is not supported; expected {_SUPPORTED}.")

@@ -66,14 +66,14 @@ def test_ram_that_does_not_fit_is_refused_with_both_numbers(machine):
     machine(ram=2 * NEED)
     assert choose_home("ram", store(np.float32), torch.float32, [CPU, CPU]) == "ram"
     machine(ram=2 * NEED - 2)
-    with pytest.raises(RunError, match=r"--cache ram needs 0\.0 GB .* 0\.0 GB of memory .*--jobs"):
+    with pytest.raises(RunError, match=r"ram requires 0\.0 GB .*0\.0 GB of memory .*--jobs"):
         choose_home("ram", store(np.float32), torch.float32, [CPU, CPU])
 
 
 def test_a_gpu_that_is_not_there_or_too_small_is_refused(machine):
     machine(gpu=NEED)
-    with pytest.raises(UsageError, match="--cache gpu needs a CUDA device"):
+    with pytest.raises(UsageError, match="--placement gpu requires a CUDA device"):
         choose_home("gpu", store(np.float32), torch.float32, [CPU])
     assert choose_home("gpu", store(np.float32), torch.float32, [GPU]) == "gpu"
-    with pytest.raises(RunError, match="of the GPU are free for it; use --cache none or auto"):
+    with pytest.raises(RunError, match=r"of the GPU are free\); use --\w+ none or auto"):
         choose_home("gpu", store(np.float32), torch.float32, [GPU, GPU])

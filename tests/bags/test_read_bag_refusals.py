@@ -74,8 +74,8 @@ def test_a_legacy_file_of_patch_images_is_refused(tmp_path):
 
 def test_unknown_keys_are_listed(tmp_path):
     h5 = write_h5(tmp_path / "s.h5", {"tokens": X, "mask": X})
-    assert "found 'mask', 'tokens'; expected one of features, feats" in refusal(h5)
-    assert "found 'tokens'" in refusal(write_pt(tmp_path / "s.pt", {"tokens": torch.ones(2, 2)}))
+    assert "only 'mask', 'tokens'; expected one of features, feats" in refusal(h5)
+    assert "only 'tokens'" in refusal(write_pt(tmp_path / "s.pt", {"tokens": torch.ones(2, 2)}))
 
 
 def test_a_file_with_a_group_per_slide_is_no_single_bag(tmp_path):
@@ -167,10 +167,10 @@ class Bomb:
 def test_a_pickle_is_refused_and_its_code_never_runs(tmp_path):
     flag = tmp_path / "ran"
     path = write_pt(tmp_path / "s.pt", {"features": Bomb(flag)})
-    assert "would have to run code" in refusal(path)
+    assert "could run code" in refusal(path)
     np.save(tmp_path / "s.npy", np.array([Bomb(flag)], dtype=object), allow_pickle=True)
     flag.unlink(missing_ok=True)  # saving an object does not run it either
-    assert "would have to run code" in refusal(tmp_path / "s.npy")
+    assert "could run code" in refusal(tmp_path / "s.npy")
     assert not flag.exists()
 
 

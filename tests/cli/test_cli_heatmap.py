@@ -54,7 +54,7 @@ def test_the_plan_of_a_run_tells_where_its_data_are(runs, capsys):
     assert (code, err) == (0, "")
     folder = runs / "bracs" / "abmil" / key / "heatmaps"
     assert "by attention" in out
-    assert "give --slides for contact sheets" in out
+    assert "pass --slides for contact sheets" in out
     assert {p.name for p in (folder / slide).iterdir()} == {
         "leaf_all-classes.png", "scores.csv", "tiles.geojson", "summary.json",
     }  # fmt: skip
@@ -125,7 +125,7 @@ def test_without_a_plan_the_dataset_is_looked_for_by_name(runs, made):
     spec = next(p.read_spec() for p in run_directories(runs) if p.read_spec().method == "abmil")
     said = DatasetOptions(data_root=made / "sim", cache=made / "cache")
     assert DataOfRuns(runs, None, said).of(spec).kind == "simulated"
-    with pytest.raises(RunError, match="give the file of dataset own with --dataset"):
+    with pytest.raises(RunError, match="pass the file of dataset own with --dataset"):
         DataOfRuns(runs, None, said).of(spec.model_copy(update={"dataset": "own"}))
 
 

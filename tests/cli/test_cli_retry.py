@@ -77,7 +77,7 @@ def test_a_run_whose_data_are_gone_does_not_stop_the_others(typed, tmp_path, mon
     plan.write_text(plan.read_text().replace('"split":"kfold-4"', '"split":"gone.csv"', 1))
     code, said = typed("retry", "--failed", "--device", "cpu")
     assert (code, "1 done, 0 done before, 0 failed" in said) == (1, True)
-    assert "fold 1, seed 0 cannot be made: split file gone.csv does not exist" in said
+    assert "fold 1, seed 0 cannot be rerun: split file gone.csv does not exist" in said
 
 
 def test_a_run_without_a_plan_is_named(typed, tmp_path):

@@ -27,7 +27,7 @@ def test_a_manifest_of_two_columns_is_enough(tmp_path):
     (tmp_path / "manifest.tsv").write_text("slide_id\tlabel\ns1\tNILM\ns2\tSCC\n")
     labels = labels_of(tmp_path)
     assert labels.official is None
-    assert any("patient ids are not known" in finding for finding in labels.findings)
+    assert any("patient ids are unknown" in finding for finding in labels.findings)
 
 
 def test_the_tree_has_the_bethesda_classes_in_clinical_order():

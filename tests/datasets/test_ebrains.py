@@ -51,7 +51,7 @@ def test_the_tables_give_labels_patients_and_the_official_split(root):
     assert labels.official[0].train == ("s1", "s2", "s3")
     assert labels.official[0].test == ("s5",)
     assert labels.findings == (
-        "1 of 4 patients have slides of different classes; splits keep every patient whole",
+        "1 of 4 patients have slides of different classes; splits keep patients together",
     )
 
 
@@ -71,7 +71,7 @@ def test_one_table_with_a_column_of_sets_is_the_same_cohort(root, tmp_path):
 def test_a_patient_in_two_official_sets_is_named_and_can_be_dropped(root):
     with (root / "ebrains" / "test.csv").open("a") as file:
         file.write(f"p2,s6,{GLIOMA}\n")
-    assert any("patient p2 stands in 2 official sets" in f for f in labels_of(root).findings)
+    assert any("patient p2 is in 2 official sets" in f for f in labels_of(root).findings)
     dataset = load_labels("ebrains", DatasetOptions(data_root=root))
     with pytest.raises(SplitError, match="p2"):
         make_split("official", dataset).check(dataset.manifest.groups())

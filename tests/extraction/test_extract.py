@@ -123,7 +123,7 @@ def test_the_summary_says_how_and_the_table_what(extracted: tuple[Path, Outcome]
     assert "2 extracted, 0 done before, 0 incomplete, 0 failed. 96 tiles" in text
     for part in ("test_vit-random", "random, seed 0", "64 px at 0.5 um per pixel"):
         assert part in text
-    assert "| licence of the weights | none, they are random |" in text
+    assert "| licence of the weights | none (random weights) |" in text
     table = pd.read_csv(folder / "slides.csv").set_index("name")
     assert table.loc["one", ["status", "tiles", "blank", "bad"]].tolist() == ["done", 48, 1, 0]
 

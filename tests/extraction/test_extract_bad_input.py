@@ -49,7 +49,7 @@ def failure(slides: Path, name: str = "bad", **changes: object) -> str:
 
 def test_a_slide_that_does_not_say_how_large_its_pixels_are(slides: Path) -> None:
     write_slide(slides / "bad.tif", tissue(), mpp=None)
-    assert "does not say how large a pixel is" in (sentence := failure(slides))
+    assert "has no pixel size" in (sentence := failure(slides))
     assert "--mpp-override" in sentence
     assert run_extraction(slides, slides.parent / "other", mpp_override=0.5).ok
 
@@ -84,7 +84,7 @@ def test_a_slide_damaged_in_the_middle(slides: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 4 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 4)
     path.write_bytes(content)
-    assert "tiles could not be read, the slide is truncated or damaged" in failure(slides)
+    assert "tiles could not be read: the slide is truncated or damaged" in failure(slides)
 
 
 def test_a_few_damaged_tiles_are_left_out_and_recorded(
@@ -117,7 +117,7 @@ def test_a_few_damaged_tiles_are_left_out_and_recorded(
 
 def test_a_slide_without_tissue(slides: Path) -> None:
     write_slide(slides / "bad.tif", glass(500, 500))
-    assert "no tissue found; look at the slide, or try --tissue smear" in failure(slides)
+    assert "no tissue found; inspect the slide. Try --tissue smear" in failure(slides)
 
 
 def test_a_slide_of_blank_tiles_only(slides: Path) -> None:
@@ -138,7 +138,7 @@ def test_a_slide_of_one_tile_is_extracted(slides: Path) -> None:
 
 def test_a_slide_coarser_than_asked_for(slides: Path) -> None:
     write_slide(slides / "bad.tif", tissue(), mpp=1.0)
-    assert "coarser than the 0.5 asked for; extract it with --mpp 1" in failure(slides)
+    assert "coarser than the requested 0.5; extract it with --mpp 1" in failure(slides)
 
 
 def test_two_slides_with_one_name(slides: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_disk_without_room_is_seen_before_anything_is_computed(
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 10**9, 1000))
     (only,) = run_extraction(slides, slides.parent / "out").slides
     assert "need 1 MiB" in only.reason
-    assert "make room and give the same command again" in only.reason
+    assert "free space and rerun the same command" in only.reason
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file_and_the_others_go_on(
@@ -218,7 +218,7 @@ def test_a_worker_that_is_lost_is_one_sentence(
     from mil_bench.extraction.reading import Tiles
 
     monkeypatch.setattr(Tiles, "__getitem__", lambda self, job: os._exit(9))
-    with pytest.raises(MilBenchError, match=r"a process that reads slides was lost.*--workers"):
+    with pytest.raises(MilBenchError, match=r"a process that reads slides died.*--workers"):
         run_extraction(slides, slides.parent / "out", workers=1)
 
 
@@ -254,5 +254,5 @@ def test_two_extractions_into_one_folder_at_once(slides: Path) -> None:
     out = slides.parent / "out"
     run_extraction(slides, out)
     (folder,) = out.glob("*/features_*")
-    with FileLock(folder / ".lock"), pytest.raises(RunError, match="another extraction is at work"):
+    with FileLock(folder / ".lock"), pytest.raises(RunError, match="another extraction is running"):
         told_extraction(slides, out)

@@ -71,7 +71,7 @@ def test_other_settings_are_refused_by_name_until_overwrite_is_said(
     run_extraction(slides, out)
     with pytest.raises(UsageError) as error:
         run_extraction(slides, out, **changes)
-    assert f"2 of 2 slides were extracted otherwise into {out}" in str(error.value)
+    assert f"2 of 2 slides in {out}" in str(error.value)
     assert named in str(error.value)
     assert "--overwrite" in str(error.value)
     assert run_extraction(slides, out, overwrite=True, **changes).count("done") == 2

@@ -123,7 +123,7 @@ def test_without_the_slide_there_is_a_grid_and_what_is_lacking_is_said(on_a_grid
         "hierarchy.png",
     ]  # fmt: skip
     assert on_a_grid.notes == (
-        "no pixels of patches are at hand: give --slides for contact sheets",
+        "no pixels of patches are available: pass --slides for contact sheets",
     )
 
 

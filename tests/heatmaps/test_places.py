@@ -40,7 +40,7 @@ def test_an_unknown_size_is_the_step_of_the_grid_or_the_distance_of_neighbours()
     grid = places_of(store(XY), "s")
     assert (grid.side, grid.note) == (
         512,
-        "the size of patches is not known: the step of their grid is drawn",
+        "the patch size is unknown: the grid step is drawn",
     )
     cells = places_of(store(np.array([[0.0, 0.0], [3.0, 4.0], [10.0, 4.0]])), "s")
     assert cells.side == 5  # nearest distances 5, 5, 7

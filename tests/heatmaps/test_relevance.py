@@ -117,5 +117,5 @@ def test_levels_and_classes_are_chosen_and_wrong_ones_named():
 
 def test_attention_for_all_classes_stands_for_each_and_a_missing_level_is_named():
     assert [m.name for m in select(maps({LEAF: A[:, 1:2]}), TREE, "coarse", "low")] == [ALL]
-    with pytest.raises(RunError, match="there are scores of coarse and none of leaf"):
+    with pytest.raises(RunError, match="there are scores of coarse but none of leaf"):
         select(maps({COARSE: A[:, :2]}), TREE, "leaf", None)

@@ -100,7 +100,7 @@ def test_what_belongs_to_a_head_is_searched_with_that_head_alone():
 
 def test_a_search_of_nothing_but_the_field_of_another_head_is_refused_in_one_sentence():
     start = make_spec("transmil", config=METHODS.get("transmil").Config().model_dump(mode="json"))
-    with pytest.raises(ConfigError, match="transmil reads it only if head=soft-labels; say"):
+    with pytest.raises(ConfigError, match="transmil uses it only if head=soft-labels; set"):
         make_space(METHODS.get("transmil"), start, [], only=["soft_beta"])
 
 

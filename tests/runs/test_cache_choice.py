@@ -82,10 +82,10 @@ def test_every_run_of_a_mixed_grid_has_the_home_of_its_own_type(tmp_path, monkey
 
 
 def test_a_choice_that_cannot_be_had_stops_the_grid_before_its_first_run(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match="--cache gpu needs a CUDA device"):
+    with pytest.raises(UsageError, match="--placement gpu requires a CUDA device"):
         run_grid(*request(tmp_path, cache="gpu"), Console(file=io.StringIO()))
     monkeypatch.setattr(placement, "available_memory", lambda: 1000)
-    with pytest.raises(RunError, match="--cache ram needs"):
+    with pytest.raises(RunError, match="ram requires"):
         run_grid(*request(tmp_path, cache="ram"), Console(file=io.StringIO()))
     assert not run_directories(tmp_path)
 

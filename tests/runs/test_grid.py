@@ -162,7 +162,7 @@ def test_a_run_that_another_process_makes_is_reported_and_left_alone(tmp_path):
         for existing in ("skip", "retry-failed", "overwrite"):
             outcome, _ = run(request(tmp_path, folds=[0, 1], existing=existing))
             assert [o.spec.key for o in outcome.failed] == [directory.path.name]
-            assert "is being made by process" in outcome.failed[0].sentence
+            assert "is executed by process" in outcome.failed[0].sentence
     assert not directory.failure.exists()
     assert directory.status() == "interrupted"
 
@@ -248,7 +248,7 @@ def test_a_damaged_run_is_reported_and_the_others_go_on(tmp_path):
     assert counts(outcome) == (1, 2, 3)
     sentences = " ".join(o.sentence for o in outcome.failed)
     assert f"cannot read {broken}" in sentences
-    assert "is not a readable checkpoint; start this run again with --existing" in sentences
+    assert "is not a readable checkpoint; restart this run with --overwrite" in sentences
 
 
 def test_running_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ def test_an_executor_whose_package_is_missing_says_what_to_install(
     tmp_path, monkeypatch, executor, package
 ):
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == package else name)
-    message = rf"needs the package {package}, which is not installed.*'mil-bench\[{executor}\]'"
+    message = rf"requires the package {package}, which is not installed.*'mil-bench\[{executor}\]'"
     with pytest.raises(UsageError, match=message):
         run_grid(*request(tmp_path / "runs", executor=executor), Console(file=io.StringIO()))
     assert not (tmp_path / "runs").exists()
@@ -28,9 +28,9 @@ def test_an_executor_whose_package_is_missing_says_what_to_install(
 def test_device_and_precision_of_other_machines_must_be_said(tmp_path, monkeypatch, executor):
     monkeypatch.setattr(machine, "find_spec", str)
     for changes, message in (
-        ({"device": "auto"}, "--device auto says too little; add --device cpu or --device cuda"),
-        ({"device": "cuda:1"}, "--device cuda:1 says too little"),
-        ({"precision": "auto"}, "--precision auto says too little; add --precision 32"),
+        ({"device": "auto"}, "`--device auto` cannot be resolved"),
+        ({"device": "cuda:1"}, "`--device cuda:1` cannot be resolved"),
+        ({"precision": "auto"}, "`--precision auto` cannot be resolved"),
         ({"precision": "16"}, "precision 16 needs a CUDA device"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -55,4 +55,4 @@ def test_a_worker_without_the_gpu_it_was_asked_for_leaves_a_failed_run(tmp_path,
     _, asked = request(tmp_path, executor="ray", device="cuda")
     outcome = Site.here(asked).make(task)
     assert outcome.status == "failed"
-    assert "sees no GPU, but --device cuda was asked for" in outcome.sentence
+    assert "sees no GPU, but --device cuda was requested" in outcome.sentence

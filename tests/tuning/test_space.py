@@ -45,14 +45,14 @@ def test_a_range_of_the_user_is_kept_and_the_default_stands_at_its_nearest_end()
     assert space.start()["lr"] == 1e-3
     assert space.start()["width"] == 7
     lr, width = space.notes
-    assert "the default lr=0.0001 lies outside the search (0.001 to 0.01, log)" in lr
-    assert "the sampler takes it for 7" in width
+    assert "the default lr=0.0001 is outside the search (0.001 to 0.01, log)" in lr
+    assert "the sampler treats it as 7" in width
 
 
 def test_zero_on_a_log_scale_is_told_and_taken_for_the_lowest_value():
     space = make_space(TINY, with_trainer(weight_decay=0.0), [])
     assert space.start()["weight_decay"] == 1e-6
-    assert "trial 0 uses it all the same" in space.notes[0]
+    assert "trial 0 uses it anyway" in space.notes[0]
 
 
 def test_any_field_may_be_searched_in_its_own_type():
@@ -91,11 +91,11 @@ def test_values_go_into_the_configuration_they_belong_to():
         ("width=5", "leaves no choice"),
         ("lr=1e-3:1e-4", "is an empty range"),
         ("lr=1e-3:1e-3", "is an empty range"),
-        ("lr=nan:1", "has no two numbers"),
-        ("lr=-inf:1", "has no two numbers"),
-        ("lr=0:1:log", "a log scale begins above zero"),
-        ("lr=a:b", "has no two numbers"),
-        ("lr=1:2:cubic", "'cubic' is no scale"),
+        ("lr=nan:1", "lacks two numbers"),
+        ("lr=-inf:1", "lacks two numbers"),
+        ("lr=0:1:log", "a log scale starts above zero"),
+        ("lr=a:b", "lacks two numbers"),
+        ("lr=1:2:cubic", "'cubic' is not a scale"),
     ],
 )
 def test_an_empty_or_misspelt_range_is_one_sentence(text, said):

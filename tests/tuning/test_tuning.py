@@ -379,7 +379,7 @@ def test_the_command_says_what_is_wrong_in_one_sentence(capsys, tmp_path):
 def test_a_damaged_record_is_one_sentence(tmp_path):
     (tmp_path / "toy" / "plain").mkdir(parents=True)
     (tmp_path / "toy" / "plain" / "tuning-1.json").write_text(json.dumps({"dataset": "toy"}))
-    with pytest.raises(DataError, match="is no record of a search"):
+    with pytest.raises(DataError, match="is not a record of a search"):
         read_tunings(tmp_path)
 
 

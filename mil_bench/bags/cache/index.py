@@ -66,7 +66,7 @@ def _of_this_version(path: Path) -> bytes:
     content = path.read_bytes()
     index = json.loads(content)
     if isinstance(index, dict) and index.get("format", FORMAT) != FORMAT:
-        raise CacheError("packed by another version of mil-bench")
+        raise CacheError("written by another version of mil-bench")
     return content
 
 
@@ -90,7 +90,7 @@ class Cache:
         known = self.index.bags
         new = sum(slide not in known for slide in sources)
         changed = sum(s in known and known[s].stamp != b.stamp() for s, b in sources.items())
-        reasons = {"feature files have changed": changed, "slides are not in it": new}
+        reasons = {"feature files have changed": changed, "slides are missing from it": new}
         total = len(sources)
         return " and ".join(f"{n} of {total} {why}" for why, n in reasons.items() if n)
 

@@ -148,12 +148,12 @@ def _check_alike(path: Path, bag: Bag, writer: PackWriter) -> None:
     if writer.dim is not None and bag.dim != writer.dim:
         raise FeatureError(
             f"{path}: D = {bag.dim}, but the {len(writer.bags)} bags before have D = {writer.dim}; "
-            "expected features of one encoder, extract all slides with the same one."
+            "expected features of one encoder. Extract all slides with the same encoder."
         )
     if bag.encoder and writer.seen_encoder and bag.encoder != writer.seen_encoder:
         raise FeatureError(
             f"{path}: features of {bag.encoder}, but those before are of {writer.seen_encoder}; "
-            "expected one encoder in a folder, move the others to a folder of their own."
+            "expected one encoder per folder. Move the others to a separate folder."
         )
 
 
@@ -183,7 +183,7 @@ def _lock(place: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print_on_stderr(f"another process is packing {place}; waiting for it.")
+        print_on_stderr(f"another process is packing {place}; waiting.")
         lock.acquire()
     try:
         yield
@@ -202,7 +202,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
             free = shutil.disk_usage(folder).free / GIGABYTE
             raise FeatureError(
                 f"the disk of the cache {folder} is full ({free:.1f} GB left, too little for the "
-                f"packed features); free some space or {elsewhere}."
+                f"packed features); free space or {elsewhere}."
             ) from None
         raise FeatureError(
             f"the cache folder {folder} cannot be written ({error.strerror or error}); {elsewhere}."

@@ -51,7 +51,7 @@ def load_array(path: Path) -> NDArray[Any]:
         if "Object arrays" in str(error):
             raise checks.refuse(
                 path,
-                "holds pickled Python objects that would have to run code",
+                "holds pickled Python objects, which could run code",
                 "save it again as an array of numbers",
             ) from None
         reason = ValueError("no NumPy header") if "pickle" in str(error) else error
@@ -137,7 +137,7 @@ def _load(path: Path) -> Any:
             raise checks.unreadable(path, "a torch.save file", reason) from None
         raise checks.refuse(
             path,
-            f"holds a pickled Python object ({unsafe[1]}) that would have to run code",
+            f"holds a pickled Python object ({unsafe[1]}), which could run code",
             "save the array again as .npy, or as a plain tensor with torch.save",
         ) from None
     except Exception as error:  # a damaged file makes the unpickler raise anything

@@ -13,7 +13,7 @@ from mil_bench.base.errors import FeatureError
 
 FEATURE_KEYS = ("features", "feats", "patch_embeddings", "embeddings", "feat")
 EXTRACT_AGAIN = "extract the features of this slide again"
-LEAVE_OUT = "remove the file and go on with --allow-missing, or extract the slide again"
+LEAVE_OUT = "remove the file and use --allow-missing, or extract the slide again"
 
 
 def refuse(path: Path, found: str, advice: str) -> FeatureError:
@@ -32,7 +32,7 @@ def check_file(path: Path) -> None:
             "export its tile features, one .h5 or .npy file per slide",
         )
     if not path.is_file():
-        raise refuse(path, "this is a folder", "name one feature file")
+        raise refuse(path, "this is a folder", "pass one feature file")
     if path.stat().st_size == 0:
         raise refuse(path, "the file is empty (0 bytes)", EXTRACT_AGAIN)
 
@@ -59,18 +59,16 @@ def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
         return refuse(
             path,
             "a legacy CLAM file of patch images ('imgs'), not of features",
-            "run the feature extraction on it and give its output",
+            "run the feature extraction on it and use its output",
         )
     if "coords" in keys:
         return refuse(
             path,
             "a patch file: it holds coordinates but no features",
-            "run the feature extraction and give its output folder",
+            "run the feature extraction and use its output folder",
         )
     found = ", ".join(map(repr, keys[:12])) or "nothing"
-    return refuse(
-        path, f"no features in it, found {found}", f"expected one of {', '.join(FEATURE_KEYS)}"
-    )
+    return refuse(path, f"no features, only {found}", f"expected one of {', '.join(FEATURE_KEYS)}")
 
 
 def bag_shape(
@@ -90,7 +88,7 @@ def bag_shape(
         raise refuse(
             path,
             f"a slide embedding (one vector of length {size[0]}), not patch features",
-            "give the folder of patch features",
+            "use the folder of patch features",
         )
     if len(size) == 3:
         raise refuse(

@@ -94,7 +94,7 @@ def discover(root: Path) -> list[FeatureSet]:
         raise checks.refuse(root, "there is no such folder of features", "check the path")
     root = root.absolute()
     if root.is_file():
-        raise checks.refuse(root, "this is a file", "give the folder that holds the features")
+        raise checks.refuse(root, "this is a file", "use the folder that holds the features")
     try:
         sets = _sets(root)
     except OSError as error:
@@ -243,9 +243,9 @@ def _nothing(root: Path) -> FeatureError:
     if checks.is_zarr(root) or any(root.glob("*.zarr")):
         advice = "these are zarr folders (LazySlide); export their tile features, one .h5 per slide"
     elif any(root.rglob(f"{SLIDE_EMBEDDINGS}*")) or root.name.startswith(SLIDE_EMBEDDINGS):
-        advice = "there are only slide embeddings; give the folder of patch features"
+        advice = "there are only slide embeddings; use the folder of patch features"
     elif root.name == "patches" or any(root.rglob("patches")):
         advice = "there are only patch coordinates; run the feature extraction first"
     else:
-        advice = "give the folder that the feature extraction wrote"
+        advice = "use the folder that the feature extraction wrote"
     return checks.refuse(root, f"no feature files ({', '.join(FEATURE_SUFFIXES)}) in it", advice)

@@ -84,8 +84,8 @@ def _warn_of_newer_stamp(version: str) -> None:
     parts = version.split(".")[:2]
     if all(p.isdigit() for p in parts) and tuple(map(int, parts)) > NEWEST_KNOWN_STAMP:
         LOG.warning(
-            "features were written by STAMP %s, newer than the 2.5 that mil-bench knows; "
-            "they are read as 2.5 writes them.",
+            "features were written by STAMP %s, newer than the supported 2.5; they are read like "
+            "those of 2.5.",
             version,
         )
 

@@ -51,7 +51,7 @@ def _bag(path: Path, node: Any) -> Bag:
         raise checks.refuse(
             path,
             f"a {kind} embedding (STAMP feat_type {kind!r})",
-            "give the folder of tile features",
+            "use the folder of tile features",
         )
     features, xy = node[key], _coords(node)
     shape = checks.bag_shape(path, features.shape, None if xy is None else xy.shape)

@@ -100,8 +100,8 @@ def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
         fits = next((near for key, known in looser if (near := known.get(key(slide)))), [])
         if len(fits) > 1:
             raise FeatureError(
-                f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); "
-                "expected one, remove or rename the others."
+                f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); expected one. "
+                "Remove or rename the others."
             )
         if fits:
             found[slide] = fits[0]
@@ -126,7 +126,7 @@ def _check_distinct(found: Mapping[str, str]) -> None:
         if len(owners) > 1:
             raise FeatureError(
                 f"the feature file {name!r} fits {len(owners)} slides ({_listed(owners)}); "
-                "expected a file for each, rename it to the exact id of its slide."
+                "expected one file per slide. Rename it to the exact id of its slide."
             )
 
 

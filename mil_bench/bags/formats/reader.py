@@ -33,7 +33,7 @@ def read_bag(path: Path) -> Bag:
         raise checks.refuse(
             path,
             f"a slide embedding (TRIDENT folder {path.parent.name})",
-            "give the folder of patch features (features_<encoder>)",
+            "use the folder of patch features (features_<encoder>)",
         )
     match path.suffix.lower():
         case ".h5" | ".hdf5":

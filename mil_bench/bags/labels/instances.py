@@ -49,7 +49,7 @@ def read_instance_file(path: Path, sizes: Mapping[str, int]) -> dict[str, tuple[
         if not row.isdecimal() or int(row) >= len(names[slide]):
             raise DataError(
                 f"{path} labels patch {row} of slide {slide}, whose bag has {len(names[slide])} "
-                "patches (0 the first); expected rows of the same feature files."
+                "patches (0 the first); expected rows of the current feature files."
             )
         names[slide][int(row)] = label
     return {slide: tuple(labels) for slide, labels in names.items()}

@@ -21,8 +21,8 @@ def official_split(sets: Mapping[str, str]) -> Split | None:
         name = set_name(text)
         if name is None:
             raise DataError(
-                f"slide {slide} is in the set {text!r}; expected train, val or test (or a blank "
-                "to leave the slide out), correct the label file."
+                f"slide {slide} is in the set {text!r}; expected train, val or test, or a blank to "
+                "leave the slide out. Correct the label file."
             )
         members[name].append(slide)
     if not any(members.values()):
@@ -61,19 +61,19 @@ def patient_findings(manifest: Manifest, official: Split | None) -> list[str]:
     findings = []
     if not patients:
         findings.append(
-            "patient ids are not known, so slides stand for patients: splits cannot keep a "
-            "patient together and intervals may be too narrow"
+            "patient ids are unknown, so each slide counts as one patient: splits cannot keep a "
+            "patient together, and intervals may be too narrow"
         )
     mixed = mixed_patients(manifest)
     if mixed:
         findings.append(
-            f"{len(mixed)} of {len(patients)} patients have slides of different classes; "
-            "splits keep every patient whole"
+            f"{len(mixed)} of {len(patients)} patients have slides of different classes; splits "
+            "keep patients together"
         )
     for group, homes in leaky_groups(official, manifest.groups()).items() if official else ():
         places = "; ".join(f"{name}: {', '.join(sorted(ids))}" for name, ids in homes.items())
         findings.append(
-            f"patient {group} stands in {len(homes)} official sets ({places}); "
-            "--drop-leaky-patients leaves such patients out"
+            f"patient {group} is in {len(homes)} official sets ({places}); --drop-leaky-patients "
+            "excludes such patients"
         )
     return findings

@@ -66,7 +66,7 @@ def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path:
         name = columns[wrong[0]]
         raise FeatureError(
             f"{path}: column {name!r} holds {table[name].iloc[rows[0]]!r} in data row "
-            f"{rows[0] + 1}; expected numbers, name the feature columns in `feature_columns`."
+            f"{rows[0] + 1}; expected numbers. List the feature columns in `feature_columns`."
         )
     values = numbers.to_numpy(np.float32)
     bags = table.groupby(slide, sort=False).indices

@@ -136,7 +136,7 @@ def read_sets(root: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     whole = [path for path, names in lacking.items() if not names]
     for path, names in lacking.items():
         if 0 < len(names) <= len(columns) / 2 and (_set_of(path) or not whole):
-            hint = "Rename the column, or take the file away when it is none of these lists."
+            hint = "Rename the column, or remove the file if it is not one of these lists."
             require(read_table(path), names[:1], path, hint)
     tables = [_read_sets(path, columns) for path in whole]
     return pd.concat(tables, ignore_index=True) if tables else None

@@ -126,12 +126,12 @@ def kfold(cohort: Cohort, k: int, seed: int) -> tuple[Fold, ...]:
     """
     if k < 3:
         raise SplitError(
-            f"kfold-{k} leaves nothing to train on, because one part is the test and the next the "
-            "validation set; use at least kfold-3."
+            f"kfold-{k} leaves no training slides: one part is the test set and the next the "
+            "validation set. Use at least kfold-3."
         )
     if len(cohort) < k:
         raise SplitError(
-            f"kfold-{k} needs at least {k} groups (patients), the dataset has {len(cohort)}; "
+            f"kfold-{k} requires at least {k} groups (patients), the dataset has {len(cohort)}; "
             "use fewer folds."
         )
 
@@ -152,7 +152,7 @@ def monte_carlo(cohort: Cohort, draws: int, seed: int) -> tuple[Fold, ...]:
     n = min(TENTHS, len(cohort))
     if draws < 1 or n < 3:
         raise SplitError(
-            f"mccv-{draws} needs at least one draw and three groups (patients), the dataset has "
+            f"mccv-{draws} requires at least one draw and three groups (patients), the dataset has "
             f"{len(cohort)} groups; correct the number or add patients."
         )
     folds = []

@@ -46,8 +46,8 @@ class Encoder:
             return self.encode(tiles)
         except torch.OutOfMemoryError:
             raise MilBenchError(
-                f"{len(tiles)} tiles do not fit on {self.device} with {self.name}; give a smaller "
-                "--batch, finished slides are kept."
+                f"{len(tiles)} tiles do not fit on {self.device} with {self.name}; use a smaller "
+                "--batch. Completed slides are kept."
             ) from None
 
     def encode(self, tiles: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ def find_card(name: str) -> EncoderCard:
     timm = _timm()
     if timm.is_model(name):
         return _timm_card(name)
-    hint = "`mil-bench list encoders` shows all; any model of timm is one too."
+    hint = "`mil-bench list encoders` shows all; any model of timm is an encoder too."
     raise UnknownNameError("encoder", name, [*ENCODERS.names(), *timm.list_models()], hint)
 
 

@@ -45,9 +45,10 @@ class WeightsChoice:
         if self.download:
             return _download(card)
         raise UsageError(
-            f"encoder {card.name} needs weights: {card.origin} ({card.licence}"
-            f"{', access must be asked for there' if card.gated else ''}); fetch that file and "
-            "give it with --checkpoint, or say --download, or --random-weights for a trial."
+            f"encoder {card.name} requires weights: {card.origin} "
+            f"({card.licence}{', access must be requested there' if card.gated else ''}); download "
+            "that file and pass it with --weights, or use --download, or --random-weights for "
+            "testing."
         )
 
 
@@ -78,7 +79,7 @@ def load_weights(network: nn.Module, path: Path, card: EncoderCard) -> None:
             f"{len(keys)} {what} ({', '.join(keys[:SHOWN])})" for what, keys in wrong if keys
         )
         raise MilBenchError(
-            f"{path} is no checkpoint of {card.name} ({card.architecture}), its tensors are "
+            f"{path} is not a checkpoint of {card.name} ({card.architecture}): its tensors are "
             f"{found}; expected {card.origin}."
         )
     network.load_state_dict(given, strict=False)
@@ -94,22 +95,20 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise MilBenchError(
-            f"{path} is no checkpoint of plain tensors: it is damaged, or would have to run code; "
-            "save its state_dict as .safetensors."
+            f"{path} is not a checkpoint of plain tensors: it is damaged or contains code. Save "
+            "its state_dict as .safetensors."
         ) from None
     except Exception as error:  # a damaged file makes either library raise anything
         reason = f"{type(error).__name__} {error}".splitlines()[0].rstrip(".")
         raise MilBenchError(
-            f"{path} is truncated, damaged or no checkpoint ({reason}); fetch it again."
+            f"{path} is truncated, damaged or not a checkpoint ({reason}); download it again."
         ) from None
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     tensors = isinstance(content, Mapping) and all(isinstance(v, Tensor) for v in content.values())
     if not tensors or not content:
-        raise MilBenchError(
-            f"{path} holds no dictionary of tensors; expected a state_dict, save that alone."
-        )
+        raise MilBenchError(f"{path} holds no dictionary of tensors; expected only a state_dict.")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
@@ -120,12 +119,10 @@ def _download(card: EncoderCard) -> Path:
         return Path(hf_hub_download(card.repository, card.file))
     except Exception as error:  # network, permission and hub errors of several libraries
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        advice = (
-            "log in with `hf auth login` after access was granted there, " if card.gated else ""
-        )
+        advice = "log in with `hf auth login` after access is granted there, " if card.gated else ""
         raise MilBenchError(
-            f"{card.origin} could not be downloaded ({reason}); {advice}or fetch the file in a "
-            "browser and give it with --checkpoint."
+            f"{card.origin} could not be downloaded ({reason}); {advice}or download the file in a "
+            "browser and pass it with --weights."
         ) from None
 
 

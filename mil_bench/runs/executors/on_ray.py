@@ -72,15 +72,15 @@ class RayExecutor:
 
 
 def _sentence_about(error: RayError) -> str:
-    again = "then run the same command with --existing retry-failed."
+    again = "then run `mil-bench retry --failed`."
     if isinstance(error, RayTaskError):
         return (
-            f"a Ray worker could not begin the run ({type(error.cause).__name__}: {error.cause}); "
-            f"every node needs the same installation and folders; correct it, {again}"
+            f"a Ray worker could not start the run ({type(error.cause).__name__}: {error.cause}); "
+            f"every node requires the same installation and folders. Correct it, {again}"
         )
     return (
         f"the Ray worker died in each of {RETRIES + 1} attempts ({type(error).__name__}); if the "
-        f"system ran out of memory, promise more with --memory, {again}"
+        f"system ran out of memory, reserve more with --memory, {again}"
     )
 
 
@@ -115,7 +115,7 @@ def _refuse_silence(address: str) -> None:
 def _unreachable(address: str | None) -> str:
     return (
         f"no Ray cluster answers at {address or 'this machine'}; start one with `ray start --head` "
-        f"and set {ADDRESS} to its address, or unset {ADDRESS} to use this machine alone"
+        f"and set {ADDRESS} to its address, or unset {ADDRESS} to use only this machine"
     )
 
 
@@ -125,9 +125,9 @@ def _refuse_without_room(wants: dict[str, float]) -> None:
     if not any(all(node.get(k, 0.0) >= v for k, v in wants.items()) for node in nodes):
         best = {name: max(node.get(name, 0.0) for node in nodes) for name in wants}
         raise RunError(
-            f"no node of the Ray cluster has room for a run: it asks for {_said(wants)}, and the "
-            f"most that nodes have is {_said(best)}; lower --threads or --memory, use --device "
-            "cpu, or add a node."
+            f"no node of the Ray cluster has room for a run (required: {_said(wants)}; the largest "
+            f"node has {_said(best)}); lower --threads or --memory, use --device cpu, or add a "
+            "node."
         )
 
 

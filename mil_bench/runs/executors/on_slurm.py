@@ -74,8 +74,8 @@ class SlurmExecutor:
         except UncompletedJobError:
             sentence = (
                 f"Slurm job {job.job_id} ended without a result (state {job.state}); see "
-                f"{job.paths.stderr}, ask for more with --memory or --slurm, then run the same "
-                "command with --existing retry-failed."
+                f"{job.paths.stderr}, ask for more with --memory or --slurm, then run `mil-bench "
+                "retry --failed`."
             )
             return refused(task, RunDirectory.of(self.machine.runs, task.spec), sentence)
         return outcome
@@ -91,8 +91,8 @@ def open_queue(machine: MachineRequest) -> Queue:
         queue = submitit.SlurmExecutor(machine.runs / ".slurm", max_num_timeout=TIMEOUTS)
     except RuntimeError:
         raise UsageError(
-            "--executor slurm needs Slurm's commands, and there is no srun on this machine; run "
-            "the same command where jobs are submitted, or use --executor local or ray."
+            "--executor slurm requires Slurm's commands, but this machine has no srun; run the "
+            "command on a submit host, or use --executor local or ray."
         ) from None
     queue.update_parameters(
         job_name="mil-bench",

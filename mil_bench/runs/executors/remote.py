@@ -51,8 +51,8 @@ class Site:
 
 
 _NO_GPU = (
-    "the worker on {} sees no GPU, but --device cuda was asked for; let that machine offer only "
-    "GPUs that work, then run the same command with --existing retry-failed, or use --device cpu."
+    "the worker on {} sees no GPU, but --device cuda was requested; exclude broken GPUs on that "
+    "machine, then run `mil-bench retry --failed`, or use --device cpu."
 )
 
 

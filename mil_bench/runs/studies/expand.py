@@ -28,9 +28,9 @@ class Expanded:
         if self.unready:
             reasons = " ".join(f"{name}: {reason}" for name, reason in self.unready.items())
             raise DataError(
-                f"nothing was run, because the study asks for data that cannot be used. {reasons} "
-                "Repair that, [[exclude]] the dataset in the study file, or make the other runs "
-                "with --allow-missing-datasets."
+                f"nothing was run, because data of the study cannot be used. {reasons} Fix it, "
+                "[[exclude]] the dataset in the study file, or run the rest with "
+                "--allow-missing-datasets."
             )
 
 
@@ -90,10 +90,10 @@ def _planned(
 def _check_rules(unused: list[Rule], found: dict[str, Task]) -> None:
     if unused:
         raise ConfigError(
-            f"the rule ({unused[0]}) of the study file fits no run; correct it or remove it."
+            f"the rule ({unused[0]}) of the study file matches no run; correct it or remove it."
         )
     if not found:
-        raise ConfigError("the rules of the study file leave no run; loosen one of them.")
+        raise ConfigError("the rules of the study file exclude every run; relax one of them.")
 
 
 # What a study asks of one dataset under one encoder and split: the unit that is loaded.

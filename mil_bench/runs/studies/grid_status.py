@@ -50,7 +50,7 @@ class Overseen:
         parts += [running(self.states, self.timings), overview(self.states, self.timings)]
         parts += [failures(self.states)]
         if any(state.status == "failed" for state in self.states):
-            parts.append(Text("make them again with `mil-bench retry --failed`", style="dim"))
+            parts.append(Text("rerun them with `mil-bench retry --failed`", style="dim"))
         if self.hidden:
             parts.append(Text(f"{counted(self.hidden, 'earlier grid')}: see --all", style="dim"))
         return Group(*parts, *(Text(note, style="yellow") for note in self.notes))
@@ -133,7 +133,7 @@ def time_left(
     unknown = len(seconds) - len(known)
     if not known:
         runs = counted(unknown, "run")
-        return f"time unknown: no run of these datasets is finished yet ({runs} to do)"
+        return f"time unknown: no run of these datasets has finished yet ({runs} to do)"
     at_a_time = min(jobs, len(ahead))
     words = in_words(max(sum(known) / at_a_time, max(known)))
     beside = f", without {counted(unknown, 'run')} of unknown time" if unknown else ""

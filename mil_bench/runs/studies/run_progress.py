@@ -17,7 +17,7 @@ from mil_bench.runs.directory import RunDirectory, Status
 from mil_bench.training.stopping import MONITORS
 
 PENDING: frozenset[Status] = frozenset({"absent", "interrupted"})
-"""What ``mil-bench run`` makes when nothing else is said."""
+"""The default of ``mil-bench run``."""
 
 
 @dataclass(frozen=True)

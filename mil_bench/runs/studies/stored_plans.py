@@ -94,7 +94,9 @@ def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
             found.append(StoredGrid(**json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError) as error:
             why = "of another version" if isinstance(error, ValidationError) else "damaged"
-            notes.append(f"the plan {path} is {why} and left out; the runs themselves are there.")
+            notes.append(
+                f"the plan {path} is {why} and is ignored; the runs themselves are intact."
+            )
     return sorted(found, key=lambda grid: grid.written, reverse=True), sorted(notes)
 
 
@@ -182,7 +184,7 @@ def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], li
         try:
             change = _change(task, prepare)
         except MilBenchError as error:
-            change = f"cannot be made: {error}"
+            change = f"cannot be rerun: {error}"
         if change:
             refused.append(f"{task.spec.title} {change}")
         else:
@@ -193,10 +195,10 @@ def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], li
 def _change(task: Task, prepare: Prepare) -> str:
     """What is not as it was planned, or ``""``."""
     dataset, split = prepare(task.data)
-    spec, again = task.spec, "; give the command of its grid again, which plans it anew."
+    spec, again = task.spec, "; rerun the command of its grid, which stores a new plan."
     if (spec.harness, spec.method_version) != (HARNESS, METHODS.get(spec.method).version):
         return f"was planned with another version of mil-bench or of the method{again}"
     found = (dataset.manifest.digest(), dataset.store.digest, split.digest())
     if found != (spec.labels_digest, spec.features_digest, spec.split_digest):
-        return f"was planned on other labels, features or splits than are there{again}"
+        return f"was planned on other labels, features or splits{again}"
     return ""

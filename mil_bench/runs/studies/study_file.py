@@ -183,7 +183,7 @@ def _check_variants(study: StudyFile, path: Path) -> None:
     names = [variant.name for variant in study.variants]
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     if twice:
-        raise ConfigError(f"{path} has two variants {twice[0]!r}; give one another name.")
+        raise ConfigError(f"{path} has two variants {twice[0]!r}; rename one of them.")
 
 
 def _check_rules(study: StudyFile, path: Path) -> None:
@@ -197,7 +197,7 @@ def _check_rules(study: StudyFile, path: Path) -> None:
     for where, rules in {"include": study.include, "exclude": study.exclude}.items():
         for i, rule in enumerate(rules, 1):
             if not rule.given:
-                raise ConfigError(f"{path} [[{where}]] {i} is empty; name what it is about.")
+                raise ConfigError(f"{path} [[{where}]] {i} is empty; add a condition.")
             for key, values in rule.given.items():
                 for value in values:
                     if key in known and value not in known[key]:

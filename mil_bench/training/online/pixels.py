@@ -77,8 +77,8 @@ class Pixels:
                 mpp = source.mpp or slide.mpp
                 if mpp is None:
                     raise SlideError(
-                        f"{source.path}: the slide does not say how large a pixel is any more; "
-                        "give the slides that were extracted with --slides."
+                        f"{source.path}: the slide no longer has a pixel size; pass the extracted "
+                        "slides with --slides."
                     )
                 self._tilings[slide_id] = choose_tiling(slide, mpp, made.mpp, made.tile)
             finally:

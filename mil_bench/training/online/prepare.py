@@ -32,7 +32,7 @@ def check_blocks(online: Blocks, dataset: Dataset) -> None:
     if dataset.standardize:
         raise UsageError(
             f"{dataset.name} is standardised with statistics of its stored features, which "
-            "--online blocks changes; leave standardize out of its file, or use --online adapter."
+            "--online blocks changes; remove standardize from its file, or use --online adapter."
         )
     made = pixels_of(dataset).made
     _weights(dataset, made)
@@ -62,9 +62,9 @@ def check_slides(method: FineTuned, pixels: Pixels, slide_id: str) -> None:
     likeness = F.cosine_similarity(found, stored).min().item()
     if not likeness > ALIKE:
         raise RunError(
-            f"tiles of {pixels.sources[slide_id].path} do not give the stored features of "
-            f"{slide_id} (cosine {likeness:.2f}, expected above {ALIKE}); give the slides that "
-            "were extracted with --slides, or extract these."
+            f"tiles of {pixels.sources[slide_id].path} do not reproduce the stored features of "
+            f"{slide_id} (cosine {likeness:.2f}, expected above {ALIKE}); pass the extracted "
+            "slides with --slides, or extract these."
         )
 
 
@@ -79,15 +79,15 @@ def _weights(dataset: Dataset, made: Made) -> WeightsChoice:
     card = find_card(made.encoder)
     if dataset.weights is None:
         raise UsageError(
-            f"--online blocks needs the weights of encoder {made.encoder}; give the file that "
-            f"the features were extracted with ({card.origin}) with --weights."
+            f"--online blocks requires the weights of encoder {made.encoder}; pass the file of the "
+            f"extraction ({card.origin}) with --weights."
         )
     choice = WeightsChoice(checkpoint=dataset.weights)
     found = described(choice.resolve(card))
     if found != made.weights:
         raise DataError(
-            f"{dataset.weights} is not the file that the features were extracted with ({found}, "
-            f"expected {made.weights}); give that one with --weights."
+            f"{dataset.weights} is not the file of the extraction ({found}, expected "
+            f"{made.weights}); pass that file with --weights."
         )
     return choice
 
@@ -107,20 +107,20 @@ def pixels_of(dataset: Dataset) -> Pixels:
     bare = [slide for slide in store.rows if slide not in store.files]
     if bare:
         raise DataError(
-            f"--online blocks needs slides, and the bags of {dataset.name} come from no feature "
+            f"--online blocks requires slides, but the bags of {dataset.name} come from no feature "
             "files; use --online adapter."
         )
     if store.coords is None:
         raise DataError(
-            f"--online blocks needs the place of every tile, and features of {dataset.name} have "
-            f"no coordinates; {INSTEAD}."
+            f"--online blocks requires the place of every tile, but features of {dataset.name} "
+            f"have no coordinates; {INSTEAD}."
         )
     records = {slide: _record(store.files[slide]) for slide in store.rows}
     made = {Made(r["encoder"], r["weights"], r["mpp"], r["tile"]) for r in records.values()}
     if len(made) > 1:
         raise DataError(
             f"the features of {dataset.name} were extracted in {len(made)} different ways; "
-            "expected one encoder and tile size for all, extract them again."
+            "expected one encoder and tile size. Extract them again."
         )
     return Pixels(store, _sources(dataset, records), made.pop())
 
@@ -130,8 +130,8 @@ def _record(file: Path) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(read_record(file).settings)
     except (OSError, KeyError, ValueError):
         raise DataError(
-            f"{file} does not say from which slide and how it was made, as features of other "
-            f"tools; {INSTEAD}."
+            f"{file} lacks a record of its slide and extraction, like features of other tools; "
+            f"{INSTEAD}."
         ) from None
     return record
 
@@ -144,15 +144,15 @@ def _sources(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> dict
         last = paths.get(names[missing[0]])
         where = dataset.slides or (last and f"{last}, where it was extracted from") or "its table"
         raise DataError(
-            f"{len(missing)} of {len(names)} slides are not there (first: {missing[0]}, looked for "
-            f"in {where}); say where they are with --slides."
+            f"{len(missing)} of {len(names)} slides are missing (first: {missing[0]}, expected in "
+            f"{where}); pass their folder with --slides."
         )
     for slide, name in names.items():
         size, was = paths[name].stat().st_size, records[slide]["slide_bytes"]
         if size != was:
             raise DataError(
-                f"{paths[name]} has {size} bytes and had {was} when its features were made; give "
-                "the same slides, or extract them again."
+                f"{paths[name]} has {size} bytes and had {was} when its features were extracted; "
+                "pass the same slides, or extract them again."
             )
     return {s: Source(n, paths[n], records[s]["mpp_override"]) for s, n in names.items()}
 

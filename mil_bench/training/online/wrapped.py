@@ -143,7 +143,7 @@ def last_blocks(network: Pooled, blocks: int, name: str) -> dict[str, nn.Paramet
     groups = _groups(network.network, name)
     if blocks >= len(groups):
         raise UsageError(
-            f"--online blocks={blocks}: encoder {name} has {len(groups) - 1} blocks; give fewer."
+            f"--online blocks={blocks}: encoder {name} has {len(groups) - 1} blocks; choose fewer."
         )
     chosen = {parameter for group in groups[len(groups) - blocks :] for parameter in group}
     found = {}
@@ -159,9 +159,7 @@ def _groups(network: Any, name: str) -> list[list[str]]:
     from timm.models import group_parameters  # takes seconds
 
     if not hasattr(network, "group_matcher"):
-        raise UsageError(
-            f"timm does not say what the blocks of encoder {name} are; use --online adapter."
-        )
+        raise UsageError(f"timm defines no blocks for encoder {name}; use --online adapter.")
     matcher = dict(network.group_matcher())
     blocks = matcher["blocks"]
     rules = [(blocks, None)] if isinstance(blocks, str) else list(blocks)

@@ -25,7 +25,7 @@ from toy_grid import ToyData
             "(bad.py, line 6) is not derived from mil_bench.contract.dataset.D",
         ),
         ("class Bad(DatasetAdapter): ...\n", "(bad.py, line 6) lacks load, card (a DatasetCard); "),
-        ("class Bad(ToyData): ...\n", "lacks the name 'bad-data' on its card, which says 'toy'; "),
+        ("class Bad(ToyData): ...\n", "lacks the name 'bad-data' on its card (it has 'toy'); "),
         (
             "class Bad(ToyData):\n    from dataclasses import replace\n"
             "    card = replace(ToyData.card, name='bad-data')\n"

@@ -14,26 +14,25 @@ from run_requests import PLUGIN
     [
         (
             '@METHODS.register("bad")\nclass Bad(nn.Module):\n    """Bad."""\n',
-            "method 'bad' (bad.py, line 22) is not derived from mil_bench.contract.method.Method, "
-            "so it lacks loss",
+            "method 'bad' (bad.py, line 22) is not derived from mil_bench.Method, so it lacks loss",
         ),
         (
             '@METHODS.register("bad")\nclass Bad(Method):\n    """Bad."""\n',
-            "method 'bad' (bad.py, line 22) lacks forward, paper (a PaperCard); add what is",
+            "method 'bad' (bad.py, line 22) lacks forward, paper (a PaperCard); add it",
         ),
         (
             '@METHODS.register("bad")\nclass Bad(Base):\n    class Config(MethodConfig):\n'
             "        width: int\n",
-            "method 'bad' (bad.py, line 22) lacks a default of its option width; add what is",
+            "method 'bad' (bad.py, line 22) lacks a default of its option width; add it",
         ),
         (
             '@METHODS.register("bad")\nclass Bad(Base):\n    version = 2\n',
-            "method 'bad' (bad.py, line 22) lacks a version that is a text, such as '1'; add what",
+            "method 'bad' (bad.py, line 22) lacks a version that is a text, such as '1'; add it",
         ),
         (
             LOSS.replace(", _)", ")") + "return {}\n",
             "method 'bad': loss (bad.py, line 24) cannot be called with (output, batch, progress); "
-            "give it these arguments.",
+            "add these arguments.",
         ),
     ],
     ids=["module", "empty", "option", "version", "loss"],
@@ -92,7 +91,7 @@ class Bad(Base):
         ),
         (
             '@METHODS.register("bad")\nclass Bad(Base):\n    needs_coords = True\n',
-            "method 'bad' (bad.py, line 22) asks for coordinates, and the features of toy have",
+            "method 'bad' (bad.py, line 22) requires coordinates, but the features of toy lack",
         ),
         (
             FORWARD.format('needed_coords(batch, "bad", "use another method")'),
@@ -110,7 +109,7 @@ class Bad(Base):
         (
             '@METHODS.register("bad")\nclass Bad(Base):\n    def __init__(self, *args):\n'
             "        super().__init__(*args)\n        self.requires_grad_(False)\n",
-            "method 'bad' (bad.py, line 22) has no parameter to train; make layers in __init__",
+            "method 'bad' (bad.py, line 22) has no parameter to train; create its layers",
         ),
         (
             LOSS + 'return {"mine": output.logits["leaf"].sum() * float("nan")}\n',

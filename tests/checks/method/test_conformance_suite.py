@@ -130,4 +130,4 @@ def test_numbers_that_are_not_finite_are_one_problem_and_what_follows_is_told():
 
 
 def test_a_method_without_parameters_is_told_so():
-    assert "has no parameter to train; make layers" in verdict("parameters", Frozen).fact
+    assert "has no parameter to train; create its layers" in verdict("parameters", Frozen).fact

@@ -122,9 +122,11 @@ def test_the_run_of_a_node_that_is_killed_goes_on_elsewhere_from_its_checkpoint(
 
 
 def test_a_cluster_without_room_for_a_run_is_one_sentence(on_cluster, tmp_path):
-    with pytest.raises(RunError, match=r"asks for 1 CPU, 1 GPU, and the most .* 1 CPU, 0 GPU"):
+    with pytest.raises(
+        RunError, match=r"room for a run \(required: 1 CPU, 1 GPU; the largest node has 1 CPU, 0"
+    ):
         run(tmp_path, device="cuda")
-    with pytest.raises(RunError, match=r"asks for 1 CPU, 9999\.0 GB"):
+    with pytest.raises(RunError, match=r"required: 1 CPU, 9999\.0 GB"):
         run(tmp_path, memory=9999)
     assert not run_directories(tmp_path)
 
@@ -135,7 +137,7 @@ def test_a_node_that_promises_a_gpu_which_it_has_not_is_a_failed_run(on_cluster,
     outcome = run(tmp_path, device="cuda")
     on_cluster.remove_node(node)
     (failed,) = outcome.failed
-    assert "sees no GPU, but --device cuda was asked for" in failed.sentence
+    assert "sees no GPU, but --device cuda was requested" in failed.sentence
     assert RunDirectory.of(tmp_path, failed.spec).read_failure()["error"] == failed.sentence
 
 

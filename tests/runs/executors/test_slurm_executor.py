@@ -128,7 +128,7 @@ def test_what_sbatch_refuses_is_one_sentence_with_its_reason(cluster, tmp_path):
 @pytest.mark.parametrize(
     ("path", "slurm", "sentence"),
     [
-        ("", (), "there is no srun on this machine"),
+        ("", (), "this machine has no srun"),
         (None, (("time", "1-00:00"),), "--slurm time=1-00:00 is not a number of minutes"),
     ],
 )

@@ -96,9 +96,9 @@ def test_encoder_and_split_of_the_data_can_be_named_in_rules(expanded):
 @pytest.mark.parametrize(
     ("more", "error", "sentence"),
     [
-        ("[[exclude]]\nfold = 7", ConfigError, r"the rule \(fold = 7\) .* fits no run"),
-        ("[[include]]\nencoder = 'uni'", ConfigError, "leave no run|fits no run"),
-        ("[[exclude]]\ndataset = 'toy'", ConfigError, "leave no run"),
+        ("[[exclude]]\nfold = 7", ConfigError, r"the rule \(fold = 7\) .* matches no run"),
+        ("[[include]]\nencoder = 'uni'", ConfigError, "exclude every run|matches no run"),
+        ("[[exclude]]\ndataset = 'toy'", ConfigError, "exclude every run"),
         ("folds = [3]", SplitError, "fold 3 does not exist"),
         ("[settings]\nwidht = 3", UnknownNameError, "did you mean 'width'"),
         ("[settings]\nlr = 'fast'", ConfigError, "lr='fast' is not valid"),

@@ -55,7 +55,7 @@ def test_features_of_other_tools(cohort, tmp_path):
     for file in (toml.parent / "features").rglob("*.h5"):
         with h5py.File(file, "a") as content:
             del content.attrs["mil_bench_extraction"]
-    assert "does not say from which slide and how it was made" in refusal(opened(toml))
+    assert "lacks a record of its slide and extraction" in refusal(opened(toml))
 
 
 def test_more_blocks_than_the_encoder_has(cohort):
@@ -71,7 +71,7 @@ def test_slides_that_are_gone_and_found_again(cohort, tmp_path):
     toml = copied(cohort, tmp_path / "copy")
     for table in (toml.parent / "features").rglob("slides.csv"):
         table.unlink()
-    assert "6 of 6 slides are not there (first: s00" in refusal(opened(toml))
+    assert "6 of 6 slides are missing (first: s00" in refusal(opened(toml))
     elsewhere = (toml.parent / "slides").rename(tmp_path / "elsewhere")
     check_blocks(Blocks(blocks=1), opened(toml, slides=elsewhere))
 
@@ -91,18 +91,20 @@ def test_another_picture_in_a_slide_of_the_same_name(cohort, tmp_path):
     pixels.sources["s00"] = Source("s00", path)
     method = fine_tuned(blocks=1)
     check_slides(method, pixels, "s02")
-    with pytest.raises(MilBenchError, match="do not give the stored features of s00"):
+    with pytest.raises(MilBenchError, match="do not reproduce the stored features of s00"):
         check_slides(method, pixels, "s00")
 
 
 def test_weights_that_are_not_given_or_not_those_of_the_features(cohort, tmp_path):
     made = Made("test_vit", "sha256:0000", 0.5, TILE)
     dataset = opened(cohort)
-    with pytest.raises(MilBenchError, match=r"needs the weights of encoder test_vit; .* --weights"):
+    with pytest.raises(
+        MilBenchError, match=r"requires the weights of encoder test_vit; .* --weights"
+    ):
         _weights(dataset, made)
     file = tmp_path / "weights.pth"
     torch.save({"x": torch.zeros(1)}, file)
-    with pytest.raises(MilBenchError, match="is not the file that the features were extracted"):
+    with pytest.raises(MilBenchError, match="is not the file of the extraction"):
         _weights(replace(dataset, weights=file), made)
     with pytest.raises(MilBenchError, match="there is no such checkpoint"):
         _weights(replace(dataset, weights=tmp_path / "none.pth"), made)

@@ -26,7 +26,7 @@ WRONG = {
     "blocks": "'blocks'",
     "blocks=": "'blocks='",
     "blocks=1,blocks=2": "'blocks=2'",
-    "tiles=4": "names neither kind",
+    "tiles=4": "is neither kind",
     "adapter,tiles=4": "unknown option 'tiles' of --online",
     "blocks=0": "blocks='0'",
     "blocks=two": "blocks='two'",

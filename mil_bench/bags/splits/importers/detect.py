@@ -50,8 +50,8 @@ def _read_folder(folder: Path) -> Listing:
     pickles = _pickles(folder)
     if len(pickles) > 1:
         raise SplitError(
-            f"{folder} holds HMIL splits of several datasets ({', '.join(sorted(pickles))}); "
-            "put those of one dataset into a folder of their own."
+            f"{folder} holds HMIL splits of several datasets ({', '.join(sorted(pickles))}); put "
+            "those of one dataset into a separate folder."
         )
     for files in pickles.values():
         _check_numbers(folder, list(files))
@@ -90,8 +90,8 @@ def _check_numbers(folder: Path, numbers: list[int]) -> None:
     first = min(numbers)
     if first > 1 or sorted(numbers) != list(range(first, first + len(numbers))):
         raise SplitError(
-            f"{folder} holds the folds {sorted(numbers)}; expected each number once, without gaps "
-            "from 0 or 1. Add the missing files or give the path of one file."
+            f"{folder} holds the folds {sorted(numbers)}; expected each number once, without gaps, "
+            "from 0 or 1. Add the missing files, or pass the path of one file."
         )
 
 

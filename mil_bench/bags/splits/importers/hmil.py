@@ -21,7 +21,7 @@ NAME = re.compile(r"(?P<prefix>.*_)?(?P<set>train|val|test)_splits_(?P<fold>\d+)
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> NoReturn:
         raise SplitError(
-            f"it wants to load {module}.{name}, which could run code; expected only lists of text"
+            f"it loads {module}.{name}, which could run code; expected only lists of text"
         )
 
 
