@@ -34,12 +34,12 @@ def store_of_arrays(
     """
     bags = {s: _checked(s, f, coords[s] if coords else None) for s, f in features.items()}
     if not bags:
-        raise FeatureError("There are no bags; expected at least one slide with features.")
+        raise FeatureError("there are no bags; expected at least one slide with features.")
     slides = {bag.dim: slide for slide, bag in bags.items()}
     if len(slides) > 1:
         widths = ", ".join(f"D = {d} ({slide!r})" for d, slide in sorted(slides.items()))
         raise FeatureError(
-            f"The bags have different feature dimensions: {widths}; expected one encoder for all."
+            f"bags of different feature dimensions: {widths}; expected one encoder for all."
         )
     starts = accumulate((stored_rows(len(bag)) for bag in bags.values()), initial=0)
     rows = {s: (start, len(bag)) for start, (s, bag) in zip(starts, bags.items(), strict=False)}

@@ -14,11 +14,14 @@ from typing import Any
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s place durably.
 
-    On an error the temporary file is removed and ``path`` stays as it was.
+    On an error the temporary file is removed and ``path`` stays unchanged.
     """
+    # In the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".tmp-{path.name}")
     try:
         yield temporary
+        # The bytes must reach the disk before the name does: after a power cut the new name could
+        # otherwise point to an empty file. The folder is synced so that the new name lasts, too.
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)

@@ -1,4 +1,4 @@
-"""Strict, typed configuration: unknown keys are errors, tunable fields carry their search range."""
+"""Strict, typed configuration: unknown keys are errors, tunable fields have a search range."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class StrictConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _form(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The stored form, without :func:`later` fields that say nothing."""
-        silent = {
+        """Return the stored form, without :func:`later` fields at their default."""
+        unset = {
             name
             for name, field in type(self).model_fields.items()
             if _is_later(field) and getattr(self, name) == field.default
         }
-        return {name: value for name, value in handler(self).items() if name not in silent}
+        return {name: value for name, value in handler(self).items() if name not in unset}
 
 
 @dataclass(frozen=True)
 class SearchRange:
-    """Where a tuner may look for one field: ``[low, high]`` (``log`` scale) or ``choices``.
+    """Values of one field that a search may try: ``[low, high]`` (``log`` scale) or ``choices``.
 
-    ``where`` are the values of other fields with which this one says anything; with others it is
-    not searched.
+    ``where`` are the values of other fields for which this one has an effect; for others it is not
+    searched.
     """
 
     low: float | None = None
@@ -57,7 +57,7 @@ class SearchRange:
 
     @property
     def condition(self) -> str:
-        """``where`` in words, such as `` if head=conditional``; empty without."""
+        """``where`` in words, such as `` if head=conditional``; empty without conditions."""
         settings = ", ".join(f"{key}={value}" for key, value in self.where.items())
         return f" if {settings}" if settings else ""
 
@@ -71,22 +71,22 @@ def tunable(
     choices: tuple[Any, ...] = (),
     **constraints: Any,
 ) -> Any:
-    """A field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
+    """Declare a field with a search range; ``constraints`` (``ge``, ``le``...) go to pydantic."""
     search = asdict(SearchRange(low, high, log, choices))
     return Field(default, json_schema_extra={"search": search}, **constraints)
 
 
 def later(default: Any, search: SearchRange | None = None, **constraints: Any) -> Any:
-    """A field that was added when runs had been made without it; tunable with ``search``.
+    """Declare a field that older runs do not have; tunable with ``search``.
 
-    At its default it is no part of the stored form, so the keys of those runs stay what they were.
+    At its default it is left out of the stored form, so that the keys of those runs stay the same.
     """
-    searched = {} if search is None else {"search": asdict(search)}
-    return Field(default, json_schema_extra={"later": True, **searched}, **constraints)
+    extra = {} if search is None else {"search": asdict(search)}
+    return Field(default, json_schema_extra={"later": True, **extra}, **constraints)
 
 
 def heads_divide(width: str) -> Any:
-    """A validator for a class body: the field ``width`` is a multiple of the field ``heads``."""
+    """Make a validator for a class body: field ``width`` is a multiple of field ``heads``."""
 
     def check(config: C) -> C:
         size, heads = (getattr(config, field) for field in (width, "heads"))
@@ -98,7 +98,7 @@ def heads_divide(width: str) -> Any:
 
 
 def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
-    """The tunable fields of ``config`` with their ranges, in order of declaration."""
+    """Return the tunable fields of ``config`` with their ranges, in order of declaration."""
     space = {}
     for name, declared in config.model_fields.items():
         search = _search(declared)
@@ -108,7 +108,7 @@ def search_space(config: type[StrictConfig]) -> dict[str, SearchRange]:
 
 
 def read_toml(path: Path, kind: str) -> dict[str, Any]:
-    """The content of a TOML file, called a ``kind`` file. Raises ``ConfigError``."""
+    """Read a TOML file, called a ``kind`` file in messages. Raises ``ConfigError``."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -120,7 +120,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
 
 
 def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
-    """Make a ``config`` from ``values`` (strings from a command line are converted).
+    """Make a ``config`` from ``values``; strings from a command line are converted.
 
     ``owner`` names the thing being configured in messages, such as ``"method hmil"``.
     Raises ``UnknownNameError`` for an undeclared key and ``ConfigError`` for a wrong value.
@@ -132,25 +132,31 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
         return config(**values)
     except ValidationError as error:
         first, *others = error.errors()
-        where = _place(first["loc"])
+        name = _field_name(first["loc"])
         if first["type"] == "missing":
-            raise ConfigError(f"{owner} lacks the required key {where!r}.") from None
-        alike = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _branch(e))]
-        told = dict.fromkeys(e["msg"].removeprefix("Value error, ") for e in alike)
-        expected = ", or: ".join(told)
+            raise ConfigError(f"{owner} lacks the required key {name!r}.") from None
+        same = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _of_union(e))]
+        reasons = dict.fromkeys(_reason(e) for e in same)
         raise ConfigError(
-            f"{owner}: {where}={first['input']!r} is not valid ({expected}); correct the value."
+            f"{owner}: {name}={first['input']!r} is not valid ({', or: '.join(reasons)}); correct "
+            "the value."
         ) from None
 
 
-def _place(loc: Sequence[int | str]) -> str:
-    """``folds.0``: without the kinds of value that a field may have, ``list[int]`` and its like."""
+def _field_name(loc: Sequence[int | str]) -> str:
+    """``folds.0``: without the members of a union, ``list[int]`` and the like."""
     return ".".join(str(part) for part in loc if "[" not in str(part))
 
 
-def _branch(error: ErrorDetails) -> bool:
-    """Whether it is what one of several kinds of value says that a field may have."""
+def _of_union(error: ErrorDetails) -> bool:
+    """Whether an error belongs to one of several types that a field may have."""
     return any("[" in str(part) for part in error["loc"])
+
+
+def _reason(error: ErrorDetails) -> str:
+    """The words of the ``ValueError`` that a validator of ours raised, else those of pydantic."""
+    cause = error.get("ctx", {}).get("error")
+    return str(cause) if isinstance(cause, ValueError) else error["msg"]
 
 
 def _is_later(field: FieldInfo) -> bool:

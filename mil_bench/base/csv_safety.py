@@ -12,6 +12,6 @@ def escape(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """The inverse of :func:`escape`; a ``'`` before anything else is the cell's own."""
+    """Return the inverse of :func:`escape`; a ``'`` before anything else is the cell's own."""
     escaped = text.startswith(_QUOTE) and text[1:].startswith((*FORMULA, _QUOTE))
     return text[1:] if escaped else text

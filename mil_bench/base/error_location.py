@@ -1,4 +1,4 @@
-"""Where in a file of a contributor something is, so that messages can say it."""
+"""File and line of a contributor's code, for messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTRIBUTED: set[str] = set()
 
 
 def place_of(error: BaseException) -> str:
-    """``mine.py, line 12``: the last line of a method's or dataset's own code; ``""`` if none."""
+    """Return ``mine.py, line 12``, the last line of contributed code in a traceback, or ``""``."""
     if isinstance(error, SyntaxError) and error.filename:
         return _place(error.filename, error.lineno)
     frames = [f for f in extract_tb(error.__traceback__) if not _of_harness(f.filename)]
@@ -23,13 +23,13 @@ def place_of(error: BaseException) -> str:
 
 
 def exits_by_itself(error: SystemExit) -> bool:
-    """Whether a contributor's own line called ``sys.exit()``, not the handler of a signal."""
+    """Return whether contributed code called ``sys.exit()``, and not the handler of a signal."""
     frames = extract_tb(error.__traceback__)
     return bool(frames) and not _of_harness(frames[-1].filename)
 
 
 def defined_at(thing: type | FunctionType) -> str:
-    """``mine.py, line 9``: where a function begins, or the file of a class."""
+    """Return ``mine.py, line 9``, where a function or a class begins."""
     if isinstance(thing, FunctionType):
         return _place(thing.__code__.co_filename, thing.__code__.co_firstlineno)
     from inspect import getsourcefile, getsourcelines  # slow to import; help needs no places
@@ -45,7 +45,7 @@ def _place(file: str, line: int | None) -> str:
 
 
 def _of_harness(file: str) -> bool:
-    """Whether a line of this file is no contributor's: ours, a library's or Python's own."""
+    """Whether a file belongs to mil-bench, a library or Python, and not to a contributor."""
     path = Path(file)
     if path.is_relative_to(_OURS) or file.startswith("<"):
         return True

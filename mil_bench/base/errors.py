@@ -1,7 +1,8 @@
-"""Errors a user can cause. Each message is one sentence: found, expected, what to do.
+"""Errors that a user can cause. Each message says what was found, what was expected, what to do.
 
 The command line prints the message and exits with ``exit_code``; a traceback appears only with
-``--debug``. Anything that is not a :class:`MilBenchError` is a bug.
+``--debug``. Any other exception is a bug. Code decides on the class of an error, never on its
+message.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 
 
 class MilBenchError(Exception):
-    """Base of every error that a user can cause and repair."""
+    """Base of every error that a user can cause and fix."""
 
     exit_code = 1
 
@@ -23,17 +24,17 @@ class UsageError(MilBenchError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing carries; the message lists the nearest three.
+    """A name that does not exist; the message lists the nearest three.
 
-    ``of`` says whose name it would be: ``unknown level 'corse' of tree 'digits-3'``.
+    ``of`` is the owner of the name: ``unknown level 'corse' of tree 'digits-3'``.
     """
 
     def __init__(
         self, kind: str, name: str, known: Iterable[str], hint: str = "", of: str = ""
     ) -> None:
-        known = sorted(known)
-        near = nearest(name, known)
-        what = f"did you mean {_join(near)}?" if near else f"known: {_first(known, 12) or 'none'}."
+        names = sorted(known)
+        near = nearest(name, names)
+        what = f"did you mean {_join(near)}?" if near else f"known: {_first(names, 12) or 'none'}."
         whose = f" of {of}" if of else ""
         super().__init__(" ".join(filter(None, [f"unknown {kind} {name!r}{whose}; {what}", hint])))
         self.name, self.nearest = name, near
@@ -52,7 +53,7 @@ class DataError(MilBenchError):
 
 
 class LabelFileNotFoundError(DataError):
-    """A folder holds no label file of the dataset that was asked for."""
+    """A folder has no label file of the requested dataset."""
 
 
 class FeatureError(DataError):
@@ -72,7 +73,7 @@ class RunError(MilBenchError):
 
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
-    """The ``n`` entries of ``known`` most similar to ``name``, best first (case-insensitive)."""
+    """Return the ``n`` entries of ``known`` most similar to ``name`` in any case, best first."""
     by_lower = {k.lower(): k for k in known}
     return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n, cutoff=0.5)]
 

@@ -29,12 +29,12 @@ class Finding:
 
 
 def problems(findings: Iterable[Finding]) -> int:
-    """How many of ``findings`` are problems."""
+    """Count the problems among ``findings``."""
     return sum(finding.state == "problem" for finding in findings)
 
 
 def render(findings: Iterable[Finding], console: Console) -> None:
-    """A line per finding, its advice below it."""
+    """Print a line per finding, its advice below it."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
@@ -49,6 +49,6 @@ def render(findings: Iterable[Finding], console: Console) -> None:
 
 
 def render_verdict(count: int, console: Console, sound: str = "ready to run") -> None:
-    """The last line: ``sound``, or the number of problems."""
+    """Print the last line: ``sound``, or the number of problems."""
     word = "problem" if count == 1 else "problems"
     console.print(f"[red]{count} {word} to solve[/]" if count else f"[green]{sound}[/]")

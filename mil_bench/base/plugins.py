@@ -1,4 +1,4 @@
-"""``--plugin FILE.py``: run a file that registers methods or datasets."""
+"""Plug-ins, files that register methods or datasets: ``--plugin FILE.py``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mil_bench.base.registry import PLUGIN, Registry
 def load_plugins(paths: Sequence[Path]) -> None:
     """Import each file once. Raises ``UsageError`` when one is missing or fails to import.
 
-    A file that registers nothing is a warning: whatever else is asked for goes on.
+    A file that registers nothing causes a warning only, because the command may not depend on it.
     """
     for path in paths:
         name = module_name(path)
@@ -48,10 +48,12 @@ def _load(path: Path, name: str) -> None:
 
         del sys.modules[name]
         where = place_of(error)
-        raise UsageError(f"plug-in {path}{where and f' ({where})'}: {_told(error)}") from error
+        raise UsageError(
+            f"plug-in {path}{where and f' ({where})'}: {_description(error)}"
+        ) from error
 
 
-def _told(error: Exception | SystemExit) -> str:
+def _description(error: Exception | SystemExit) -> str:
     if isinstance(error, MilBenchError):
         return str(error)
     if isinstance(error, SystemExit):
@@ -61,7 +63,7 @@ def _told(error: Exception | SystemExit) -> str:
 
 
 def module_name(path: Path) -> str:
-    """The name of a plugin's module: files of one name in two folders are two modules."""
+    """Return the module name of a plug-in, which depends on its folder as well as on its name."""
     resolved = path.resolve()
     digest = sha256(str(resolved).encode()).hexdigest()[:8]
     return f"{PLUGIN}{resolved.stem}_{digest}"

@@ -1,8 +1,8 @@
-"""Counts as people write them."""
+"""Counts in sentences."""
 
 from __future__ import annotations
 
 
-def counted(number: int, one: str, many: str = "") -> str:
-    """``1 run``, ``2 runs``; ``many`` for words whose plural is not made with an s."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return ``1 run`` or ``2 runs``; ``plural`` is for words that do not just take an s."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

@@ -1,6 +1,6 @@
-"""One generic registry for everything a user names: methods, datasets and later kinds.
+"""One generic registry for everything that users name: methods, datasets, encoders.
 
-Entries are lazy, so listing names imports nothing heavy. Duplicates are errors, unknown names get
+Entries are lazy: listing names imports nothing heavy. Duplicates are errors, unknown names get
 suggestions, and other packages add entries through an entry-point group.
 """
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 OURS = "mil-bench"
 PLUGIN = "mil_bench_plugin_"
-"""How the names of the modules of ``--plugin`` files begin."""
+"""Prefix of the module names of ``--plugin`` files."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -37,12 +37,12 @@ class Entry:
 class Registry(Generic[T]):
     """Names of one ``kind`` (``"method"``), extensible through the entry-point group ``group``.
 
-    ``check`` is called with the name and the object of every entry that is not ours before it is
-    returned; it raises where something is missing.
+    ``check`` gets the name and the object of every contributed entry before it is returned, and
+    raises if something is missing.
     """
 
     insertions: ClassVar[int] = 0
-    """What all registries together have been given so far."""
+    """Number of entries added to all registries so far."""
 
     def __init__(
         self, kind: str, group: str, check: Callable[[str, object], None] | None = None
@@ -52,7 +52,7 @@ class Registry(Generic[T]):
         self._plugins_loaded = False
 
     def add(self, name: str, target: str | T, summary: str, origin: str = OURS) -> None:
-        """Register an object, or a ``"module:attribute"`` that is imported when first asked for."""
+        """Register an object, or a ``"module:attribute"`` that is imported when first used."""
         self._insert(Entry(name, summary, target, origin))
 
     def register(self, name: str, summary: str = "") -> Callable[[D], D]:
@@ -71,7 +71,7 @@ class Registry(Generic[T]):
         return decorate
 
     def get(self, name: str) -> T:
-        """The object registered under ``name``. Raises ``UnknownNameError`` with suggestions."""
+        """Return the object of an entry. Raises ``UnknownNameError`` with suggestions."""
         self._load_plugins()
         if name not in self._entries:
             raise UnknownNameError(
@@ -81,21 +81,21 @@ class Registry(Generic[T]):
         if entry.origin == OURS:
             return cast(T, _resolved(entry.target))
         try:
-            found = _resolved(entry.target)
+            target = _resolved(entry.target)
         except Exception as error:
             from mil_bench.base.error_location import place_of
 
             where = place_of(error) or entry.target
             raise UsageError(
                 f"{self.kind} {name!r} of the package {entry.origin} cannot be imported ({where}: "
-                f"{type(error).__name__}: {error}); repair or uninstall the package."
+                f"{type(error).__name__}: {error}); fix or uninstall the package."
             ) from error
         if self.check:
-            self.check(name, found)
-        return cast(T, found)
+            self.check(name, target)
+        return cast(T, target)
 
     def names(self) -> list[str]:
-        """Every registered name, in order of registration."""
+        """Return every registered name, in order of registration."""
         return [entry.name for entry in self]
 
     def summary(self, name: str) -> str:
@@ -114,14 +114,14 @@ class Registry(Generic[T]):
     def _insert(self, entry: Entry) -> None:
         if not _NAME.fullmatch(entry.name):
             raise MilBenchError(
-                f"{self.kind} {entry.name!r} from {entry.origin} has a name that cannot be one of "
-                "a folder; use letters, digits, `-`, `_` and `.`."
+                f"{self.kind} {entry.name!r} from {entry.origin} is not a valid folder name; use "
+                "letters, digits, `-`, `_` and `.`."
             )
-        known = self._entries.get(entry.name)
-        if known is not None and known != entry:
+        existing = self._entries.get(entry.name)
+        if existing is not None and existing != entry:
             raise MilBenchError(
                 f"{self.kind} {entry.name!r} from {entry.origin} is already registered by "
-                f"{known.origin}; give one of them another name."
+                f"{existing.origin}; rename one of them."
             )
         self._entries[entry.name] = entry
         Registry.insertions += 1
@@ -144,7 +144,7 @@ class Registry(Generic[T]):
 
 
 def _resolved(target: object) -> object:
-    """What ``"module:attribute"`` names; anything else is itself."""
+    """The object that ``"module:attribute"`` names; anything else is returned unchanged."""
     if not isinstance(target, str):
         return target
     module, _, attribute = target.partition(":")
@@ -152,7 +152,7 @@ def _resolved(target: object) -> object:
 
 
 def _origin(thing: object) -> str:
-    """The file of a plug-in, else the module, where ``thing`` is defined."""
+    """The file of the plug-in, else the module, that defines ``thing``."""
     module = getattr(thing, "__module__", "?")
     file = getattr(sys.modules.get(module), "__file__", None)
     return Path(file).name if file and module.startswith(PLUGIN) else module

@@ -1,8 +1,8 @@
 """Label trees of any depth.
 
 A :class:`Taxonomy` is an ordered list of leaf classes, each with the path of its ancestors. Levels
-run from coarse (first) to leaf (last); a leaf that ends above the deepest level stands for itself
-on the levels below it, so every level is a partition of the leaves.
+run from coarse (first) to leaf (last). A leaf that ends above the deepest level is repeated on the
+levels below it, so every level is a partition of the leaves.
 
 Files are TOML or JSON with either a nested ``tree`` or a ``parents`` map::
 
@@ -38,8 +38,8 @@ COARSE = "coarse"
 class Taxonomy:
     """A label tree. ``paths[i]`` are the ancestors of leaf ``i`` from the top, ending in the leaf.
 
-    ``ordered`` says that the leaf order is clinical (grades), so that kappa and ranked scores mean
-    something. ``titles`` are full names for display.
+    ``ordered``: the order of the leaves is clinical (grades), so that kappa and ranked scores are
+    meaningful. ``titles`` are full names for display.
     """
 
     name: str
@@ -54,28 +54,28 @@ class Taxonomy:
 
     @classmethod
     def flat(cls, name: str, leaves: Iterable[str], **kwargs: Any) -> Taxonomy:
-        """A tree without inner nodes: one level, ``leaf``."""
+        """Make a tree without inner nodes: one level, ``leaf``."""
         return cls(name, tuple((leaf,) for leaf in leaves), **kwargs)
 
     @classmethod
     def from_tree(cls, name: str, tree: Mapping[str, Any], **kwargs: Any) -> Taxonomy:
-        """From nested mappings whose innermost values are lists of leaves."""
+        """Make a tree from nested mappings whose innermost values are lists of leaves."""
         return cls(name, tuple(_walk(tree, ())), **kwargs)
 
     @classmethod
     def from_parents(
         cls, name: str, parents: Mapping[str, str], leaves: Sequence[str] = (), **kwargs: Any
     ) -> Taxonomy:
-        """From a child-to-parent map. ``leaves`` fixes the order; without it, order of the map."""
+        """Make a tree from a child-to-parent map. ``leaves`` is the order (default: of the map)."""
         for child, parent in parents.items():
             if not isinstance(parent, str):
                 raise TaxonomyError(
                     f"tree {name!r}: {child!r} has the parents {parent!r}; expected exactly one."
                 )
         inner = set(parents.values())
-        found = [node for node in parents if node not in inner]
-        order = list(leaves) or found
-        unknown = [leaf for leaf in found if leaf not in order]
+        childless = [node for node in parents if node not in inner]
+        order = list(leaves) or childless
+        unknown = [leaf for leaf in childless if leaf not in order]
         if unknown:
             raise TaxonomyError(
                 f"tree {name!r}: {unknown} have a parent but are not among `leaves`; add them."
@@ -84,7 +84,7 @@ class Taxonomy:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], name: str = "tree") -> Taxonomy:
-        """From the content of a tree file (see the module's docstring)."""
+        """Make a tree from the content of a tree file (see the module's docstring)."""
         name = str(data.get("name", name))
         extra = {"ordered": bool(data.get("ordered", False)), "titles": data.get("titles", {})}
         if "tree" in data:
@@ -118,7 +118,7 @@ class Taxonomy:
         return cls.from_dict(data, path.stem)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON form that :meth:`from_dict` reads back, whatever the depth."""
+        """Return a JSON form that :meth:`from_dict` reads back, at any depth."""
         parents = {
             child: parent for path in self.paths for parent, child in itertools.pairwise(path)
         }
@@ -159,20 +159,20 @@ class Taxonomy:
             raise UnknownNameError("label", leaf, self.leaves, of=f"tree {self.name!r}") from None
 
     def ancestor_index(self, level: str) -> NDArray[np.int64]:
-        """``(K_leaf,)``: class index at ``level`` of every leaf."""
+        """Return ``(K_leaf,)``: class index at ``level`` of every leaf."""
         position = {name: i for i, name in enumerate(self.classes[level])}
         depth = self.levels.index(level)
         return np.array([position[_at(path, depth)] for path in self.paths], dtype=np.int64)
 
     def parent_index(self, level: str) -> NDArray[np.int64]:
-        """``(K_level,)``: index at the level above of every class at ``level`` (not the top)."""
+        """Return ``(K_level,)``: index of the parent of every class at ``level`` (not the top)."""
         above = self.levels[self.levels.index(level) - 1]
         parents = np.zeros(len(self.classes[level]), dtype=np.int64)
         parents[self.ancestor_index(level)] = self.ancestor_index(above)
         return parents
 
     def membership(self, level: str) -> NDArray[np.float64]:
-        """``(K_leaf, K_level)`` 0/1 matrix: leaf probabilities times it are level probabilities."""
+        """Return the 0/1 matrix ``(K_leaf, K_level)`` that sums leaves to classes at ``level``."""
         return np.eye(len(self.classes[level]))[self.ancestor_index(level)]
 
     @cached_property
@@ -185,9 +185,9 @@ class Taxonomy:
     def lca_height(self) -> NDArray[np.float64]:
         """``(K_leaf, K_leaf)``: height of the lowest common ancestor, 0 on the diagonal.
 
-        The height of a node is the longest way down to a leaf (Bertinetto et al., CVPR 2020); the
-        root counts, so siblings of a two-level tree are 1 apart and strangers 2. Nodes with a
-        single child add nothing, so a level that only repeats classes changes no distance.
+        The height of a node is the longest path down to a leaf (Bertinetto et al., CVPR 2020). The
+        root counts: siblings of a two-level tree are 1 apart, other leaves 2. Nodes with a single
+        child add nothing, so a level that only repeats classes changes no distance.
         """
         shared = (self.ancestors[:, None] & self.ancestors[None]).sum(-1)
         heights = np.empty(shared.shape)
@@ -197,12 +197,12 @@ class Taxonomy:
         return heights
 
     def digest(self) -> str:
-        """Content hash of the tree: names, order and structure."""
+        """Return the content hash of the tree: names, order and structure."""
         content = json.dumps([self.ordered, self.paths], separators=(",", ":"))
         return sha256(content.encode()).hexdigest()[:12]
 
     def shuffled(self, seed: int) -> Taxonomy:
-        """Control: the same shape with the leaves dealt out at random among the parents."""
+        """Return a control: the same shape with the leaves assigned to parents at random."""
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(self.paths))
         paths = [(*self.paths[order[i]][:-1], path[-1]) for i, path in enumerate(self.paths)]
@@ -265,9 +265,9 @@ def _check_paths(name: str, paths: Sequence[tuple[str, ...]]) -> None:
             if not node or node != node.strip():
                 raise TaxonomyError(f"tree {name!r}: {node!r} is empty or has outer blanks.")
             parents.setdefault(node, {})[above] = None
-    several = {node: [*above] for node, above in parents.items() if len(above) > 1}
-    if several:
-        raise TaxonomyError(f"tree {name!r}: {_told(several)}; keep one parent each.")
+    ambiguous = {node: [*above] for node, above in parents.items() if len(above) > 1}
+    if ambiguous:
+        raise TaxonomyError(f"tree {name!r}: {_list_parents(ambiguous)}; keep one parent each.")
     inner = {node for path in paths for node in path[:-1]}
     leaves = [path[-1] for path in paths]
     bad = sorted({leaf for leaf in leaves if leaf in inner or leaves.count(leaf) > 1})
@@ -277,18 +277,18 @@ def _check_paths(name: str, paths: Sequence[tuple[str, ...]]) -> None:
         )
 
 
-def _told(several: Mapping[str, Sequence[str]]) -> str:
-    """``'a' has two parents (x and y); 'b' has 3 parents (...)``, all of them."""
+def _list_parents(ambiguous: Mapping[str, Sequence[str]]) -> str:
+    """``'a' has two parents (x and y); 'b' has 3 parents (...)``."""
     return "; ".join(
         f"{node!r} has {'two' if len(above) == 2 else len(above)} parents "
         f"({' and '.join(parent or 'the top' for parent in above)})"
-        for node, above in several.items()
+        for node, above in ambiguous.items()
     )
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
-        raise ValueError(f"key {twice[0]!r} occurs twice")
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated:
+        raise ValueError(f"key {repeated[0]!r} occurs twice")
     return dict(pairs)

@@ -52,7 +52,7 @@ def test_the_digest_follows_values_ids_and_coordinates_but_not_order_or_encoder(
 @pytest.mark.parametrize(
     ("bags", "reason"),
     [
-        ({}, "There are no bags"),
+        ({}, "there are no bags"),
         ({"a": np.zeros((0, 3))}, "slide a: an empty bag"),
         ({"a": np.full((2, 3), np.nan)}, "slide a: NaN or Inf in 2 of 2 patches"),
         ({"a": np.ones((2, 3)), "b": np.ones((2, 4))}, "D = 3 .'a'., D = 4 .'b'."),

@@ -83,7 +83,7 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
             ["run", "-m", "abmil", "-d", "bracs", "--head", "multi", "--set", "head=flat"],
             "has 'head' twice",
         ),
-        (["run", "-m", "hmil", "-d", "bracs", "--plugin", "no.py"], "plugin no.py does not exist"),
+        (["run", "-m", "hmil", "-d", "bracs", "--plugin", "no.py"], "plug-in no.py does not exist"),
         (
             ["run", "-m", "hmil", "-d", "bracs", "--jobz", "2"],
             "unknown option '--jobz'; did you mean '--jobs'",

@@ -230,7 +230,7 @@ def test_recommended_settings_reach_the_card(make, options):
         (BASIC.replace("mine", "../mine"), ConfigError, r"name='\.\./mine' is not valid"),
         (BASIC.replace("mine", "bracs"), ConfigError, "'bracs' belongs to a built-in dataset"),
         (BASIC + "name = 3\n", ConfigError, "not valid TOML"),
-        ('name = "mine"\n', ConfigError, "does not say 'features'"),
+        ('name = "mine"\n', ConfigError, "required key 'features' is missing"),
         ('classes = ["a"]\n' + BASIC + '[tree]\na=["b"]\n', ConfigError, "keep one of them"),
     ],
 )

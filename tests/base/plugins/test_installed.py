@@ -79,8 +79,8 @@ def test_an_installed_package_has_the_same_rights_and_its_faults_stop_nobody(tmp
     assert "outside │ from outside-mil │ outside-mil" in listed
     assert "outside-data │ from outside-mil │ outside-mil" in listed
     assert warned == (
-        "warning: method 'abmil' from outside-mil is already registered by mil-bench; give one of "
-        "them another name."
+        "warning: method 'abmil' from outside-mil is already registered by mil-bench; "
+        "rename one of them."
     )
     status, out, _ = bench("run -m outside,abmil -d outside-data --fold 0 --set epochs=1")
     assert (status, "2 done" in out) == (0, True)

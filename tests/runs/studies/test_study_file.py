@@ -46,7 +46,7 @@ def test_settings_are_told_as_the_command_line_tells_them():
     ("text", "error", "sentence"),
     [
         ("method = ['mean']\n" + SMALL, UnknownNameError, "unknown option 'method' of "),
-        ("methods = ['mean']", ConfigError, "does not say 'datasets'"),
+        ("methods = ['mean']", ConfigError, "required key 'datasets' is missing"),
         (SMALL.replace('["mean", "hmil"]', "[]"), ConfigError, "methods=[] is not valid"),
         (SMALL.replace('["mean", "hmil"]', '"mean"'), ConfigError, "valid list"),
         (SMALL.replace("splits", "split"), UnknownNameError, "[[datasets]] 2; did you mean 'split"),
@@ -54,7 +54,7 @@ def test_settings_are_told_as_the_command_line_tells_them():
         (SMALL + "seeds = [-1]", ConfigError, "seeds.0=-1 is not valid"),
         (SMALL + "folds = 'al'", ConfigError, "folds"),
         (SMALL + "precision = 'auto'", ConfigError, "precision='auto' is not valid"),
-        (SMALL + "[[variants]]\nsettings = {}", ConfigError, "[[variants]] 1 does not say 'name'"),
+        (SMALL + "[[variants]]\nsettings = {}", ConfigError, "required key 'name' is missing"),
         (SMALL + "[[variants]]\nname='a'\n" * 2, ConfigError, "two variants 'a'"),
         (SMALL + "[variants]\nname = 'a'", ConfigError, "expected tables"),
         (SMALL + "[[exclude]]", ConfigError, "[[exclude]] 1 is empty"),
