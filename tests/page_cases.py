@@ -15,6 +15,7 @@ from prediction_cases import BRACS, random_predictions
 from run_folders import fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
+from mil_bench.base.notes import Note
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board, BoardId
 from mil_bench.boards.build import build_boards
@@ -58,7 +59,7 @@ def hostile_report(folder):
         finish(folder / "runs", make_spec(method, tree=tree, encoder=HOSTILE), skill=1.0)
     (board,) = build_boards(collect(folder / "runs"))
     report = report_of(board)
-    return replace(report, verdict=HOSTILE, caveats=(HOSTILE,), problems=(HOSTILE,))
+    return replace(report, verdict=HOSTILE, caveats=(Note("data", HOSTILE),), problems=(HOSTILE,))
 
 
 def long_report(rows):

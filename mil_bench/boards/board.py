@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.roles import SHUFFLED, head_role
@@ -197,7 +198,7 @@ class Board:
     id: BoardId
     taxonomy: Taxonomy | None
     rows: tuple[BoardRow, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     twins: tuple[tuple[str, BoardRow], ...] = ()
 
     @property
@@ -208,7 +209,7 @@ class Board:
     @property
     def leaky(self) -> bool:
         """Whether groups stand in several sets of the split."""
-        return any(note.startswith("leak") for note in self.notes)
+        return any(note.kind == "leak" for note in self.notes)
 
     @property
     def rescored(self) -> bool:

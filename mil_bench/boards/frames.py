@@ -101,4 +101,5 @@ def frame_of(table: Table) -> pd.DataFrame:
 
 def _frames(report: Report) -> BoardFrames:
     tables = {table.name: frame_of(table) for table in report.tables}
-    return BoardFrames(report.board.title, tables, report.verdict, report.caveats, report.problems)
+    caveats = tuple(note.text for note in report.caveats)
+    return BoardFrames(report.board.title, tables, report.verdict, caveats, report.problems)

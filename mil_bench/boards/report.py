@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mil_bench.base.notes import Note
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board
 from mil_bench.boards.notes import caveats_of
@@ -47,7 +48,7 @@ class Report:
     analysis: Analysis
     tables: tuple[Table, ...]
     verdict: str
-    caveats: tuple[str, ...]
+    caveats: tuple[Note, ...]
     problems: tuple[str, ...]
 
     def table(self, name: str) -> Table | None:

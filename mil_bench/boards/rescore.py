@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mil_bench.base.errors import DataError
+from mil_bench.base.notes import Note
 from mil_bench.base.plural import counted
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board, BoardRow
@@ -118,7 +119,7 @@ def common_board(board: Board) -> Board:
         )
     cut = [_cut(row, shared[row.label]) if row.done else row for row in board.rows]
     ordered = sorted(cut, key=lambda row: (row.rank_key, row.label))
-    return replace(board, rows=tuple(ordered), notes=(told, *board.notes))
+    return replace(board, rows=tuple(ordered), notes=(Note("comparison", told), *board.notes))
 
 
 def _cut(row: BoardRow, shared: dict[SeedFold, Predictions]) -> BoardRow:

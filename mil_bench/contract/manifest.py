@@ -11,6 +11,7 @@ import pandas as pd
 
 from mil_bench.base.errors import DataError, UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.contract.groups import slide_group
 
 STRATUM = "stratum"
 """Column of what splits balance where that is not the label (coarse labels of the same slides)."""
@@ -56,7 +57,7 @@ class Manifest:
         """Make the table; a missing patient is ``""``, a missing group is the patient or slide."""
         slides = [_text(s) for s in slide_id]
         patients = [_text(p) for p in patient_id] if patient_id is not None else [""] * len(slides)
-        fallback = [p or f"slide:{s}" for p, s in zip(patients, slides, strict=True)]
+        fallback = [p or slide_group(s) for p, s in zip(patients, slides, strict=True)]
         groups = [_text(g) for g in group_id] if group_id is not None else fallback
         groups = [g or f for g, f in zip(groups, fallback, strict=True)]
         columns = {

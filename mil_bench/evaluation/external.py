@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.groups import slide_group
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import PredictionTable
 
@@ -123,8 +124,8 @@ def _groups(
     column = next((name for name in GROUPS if name in table.header), None)
     if column is not None:
         named = zip(slides, table.text(column), strict=True)
-        return [group or f"slide:{slide}" for slide, group in named]
+        return [group or slide_group(slide) for slide, group in named]
     if known is not None:
         return [known[slide] for slide in slides]
     notes.append("no patient or group is given, so every slide counts as a patient of its own")
-    return [f"slide:{slide}" for slide in slides]
+    return [slide_group(slide) for slide in slides]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.groups import patients_known
 
 SeedFold = tuple[int, int]
 """Which run of a method: its seed and its fold."""
@@ -36,6 +37,11 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def patients_known(self) -> bool:
+        """Return whether any slide has a patient (group) other than itself."""
+        return patients_known(self.slide_ids.tolist(), self.groups.tolist())
 
     def leaves_alone(self) -> Predictions:
         """The same without the heads of upper levels."""

@@ -38,6 +38,7 @@ class Scores:
     support: Mapping[tuple[str, str], tuple[int, int]]
     slides: frozenset[str]
     groups: frozenset[str]
+    patients_known: bool = True
 
     @classmethod
     def of(cls, p: Predictions) -> Scores:
@@ -48,6 +49,7 @@ class Scores:
             _support(p),
             frozenset(p.slide_ids.tolist()),
             frozenset(p.groups.tolist()),
+            p.patients_known,
         )
 
     @property

@@ -37,7 +37,7 @@ def test_a_run_with_wrong_probabilities_is_a_row_that_says_so(tmp_path, cell, to
     assert problem.startswith("broken: incomplete (1 unreadable)")
     assert told in problem
     assert report.verdict.startswith("good is better than poor")
-    assert "1 of 3 rows lack cells" in "\n".join(report.caveats)
+    assert "1 of 3 rows lack cells" in "\n".join(map(str, report.caveats))
 
 
 def test_a_class_absent_from_a_fold_is_told_and_never_averaged_silently(tmp_path):
@@ -50,7 +50,7 @@ def test_a_class_absent_from_a_fold_is_told_and_never_averaged_silently(tmp_path
     a = analysis_of(tmp_path)
     leaf = BRACS.leaves[3]
     report = report_of(a.board)
-    assert f"fold 0 tests no slide of {leaf}: undefined there" in report.caveats
+    assert f"fold 0 tests no slide of {leaf}: undefined there" in map(str, report.caveats)
     (pair,) = compare_pairs(a, Score("auc", "leaf", "direct", leaf), BOTH)
     assert pair.refits.n == 2
     (whole,) = compare_pairs(a, RANKED, BOTH)

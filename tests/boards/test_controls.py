@@ -132,11 +132,11 @@ def test_table_has_a_row_per_control_and_metric(analysis):
 def test_boards_without_upper_heads_have_no_controls(tmp_path):
     a = analysis_of(write_grid(tmp_path, {"abmil": 1.0, "mean": 0.5}, seeds=1, folds=1))
     assert controls_table(a) is None
-    assert not any("control" in caveat for caveat in caveats_of(a))
+    assert not any("control" in caveat.text for caveat in caveats_of(a))
 
 
 def test_caveats_name_the_strongest_control_and_the_missing_ones(analysis, tmp_path):
-    text = "\n".join(caveats_of(analysis))
+    text = "\n".join(map(str, caveats_of(analysis)))
     told = "not shown to be better than mean trained on the coarse classes alone, which needs no"
     assert f"the coarse head of hmil is {told} such head" in text
     assert "that hmil owes its leaf classes to the hierarchy is not shown: with a shuffled" in text
@@ -144,7 +144,7 @@ def test_caveats_name_the_strongest_control_and_the_missing_ones(analysis, tmp_p
     for fold in (0, 1):
         p = paired_predictions(1.5, fold, 77, heads=("coarse",))
         finish(tmp_path, make_spec("hmil", fold=fold), p)
-    alone = "\n".join(caveats_of(analysis_of(tmp_path)))
+    alone = "\n".join(map(str, caveats_of(analysis_of(tmp_path))))
     assert "none with a shuffled tree" in alone
     assert "`mil-bench run --tree coarse`" in alone
 
@@ -179,7 +179,7 @@ def test_a_head_stands_beside_its_method_and_hmil_beside_the_head(tmp_path):
         ("hmil", "leaf", "head alone", "abmil (multi head)"),
         ("hmil", "leaf", "head alone", "abmil (soft labels)"),
     }
-    text = "\n".join(caveats_of(analysis))
+    text = "\n".join(map(str, caveats_of(analysis)))
     assert "the leaf classes of hmil are not shown to be better than those of abmil (" in text
     assert "that hmil owes its leaf classes" not in text  # no shuffled tree was trained
 

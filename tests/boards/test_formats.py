@@ -19,6 +19,7 @@ from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
 from mil_bench.base.errors import DataError, UnknownNameError
+from mil_bench.base.notes import Note
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide
@@ -335,7 +336,7 @@ def test_names_cannot_run_latex(report):
 
 def test_commands_in_sentences_are_code_and_nothing_else_is(report):
     told = "controls are missing (`mil-bench run --tree coarse`), says a`<b>`"
-    page = report_page(replace(report, caveats=(told,)), figure=False)
+    page = report_page(replace(report, caveats=(Note("data", told),)), figure=False)
     assert r"- controls are missing (`mil-bench run --tree coarse`), says a\`\<b\>\`" in page
 
 

@@ -46,7 +46,7 @@ def test_titles_and_sentences_are_those_of_the_report(runs):
     (board,) = leaderboard(str(runs))
     (report,) = reports_of(read_boards(runs)[0])
     assert board.title == report.board.title
-    assert (board.verdict, board.caveats) == (report.verdict, report.caveats)
+    assert (board.verdict, board.caveats) == (report.verdict, tuple(map(str, report.caveats)))
     assert "overall" in repr(board)
 
 

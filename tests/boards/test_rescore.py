@@ -50,8 +50,8 @@ def test_heads_of_equal_groups_are_kept_by_content_and_others_dropped(tmp_path):
     assert record.lost_heads == ("coarse",)
     (board,) = build_boards([record])
     assert board.rows[0].label == "hmil"
-    assert "left out: coarse of hmil" in board.notes[0]
-    assert "(bracs)" in board.notes[0]
+    assert "left out: coarse of hmil" in board.notes[0].text
+    assert "(bracs)" in board.notes[0].text
     assert board_folders([board], tmp_path)[0].name == "kfold-5--two"
 
 

@@ -9,6 +9,7 @@ from paired_runs import analysis_of, paired_predictions, write_grid
 from prediction_cases import BRACS
 from run_folders import begin, finish, make_spec
 
+from mil_bench.base.notes import Note
 from mil_bench.boards.board import RANKED
 from mil_bench.boards.notes import caveats_of
 from mil_bench.boards.verdict import listed, verdict_of
@@ -16,7 +17,7 @@ from mil_bench.evaluation.inference.ranks import bootstrap_tiers
 
 
 def told(runs):
-    return "\n".join(caveats_of(analysis_of(runs)))
+    return "\n".join(map(str, caveats_of(analysis_of(runs))))
 
 
 def test_a_leader_that_survives_refits_is_called_better(tmp_path):
@@ -91,8 +92,8 @@ def test_simulated_data_say_so_first_after_leaks(tmp_path):
     leak = "leak: 3 patients stand in train and test"
     finish(tmp_path, make_spec("abmil", kind="simulated"), p, split_notes=[leak])
     first, second, *_ = caveats_of(analysis_of(tmp_path))
-    assert first == leak
-    assert "simulated" in second
+    assert first == Note("leak", leak)
+    assert "simulated" in second.text
 
 
 def test_lists_of_names_stay_short():

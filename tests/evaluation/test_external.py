@@ -11,7 +11,7 @@ from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.external import read_external
 from mil_bench.evaluation.predictions_csv import write_predictions
-from mil_bench.evaluation.scores import leaf_scores
+from mil_bench.evaluation.scores import Scores, leaf_scores
 
 
 def frame(p, form="{}", **extra):
@@ -117,3 +117,16 @@ def test_logits_are_refused_with_the_cure(tmp_path):
     frame(p).to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(DataError, match="apply softmax"):
         read_external(tmp_path / "p.csv", BRACS)
+
+
+def test_slides_without_a_patient_are_told_from_patients_whose_name_looks_like_it(tmp_path):
+    file = tmp_path / "p.csv"
+    header = "slide_id,label,patient_id," + ",".join(BRACS.leaves)
+    row = ",1" + ",0" * (len(BRACS.leaves) - 1)
+    leaf = BRACS.leaves[0]
+    for patients, known in ((("", ""), False), (("", "p"), True), (("slide:b", "slide:a"), True)):
+        rows = [f"{s},{leaf},{p}{row}" for s, p in zip("ab", patients, strict=True)]
+        file.write_text("\n".join([header, *rows]) + "\n")
+        predictions = read_external(file, BRACS).sets["test"]
+        assert predictions.patients_known is known
+        assert Scores.of(predictions).patients_known is known

@@ -99,7 +99,7 @@ def test_boards_show_the_tuned_row_beside_the_default_with_its_cost(tuned):
         assert rows["tuned"].tuning.failed == 0
         assert rows["tuned"].tuning.hours > 0
         assert rows["default"].tuning is None
-    assert not any("budgets differ" in note for note in board.notes)
+    assert not any("budgets differ" in note.text for note in board.notes)
 
 
 def test_status_and_retry_know_the_runs_that_follow_a_search(tuned):
@@ -123,11 +123,11 @@ def test_unequal_budgets_are_said_on_the_board(tuned, tmp_path):
     records = read_tunings(runs)
     changed = [records[0].model_copy(update={"trials": 9}), records[1]]
     (board,) = build_boards(collect(runs), changed)
-    (note,) = [note for note in board.notes if "budgets differ" in note]
+    (note,) = [note for note in board.notes if "budgets differ" in note.text]
     assert "plain (tuned) 9" in note
     assert "tiny (tuned) 5" in note
     (board,) = build_boards(collect(runs), records[:1])
-    assert "only some methods were tuned; never tuned: tiny" in board.notes
+    assert "only some methods were tuned; never tuned: tiny" in map(str, board.notes)
 
 
 def test_pictures_of_the_search_are_there(tuned):
@@ -238,7 +238,8 @@ def test_a_shared_search_is_marked_on_the_board(tmp_path):
     assert study.trials[0].value == pytest.approx(sum(steps) / 2)
     (board,) = build_boards(collect(tmp_path), read_tunings(tmp_path))
     assert "plain (tuned, shared)" in {row.label for row in board.rows}
-    assert any("these rows are optimistic: plain (tuned, shared)" in note for note in board.notes)
+    notes = " ".join(note.text for note in board.notes)
+    assert "these rows are optimistic: plain (tuned, shared)" in notes
 
 
 # Rules of a search.

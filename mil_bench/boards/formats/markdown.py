@@ -35,7 +35,7 @@ def report_page(report: Report, figure: bool) -> str:
         parts += [f"## {escape(grid.title)}", _folded(grid_markdown(grid), len(grid.rows))]
         if grid.note:
             parts.append(prose(_sentence(grid.note)))
-    bullets = [*report.caveats, *report.problems]
+    bullets = [*map(str, report.caveats), *report.problems]
     if bullets:
         parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
     parts.append(

@@ -65,7 +65,7 @@ def _show_notes(report: Report, console: Console, verbose: bool) -> None:
     """Print problems first: they are why a run is missing."""
     notes = [Text(problem, style="red") for problem in report.problems]
     for note in report.caveats:
-        style = "bold red" if note.startswith("leak") else "yellow"
+        style = "bold red" if note.kind == "leak" else "yellow"
         notes.append(Text(f"note: {note}", style=style))
     shown = notes if verbose else notes[:NOTES]
     for line in shown:

@@ -108,7 +108,7 @@ def _board(report: Report, place: str, out: Path) -> dict[str, Any]:
         "slides": board.slides if board.scores else 0,
         "patients": board.groups if board.scores else 0,
         "verdict": report.verdict,
-        "caveats": report.caveats,
+        "caveats": [note.text for note in report.caveats],
         "problems": report.problems,
         "methods": {row.label: row.method for row in board.rows},
         "tables": {table.name: encode(table) for table in tables},

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from page_cases import HOSTILE, column_of, hostile_report, long_report, records, saved
 
+from mil_bench.base.notes import Note
 from mil_bench.boards.formats.latex import escape
 from mil_bench.boards.page.build import write_page
 from mil_bench.boards.tables.table import Number
@@ -149,7 +150,8 @@ def test_ten_thousand_rows_are_turned_page_by_page(tmp_path, opened):
 
 
 def test_what_stands_between_backticks_is_code(made, tmp_path, opened):
-    told = replace(made[0][0], caveats=("none yet (`mil-bench run --tree coarse`)",))
+    note = Note("hierarchy", "none yet (`mil-bench run --tree coarse`)")
+    told = replace(made[0][0], caveats=(note,))
     page = opened(write_page([told], tmp_path))
     assert page.inner_text(".caveats li code") == "mil-bench run --tree coarse"
     assert "`" not in page.inner_text(".caveats")

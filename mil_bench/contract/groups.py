@@ -1,0 +1,19 @@
+"""Groups of slides that must stay together: patients, or a group of its own for every slide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def slide_group(slide_id: str) -> str:
+    """Return the group of a slide whose patient is unknown, which no other slide shares."""
+    return f"slide:{slide_id}"
+
+
+def patients_known(slide_ids: Iterable[str], groups: Iterable[str]) -> bool:
+    """Return whether any slide has a patient (group) other than itself.
+
+    Manifests and files of predictions have one column for groups and none that says whether they
+    are patients, so the id that :func:`slide_group` makes for exactly this slide is what counts.
+    """
+    return any(g != slide_group(s) for s, g in zip(slide_ids, groups, strict=True))
