@@ -134,7 +134,7 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
         first, *others = error.errors()
         name = _field_name(first["loc"])
         if first["type"] == "missing":
-            raise ConfigError(f"{owner} lacks the required key {name!r}.") from None
+            raise ConfigError(f"{owner}: the required key {name!r} is missing.") from None
         same = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _of_union(e))]
         reasons = dict.fromkeys(_reason(e) for e in same)
         raise ConfigError(
