@@ -11,10 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Final
+from typing import Final
 
 import torch
-import typer
 
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
@@ -41,7 +40,7 @@ COMMANDS: Final[Mapping[str, tuple[Sequence[str], int]]] = {
 
 
 def cli(
-    rounds: Annotated[int, typer.Option(min=1, help="That count; one more warms up.")] = 15,
+    rounds: int = 15,
 ) -> None:
     """Measure, print the table, keep the rows by hardware."""
     if not PROGRAM.exists():

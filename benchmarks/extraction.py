@@ -1,6 +1,6 @@
 """Tiles per second of extraction and of its stages, beside a plain loop over tiles.
 
-python -m benchmarks.extraction --slide some.svs
+python -m benchmarks.extraction --slides some.svs
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 import openslide
 import torch
-import typer
 from PIL import Image
 from rich.console import Console
 
@@ -40,14 +39,14 @@ Stage = Callable[[], int]
 
 
 def extraction(
-    slide: Annotated[Path | None, typer.Option(help="Default: one is written.")] = None,
-    encoder: Annotated[str, typer.Option(help="With random weights.")] = "resnet50",
-    mpp: Annotated[float, typer.Option(help="Um per pixel.")] = 0.5,
-    side: Annotated[int, typer.Option(min=1024, help="Pixels of the slide written.")] = 6144,
-    copies: Annotated[int, typer.Option(min=1, help="Slides that `extract` is given.")] = 6,
-    rounds: Annotated[int, typer.Option(min=1, help="That count; one more warms up.")] = 3,
-    workers: Annotated[int, typer.Option(min=0)] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="Of the encoder.")] = 2,
+    slides: Path | None = None,
+    encoder: str = "resnet50",
+    mpp: float = 0.5,
+    side: int = 6144,
+    copies: int = 6,
+    rounds: int = 3,
+    workers: int = 1,
+    threads: int = 2,
     device: str = "auto",
 ) -> None:
     """Measure, print the table, keep the rows by hardware."""
@@ -58,7 +57,7 @@ def extraction(
     card = network.card
     settings = Settings(network.name, network.weights, precision, mpp, card.tile, "default", 0.25)
     with tempfile.TemporaryDirectory() as place:
-        path = slide or written(Path(place) / "written.tif", side)
+        path = slides or written(Path(place) / "written.tif", side)
         plan = plan_slide(Source("slide", path), settings)
         many = Path(place) / "slides"
         many.mkdir()
@@ -68,7 +67,7 @@ def extraction(
         request = Request(found, out, settings, workers=workers, batch=default_batch(chosen))
         times = race(stages(plan, request, network), rounds)
     facts = {
-        "slide": slide.name if slide else f"written {side}",
+        "slide": slides.name if slides else f"written {side}",
         "copies": copies,
         "encoder": encoder,
         "tiles": len(plan.coords),

@@ -9,11 +9,10 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 import torch
-import typer
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
@@ -34,7 +33,7 @@ TASTE = 5
 
 
 def inference(
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of ours.")] = 3,
+    rounds: int = 3,
 ) -> None:
     """Measure, print the table, keep the rows by hardware."""
     rows = [measure(title, size, rounds) for title, size in SIZES.items()]

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 import torch
-import typer
 
 from benchmarks.command import run
 from benchmarks.results import Row, keep, read_rows, results_path
 from benchmarks.simulated_scores import BRACS, Cohort, Sampling, predictions_of
 from benchmarks.table import Table
 from mil_bench.base.taxonomy import LEAF
+from mil_bench.cli.parser import numbers
 from mil_bench.evaluation.inference.bootstrap import Bootstrap
 from mil_bench.evaluation.inference.delong import Components
 from mil_bench.evaluation.metrics import Score
@@ -64,15 +64,16 @@ class Outcome:
 
 
 def inference_coverage(
-    samples: Annotated[int, typer.Option(min=1, help="Samples of each setting.")] = 500,
-    replicates: Annotated[int, typer.Option(min=100, help="Draws per sample.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Other seeds are other samples.")] = 0,
+    samples: int = 500,
+    replicates: int = 1000,
+    seed: str = "0",
 ) -> None:
-    """Measure, keep the counts of this seed, print the table of all seeds."""
+    """Measure, keep the counts of these seeds, print the table of all seeds."""
     path = results_path("inference_coverage", CPU)
     for setting in SETTINGS:
-        rows = list(coverage(setting, samples, replicates, seed))
-        keep(path, rows, ("setting", "score", "unit", "seed"), CPU)
+        for number in numbers("--seed", seed):
+            rows = list(coverage(setting, samples, replicates, number))
+            keep(path, rows, ("setting", "score", "unit", "seed"), CPU)
     print_inference_coverage(read_rows(path))
 
 

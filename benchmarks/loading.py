@@ -10,11 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 import torch
-import typer
 
 from benchmarks.command import run
 from benchmarks.contestants.ours import Ours
@@ -30,12 +29,12 @@ KEY: Final = ("layout", "rows", "dim", "threads")
 
 
 def loading(
-    rows: Annotated[int, typer.Option(min=1, help="Patches of the bag.")] = 20_000,
-    dim: Annotated[int, typer.Option(min=1, help="Features of a patch.")] = 1024,
-    rounds: Annotated[int, typer.Option(min=1, help="That count; one more warms up.")] = 9,
-    threads: Annotated[int, typer.Option(min=1)] = 2,
-    workload: Annotated[str, typer.Option(help="Whose wait is measured; none: no one's.")] = "W1",
-    folder: Annotated[Path | None, typer.Option(help="Where files are written.")] = None,
+    rows: int = 20_000,
+    dim: int = 1024,
+    rounds: int = 9,
+    threads: int = 2,
+    workload: str = "W1",
+    folder: Path | None = None,
 ) -> None:
     """Measure, print the tables, keep the rows by hardware."""
     if folder is not None and not folder.is_dir():

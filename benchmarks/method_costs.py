@@ -1,19 +1,19 @@
-"""What every method costs on whole slides: parameters, operations per patch, growth with N.
+"""Costs of every method on whole slides: parameters, operations per patch, growth with N.
 
-``python -m benchmarks.method_costs [NAME ...]`` prints a Markdown table. Operations are those of
-:mod:`mil_bench.cards.cost`. Memory: the largest growth of the process in a training step of a
+``python -m benchmarks.method_costs --method NAMES`` prints a Markdown table. Operations are those
+of :mod:`mil_bench.cards.cost`. Memory: the largest growth of the process in a training step of a
 bag, forward and backward, on a CPU.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
 
+from benchmarks.command import chosen, run
 from mil_bench.cards.cost import HEADER, SIZES, bag_of, build, cells
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Method
@@ -53,14 +53,14 @@ def _status(key: str) -> float:
     return float(next(line for line in lines if line.startswith(key)).split()[1])
 
 
-def main() -> None:
+def method_costs(method: str = "all") -> None:
     """Print the table."""
-    grown = [f"MB, N = {n:,}" for n in SIZES]
-    print("| " + " | ".join(["method", *HEADER, *grown]) + " |")
-    print("| --- |" + " ---: |" * (len(HEADER) + len(grown)))
-    for name in sys.argv[1:] or METHODS.names():
+    growth = [f"MB, N = {n:,}" for n in SIZES]
+    print("| " + " | ".join(["method", *HEADER, *growth]) + " |")
+    print("| --- |" + " ---: |" * (len(HEADER) + len(growth)))
+    for name in METHODS.names() if method == "all" else chosen("method", method, METHODS.names()):
         print(row(name), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(method_costs)

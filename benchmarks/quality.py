@@ -1,6 +1,6 @@
 """Does lower precision cost quality? The difference between runs that differ in nothing else.
 
-python -m benchmarks.quality RUNS, after
+python -m benchmarks.quality --runs RUNS, after
 
 mil-bench run --method all --dataset digit-bags --seed 0,1,2 --precision 32 --runs RUNS
 mil-bench run --method all --dataset digit-bags --seed 0,1,2 --precision bf16 --runs RUNS
@@ -12,11 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import numpy as np
 import torch
-import typer
 
 from benchmarks.command import run
 from benchmarks.results import Row, keep, results_path
@@ -44,7 +43,7 @@ class Pair:
 
 
 def quality(
-    runs: Annotated[Path, typer.Argument(help="Run directories of both precisions.")],
+    runs: Path,
 ) -> None:
     """Print and keep the differences between precisions, with 95 % intervals."""
     rows = quality_rows(collect(runs))

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from benchmarks.command import run
 from benchmarks.results import RESULTS
@@ -32,12 +30,14 @@ PRINTERS: Final = {
 
 
 def report(
-    folder: Annotated[Path, typer.Option(help="Results by hardware.")] = RESULTS,
+    results: Path = RESULTS,
 ) -> None:
     """Print the tables of every results file."""
-    files = sorted(folder.glob("*/*.json"))
+    files = sorted(results.glob("*/*.json"))
     if not files:
-        raise DataError(f"no results under {folder}; make some with python -m benchmarks.training.")
+        raise DataError(
+            f"no results under {results}; make some with python -m benchmarks.training."
+        )
     for path in files:
         content = json.loads(path.read_text())
         facts = ", ".join(f"{name} {value}" for name, value in content["hardware"].items())

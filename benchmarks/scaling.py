@@ -1,6 +1,6 @@
 """Time and memory of one training step on a bag of N patches, N = 1k to 64k.
 
-python -m benchmarks.scaling --method abmil,hmil --precision bf16
+python -m benchmarks.scaling --method abmil,hmil --precisions bf16
 """
 
 from __future__ import annotations
@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
-from typing import Annotated, Final, cast
+from typing import Final, cast
 
 import torch
-import typer
 
 from benchmarks.command import chosen, run
 from benchmarks.contestants import OURS, PLAIN, Entry
@@ -30,15 +29,15 @@ KEY: Final = ("contestant", "method", "precision", "threads", "size")
 
 
 def scaling(
-    method: Annotated[str, typer.Option(help="Methods.")] = "mean,max,abmil,clam-mb,hmil",
-    precision: Annotated[str, typer.Option(help="32 or bf16.")] = "32",
-    contestant: Annotated[str, typer.Option(help="ours, plain.")] = OURS,
-    sizes: Annotated[str, typer.Option(help="Patches per bag.")] = SIZES,
-    steps: Annotated[int, typer.Option(min=1, help="Per size, after one to warm up.")] = 5,
-    threads: Annotated[int, typer.Option(min=1)] = 2,
+    method: str = "mean,max,abmil,clam-mb,hmil",
+    precisions: str = "32",
+    contestant: str = OURS,
+    sizes: str = SIZES,
+    steps: int = 5,
+    threads: int = 2,
 ) -> None:
     """Measure, print tables and exponents, keep the rows by hardware."""
-    wanted = cast(list[Precision], chosen("precision", precision, ("32", "bf16")))
+    wanted = cast(list[Precision], chosen("precisions", precisions, ("32", "bf16")))
     plain: list[Precision] = ["32"]
     methods, bags = chosen("method", method, BUILDERS), numbers("--sizes", sizes)
     cpu = torch.device("cpu")

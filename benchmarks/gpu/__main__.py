@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Final, cast
+from typing import Final, cast
 
 import torch
-import typer
 
 from benchmarks.command import chosen, run
 from benchmarks.contestants import OURS, Entry
@@ -36,12 +35,12 @@ KEY: Final = ("workload", "method", "precision", "batch")
 
 
 def gpu(
-    workload: Annotated[str, typer.Option(help="Workloads.")] = "W1,W3",
-    method: Annotated[str, typer.Option(help="Methods.")] = "abmil,clam-mb,hmil",
-    precision: Annotated[str, typer.Option(help="32, bf16.")] = "32,bf16",
-    batch: Annotated[str, typer.Option(help="Bags per step.")] = "1,16",
-    rounds: Annotated[int, typer.Option(min=1, help="Epochs that are timed.")] = 5,
-    profiles: Annotated[Path, typer.Option(help="Folder of traces.")] = Path("gpu-profiles"),
+    workload: str = "W1,W3",
+    method: str = "abmil,clam-mb,hmil",
+    precisions: str = "32,bf16",
+    batches: str = "1,16",
+    rounds: int = 5,
+    profiles: Path = Path("gpu-profiles"),
 ) -> None:
     """Measure, print the table, keep the rows by hardware; traces go to ``profiles``."""
     if not torch.cuda.is_available():
@@ -54,8 +53,8 @@ def gpu(
     wanted = product(
         chosen("workload", workload, BAGS),
         chosen("method", method, BUILDERS),
-        cast(list[Precision], chosen("precision", precision, ("32", "bf16"))),
-        numbers("--batch", batch),
+        cast(list[Precision], chosen("precisions", precisions, ("32", "bf16"))),
+        numbers("--batches", batches),
     )
     rows = []
     for place, name, arithmetic, bags in wanted:

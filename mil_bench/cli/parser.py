@@ -13,7 +13,7 @@ from typing import NoReturn
 from mil_bench.base.errors import UnknownNameError, UsageError
 from mil_bench.cli.options import OLD_SPELLINGS, OldSpelling
 
-UNSAID: tuple[object, ...] = (None, False, "", [], argparse.SUPPRESS)  # defaults without a mention
+UNSAID: tuple[object, ...] = (None, "", [], argparse.SUPPRESS)  # defaults without a mention
 _DEFAULT = re.compile(r" \(default: [^)]*\)")
 
 
@@ -65,7 +65,8 @@ class Help(argparse.HelpFormatter):
         text = action.help or ""
         if action.required and action.option_strings:
             return _DEFAULT.sub("", text)
-        says = action.default not in UNSAID and "(default" not in text
+        switched = isinstance(action.default, bool)
+        says = not switched and action.default not in UNSAID and "(default" not in text
         return f"{text.removesuffix('.')} (default: %(default)s)." if says else text
 
 

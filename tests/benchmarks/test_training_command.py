@@ -45,10 +45,10 @@ def command(**options):
     defaults = {
         "workload": "tiny",
         "method": "abmil",
-        "precision": "32,bf16",
+        "precisions": "32,bf16",
         "rounds": 2,
         "threads": 1,
-        "batch": None,
+        "bags": None,
         "dropout": True,
         "inference": False,
         "epochs": 1,
@@ -78,14 +78,14 @@ def test_training_prints_a_table_and_keeps_every_round(results, capsys):
 
 
 def test_inference_of_another_batch_is_another_row(results):
-    command(inference=True, precision="32", contestant="ours", batch=2)
-    command(inference=True, precision="32", contestant="ours", batch=3)
+    command(inference=True, precisions="32", contestant="ours", bags=2)
+    command(inference=True, precisions="32", contestant="ours", bags=3)
     rows = json.loads(results.read_text())["rows"]
     assert [(r["contestant"], r["batch"]) for r in rows] == [("plain", 1), ("ours", 2), ("ours", 3)]
 
 
 def test_quick_keeps_nothing(results):
-    command(quick=True, method="mean", precision="32")
+    command(quick=True, method="mean", precisions="32")
     assert not results.exists()
 
 
