@@ -79,7 +79,7 @@ def packed_readers(name: str, folder: Path) -> dict[str, Read]:
     return {
         f"{name}, opened for it": lambda: packed_read(open_packed(folder), "none")(),
         f"{name}, open already": packed_read(open_packed(folder), "none"),
-        f"{name}, --cache ram": packed_read(open_packed(folder), "ram"),
+        f"{name}, --placement ram": packed_read(open_packed(folder), "ram"),
     }
 
 

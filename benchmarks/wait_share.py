@@ -81,7 +81,7 @@ def print_waits(rows: Sequence[Row]) -> None:
         spread = f"{100 * min(shares):.2f} - {100 * max(shares):.2f}"
         epoch = f"{1000 * median(row['seconds']):.0f}"
         lines.append(
-            (f"{name}, --cache {row['home']}", epoch, f"{100 * median(shares):.2f}", spread)
+            (f"{name}, --placement {row['home']}", epoch, f"{100 * median(shares):.2f}", spread)
         )
     print(
         Table(

@@ -130,5 +130,5 @@ def _check_distinct(planned: Sequence[Planned]) -> None:
             changes = ", ".join(f"{k}={v}" for k, v in other.variant.overrides.items())
             raise UsageError(
                 f"{other.variant.name} sets {changes}, which the full method has already here; "
-                "take that out of --set or the dataset's settings, or choose variants with --only."
+                "remove it from --set or the dataset's settings, or pass other --variants."
             )

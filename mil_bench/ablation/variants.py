@@ -78,14 +78,14 @@ def choose(variants: Sequence[Variant], only: Sequence[str], tree: Taxonomy) -> 
     known = {variant.name for variant in variants}
     for name in only:
         if name not in known:
-            raise UnknownNameError("variant in --only", name, known)
+            raise UnknownNameError("variant in --variants", name, known)
     chosen = [v for v in variants if not only or v.name in (FULL, *only)]
     flat = [v.name for v in chosen if v.levels and tree.depth == 1]
     if flat:
         raise UsageError(
             f"{', '.join(flat)} of method {variants[0].method!r} need a tree of two or more "
             f"levels, and tree {tree.name!r} is flat; choose another --tree, or other variants "
-            "with --only."
+            "with --variants."
         )
     return chosen
 

@@ -43,7 +43,7 @@ def _after(name: str, path: Path) -> str:
     return path.read_text().partition(name)[2].split()[0]
 
 
-# Where features are between two uses: ``mil-bench run --cache``.
+# Where features are between two uses: ``mil-bench run --placement``.
 
 CacheChoice = Literal["auto", "ram", "gpu", "none"]
 Home = Literal["ram", "gpu", "none"]
@@ -87,7 +87,7 @@ def choose_home(
         if not on_cuda:
             raise UsageError(
                 "--placement gpu requires a CUDA device, but these runs execute on the CPU; use "
-                "--cache auto, ram or none."
+                "--placement auto, ram or none."
             )
         _refuse_beyond(need, _free_on_gpu(places), "gpu", "the GPU")
     if choice == "ram":
@@ -103,7 +103,7 @@ def _free_on_gpu(places: Sequence[torch.device]) -> int:
 def _refuse_beyond(need: int, free: int, choice: str, where: str) -> None:
     if need > free:
         raise RunError(
-            f"--cache {choice} requires {need / GIGABYTE:.1f} GB per process for the features "
-            f"({free / GIGABYTE:.1f} GB of {where} are free); use --cache none or auto, or fewer "
-            "--jobs."
+            f"--placement {choice} requires {need / GIGABYTE:.1f} GB per process for the features "
+            f"({free / GIGABYTE:.1f} GB of {where} are free); use --placement none or auto, or "
+            "fewer --jobs."
         )

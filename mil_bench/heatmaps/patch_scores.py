@@ -66,7 +66,7 @@ def score_maps(method: Method, batch: BagBatch, by: By = "auto") -> list[ScoreMa
             return maps
         if by == "attention":
             raise RunError(
-                f"{type(method).__name__} has no attention; use --by gradient or --by occlusion."
+                f"{type(method).__name__} has no attention; use --relevance gradient or occlusion."
             )
     if by == "occlusion":
         return _explained("occlusion", by_occlusion(method, batch), method.taxonomy)
@@ -187,7 +187,7 @@ def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
         [found] = torch.autograd.grad(odds, x, retain_graph=True, allow_unused=True)
     if found is None:
         raise NoGradientError(
-            f"the prediction of {type(method).__name__} has no gradient; use --by occlusion."
+            f"the prediction of {type(method).__name__} has no gradient; use --relevance occlusion."
         )
     return found
 

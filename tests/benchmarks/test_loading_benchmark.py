@@ -43,7 +43,7 @@ def test_waiting_is_measured_for_every_file_precision_and_home(tmp_path, capsys)
         assert len(row["seconds"]) == 2
         assert all(0 < w < s for w, s in zip(row["waited"], row["seconds"], strict=True))
     print_waits(rows)
-    assert "tiny, float16 file, precision bf16, --cache ram" in capsys.readouterr().out
+    assert "tiny, float16 file, precision bf16, --placement ram" in capsys.readouterr().out
 
 
 def test_the_commands_end_as_they_should(capsys):

@@ -58,7 +58,7 @@ def test_a_study_is_planned_made_and_then_done(typed, tmp_path):
     assert "3 runs, 0 to do; nothing left to do" in said
     _, said = typed("study.toml", "--dry-run", "--existing", "retry-failed")
     assert row(said, "toy", "broken")[:6] == ["1", "·", "·", "1", "·", "1"]
-    _, said = typed("study.toml", "--dry-run", "--existing", "overwrite")
+    _, said = typed("study.toml", "--dry-run", "--overwrite")
     assert "3 runs, 3 to do; about" in said
 
 

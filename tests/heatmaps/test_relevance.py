@@ -62,7 +62,7 @@ def test_without_attention_the_gradient_steps_in_and_says_so():
     found = maps({})
     assert {m.source for m in found} == {"gradient (change of the log odds)"}
     assert len(found) == 5
-    with pytest.raises(RunError, match="Fixed has no attention; use --by gradient"):
+    with pytest.raises(RunError, match="Fixed has no attention; use --relevance gradient"):
         maps({}, by="attention")
 
 
@@ -79,7 +79,9 @@ def test_occlusion_steps_in_where_the_prediction_has_no_gradient():
 
     model, bag = Cut({}), BagBatch.pack([torch.ones(2, 2)])
     assert score_maps(model, bag)[0].source == "occlusion (change of the log odds)"
-    with pytest.raises(RunError, match="prediction of Cut has no gradient; use --by occlusion"):
+    with pytest.raises(
+        RunError, match="prediction of Cut has no gradient; use --relevance occlusion"
+    ):
         score_maps(model, bag, "gradient")
 
 

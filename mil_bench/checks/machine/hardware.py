@@ -61,7 +61,7 @@ def check_memory() -> Iterator[Finding]:
     """RAM that runs may still take, within the limits of a container or batch job."""
     free = available_memory()
     if free < LITTLE_MEMORY:
-        advice = "use --jobs 1 and --cache none, or end other programs"
+        advice = "use --jobs 1 and --placement none, or end other programs"
         yield Finding("memory", f"{size(free)} free", "note", advice)
     else:
         yield Finding("memory", f"{size(free)} free")

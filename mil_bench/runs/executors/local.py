@@ -111,7 +111,7 @@ def _killed(worker: _Worker, runs: Path) -> Outcome:
     """The failed run of a worker that died without a word."""
     sentence = (
         f"the worker process was {worker.child.ending()}; if the system ran out of "
-        "memory, use fewer --jobs, then run the same command with --existing retry-failed."
+        "memory, use fewer --jobs, then run `mil-bench retry --failed`."
     )
     spec = worker.task.spec
     with suppress(OSError):  # the outcome is reported in any case
