@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.base.taxonomy import LEAF as LEAF
     from mil_bench.base.taxonomy import Taxonomy as Taxonomy
     from mil_bench.boards.frames import leaderboard as leaderboard
+    from mil_bench.boards.frames import score as score
     from mil_bench.contract.batch import BagBatch as BagBatch
     from mil_bench.contract.dataset import Dataset as Dataset
     from mil_bench.contract.dataset import DatasetAdapter as DatasetAdapter
@@ -33,6 +34,9 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.contract.split import Split as Split
     from mil_bench.datasets import DATASETS as DATASETS
     from mil_bench.datasets.load import load_dataset as load_dataset
+    from mil_bench.evaluation.inference.bootstrap import Bootstrap as Bootstrap
+    from mil_bench.evaluation.inference.ranks import bootstrap_tiers as bootstrap_tiers
+    from mil_bench.evaluation.metrics import Score as Score
     from mil_bench.evaluation.predictions import Predictions as Predictions
     from mil_bench.methods import METHODS as METHODS
     from mil_bench.nn.entropy import EntropyConfig as EntropyConfig
@@ -52,7 +56,7 @@ _HOMES = {
     "base.config": ("tunable",),
     "base.errors": ("MilBenchError",),
     "base.taxonomy": ("LEAF", "Taxonomy"),
-    "boards.frames": ("leaderboard",),
+    "boards.frames": ("leaderboard", "score"),
     "contract.batch": ("BagBatch",),
     "contract.dataset": ("Dataset", "DatasetAdapter", "DatasetCard", "DatasetOptions"),
     "contract.manifest": ("Manifest",),
@@ -63,6 +67,9 @@ _HOMES = {
     "contract.split": ("Split",),
     "datasets": ("DATASETS",),
     "datasets.load": ("load_dataset",),
+    "evaluation.inference.bootstrap": ("Bootstrap",),
+    "evaluation.inference.ranks": ("bootstrap_tiers",),
+    "evaluation.metrics": ("Score",),
     "evaluation.predictions": ("Predictions",),
     "methods": ("METHODS",),
     "nn.entropy": ("EntropyConfig", "entropy_term"),

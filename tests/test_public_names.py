@@ -28,6 +28,8 @@ ISSUE = [
     "load_dataset",
     "run",
     "leaderboard",
+    "score",
+    "stock_layers",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Boards as data frames: what ``from mil_bench import leaderboard`` calls."""
+"""Boards and scores as data frames: what ``from mil_bench import leaderboard, score`` calls."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import wide_rows
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
+from mil_bench.boards.score import score_predictions
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
 from mil_bench.runs.tuning_record import read_tunings
@@ -66,6 +67,49 @@ def leaderboard(
     boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common)
     root = Path(data_root) if data_root else None
     return [_frames(report) for report in reports_of(boards, by, dataset, root)]
+
+
+@dataclass(frozen=True)
+class ScoredFrames:
+    """The tables of one predictions file, as data frames.
+
+    ``sets`` maps a set (``val``, ``test``) to its tables: ``overall``, ``hierarchy`` unless the
+    tree is flat, and ``classes-LEVEL-SOURCE`` for every level. ``notes`` say how the file was read.
+    """
+
+    sets: Mapping[str, Mapping[str, pd.DataFrame]]
+    notes: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Mapping[str, pd.DataFrame]:
+        """Return the tables of a set. Raises ``KeyError`` for one that the file does not hold."""
+        return self.sets[name]
+
+
+def score(
+    predictions: str | Path,
+    *,
+    dataset: str | None = None,
+    tree: str | Path | None = None,
+    data_root: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> ScoredFrames:
+    """Score a CSV file of predictions made anywhere, as ``mil-bench score`` does.
+
+    ``dataset`` gives the tree (``tree`` chooses among its trees), and labels and patients where its
+    label file can be read; without it ``tree`` is a file. Fractions are between 0 and 1. Raises
+    ``UsageError`` without either, and ``DataError`` for a file that cannot be scored.
+    """
+    load_plugins([Path(plugin) for plugin in plugins])
+    by_set, notes = score_predictions(
+        Path(predictions),
+        dataset,
+        str(tree) if tree else None,
+        Path(data_root) if data_root else None,
+    )
+    frames = {
+        name: {table.name: frame_of(table) for table in tables} for name, tables in by_set.items()
+    }
+    return ScoredFrames(frames, notes)
 
 
 def read_boards(

@@ -14,15 +14,20 @@ _FRESH = Template('''\
 
 from torch import nn
 
-from mil_bench.contract.batch import BagBatch
-from mil_bench.base.config import tunable
-from mil_bench.contract.method import Output, PaperCard
-from mil_bench.methods import METHODS
-from mil_bench.nn.headed import HeadConfig
-from mil_bench.nn.headed import HeadedMethod
-from mil_bench.nn.layers import Projection
-from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench import (
+    LEAF,
+    METHODS,
+    BagBatch,
+    HeadConfig,
+    HeadedMethod,
+    Output,
+    PaperCard,
+    Projection,
+    Taxonomy,
+    segment_matmul,
+    segment_softmax,
+    tunable,
+)
 
 
 class ${cls}Config(HeadConfig):
@@ -70,13 +75,18 @@ _DERIVED = Template('''\
 
 from torch import Tensor
 
-from mil_bench.contract.method import Ablations, Component
-from mil_bench.contract.batch import BagBatch
-from mil_bench.base.config import tunable
-from mil_bench.contract.method import Output, PaperCard
-from mil_bench.methods import METHODS
+from mil_bench import (
+    LEAF,
+    METHODS,
+    Ablations,
+    BagBatch,
+    Component,
+    Output,
+    PaperCard,
+    Taxonomy,
+    tunable,
+)
 from $module import $parent
-from mil_bench.base.taxonomy import LEAF, Taxonomy
 
 
 class ${cls}Config($parent.Config):
