@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import mil_bench
+from mil_bench.cards.scaffold import method_text
 from mil_bench.cli.main import main
 
 COMMAND = "run --plugin soft_top.py --method soft-top --dataset digit-bags"
@@ -29,3 +34,35 @@ def test_every_relative_link_of_the_documentation_leads_somewhere():
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def python_blocks(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_examples_of_python_work_one_after_the_other(tmp_path):
+    script = tmp_path / "examples.py"
+    script.write_text("\n".join(python_blocks(DOCS / "python.md")))
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent)}
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("runs/digit-bags/*/*/result.json"))) == 3
+
+
+def test_the_table_of_names_is_complete():
+    text = (DOCS / "python.md").read_text()
+    table = text[text.index("## All names") :]
+    assert set(re.findall(r"`(\w+)`", table)) == set(mil_bench.__all__) - {"__version__"}
+
+
+def test_examples_and_new_methods_import_public_names_only():
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    texts = {page.name: code for page in pages for code in python_blocks(page)}
+    texts |= {"new method": method_text("mine", None), "derived": method_text("mine", "abmil")}
+    for where, text in texts.items():
+        for line in re.findall(r"^\s*(?:from|import) mil_bench\S*", text, re.MULTILINE):
+            # a method to derive from is in the file of its name
+            assert line.split()[1] == "mil_bench" or ".methods." in line, f"{where}: {line}"

@@ -201,8 +201,8 @@ class CompletedRun:
 
         Raises ``RunError`` for a failed run.
         """
-        scores = Scores.of(self._set(which))
-        return {name: float(v) for name, v in {**scores.overall, **scores.hierarchical}.items()}
+        values = Scores.of(self._set(which)).values
+        return {str(key): value for key, value in values.items() if key.on_boards and not key.name}
 
     def load(self, device: str = "cpu") -> LoadedRun:
         """Return the trained method in evaluation mode, and the bags as it receives them.
