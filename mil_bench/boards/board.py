@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.collect import RunRecord
-from mil_bench.boards.roles import SHUFFLED, head_role
-from mil_bench.boards.tuned import Tuning
+from mil_bench.boards.roles import SHUFFLED, Tuning, head_role
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
@@ -231,6 +230,11 @@ class Board:
     def groups(self) -> int:
         """Number of distinct patients (groups) tested."""
         return len(frozenset().union(*(s.groups for s in self.scores)))
+
+    @property
+    def patients_known(self) -> bool:
+        """Whether any test slide has a patient (group) other than itself."""
+        return any(scores.patients_known for scores in self.scores)
 
     @cached_property
     def class_keys(self) -> list[tuple[str, str, str]]:

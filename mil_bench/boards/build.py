@@ -11,8 +11,7 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board, BoardId, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.notes import notes_of
-from mil_bench.boards.roles import is_default, role_of
-from mil_bench.boards.tuned import tunings_of
+from mil_bench.boards.roles import is_default, role_of, tunings_of
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.inference.bootstrap import check_pairable
@@ -82,7 +81,7 @@ def _rows(
 
     A tuned run stands in its search's row alone, unless its settings are the default's.
     """
-    tunings = tunings_of(runs, searches)
+    tunings = tunings_of([run.key for run in runs], searches)
     default = frozenset[str]().union(*(t.default for t in tunings))
     found = frozenset[str]().union(*(t.tuned for t in tunings)) - default
     variants: dict[str, list[RunRecord]] = defaultdict(list)

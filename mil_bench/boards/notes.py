@@ -1,27 +1,119 @@
-"""Computed caveats of a board. None is written by hand."""
+"""Computed notes on what to distrust about a board. None is written by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
-from mil_bench.boards.controls import hierarchy_caveats
-from mil_bench.boards.verdict import listed
+from mil_bench.boards.controls import hierarchy_notes
+from mil_bench.boards.verdict import detectable_points, listed
 from mil_bench.evaluation.metrics import PRIMARY
 from mil_bench.evaluation.scores import Scores
 
-FEW_SLIDES = 200
+FEW_PATIENTS = FEW_SLIDES = 200
+FEW_FOLDS = 10
+_KINDS = {
+    "simulated": "the data are simulated: they test the pipeline, not which method is better on "
+    "slides",
+    "embedded": "the data are made for trials; they are not slides of patients",
+}
+
+
+def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
+    """List what to distrust, the worst first: leaks, then what limits every comparison.
+
+    Then follow the kind of data, rows that cannot be compared or are at chance, the hierarchy, and
+    the notes of the board itself.
+    """
+    board = analysis.board
+    leaks = [note for note in board.notes if note.kind == "leak"]
+    others = [note for note in board.notes if note.kind != "leak"]
+    return (
+        *leaks,
+        *_kind(board),
+        *_patients(analysis),
+        *_retraining(board),
+        *hierarchy_notes(analysis),
+        *_apart(analysis),
+        *_chance(analysis),
+        *others,
+    )
+
+
+def _kind(board: Board) -> Iterator[Note]:
+    if board.id.kind in _KINDS:
+        yield Note("data", _KINDS[board.id.kind])
+
+
+def _patients(analysis: Analysis) -> Iterator[Note]:
+    """How many patients, and what is too small to be detected among them."""
+    board = analysis.board
+    if analysis.refusal and board.scores:
+        yield Note("patients", f"no intervals: {analysis.refusal}")
+    elif not analysis.refusal and board.groups < FEW_PATIENTS:
+        smallest = detectable_points(analysis)
+        if smallest:
+            of = "patients" if board.patients_known else "slides"
+            yield Note(
+                "patients",
+                f"{board.groups} {of} are tested: differences below {smallest} points of balanced "
+                "accuracy are not detectable",
+            )
+
+
+def _retraining(board: Board) -> Iterator[Note]:
+    """What the folds say of retraining, where that is little."""
+    folds = len({fold for row in board.rows for _, fold in row.done})
+    if folds == 1:
+        yield Note(
+            "training",
+            "intervals and tiers describe these trained models on new patients; they say nothing "
+            "about retraining, because there is one fold",
+        )
+    elif 1 < folds < FEW_FOLDS:
+        yield Note(
+            "training",
+            f"retraining is assessed from {folds} folds, which detect only large differences "
+            "(table pairs)",
+        )
+
+
+def _apart(analysis: Analysis) -> Iterator[Note]:
+    """Complete rows that predict other slides than the rest."""
+    complete = {row.label for row in analysis.board.rows if row.complete}
+    for label, why in analysis.unpaired.items():
+        if label in complete:
+            yield Note("comparison", f"{label} is not compared with the others: {why}")
+
+
+def _chance(analysis: Analysis) -> Iterator[Note]:
+    """Rows whose interval contains what guessing reaches, one in as many as classes are tested."""
+    scores = next(iter(analysis.board.scores), None)
+    if scores is None:
+        return
+    chance = 1 / sum(at == LEAF and slides > 0 for (at, _), (slides, _) in scores.support.items())
+    low = [name for name, s in analysis.of_score(RANKED).items() if s.low <= chance]
+    if low:
+        verb, metric = "is" if len(low) == 1 else "are", PRIMARY.replace("_", " ")
+        text = f"{listed(low)} {verb} not significantly above chance ({metric} {100 * chance:.1f})"
+        yield Note("comparison", text)
 
 
 def notes_of(rows: Sequence[BoardRow]) -> tuple[Note, ...]:
-    """Return notes on leaks of the split, the data, the test sets, the searches and the spread."""
+    """Note what the runs say: leaks, trees, data, test sets, searches, seeds and missing runs."""
     done = [record for row in rows for record in row.done.values()]
-    data = (*_split(done), *_trees(rows), *_missing(done), *_test_sets(done))
-    return (*data, *_searches(rows), *_grid(rows))
+    return (
+        *_split(done),
+        *_trees(rows),
+        *_missing_features(done),
+        *_test_sets(done),
+        *_searches(rows),
+        *_grid(rows),
+    )
 
 
 def _split(done: Sequence[RunRecord]) -> list[Note]:
@@ -29,171 +121,85 @@ def _split(done: Sequence[RunRecord]) -> list[Note]:
     return list(dict.fromkeys(note for result in results for note in result.split_notes))
 
 
-def _trees(rows: Sequence[BoardRow]) -> list[Note]:
+def _trees(rows: Sequence[BoardRow]) -> Iterator[Note]:
     """Whether runs were trained with another tree than they are scored under."""
     runs = [(row.label, run) for row in rows for run in row.done.values()]
     own = {run.spec.tree["name"] for _, run in runs if run.spec is not None}
     trained = sorted({run.trained_tree for _, run in runs} - own - {""})
-    if not trained:
-        return []
-    text = f"scored under another tree than trained with ({', '.join(trained)})"
-    heads = sorted({f"{v} of {label}" for label, run in runs for v in run.lost_heads})
-    if heads:
-        text += f"; heads without a place in it are left out: {', '.join(heads)}"
-    return [Note("hierarchy", text)]
+    if trained:
+        text = f"scored under another tree than trained with ({', '.join(trained)})"
+        lost = sorted({f"{v} of {label}" for label, run in runs for v in run.lost_heads})
+        if lost:
+            text += f"; heads without a level in it are left out: {', '.join(lost)}"
+        yield Note("hierarchy", text)
 
 
-def _missing(done: Sequence[RunRecord]) -> list[Note]:
-    slides = {slide for record in done if record.result for slide in record.result.missing}
-    text = f"{len(slides)} labelled slides have no features and are left out"
-    return [Note("data", text)] if slides else []
+def _missing_features(done: Sequence[RunRecord]) -> Iterator[Note]:
+    gone = {slide for record in done if record.result for slide in record.result.missing}
+    if gone:
+        yield Note("data", f"{len(gone)} labelled slides have no features and are left out")
 
 
-def _test_sets(done: Sequence[RunRecord]) -> list[Note]:
+def _test_sets(done: Sequence[RunRecord]) -> Iterator[Note]:
     by_fold: dict[int, Scores] = {r.cell[1]: r.scores for r in done if r.scores is not None}
     if not by_fold:
-        return []
-    notes = []
+        return
     if not any(scores.patients_known for scores in by_fold.values()):
-        text = (
-            "patients are unknown: every slide counts as one patient, so intervals may be too "
-            "narrow"
+        yield Note(
+            "patients",
+            "patients are unknown: each slide counts as one patient, so intervals may be too "
+            "narrow",
         )
-        notes.append(Note("patients", text))
     smallest = min(len(s.slides) for s in by_fold.values())
     if smallest < FEW_SLIDES:
-        text = (
-            f"the smallest test set has {smallest} slides; one slide is "
-            f"{100 / smallest:.1f} points of accuracy"
+        yield Note(
+            "patients",
+            f"the smallest test set has {smallest} slides: one slide is {100 / smallest:.1f} "
+            "points of accuracy",
         )
-        notes.append(Note("patients", text))
     for fold, scores in sorted(by_fold.items()):
-        absent = [name for (at, name), n in scores.support.items() if at == LEAF and n == (0, 0)]
+        absent = [
+            name for (at, name), (slides, _) in scores.support.items() if at == LEAF and not slides
+        ]
         if absent:
             text = f"fold {fold} tests no slide of {', '.join(absent)}: undefined there"
-            notes.append(Note("split", text))
-    return notes
+            yield Note("data", text)
 
 
-def _searches(rows: Sequence[BoardRow]) -> list[Note]:
+def _searches(rows: Sequence[BoardRow]) -> Iterator[Note]:
     """Whether every method was searched, with the same budget, without looking at test slides."""
     tuned = [(row, row.tuning) for row in rows if row.tuning is not None]
     if not tuned:
-        return []
-    texts = []
+        return
     budgets = {row.label: sorted(set(t.budgets)) for row, t in tuned}
     if len({n for ns in budgets.values() for n in ns}) > 1:
-        trials = [f"{name} {'-'.join(map(str, ns))}" for name, ns in sorted(budgets.items())]
-        texts.append(f"tuning budgets differ, in trials per search: {', '.join(trials)}")
+        each = ", ".join(f"{name} {'-'.join(map(str, ns))}" for name, ns in sorted(budgets.items()))
+        yield Note("tuning", f"tuning budgets differ, in trials per search: {each}")
     if len({t.objective for _, t in tuned}) > 1:
-        texts.append("searches had different objectives, see tuned_for")
+        yield Note("tuning", "searches had different objectives, see tuned_for")
     pruned = sorted(row.label for row, t in tuned if t.pruned)
     if pruned:
-        texts.append(f"a pruner ended trials early: {', '.join(pruned)} had a smaller budget")
+        text = f"a pruner ended trials early: {', '.join(pruned)} had a smaller budget"
+        yield Note("tuning", text)
     never = sorted({row.method for row in rows} - {row.method for row, _ in tuned})
     if never:
-        texts.append(f"only some methods were tuned; never tuned: {', '.join(never)}")
-    shared = sorted(row.label for row, t in tuned if "shared" in t.role)
+        yield Note("tuning", f"only some methods were tuned; never tuned: {', '.join(never)}")
+    shared = sorted(row.label for row, t in tuned if t.shared)
     if shared:
-        texts.append(
+        yield Note(
+            "tuning",
             "one search chose the settings of all folds, although folds validate on each other's "
-            f"test slides, so these rows are optimistic: {', '.join(shared)}"
+            f"test slides, so these rows are optimistic: {', '.join(shared)}",
         )
-    return [Note("tuning", text) for text in texts]
 
 
-def _grid(rows: Sequence[BoardRow]) -> list[Note]:
-    asked = rows[0].asked
-    notes = []
-    if len({seed for seed, _ in asked}) == 1:
-        notes.append(Note("training", "one seed: the spread over initialisations is unknown"))
+def _grid(rows: Sequence[BoardRow]) -> Iterator[Note]:
+    if len({seed for seed, _ in rows[0].asked}) == 1:
+        yield Note("training", "one seed: the spread over initialisations is unknown")
     incomplete = [row.label for row in rows if not row.complete]
     if incomplete:
-        text = (
-            f"{len(incomplete)} of {len(rows)} rows lack cells and stand below the complete ones: "
-            f"{', '.join(incomplete)}"
+        yield Note(
+            "coverage",
+            f"{len(incomplete)} of {len(rows)} rows have missing runs and are below the complete "
+            f"ones: {', '.join(incomplete)}",
         )
-        notes.append(Note("coverage", text))
-    return notes
-
-
-# What to distrust about a board: sentences computed from its runs and its patients.
-
-FEW_PATIENTS = 200
-FEW_FOLDS = 10
-_KINDS = {
-    "simulated": "the data are simulated: they show that the pipeline works, not which method is "
-    "better on slides",
-    "embedded": "the data are made for trials, not from slides of patients",
-}
-
-
-def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
-    """Return leaks, then the kind of data, patients, trainings, rows that cannot be compared."""
-    board = analysis.board
-    leaks = [note for note in board.notes if note.kind == "leak"]
-    others = [note for note in board.notes if note.kind != "leak"]
-    kind = [Note("data", _KINDS[board.id.kind])] if board.id.kind in _KINDS else []
-    computed = (
-        _patients(analysis),
-        _trainings(board),
-        [Note("hierarchy", text) for text in hierarchy_caveats(analysis)],
-        _apart(analysis),
-        _chance(analysis),
-    )
-    return (*leaks, *kind, *(note for notes in computed for note in notes), *others)
-
-
-def _patients(analysis: Analysis) -> list[Note]:
-    """How many patients, and what is too small to be seen among them."""
-    if analysis.refusal:
-        note = Note("patients", f"no intervals: {analysis.refusal}")
-        return [note] if analysis.board.scores else []
-    number, smallest = analysis.board.groups, analysis.detectable(RANKED)
-    if number >= FEW_PATIENTS or smallest != smallest:
-        return []
-    known = any(scores.patients_known for scores in analysis.board.scores)
-    text = (
-        f"{number} {'patients' if known else 'slides'} are tested: differences below "
-        f"{100 * smallest:.1f} points of balanced accuracy are likely to go unseen"
-    )
-    return [Note("patients", text)]
-
-
-def _trainings(board: Board) -> list[Note]:
-    """Intervals are over patients; what is known of other trainings."""
-    if not board.scores:
-        return []
-    folds = len({fold for row in board.rows for _, fold in row.done})
-    text = "intervals and tiers are over patients and speak of these trained models"
-    if folds == 1:
-        text += "; one fold says nothing of models trained on other slides"
-        return [Note("training", text)]
-    if folds < FEW_FOLDS:
-        text += f"; training anew is judged from {folds} folds, so only large differences are seen"
-    return [Note("training", f"{text} (table pairs)")]
-
-
-def _apart(analysis: Analysis) -> list[Note]:
-    """Complete rows that predict other slides than the rest; incomplete ones are told already."""
-    complete = {row.label for row in analysis.board.rows if row.complete}
-    return [
-        Note("comparison", f"{label} is not compared with the others: {why}")
-        for label, why in analysis.unpaired.items()
-        if label in complete
-    ]
-
-
-def _chance(analysis: Analysis) -> list[Note]:
-    """Rows whose interval holds what guessing reaches, one in as many as classes are tested."""
-    first = next((scores for scores in analysis.board.scores), None)
-    if first is None:
-        return []
-    tested = [name for (at, name), n in first.support.items() if at == LEAF and n != (0, 0)]
-    chance = 1 / len(tested)
-    low = [name for name, s in analysis.of_score(RANKED).items() if s.low <= chance]
-    if not low:
-        return []
-    verb = "is" if len(low) == 1 else "are"
-    score = f"{PRIMARY.replace('_', ' ')} {100 * chance:.1f}"
-    return [Note("comparison", f"{listed(low)} {verb} not above chance ({score})")]

@@ -1,7 +1,10 @@
-"""What a variant is for, read from its settings: the words that set its row apart."""
+"""What a row is: a default, a tuned method, a control, or a flat method with a head."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mil_bench.base.errors import UsageError
@@ -10,8 +13,10 @@ from mil_bench.contract.spec import RunSpec
 from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.runs.plan import resolve
+from mil_bench.runs.tuning_record import TuningRecord
 
 SHUFFLED: Final = "shuffled tree"
+SHARED: Final = "tuned, shared"
 
 HEADS: Final = {
     "multi": "multi head",
@@ -20,10 +25,11 @@ HEADS: Final = {
     "soft-labels": "soft labels",
 }
 """The hierarchical heads of ``mil_bench/nn/heads/``."""
+_NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
 
 
 def role_of(spec: RunSpec, trained_tree: str = "") -> str:
-    """``shuffled tree``, ``multi head`` and its like, or nothing.
+    """Return ``shuffled tree``, ``multi head`` and its like, or nothing.
 
     ``trained_tree`` is the tree of the training where runs are scored under another.
     """
@@ -33,24 +39,19 @@ def role_of(spec: RunSpec, trained_tree: str = "") -> str:
 
 
 def head_role(spec: RunSpec) -> str:
-    """The hierarchical head that a flat method was given, or nothing."""
+    """Return the hierarchical head that a flat method was given, or nothing."""
     return HEADS.get(str(spec.method_config.get("head")), "")
 
 
-# Which runs of a method were made with its default settings, as far as it is installed here.
-
-NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
-
-
 def is_default(spec: RunSpec) -> bool:
-    """Whether the method, in its present version, has these settings without ``--set``.
+    """Return whether the installed version of the method has these settings without ``--set``.
 
     A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
     that is not installed has no default.
     """
     try:
         cls = METHODS.get(spec.method)
-        card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else NO_ADVICE
+        card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE
     except UsageError:
         return False
     usual = resolve({spec.method: cls}, card, {})[spec.method]
@@ -60,3 +61,60 @@ def is_default(spec: RunSpec) -> bool:
         and spec.trainer == usual.trainer
         and spec.online is None
     )
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The searches behind one row: one study, or one for each outer fold.
+
+    ``trials`` and ``failed`` are added up over studies, ``hours`` over processes as well.
+    ``budgets`` are the trials of each study. ``default`` and ``tuned`` are keys of runs.
+    """
+
+    family: str
+    role: str
+    objective: str
+    studies: int
+    budgets: tuple[int, ...]
+    failed: int
+    pruned: int
+    hours: float
+    default: frozenset[str]
+    tuned: frozenset[str]
+
+    @property
+    def shared(self) -> bool:
+        """Whether one search chose the settings of all folds."""
+        return self.role == SHARED
+
+    @property
+    def trials(self) -> int:
+        """Trials of all studies."""
+        return sum(self.budgets)
+
+    @classmethod
+    def of(cls, records: Sequence[TuningRecord]) -> Tuning:
+        """Add up the records of one family."""
+        shared = any(record.scope == "shared" for record in records)
+        return cls(
+            records[0].family,
+            SHARED if shared else "tuned",
+            records[0].objective,
+            len(records),
+            tuple(record.trials for record in records),
+            sum(record.failed for record in records),
+            sum(record.pruned for record in records),
+            sum(record.hours for record in records),
+            frozenset(key for record in records for key in record.default),
+            frozenset(key for record in records for key in record.tuned),
+        )
+
+
+def tunings_of(keys: Iterable[str], records: Iterable[TuningRecord]) -> list[Tuning]:
+    """Return the searches that any of the runs with these ``keys`` came of, family by family."""
+    of_runs = set(keys)
+    families: dict[str, list[TuningRecord]] = defaultdict(list)
+    for record in records:
+        if not of_runs.isdisjoint(record.tuned):
+            families[record.family].append(record)
+    return [Tuning.of(family) for _, family in sorted(families.items())]

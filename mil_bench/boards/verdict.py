@@ -13,24 +13,25 @@ _SHOWN = 3
 
 
 def verdict_of(analysis: Analysis) -> str:
-    """Who leads, whom it can be told from, and whether that survives training anew.
+    """Say who leads, over whom significantly, and whether retraining confirms it.
 
     The leader is compared with each other comparable row by balanced accuracy, with Holm's
     correction. ``better`` needs the test over patients and, where there are folds, the one over
-    refits (:mod:`~mil_bench.boards.pairs`).
+    retraining (:mod:`~mil_bench.boards.tables.pairs`).
     """
     if analysis.refusal:
         return f"Nothing can be compared: {analysis.refusal.rstrip('.')}."
     if len(analysis.paired) < 2:
         alone = "".join(analysis.paired)
-        why = f"{alone} stands alone" if alone else "no row has a result in every cell"
+        why = f"{alone} is the only row" if alone else "no row has a result in every cell"
         return f"Nothing can be compared: {why}."
     leader, *others = analysis.paired
     pairs = compare_pairs(analysis, RANKED, [(leader, other) for other in others])
     near = [pair for pair in pairs if not pair.p_holm <= ALPHA]
     far = [pair for pair in pairs if pair.p_holm <= ALPHA]
-    first = _tied(analysis, leader, near, far) if near else _ahead(analysis, leader, far)
-    return " ".join(filter(None, [first, _anew(leader, far)]))
+    if near:
+        return " ".join(filter(None, [_tied(analysis, leader, near, far), _retrained(far)]))
+    return f"{_ahead(analysis, leader, far)} {_retrained(far)}"
 
 
 def listed(names: Sequence[str], shown: int = _SHOWN) -> str:
@@ -40,75 +41,86 @@ def listed(names: Sequence[str], shown: int = _SHOWN) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
-def points(value: float, low: float, high: float) -> str:
-    """``8.4 [4.7, 12.1]``: a difference of fractions, times 100; without an interval, ``8.4``."""
+def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
+    """``8.4 points (95 % CI 4.7 to 12.1)``: a difference of fractions, times 100."""
+    number = f"{100 * value:z.1f}{f' {unit}' if unit else ''}"
     if low != low:
-        return f"{100 * value:.1f}"
-    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+        return number
+    return f"{number} (95 % CI {100 * low:z.1f} to {100 * high:z.1f})"
+
+
+def detectable_points(analysis: Analysis) -> str:
+    """Return the smallest detectable difference in points; empty where it cannot be computed."""
+    points = 100 * analysis.detectable(RANKED)
+    return f"{points:.1f}" if points >= 0.05 else ""
 
 
 def _tied(analysis: Analysis, leader: str, near: Sequence[Pair], far: Sequence[Pair]) -> str:
     d = near[0].patients
     several = len(near) > 1
-    many, smallest = len(near) + len(far), analysis.detectable(RANKED)
-    seen = f", smallest detectable {100 * smallest:.1f}" if smallest == smallest else ""
-    corrected = f" after correction for {many} comparisons" if d.p <= ALPHA else ""
-    told = (
-        f"{listed([leader, *(pair.b for pair in near)])} cannot be separated on "
-        f"{_classes(analysis.board)} by balanced accuracy{corrected} (difference"
-        f"{' of the first two' if several else ''} {points(d.value, d.low, d.high)}{seen})"
+    corrected = ""
+    if d.p <= ALPHA:
+        corrected = f" after correction for {len(near) + len(far)} comparisons"
+    smallest = detectable_points(analysis)
+    seen = f"; smallest detectable difference {smallest}" if smallest else ""
+    where = f"on {_classes(analysis.board)}"
+    start = (
+        f"{leader} is not significantly different from {listed([pair.b for pair in near])} {where}"
+        if several
+        else f"{leader} and {near[0].b} are not significantly different {where}"
     )
+    which = f"difference to {near[0].b}" if several else "difference"
+    difference = with_interval(d.value, d.low, d.high)
+    sentence = f"{start}{corrected} (balanced accuracy, {which} {difference}{seen})"
     if far:
-        told += f"; {listed([pair.b for pair in far])} {_is(far)} below {leader}"
-    return f"{told}."
+        verb = "is" if len(far) == 1 else "are"
+        sentence += f"; {listed([pair.b for pair in far])} {verb} below {leader}"
+    return f"{sentence}."
 
 
 def _ahead(analysis: Analysis, leader: str, far: Sequence[Pair]) -> str:
     nearest = far[0]
     d = nearest.patients
-    value = analysis.scores[leader][RANKED].value
-    proved = all(pair.decision == "better" for pair in far)
-    start = f"{leader} is better than" if proved else f"As trained here, {leader} is above"
+    value = f"{100 * analysis.scores[leader][RANKED].value:.1f}"
+    where = f"on {_classes(analysis.board)}"
     others = {1: nearest.b, 2: "both others"}.get(len(far), f"all {len(far)} others")
-    next_one = "" if len(far) == 1 else f"{nearest.b} is next, "
-    return (
-        f"{start} {others} on {_classes(analysis.board)}: balanced accuracy "
-        f"{100 * value:.1f}, {next_one}difference {points(d.value, d.low, d.high)}."
-    )
+    interval = f"95 % CI of the difference {100 * d.low:z.1f} to {100 * d.high:z.1f}"
+    by = f"{100 * d.value:z.1f} points of balanced accuracy ({value}; {interval})"
+    next_one = "" if len(far) == 1 else f", the next ({nearest.b})"
+    if all(pair.decision == "better" for pair in far):
+        return f"{leader} is better than {others} {where}{next_one} by {by}."
+    return f"These trained {leader} models beat {others} {where}{next_one} by {by}."
 
 
-def _anew(leader: str, far: Sequence[Pair]) -> str:
-    """Whether what patients separate is a difference of methods or of these models alone."""
+def _retrained(far: Sequence[Pair]) -> str:
+    """Whether retraining confirms what is significant over patients."""
     if not far:
         return ""
     folds = far[0].refits.n
     if folds < 2:
+        return "With one fold, retraining cannot be assessed."
+    confirmed = [pair for pair in far if pair.p_both <= ALPHA]
+    unconfirmed = [pair for pair in far if not pair.p_both <= ALPHA]
+    if not unconfirmed:
+        agree = all(pair.folds_agree for pair in confirmed)
+        how = f": all {folds} folds agree" if agree else f" over {folds} folds"
+        return f"Retraining confirms this{how} (p {_below(confirmed)})."
+    r = unconfirmed[0].refits
+    difference = f"{100 * r.mean:z.1f}"
+    if r.low == r.low:
+        difference += f" ({100 * r.low:z.1f} to {100 * r.high:z.1f})"
+    if confirmed:
         return (
-            "This holds for these trained models: with one fold, nothing is known of models "
-            "trained on other slides."
+            f"Retraining confirms this for {listed([pair.b for pair in confirmed])} only: over "
+            f"{folds} folds the difference to {unconfirmed[0].b} is {difference}."
         )
-    proved = [pair for pair in far if pair.p_both <= ALPHA]
-    open_ones = [pair for pair in far if not pair.p_both <= ALPHA]
-    if not open_ones:
-        return f"So it is when trained anew: {folds} folds agree (p {_below(proved)})."
-    r = open_ones[0].refits
-    told = (
-        f"over {folds} folds its difference to {open_ones[0].b} is {points(r.mean, r.low, r.high)}"
-    )
-    if proved:
-        told = f"shown for {listed([pair.b for pair in proved])} alone; {told}"
-    else:
-        told = f"not shown; {told}"
-    return f"That {leader} would stay above when trained anew is {told}."
+    to = f" to {unconfirmed[0].b}" if len(far) > 1 else ""
+    return f"Retraining does not confirm it: over {folds} folds the difference{to} is {difference}."
 
 
 def _classes(board: Board) -> str:
     deep = board.taxonomy is not None and board.taxonomy.depth > 1
     return f"{board.id.dataset} {'leaf classes' if deep else 'classes'}"
-
-
-def _is(pairs: Sequence[Pair]) -> str:
-    return "is" if len(pairs) == 1 else "are"
 
 
 def _below(pairs: Sequence[Pair]) -> str:

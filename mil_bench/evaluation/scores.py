@@ -31,7 +31,8 @@ from mil_bench.evaluation.sums import Draws, Weights, means_defined, ones, weigh
 class Scores:
     """All scores of one set of predictions, with the slides and patients (groups) behind them.
 
-    ``support`` counts the slides and the patients of every class, by ``(level, class)``.
+    ``support`` counts the slides and the patients of every class, by ``(level, class)``. Where
+    patients are not known, every slide is a group.
     """
 
     values: Mapping[Score, float]

@@ -37,7 +37,7 @@ def test_a_run_with_wrong_probabilities_is_a_row_that_says_so(tmp_path, cell, to
     assert problem.startswith("broken: incomplete (1 unreadable)")
     assert told in problem
     assert report.verdict.startswith("good is better than poor")
-    assert "1 of 3 rows lack cells" in "\n".join(map(str, report.caveats))
+    assert "1 of 3 rows have missing runs" in "\n".join(map(str, report.caveats))
 
 
 def test_a_class_absent_from_a_fold_is_told_and_never_averaged_silently(tmp_path):

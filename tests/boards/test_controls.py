@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import get_args
 
@@ -61,7 +62,7 @@ def analysis(runs):
 
 
 def test_every_kind_of_control_is_found_once(analysis):
-    kinds = [(g.level, g.kind, g.control) for g in gains(analysis) if "accuracy" in metric(g)]
+    kinds = [(g.level, str(g.control), g.other) for g in of_accuracy(analysis)]
     assert kinds == [
         ("coarse", "own leaves, summed", "hmil"),
         ("coarse", "own leaves, least risk", "hmil"),
@@ -82,6 +83,10 @@ def test_a_shuffled_control_is_shown_and_competes_with_nobody(analysis):
     assert "shuffled" not in verdict_of(analysis)
 
 
+def of_accuracy(analysis):
+    return [g for g in gains(analysis) if "accuracy" in metric(g)]
+
+
 def metric(gain):
     return gain.pair.score.metric
 
@@ -95,7 +100,7 @@ def test_gains_are_differences_of_scikit_learns_scores(analysis):
 
     own = mean("hmil", lambda p: p.heads["coarse"].argmax(1))
     summed = mean("abmil", lambda p: p.summed("coarse").argmax(1))
-    found = {g.kind: g.pair.patients.value for g in gains(analysis) if "accuracy" in metric(g)}
+    found = {str(g.control): g.pair.patients.value for g in of_accuracy(analysis)}
     assert found["flat, summed"] == pytest.approx(own - summed, abs=1e-6)
     assert found["coarse only"] == pytest.approx(own - 1, abs=1e-6)
 
@@ -105,7 +110,7 @@ def test_the_own_gain_is_the_coarse_gain_of_the_hierarchical_table(analysis):
     (own,) = [
         g.pair.patients
         for g in gains(analysis)
-        if g.kind == "own leaves, summed" and "accuracy" in metric(g)
+        if str(g.control) == "own leaves, summed" and "accuracy" in metric(g)
     ]
     assert own.value == pytest.approx(drawn.value, abs=1e-6)
     assert np.allclose(own.draws, drawn.draws)
@@ -132,20 +137,27 @@ def test_table_has_a_row_per_control_and_metric(analysis):
 def test_boards_without_upper_heads_have_no_controls(tmp_path):
     a = analysis_of(write_grid(tmp_path, {"abmil": 1.0, "mean": 0.5}, seeds=1, folds=1))
     assert controls_table(a) is None
-    assert not any("control" in caveat.text for caveat in caveats_of(a))
+    assert not any(note.kind == "hierarchy" for note in caveats_of(a))
 
 
 def test_caveats_name_the_strongest_control_and_the_missing_ones(analysis, tmp_path):
     text = "\n".join(map(str, caveats_of(analysis)))
-    told = "not shown to be better than mean trained on the coarse classes alone, which needs no"
-    assert f"the coarse head of hmil is {told} such head" in text
-    assert "that hmil owes its leaf classes to the hierarchy is not shown: with a shuffled" in text
+    least = min(
+        (g for g in gains(analysis) if g.level == "coarse" and "accuracy" in metric(g)),
+        key=lambda g: g.pair.patients.value,
+    )
+    assert (str(least.control), least.other) == ("coarse only", "mean")
+    words = {"worse": "worse than", "worse as trained": "worse than"}[least.pair.decision]
+    assert f"hmil's coarse head is {words} mean trained on the coarse classes only" in text
+    behind = f"by {-100 * least.pair.patients.value:.1f} points (95 % CI "
+    assert behind in text
+    assert "hmil's leaf decisions are not significantly different from those with a" in text
     assert "controls of" not in text
     for fold in (0, 1):
         p = paired_predictions(1.5, fold, 77, heads=("coarse",))
         finish(tmp_path, make_spec("hmil", fold=fold), p)
     alone = "\n".join(map(str, caveats_of(analysis_of(tmp_path))))
-    assert "none with a shuffled tree" in alone
+    assert "controls of hmil without runs: a shuffled tree" in alone
     assert "`mil-bench run --tree coarse`" in alone
 
 
@@ -161,9 +173,7 @@ def test_a_head_stands_beside_its_method_and_hmil_beside_the_head(tmp_path):
     analysis = analysis_of(tmp_path)
     labels = {row.label for row in analysis.board.rows}
     assert labels == {"abmil", "mean", "hmil", "abmil (multi head)", "abmil (soft labels)"}
-    kinds = {
-        (g.method, g.level, g.kind, g.control) for g in gains(analysis) if "accuracy" in metric(g)
-    }
+    kinds = {(g.method, g.level, str(g.control), g.other) for g in of_accuracy(analysis)}
     assert kinds == {
         ("abmil (multi head)", "coarse", "without the head, summed", "abmil"),
         ("abmil (multi head)", "coarse", "without the head, least risk", "abmil"),
@@ -180,8 +190,10 @@ def test_a_head_stands_beside_its_method_and_hmil_beside_the_head(tmp_path):
         ("hmil", "leaf", "head alone", "abmil (soft labels)"),
     }
     text = "\n".join(map(str, caveats_of(analysis)))
-    assert "the leaf classes of hmil are not shown to be better than those of abmil (" in text
-    assert "that hmil owes its leaf classes" not in text  # no shuffled tree was trained
+    assert re.search(
+        r"hmil's leaf decisions are .* those of abmil \((multi head|soft labels)\)", text
+    )
+    assert "those with a shuffled tree" not in text  # none was trained
 
 
 def test_flat_controls_are_the_highest_by_their_own_score(tmp_path):
@@ -198,7 +210,9 @@ def test_flat_controls_are_the_highest_by_their_own_score(tmp_path):
         pairs = [(p.truth("coarse"), p.summed("coarse").argmax(1)) for p in cells]
         return np.mean([balanced_accuracy_score(*pair) for pair in pairs])
 
-    held = [g.control for g in gains(analysis) if g.kind == "flat, summed" and "acc" in metric(g)]
+    held = [
+        g.other for g in gains(analysis) if str(g.control) == "flat, summed" and "acc" in metric(g)
+    ]
     assert held == sorted(skills, key=summed, reverse=True)[:3]
 
 

@@ -27,7 +27,7 @@ from mil_bench.boards.formats.folder import check_writable, write_reports
 from mil_bench.boards.formats.grid import Grid, Shown, grids_of, number_text
 from mil_bench.boards.formats.latex import escape, grids_latex
 from mil_bench.boards.formats.markdown import report_page
-from mil_bench.boards.formats.terminal import EVERYTHING, check_tables, grid_tables, show
+from mil_bench.boards.formats.terminal import EVERYTHING, NOTES, check_tables, grid_tables, show
 from mil_bench.boards.report import report_of
 from mil_bench.boards.tables.table import Number
 from mil_bench.evaluation.scores import leaf_scores
@@ -41,9 +41,9 @@ def lines(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def printed(reports, width=160, tables=(EVERYTHING,)):
+def printed(reports, width=160, tables=(EVERYTHING,), verbose=True):
     console = Console(file=io.StringIO(), width=width)
-    show(reports, console, tables)
+    show(reports, console, tables, verbose)
     return console.file.getvalue()
 
 
@@ -402,6 +402,22 @@ def test_the_screen_shows_what_is_read_and_names_the_rest(report):
     assert "Overall" in shown
     assert "Hierarchy" not in shown
     assert re.search(r"also in files, page and --show: hierarchical, .*pairs", shown)
+
+
+def test_the_screen_has_at_most_five_notes_unless_all_are_requested(report):
+    short, long = (printed([report], width=999, verbose=v) for v in (False, True))
+    notes = [line for line in long.splitlines() if line.startswith("note: ")]
+    shown = [line for line in short.splitlines() if line.startswith("note: ")]
+    problems = [line for line in short.splitlines() if line in report.problems]
+    assert len(shown) + len(problems) == NOTES < len(notes) + len(report.problems)
+    assert shown == notes[: len(shown)]
+    assert f"{len(notes) + len(report.problems) - NOTES} more notes: --verbose" in short
+
+
+def test_a_leak_is_on_every_screen(report):
+    leak = Note("leak", "leak: 3 patients are in train and test")
+    leaky = replace(report, caveats=(*report.caveats, leak))
+    assert "note: leak: 3 patients are in train and test" in printed([leaky], 999, verbose=False)
 
 
 def test_a_table_that_no_board_can_have_is_refused_before_any_work():

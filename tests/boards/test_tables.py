@@ -19,10 +19,10 @@ from mil_bench.boards.board import RANKED
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.report import report_of
+from mil_bench.boards.roles import Tuning
 from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.cost import frontier
 from mil_bench.boards.tables.table import Number
-from mil_bench.boards.tuned import Tuning
 from mil_bench.evaluation.metrics import METRICS, PRIMARY, Score
 
 

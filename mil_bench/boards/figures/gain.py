@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mil_bench.boards.controls import Control, Rule
 from mil_bench.boards.figures.panels import bars_note, beside, dot, heading, number_words, sample
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.table import Cell, Number, Row
@@ -17,6 +19,10 @@ from mil_bench.pictures.words import short
 MOST = 4
 """Heads that one picture has room for."""
 _Head = tuple[Cell, Cell]
+_OWN, _SHUFFLED = (
+    {str(Control(kind, rule)) for rule in get_args(Rule)}
+    for kind in ("own leaves", "shuffled tree")
+)
 
 
 def draw(report: Report) -> Figure | None:
@@ -68,7 +74,7 @@ def _panel(axis: Axes, rows: Sequence[Row | None]) -> None:
             continue
         p = row["p_holm"]
         separable = isinstance(p, Number) and p.value <= ALPHA
-        own, shuffled = (str(row["control"]).startswith(s) for s in ("own", "shuffled"))
+        own, shuffled = (str(row["control"]) in names for names in (_OWN, _SHUFFLED))
         color = ORANGE if own else GREY if shuffled else BLUE
         dot(axis, y, gain, 100, color, "s" if own else "o", filled=separable)
         words[y] = number_words(gain, 100)

@@ -22,7 +22,7 @@ READ = ("overall", "hierarchical", "published")
 EVERYTHING = "all"
 NOTES = 5
 """Notes per board on a screen without ``--verbose``."""
-_INTERVALS = 2
+_INTERVALS = _PROBLEMS = 2
 _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 
@@ -52,7 +52,7 @@ def show(
             console.print(Text(report.verdict, style="bold"))
         grids = [grid for grid in found if EVERYTHING in tables or grid.name in tables]
         for grid in grids:
-            _show_grid(grid, console)
+            _show_grid(grid, console, verbose)
         if grids:
             console.print(Text(caption(grids), style="dim"))
         others = dict.fromkeys(grid.name for grid in found if grid not in grids)
@@ -62,12 +62,12 @@ def show(
 
 
 def _show_notes(report: Report, console: Console, verbose: bool) -> None:
-    """Print problems first: they are why a run is missing."""
-    notes = [Text(problem, style="red") for problem in report.problems]
-    for note in report.caveats:
-        style = "bold red" if note.kind == "leak" else "yellow"
-        notes.append(Text(f"note: {note}", style=style))
-    shown = notes if verbose else notes[:NOTES]
+    """Print leaks first, then problems (by default two: a note counts them), then other notes."""
+    leaks = [Text(f"note: {n}", style="bold red") for n in report.caveats if n.kind == "leak"]
+    problems = [Text(problem, style="red") for problem in report.problems]
+    others = [Text(f"note: {n}", style="yellow") for n in report.caveats if n.kind != "leak"]
+    notes = [*leaks, *problems, *others]
+    shown = notes if verbose else [*leaks, *problems[:_PROBLEMS], *others][:NOTES]
     for line in shown:
         console.print(line)
     if len(notes) > len(shown):
@@ -75,10 +75,10 @@ def _show_notes(report: Report, console: Console, verbose: bool) -> None:
         console.print(Text(more, style="dim"))
 
 
-def _show_grid(grid: Grid, console: Console) -> None:
+def _show_grid(grid: Grid, console: Console, verbose: bool) -> None:
     for table in grid_tables(grid, console.width):
         console.print(table)
-    if grid.note:
+    if grid.note and verbose:
         console.print(Text(grid.note, style="dim"))
 
 

@@ -38,7 +38,7 @@ def _row(analysis: Analysis, gain: Gain) -> Row:
         "method": gain.method,
         "level": gain.level,
         "score": metric,
-        "control": str(gain.kind),
-        "other": gain.control,
+        "control": str(gain.control),
+        "other": gain.other,
     }
     return Row(gain.method, who | difference_cells(analysis, gain.pair), Score(metric))

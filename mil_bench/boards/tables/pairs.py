@@ -161,8 +161,9 @@ def pair_of(score: Score, a: Side, b: Side) -> Pair:
         [better * v for v in first.values()], [better * v for v in second.values()]
     )
     share = mean_defined([a.test_share, b.test_share])
-    refits = PairedDifference.of(fold_differences(first, second), share)
-    return Pair((a.row, b.row), score, a.drawn - b.drawn, refits, won.value)
+    folds = fold_differences(first, second)
+    refits, agree = PairedDifference.of(folds, share), abs(np.sign(folds).sum()) == len(folds)
+    return Pair((a.row, b.row), score, a.drawn - b.drawn, refits, bool(agree), won.value)
 
 
 def _defined(values: Mapping[SeedFold, float], cell: SeedFold) -> bool:
@@ -207,6 +208,7 @@ class Pair:
 
     ``patients``  over patients, of the trained models
     ``refits``    over folds, of the methods; its error is ``nan`` with one fold
+    ``folds_agree``  whether the difference has one sign in all folds
     ``won``       share of runs (same seed and fold) in which ``a`` is better, ties a half
     ``p_holm``    p over patients after Holm's correction over all requested pairs
     ``p_both``    the same of the larger p of both tests; ``nan`` with one fold
@@ -216,6 +218,7 @@ class Pair:
     score: Score
     patients: Replicated
     refits: PairedDifference
+    folds_agree: bool
     won: float
     p_holm: float = float("nan")
     p_both: float = float("nan")
