@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +21,27 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 def test_the_example_method_trains_on_digit_bags(tmp_path, monkeypatch):
     text = (DOCS / "add-a-method.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     (tmp_path / "soft_top.py").write_text(code)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main([*COMMAND.split(), "--fold", "0", "--set", "epochs=2"])
     assert ended.value.code == 0
     assert list(tmp_path.glob("runs/digit-bags/soft-top/*/result.json"))
+
+
+def test_the_example_of_second_derivatives_gives_them():
+    text = (DOCS / "add-a-method.md").read_text()
+    *_, code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, "add-a-method.md", "exec"), names)
+    jacobian, hessian = names["jacobian"], names["hessian"]
+    assert jacobian.shape == (1, 2, 20, 16)
+    assert jacobian.any()
+    assert hessian.shape == (20, 16, 20, 16)
+    assert hessian.any()
+    matrix = hessian.reshape(320, 320)
+    assert (matrix - matrix.T).abs().max() < 1e-6
 
 
 def test_every_relative_link_of_the_documentation_leads_somewhere():
