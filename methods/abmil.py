@@ -31,7 +31,7 @@ SLIDE_RECIPE: Final[dict[str, Any]] = {
     "patience": 20,
     "min_epochs": 50,
 }
-"""Training as in use on whole slides (CLAM's README, without class-balanced sampling)."""
+"""The usual recipe for whole slides (CLAM's README, without class-balanced sampling)."""
 
 
 def _own_name(head: str) -> str:
@@ -39,13 +39,14 @@ def _own_name(head: str) -> str:
 
 
 ABMILHead = Annotated[Literal["softmax", "sigmoid", HeadName], AfterValidator(_own_name)]
-"""``softmax`` is what other methods call flat; ``sigmoid`` is one logit, for two classes only."""
+"""``softmax`` is ``flat`` of other methods; ``sigmoid`` is one logit, for two classes only."""
 
 
 class ABMILConfig(EntropyConfig, HeadOptions):
-    """Widths as used on whole slides. The paper's MNIST network is ``width=500 hidden=128
-    gated=false dropout=0 attention_dropout=0 head=sigmoid``. Hierarchical heads are those of
-    :mod:`mil_bench.nn.heads`.
+    """Settings, with the usual widths for whole slides.
+
+    The paper's MNIST network is ``width=500 hidden=128 gated=false dropout=0 attention_dropout=0
+    head=sigmoid``. Hierarchical heads are those of :mod:`mil_bench.nn.heads`.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=1)
@@ -59,8 +60,8 @@ class ABMILConfig(EntropyConfig, HeadOptions):
 class ABMIL(HeadedMethod):
     """Projection, attention over instances, linear classifier on the weighted mean.
 
-    ``s_i = w^T (tanh(V h_i) * sigmoid(U h_i))``, ``a = softmax_N(s)``, ``z = sum_i a_i h_i``
-    (eq. 7 to 9).
+    ``h_i = relu(W x_i)``, ``s_i = w^T (tanh(V h_i) * sigmoid(U h_i))``, ``a = softmax_N(s)``,
+    ``z = sum_i a_i h_i`` (Ilse et al., eq. 7 to 9).
     """
 
     Config = ABMILConfig
@@ -72,9 +73,9 @@ class ABMIL(HeadedMethod):
         link="https://arxiv.org/abs/1802.04712",
         code="AMLab-Amsterdam/AttentionDeepMIL @ eb0434b",
         differs=(
-            "default widths, dropout and recipe are those in use on whole slides (CLAM's, without "
+            "default widths, dropout and recipe are usual for whole slides (CLAM's, without "
             "its instance loss and balanced sampling); the repository trains its MNIST network "
-            "20 epochs with Adam, lr 5e-4, weight decay 1e-4, and tests the last",
+            "20 epochs (Adam, lr 5e-4, weight decay 1e-4) and tests the last epoch",
             "softmax head for any number of classes; head=sigmoid is the repository's",
             "the attention layers have biases, as in the repository and unlike the paper",
         ),

@@ -1,4 +1,10 @@
-"""ACMIL: attention-challenging multiple instance learning (Zhang et al., ECCV 2024)."""
+"""ACMIL: attention-challenging multiple instance learning (Zhang et al., ECCV 2024).
+
+The attention has two forms, :class:`GatedBranches` and :class:`MultiHeadBranches`. Both have
+``scores(h)`` ``(sum N, branches * heads)``, the heads of a branch next to each other, and
+``pool(attention, h, batch)``: features of the branches ``(B, branches, width)`` and of the bag
+``(B, width)``, which is pooled with the mean of the branches' attention.
+"""
 
 from __future__ import annotations
 
@@ -53,15 +59,15 @@ class ACMILConfig(MethodConfig):
 
 
 class ACMIL(Method):
-    """Several attention branches that are kept apart, and from resting on few instances.
+    """Several attention branches that attend to different instances, and to many of them.
 
-    ``h = relu(W x)``; every branch pools and classifies the slide by itself; the slide's logits
-    come from its own classifier on features pooled with the mean of the branches' attention.
+    ``h = relu(W x)``; every branch pools and classifies the slide separately. The slide's logits
+    come from another classifier, on features pooled with the mean of the branches' attention.
     Loss: ``CE(bag) + mean CE(branches) + mean cosine(a_t, a_u)`` with the masked attention; with
-    one branch ``CE(bag)`` alone.
+    one branch ``CE(bag)`` only.
 
     Cost with D = 1024 and 7 classes: gated 0.68 M parameters, 1.32 MFLOP per patch; multihead
-    6.33 M, 1.13 MFLOP (6.83 officially: see ``branches.py``). Linear in N.
+    6.33 M, 1.13 MFLOP (6.83 officially, see :class:`MultiHeadBranches`). Linear in N.
     ``Output.attention`` ``(sum N, 1)`` is the mean attention of branches and heads.
     """
 
@@ -152,19 +158,13 @@ class ACMIL(Method):
         labels, number = batch.labels[LEAF], self.config.branches
         terms = {"bag": self.cross_entropy(output.logits[LEAF], labels, LEAF)}
         if number > 1:
-            each = output.extras["branches"].flatten(0, 1)
-            terms["branches"] = self.cross_entropy(each, labels.repeat_interleave(number), LEAF)
+            logits = output.extras["branches"].flatten(0, 1)
+            terms["branches"] = self.cross_entropy(logits, labels.repeat_interleave(number), LEAF)
             if self.config.diversity_weight:
                 alike = similarity(output.extras["attention"], number, batch)
                 terms["diversity"] = self.config.diversity_weight * alike
         return terms
 
-
-# The attention of ACMIL in two forms; both score instances, then pool them per branch.
-#
-# A form has ``scores(h)`` ``(sum N, branches * heads)``, heads of a branch side by side, and
-# ``pool(attention, h, batch)``: features of the branches ``(B, branches, width)`` and of the bag
-# ``(B, width)``, which is attended with the mean of the branches' attention.
 
 _DROPOUT: Final = 0.1  # fixed in the official code
 
@@ -188,7 +188,7 @@ class GatedBranches(nn.Module):
 
 
 class MultiHeadBranches(nn.Module):
-    """A learned query per branch, with cross attention of its own to the instances.
+    """A learned query per branch, with a separate cross attention to the instances.
 
     Queries do not depend on the instances, so keys are folded into them: a score costs one row of
     ``width`` per head instead of a projection of every instance. Values are linear and the weights
@@ -214,7 +214,7 @@ class MultiHeadBranches(nn.Module):
         means = segment_matmul(attention, h, batch.segment, batch.sizes)
         means = torch.unflatten(means, 1, (len(self.values), -1))  # (B, branches, heads, width)
         branches = zip(self.values, means.unbind(1), strict=True)
-        features = torch.stack([values(one) for values, one in branches], 1)
+        features = torch.stack([values(mean) for values, mean in branches], 1)
         return features, self.bag(means.mean(1))
 
 
@@ -252,13 +252,11 @@ class _HeadMeans(nn.Module):
         return rows
 
 
-# Stochastic top-k instance masking, the STKIM of ACMIL (Zhang et al., ECCV 2024).
-
-MASKED: Final = -1e9  # finite: a bag that is masked whole is attended evenly
+MASKED: Final = -1e9  # finite: a completely masked bag gets even attention
 
 
 def mask_top(scores: Tensor, k: int, share: float, batch: BagBatch) -> Tensor:
-    """``(sum N, K)`` scores with some of the ``k' = min(k, N)`` highest of each bag masked.
+    """STKIM: ``(sum N, K)`` scores, some of the ``k' = min(k, N)`` highest of each bag masked.
 
     In every column ``int(k' * share)`` of them, drawn at random, become :data:`MASKED`.
     """
@@ -274,18 +272,16 @@ def mask_top(scores: Tensor, k: int, share: float, batch: BagBatch) -> Tensor:
     return scores.masked_fill(hits > 0, MASKED)
 
 
-# The diversity loss of ACMIL: branches shall not attend to the same instances.
-
-
 def similarity(attention: Tensor, branches: int, batch: BagBatch) -> Tensor:
-    """Cosine of the attention of two branches over a bag; mean over pairs, heads and bags.
+    """The diversity loss: cosine of the attention of two branches over a bag.
 
-    ``attention`` is ``(sum N, branches * heads)``, at least two branches.
+    Mean over pairs of branches, heads and bags. ``attention`` is ``(sum N, branches * heads)``, of
+    at least two branches.
     """
     products = segment_matmul(attention, attention, batch.segment, batch.sizes)
     heads = products.shape[1] // branches
     products = products.view(-1, branches, heads, branches, heads).diagonal(dim1=2, dim2=4)
     lengths = products.diagonal(dim1=1, dim2=2).mT.sqrt()  # (B, branches, heads)
-    one, other = torch.triu_indices(branches, branches, 1, device=attention.device)
-    cosines: Tensor = products[:, one, other] / (lengths[:, one] * lengths[:, other])
+    t, u = torch.triu_indices(branches, branches, 1, device=attention.device)
+    cosines: Tensor = products[:, t, u] / (lengths[:, t] * lengths[:, u])
     return cosines.mean()

@@ -18,8 +18,8 @@ class AEMConfig(ABMILConfig):
 class AEM(ABMIL):
     """ABMIL plus ``weight * sum_i a_i log a_i`` in its loss.
 
-    The term is a switch (``entropy_weight``) of every method of the package that says so; this
-    name is the paper's own combination.
+    Other methods have the same term as a setting (``entropy_weight``); this name is the paper's
+    combination, with gated attention pooling.
     """
 
     Config = AEMConfig
@@ -32,10 +32,9 @@ class AEM(ABMIL):
         link="https://arxiv.org/abs/2406.15303",
         code="dazhangyu123/AEM @ 42c8dbe (read for the loss; no golden vectors)",
         differs=(
-            "widths, dropout and recipe are those of abmil here, so that the two differ by the "
-            "entropy term alone; the official code has no dropout and trains 50 epochs with AdamW "
-            "and a cosine schedule",
-            "weight 0.1 for all data sets, the official default; the paper chooses it for each",
+            "widths, dropout and recipe are those of abmil, so the two differ by the entropy term "
+            "only (official: no dropout, 50 epochs with AdamW and a cosine schedule)",
+            "weight 0.1 for all datasets, the official default; the paper chooses it for each",
             "constant weight as in the official code; entropy_schedule=cosine lets it fall to "
             "zero, for the cosine weight annealing of the published paper",
         ),

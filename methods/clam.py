@@ -1,4 +1,4 @@
-"""CLAM's paper cards: one source, and the steps of its two forms."""
+"""CLAM: attention pooling with an instance clustering loss (Lu et al., Nature BME 2021)."""
 
 from __future__ import annotations
 
@@ -24,40 +24,6 @@ from mil_bench.nn.headed import HEADS, HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Projection, xavier_linear
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 from mil_bench.nn.topk import segment_topk, within
-
-SINGLE = PaperCard(
-    title="Data-efficient and weakly supervised computational pathology on whole-slide images",
-    year=2021,
-    venue="Nature Biomedical Engineering",
-    link="https://doi.org/10.1038/s41551-020-00682-w",
-    code="mahmoodlab/CLAM @ 53e2409",
-    differs=(
-        "bags smaller than k_sample use k = N (the official code raises); below 2k the "
-        "positive and negative sets overlap, as in the official code",
-        "instance loss svm and lr 2e-4 as in the paper and README, balanced sampling as in the "
-        "README; without options the official program takes cross entropy, 1e-4, no balancing",
-        "subtyping is on, since leaf classes exclude each other; officially a flag, off by default",
-        "PyTorch's initial weights, as in the code since April 2024; init=xavier is the paper's",
-        "without subtyping the instance classifiers of absent classes get zero gradients; "
-        "the official optimiser skips them",
-        "several bags per step average both losses over the bags",
-    ),
-    steps=("project", "gated attention", "weighted mean", "classify"),
-    losses=("cross entropy", "clustering of top and bottom patches"),
-)
-
-MULTIPLE = replace(
-    SINGLE,
-    steps=(
-        "project",
-        "gated attention per class",
-        "weighted mean per class",
-        "a scorer per class",
-    ),
-)
-
-
-# CLAM: attention pooling with an instance clustering loss (Lu et al., Nature BME 2021).
 
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
 
@@ -86,13 +52,45 @@ class CLAMConfig(EntropyConfig, HeadConfig):
         return self.hidden or self.width * (2 if self.size == "small" else 3) // 4
 
 
+SINGLE = PaperCard(
+    title="Data-efficient and weakly supervised computational pathology on whole-slide images",
+    year=2021,
+    venue="Nature Biomedical Engineering",
+    link="https://doi.org/10.1038/s41551-020-00682-w",
+    code="mahmoodlab/CLAM @ 53e2409",
+    differs=(
+        "bags smaller than k_sample use k = N (the official code raises); below 2k the "
+        "positive and negative sets overlap, as in the official code",
+        "instance loss svm and lr 2e-4 as in the paper and README, balanced sampling as in the "
+        "README (defaults of the official program: cross entropy, 1e-4, no balancing)",
+        "subtyping is on, since leaf classes exclude each other; officially a flag, off by default",
+        "PyTorch's initial weights, as in the code since April 2024; init=xavier is the paper's",
+        "without subtyping the instance classifiers of absent classes get zero gradients; "
+        "the official optimiser skips them",
+        "several bags per step average both losses over the bags",
+    ),
+    steps=("project", "gated attention", "weighted mean", "classify"),
+    losses=("cross entropy", "clustering of top and bottom patches"),
+)
+
+MULTIPLE = replace(
+    SINGLE,
+    steps=(
+        "project",
+        "gated attention per class",
+        "weighted mean per class",
+        "a scorer per class",
+    ),
+)
+
+
 class _CLAM(HeadedMethod):
     """What both forms share; they differ in the number of attention branches and the classifier.
 
-    Per bag with label y, k = min(``k_sample``, N): the k most attended instances of branch y are
-    positive and the k least attended negative evidence for instance classifier y; with
-    ``subtyping`` the k most attended instances of every other branch are negative evidence for
-    that branch's classifier. Selection carries no gradient, the selected features do.
+    The instance loss of a bag with label y takes k = min(``k_sample``, N) instances. The k most
+    attended of branch y are positive evidence for instance classifier y, the k least attended are
+    negative. With ``subtyping`` the k most attended of every other branch are negative evidence
+    for that branch's classifier. Selection has no gradient, the selected features do.
     """
 
     config: CLAMConfig
@@ -222,11 +220,11 @@ class _CLAM(HeadedMethod):
             logits = F.linear(full_precision(h[rows]), torch.cat(weight), torch.cat(bias))
             logits = logits.view(*rows.shape, -1, 2)  # (B, k, K, C, 2)
             own = logits.squeeze(2) if rows.shape[2] == 1 else logits.diagonal(0, 2, 3).mT
-            own, wanted = own.flatten(0, 2), target.flatten()
+            own, truth = own.flatten(0, 2), target.flatten()
             if self.config.instance_loss == "svm":
-                losses = smooth_top1_svm(own, wanted)
+                losses = smooth_top1_svm(own, truth)
             else:
-                losses = F.cross_entropy(own, wanted, reduction="none")
+                losses = F.cross_entropy(own, truth, reduction="none")
         return losses.view(target.shape)
 
 
@@ -272,13 +270,13 @@ class CLAMMB(_CLAM):
         return torch.cat([scorer(bag) for scorer, bag in scorers], 1)
 
 
-# Smooth multi-class SVM loss (Berrada, Zisserman, Kumar, ICLR 2018), top-1 form.
-
 _CLEAR_CUT = math.log(1000.0)
 
 
 def smooth_top1_svm(scores: Tensor, target: Tensor, alpha: float = 1.0, tau: float = 1.0) -> Tensor:
-    """Loss of every row: ``(R, C)`` scores and ``(R,)`` targets -> ``(R,)``.
+    """The smooth top-1 SVM loss (Berrada, Zisserman, Kumar, ICLR 2018) of every row.
+
+    ``(R, C)`` scores and ``(R,)`` targets -> ``(R,)``.
 
     ``tau * log sum_j exp((s_j + alpha [j != y]) / tau) - s_y``. Rows whose best score leads the
     second by ``tau ln 1000`` or more use the limit ``tau -> 0``,

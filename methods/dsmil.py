@@ -32,9 +32,9 @@ class DSMILConfig(MethodConfig):
     """``query`` and ``value`` are the layers of the bag stream.
 
     ``max_weight`` is the share of the instance stream in the loss, ``1 - max_weight`` that of the
-    bag stream; 0 leaves the instance classifier, which picks the critical instances, untrained.
-    ``negative_class`` says that the first leaf means *none of the others*: it gets no output and
-    an all-zero target (one output for two classes, as the official code on CAMELYON16).
+    bag stream. With 0 the instance classifier, which picks the critical instances, is untrained.
+    ``negative_class`` declares that the first leaf means *none of the others*: it gets no output
+    and an all-zero target (one output for two classes, as the official code on CAMELYON16).
     """
 
     query_dim: int = tunable(128, choices=(32, 64, 128, 256), ge=1)
@@ -73,10 +73,10 @@ class DSMIL(Method):
         code="binli123/dsmil-wsi @ 80465ed",
         differs=(
             "an output per leaf class; negative_class=true drops that of the first leaf, as the "
-            "official code does on data sets with a negative class",
+            "official code does on datasets with a negative class",
             "probabilities are the softmax of the bag logits (classes exclude each other) instead "
             "of a sigmoid per class; no decision thresholds are tuned on the evaluated fold",
-            "the bag stream alone is scored, as in the official default (--average adds the "
+            "only the bag stream is scored, as in the official default (--average adds the "
             "instance stream)",
             "Adam's betas are 0.9, 0.999 (official 0.5, 0.9) and the cosine ends at 0 (5e-6)",
             "no dropout, which is the official default",

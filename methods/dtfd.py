@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -33,7 +33,7 @@ from mil_bench.nn.topk import segment_topk
 
 
 class DTFDConfig(MethodConfig):
-    """``distill`` says what of a pseudo-bag reaches the second tier.
+    """``distill`` selects what of a pseudo-bag reaches the second tier.
 
     ``afs``      its pooled feature
     ``maxs``     its ``instances // groups`` instances with the highest evidence
@@ -54,19 +54,19 @@ class DTFDConfig(MethodConfig):
 
 
 class DTFD(Method):
-    """A slide becomes ``groups`` pseudo-bags; what is distilled from them is pooled again.
+    """A slide is split into ``groups`` pseudo-bags; features distilled from them are pooled again.
 
     First tier, per pseudo-bag: ``h = relu(W x)``, gated attention pooling, a classifier that learns
     the slide's label. Evidence of an instance: the classifier's weights times the attended feature
     ``a_i h_i``, softmax over the classes. Second tier: gated attention pooling over the distilled
     features and a classifier, whose logits are the slide's. It never trains the first.
 
-    Training shuffles anew in every step. Evaluation uses one permutation per number of instances,
-    so that it is deterministic and depends on the order of the file.
+    Training shuffles the instances in every step. Evaluation uses one permutation per number of
+    instances, so it is deterministic and depends on the order of the file.
 
     Cost with D = 1024 and 7 classes: 0.79 M parameters, 1.31 MFLOP per patch, linear in N.
     ``Output.attention`` is ``(sum N, 1)``: the second tier's weights, shared out among the
-    instances of a pseudo-bag by the first tier's (``afs``) or on the selected instances alone.
+    instances of a pseudo-bag by the first tier's (``afs``) or on the selected instances only.
     """
 
     Config = DTFDConfig
@@ -83,18 +83,17 @@ class DTFD(Method):
             "evaluation deals every slide by a fixed permutation; the official code shuffles "
             "test slides at random",
             "with more than two classes instances are ranked by the class that the first tier "
-            "predicts for their pseudo-bag; the official code takes the last class always "
-            "(evidence=last)",
+            "predicts for their pseudo-bag (official: always the last class, evidence=last)",
             "the second tier reads detached features: officially its gradient reaches the first "
             "and is cleared before use, which fails on torch >= 1.5 with AFS",
-            "one optimiser for both tiers, the same as two where they share no parameter; the "
-            "norm of all gradients is clipped at 5 together instead of per module",
+            "one optimiser for both tiers, which share no parameter; the norm of all gradients "
+            "is clipped at 5 together instead of per module",
             "the learning rate is constant (official: x 0.2 after half of the epochs)",
             "the epoch of lowest validation log loss is tested (official: of the highest "
             "validation AUC after epoch 160)",
             "a slide of N < groups instances has N pseudo-bags (official: also empty ones, whose "
             "features are zero); a pseudo-bag gives at least one instance, and all if it has "
-            "fewer than asked for",
+            "fewer than requested",
             "several slides per step average both losses over the slides",
         ),
         steps=(
@@ -165,14 +164,14 @@ class DTFD(Method):
         config = self.config
         if config.distill == "afs":
             return BagBatch.of_rows(first.pooled, pseudo.counts), None
-        each = max(1, config.instances // config.groups)
+        k = max(1, config.instances // config.groups)
         evidence = self.evidence(bags, first)
-        rows, numbers = strongest(evidence, bags, each, tails=config.distill == "maxmins")
+        rows, numbers = strongest(evidence, bags, k, tails=config.distill == "maxmins")
         return BagBatch.of_rows(bags.features[rows], pseudo.per_slide(numbers)), rows
 
     @torch.no_grad()
     def evidence(self, bags: BagBatch, first: Scored) -> Tensor:
-        """``(sum N, 1)``: probability of the class in question by the attended feature alone."""
+        """``(sum N, 1)``: probability of the evidence class, from the attended feature only."""
         activation = first.attention * F.linear(bags.features, self.first.classifier.weight)
         probabilities = full_precision(activation).softmax(1)
         if self.evidence_class == "last":
@@ -194,8 +193,6 @@ class DTFD(Method):
             "tier2": self.cross_entropy(output.logits[LEAF], labels, LEAF),
         }
 
-
-# Pseudo-bags: the instances of a slide, shuffled and dealt into groups.
 
 _EVALUATION_SEED = 0
 
@@ -219,20 +216,21 @@ class PseudoBags:
 
         A slide of fewer instances has as many pseudo-bags, of one instance each.
         """
-        starts = accumulate((len(one) for one in permutations), initial=0)
-        order = [one + start for one, start in zip(permutations, starts, strict=False)]
-        counts = [min(groups, len(one)) for one in permutations]
+        lengths = [len(permutation) for permutation in permutations]
+        starts = accumulate(lengths, initial=0)
+        order = [rows + start for rows, start in zip(permutations, starts, strict=False)]
+        counts = [min(groups, length) for length in lengths]
         sizes = [
-            len(one) // count + (g < len(one) % count)
-            for one, count in zip(permutations, counts, strict=True)
-            for g in range(count)
+            length // count + (group < length % count)
+            for length, count in zip(lengths, counts, strict=True)
+            for group in range(count)
         ]
         return cls(torch.cat(order), tuple(sizes), tuple(counts))
 
     def per_slide(self, numbers: Sequence[int]) -> list[int]:
         """Sums over the pseudo-bags of each slide."""
-        one = iter(numbers)
-        return [sum(next(one) for _ in range(count)) for count in self.counts]
+        remaining = iter(numbers)
+        return [sum(islice(remaining, count)) for count in self.counts]
 
 
 def random_permutation(size: int) -> Tensor:
@@ -243,9 +241,6 @@ def random_permutation(size: int) -> Tensor:
 def fixed_permutation(size: int) -> Tensor:
     """The one permutation ``(size,)`` of evaluation, the same on every device."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(_EVALUATION_SEED))
-
-
-# One tier of DTFD-MIL: gated attention pooling and a linear classifier.
 
 
 class Scored(NamedTuple):
@@ -287,9 +282,6 @@ class ResidualBlock(nn.Module):
         """``(N, width)`` -> ``(N, width)``."""
         rows: Tensor = x + self.inner(x)
         return rows
-
-
-# The instances of a pseudo-bag that are passed on to the second tier.
 
 
 def strongest(

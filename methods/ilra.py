@@ -20,9 +20,9 @@ from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
 
 
 class ILRAConfig(HeadConfig):
-    """``rank`` is the number of latent vectors ``r`` of each of ``layers`` layers.
+    """``rank`` is the number of latent vectors ``r`` in each of ``layers`` layers.
 
-    The default is the published configuration. With rank 1 every instance of a bag is told the same
+    The default is the published configuration. With rank 1 every instance of a bag reads the same
     vector.
     """
 
@@ -37,14 +37,14 @@ class ILRAConfig(HeadConfig):
 
 
 class LowRankLayer(nn.Module):
-    """Latent vectors collect from the instances, the instances read what was collected."""
+    """Latent vectors ``L`` read the instances, instances read them: ``MAB(X, MAB(L, X))``."""
 
     def __init__(self, dim: int, config: ILRAConfig) -> None:
         super().__init__()
-        width, rest = config.width, (config.width, config.heads, config.norm, config.gated)
+        width, form = config.width, (config.width, config.heads, config.norm, config.gated)
         self.latent = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, config.rank, width)))
-        self.inward = Block(width, dim, *rest)
-        self.outward = Block(dim, width, *rest)
+        self.inward = AttentionBlock(width, dim, *form)
+        self.outward = AttentionBlock(dim, width, *form)
 
     def forward(self, x: Tensor, batch: BagBatch) -> Tensor:
         """``(sum N, dim)`` -> ``(sum N, width)``."""
@@ -59,7 +59,7 @@ class ILRA(HeadedMethod):
     ``MAB(seed, X)`` without a gate; a linear classifier. No positions, no dropout.
 
     Cost with D = 1024 and 7 classes: 3.69 M parameters, 1.64 MFLOP per patch (4.46 in the official
-    order of multiplications, see ``block.py``; rank 16: 2.50), linear in N.
+    order of multiplications, see :class:`AttentionBlock`; rank 16: 2.50), linear in N.
     ``Output.attention`` ``(sum N, 1)`` is the attention of the seed, mean over heads.
     """
 
@@ -73,12 +73,12 @@ class ILRA(HeadedMethod):
         link="https://openreview.net/forum?id=01KmhBsEPFO",
         code="jinxixiang/low_rank_wsi @ bb45b9b",
         differs=(
-            "the aggregator alone; the paper's low-rank pre-training of features is not part of it",
+            "the aggregator only; the paper's low-rank pre-training of features is not part of it",
             "rank 1 with layer norm is the published configuration; the class there defaults to "
             "rank 2 without",
             "linear maps that follow one another are multiplied first: the same function for less",
             "the epoch of lowest validation log loss is tested (official: the last)",
-            "several bags per step, each computed alone",
+            "several bags per step, each computed separately",
         ),
         steps=(
             "latents collect from patches",
@@ -114,13 +114,15 @@ class ILRA(HeadedMethod):
         super().__init__(config, dim, taxonomy)
         width = config.width
         dims = [dim] + [width] * config.layers
-        self.layers = nn.ModuleList(LowRankLayer(one, config) for one in dims[:-1])
+        self.layers = nn.ModuleList(LowRankLayer(in_dim, config) for in_dim in dims[:-1])
         self.seed = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, 1, width)))
-        self.pooling = Block(width, dims[-1], width, config.heads, config.norm, gated=False)
+        self.pooling = AttentionBlock(
+            width, dims[-1], width, config.heads, config.norm, gated=False
+        )
         self.classifier = nn.Linear(width, self.decision.outputs)
         nn.init.xavier_normal_(self.classifier.weight)
         for module in self.modules():
-            if isinstance(module, Block):
+            if isinstance(module, AttentionBlock):
                 module.start()
 
     def forward(self, batch: BagBatch) -> Output:
@@ -136,19 +138,16 @@ class ILRA(HeadedMethod):
         )
 
 
-# The attention block of ILRA-MIL, between a few vectors and the instances of a bag.
-
-
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """``MAB(Q, K)``: multi-head attention, a feed-forward layer and a gate.
 
-    ``Q' = Wq Q``, ``K' = Wk K``, ``V' = Wv K``; the attention has projections of its own on these
+    ``Q' = Wq Q``, ``K' = Wk K``, ``V' = Wv K``; the attention projects these once more
     (``inner``, for queries, keys and values one above the other). ``O = norm(Q' + attention)``,
     ``O = norm(O + relu(feed O))``, and gated ``O * silu(gate Q)``.
 
     One side is always a few vectors, so the two projections of keys or queries are folded into
-    them and values are projected after they are averaged: the same function for a fraction of the
-    multiplications, and no projected instance is kept.
+    them. Values are projected after they are averaged. This is the same function for a fraction of
+    the multiplications, and no projected instance is stored.
     """
 
     def __init__(

@@ -26,10 +26,11 @@ from mil_bench.nn.headed import HeadConfig, HeadedMethod
 class MHIMConfig(HeadConfig):
     """``width``, ``hidden``, ``gated`` and ``dropout`` of teacher and student, both ABMIL.
 
-    ``mask_high`` of a bag is masked at the start of training, falling to zero on half a cosine,
-    drawn from the most attended ``mask_high / mask_pool``; ``mask_low`` are the least attended and
-    ``mask_random`` a share of what is left. ``consistency_weight`` and ``temperature`` (the
-    teacher's) belong to the consistency loss. ``momentum`` is what the teacher keeps per step.
+    ``mask_high`` is the share of a bag that is masked at the start of training, drawn from the most
+    attended ``mask_high / mask_pool``. It falls to zero on half a cosine. ``mask_low`` is the share
+    of the least attended, ``mask_random`` a share of the rest. ``consistency_weight`` and
+    ``temperature`` (the teacher's) belong to the consistency loss. ``momentum`` is the share of
+    its weights that the teacher keeps per step.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=1)
@@ -46,17 +47,17 @@ class MHIMConfig(HeadConfig):
 
 
 class MHIM(HeadedMethod):
-    """A student and a teacher, its moving average; the teacher sees whole bags, the student parts.
+    """A student sees masked bags; the teacher, its moving average, sees complete ones.
 
-    The teacher's attention says which instances are easy. Those and a random share are masked, and
-    the student has to classify the bag by the rest: ``ce``, or the terms of its head. The term
-    ``consistency`` is the cross entropy of its bag feature with the teacher's, ``-sum softmax(z_t /
-    tau) log softmax(z_s)``. The student alone predicts, from whole bags. ``Output.attention`` is
-    its attention; masked instances have zero.
+    Instances with high attention of the teacher are easy. Some of them and a random share are
+    masked, and the student classifies the bag by the rest: ``ce``, or the terms of its head. The
+    term ``consistency`` is the cross entropy of its bag feature with the teacher's, ``-sum
+    softmax(z_t / tau) log softmax(z_s)``. Only the student predicts, from complete bags.
+    ``Output.attention`` is its attention; masked instances have zero.
 
-    The teacher is a parameter without gradient: it is part of every checkpoint. It follows after
-    every step with momentum ``min(momentum, (1 + t) / (10 + t))``, so that a young teacher, which
-    knows nothing, is not kept.
+    The teacher's weights are parameters without gradient, so every checkpoint has them. They follow
+    the student's after each step with momentum ``min(momentum, (1 + t) / (10 + t))``, low at first
+    so that the untrained teacher is replaced quickly.
     """
 
     Config = MHIMConfig
@@ -70,15 +71,15 @@ class MHIM(HeadedMethod):
         link="https://arxiv.org/abs/2307.15254",
         code="DearCaat/MHIM-MIL @ 65cec90 (read for facts; no golden vectors)",
         differs=(
-            "the official teacher and part of the student start from an ABMIL trained before; here "
-            "both start alike and the teacher's momentum is low in its first steps",
+            "the official teacher and part of the student start from a trained ABMIL; here both "
+            "start alike and the teacher's momentum is low in its first steps",
             "the MHIM(ABMIL) form with this package's ABMIL: attention with tanh and biases and "
             "PyTorch's initial weights, there ReLU, no biases, Xavier",
             "default masks are those of the published Camelyon16 command; early stopping as for "
             "TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 and 130), by "
             "validation loss instead of AUC",
             "masks do not overlap: the random one takes its share of what the others left; "
-            "officially all are drawn from the whole bag and joined",
+            "officially all are drawn from the complete bag and joined",
             "the share of easy instances falls by epochs, there by steps",
             "the teacher has no dropout",
             "one instance is always left; several slides per step",
@@ -114,7 +115,7 @@ class MHIM(HeadedMethod):
         self.progress = 0.0
 
     def train(self, mode: bool = True) -> MHIM:
-        """The teacher is always in evaluation mode."""
+        """The teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self
@@ -147,10 +148,10 @@ class MHIM(HeadedMethod):
         rows, sizes = self.seen(taught.attention[LEAF].squeeze(1), batch.sizes)
         output = self.student(batch.take(rows, sizes))
         attention = output.attention[LEAF]
-        whole = attention.new_zeros(len(batch.features), 1).index_copy(0, rows, attention)
+        scattered = attention.new_zeros(len(batch.features), 1).index_copy(0, rows, attention)
         return Output(
             logits=output.logits,
-            attention={LEAF: whole},
+            attention={LEAF: scattered},
             extras={
                 "student": output.extras["bag_features"],
                 "teacher": taught.extras["bag_features"],
@@ -175,12 +176,9 @@ class MHIM(HeadedMethod):
         return {**terms, "consistency": self.config.consistency_weight * consistency}
 
 
-# Which instances of a bag the student of MHIM sees (Tang et al., ICCV 2023, section 3.2).
-
-
 @dataclass(frozen=True)
 class Masking:
-    """Shares of a bag that are masked; whatever they are, one instance is left.
+    """Shares of a bag that are masked (section 3.2); at least one instance is left.
 
     ``high``    of the bag, drawn from the most attended ``high / pool``: the easy instances
     ``pool``    the share of those candidates that is masked
@@ -203,7 +201,7 @@ class Masking:
     def kept(self, attention: Tensor) -> Tensor:
         """Rows that are left of a bag with attention ``(N,)``, in their order.
 
-        How many is known from N alone: see :meth:`n_kept`.
+        Their number depends on N only: see :meth:`n_kept`.
         """
         n = len(attention)
         high, low, random = self.counts(n)

@@ -41,7 +41,7 @@ class PatchGCNConfig(EntropyConfig, HeadConfig):
 
 
 class GraphLayer(nn.Module):
-    """``dropout(x + relu(norm(conv(x))))``; the first layer of a model is ``conv(x)`` alone.
+    """``dropout(x + relu(norm(conv(x))))``; the first layer of a model is ``conv(x)`` only.
 
     The convolution is GENConv (Li et al., 2020): messages ``relu(x_j) + 1e-7``, their softmax mean
     per channel with a learned temperature, plus ``x_i``, through two linear layers.

@@ -1,4 +1,4 @@
-"""Pooling baselines: every instance is classified alone, then the logits are pooled."""
+"""Pooling baselines: every instance is classified separately, then the logits are pooled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PoolingConfig(MethodConfig):
 
 
 class MaxPoolingConfig(PoolingConfig):
-    """``select`` says which instances speak for the bag.
+    """``select`` chooses the instances whose logits are those of the bag.
 
     ``per_class``          the largest logit of every class, from different instances
     ``top_instance``       the instance with the largest probability of any class
@@ -137,7 +137,7 @@ class MaxPooling(_Pooling):
         return logits[self.selected(probabilities, batch)]
 
     def selected(self, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """``(B,)``: row of the instance that speaks for each bag."""
+        """``(B,)``: the row of the instance selected in each bag."""
         positive = self.config.select == "positive_instance"
         certainty = probabilities[:, 1] if positive else probabilities.amax(1)
         starts = accumulate(batch.sizes, initial=0)

@@ -34,8 +34,8 @@ class RRTConfig(EntropyConfig, HeadConfig):
     ``regions`` per side of the slide's square for R-MSA (CR-MSA has 8); ``epeg`` is the length of
     the position encoding's filter (odd), ``representatives`` the number per region in CR-MSA.
     ``order="coords"`` folds the slide by the coordinates of its patches, ``"file"`` by the rows of
-    the feature file. The square so filled is CR-MSA's; with other ``regions`` than 8 that of R-MSA
-    may be narrower, and its rows are then not rows of the slide.
+    the feature file. This fills the square of CR-MSA. With other ``regions`` than 8 the square of
+    R-MSA may be narrower, and its rows are then not rows of the slide.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=8)
@@ -47,7 +47,7 @@ class RRTConfig(EntropyConfig, HeadConfig):
     representatives: int = tunable(3, choices=(1, 3, 5), ge=1)
     cross_heads: int = Field(8, ge=1)
     routing_mlp: bool = False
-    shortcut: bool = False  # around the whole re-embedding
+    shortcut: bool = False  # around the complete re-embedding
     activation: Literal["tanh", "relu"] = "tanh"  # of the pooling attention
     gated: bool = False
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)  # after the projection
@@ -106,13 +106,13 @@ class RRT(HeadedMethod):
             "any feature dimension and width; the official first layer is wired to 512",
             "activation tanh as in every published command; the official constructor has ReLU",
             "the bias of the position encoding is left out: it cancels in the softmax",
-            "one epeg and representatives for all; the repository tunes them per data set",
+            "one epeg and representatives for all; the repository tunes them per dataset",
             "early stopping as for TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 "
             "and 130), by validation loss instead of AUC",
-            "what is reproduced is the code: its README warns that it does not give all numbers of "
+            "this reproduces the code, whose README warns that it does not give all numbers of "
             "the paper",
             "order=coords folds the slide by coordinates instead of rows of the file",
-            "several slides per step, each computed alone",
+            "several slides per step, each computed separately",
         ),
         steps=(
             "project",
@@ -194,12 +194,10 @@ class RRT(HeadedMethod):
         return embedded
 
 
-# The two attentions of RRT-MIL (Tang et al., CVPR 2024, section 3.2 and 3.3).
-
 CROSS_REGIONS = 8  # per side, whatever R-MSA uses
 
 
-class SelfAttention(nn.Module):
+class RegionAttention(nn.Module):
     """Multi-head self-attention within sequences of equal length, with position encoding or not.
 
     EPEG adds to the logits their own convolution along the queries. Logits are linear in the
@@ -235,7 +233,7 @@ class RegionLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, heads, dropout, epeg)
+        self.attention = RegionAttention(dim, heads, dropout, epeg)
         self.regions = regions
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -251,15 +249,15 @@ class RegionLayer(nn.Module):
 class CrossRegionLayer(nn.Module):
     """``x + CR-MSA(norm(x))``: ``k`` representatives per region attend to those of all regions.
 
-    With routing logits ``phi``, a representative is the mean over its region weighted by the
-    softmax over positions; what it has learned goes back to a position weighted by the softmax
-    over representatives times the min-max scaled logit.
+    With routing logits ``phi``, a representative is the mean over its region, weighted by the
+    softmax over positions. Its output returns to a position with the softmax over representatives
+    times the min-max scaled logit as weight.
     """
 
     def __init__(self, dim: int, heads: int, dropout: float, k: int, mlp: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, heads, dropout)
+        self.attention = RegionAttention(dim, heads, dropout)
         self.phi: nn.Parameter | nn.Sequential
         if mlp:
             self.phi = nn.Sequential(
@@ -286,9 +284,6 @@ class CrossRegionLayer(nn.Module):
         return rows
 
 
-# Square regions of packed sequences: fold, pad with zeros, cut, and back.
-
-
 def side_of(n: int, regions: int) -> int:
     """Side of the smallest square for ``n`` rows that ``regions`` per side divide."""
     return -(-(isqrt(n - 1) + 1) // regions) * regions
@@ -299,19 +294,19 @@ def by_regions(
 ) -> Tensor:
     """``layer`` of all regions, packed rows ``(sum N, dim)`` in and out.
 
-    Every bag is padded with zero rows at the end to ``S^2``, folded row by row to ``S x S`` and
-    cut into ``regions x regions`` squares; padding takes part. ``layer`` maps ``(count, g^2, p,
+    Every bag is padded with zero rows at the end to ``S^2`` and folded row by row to ``S x S``. It
+    is cut into ``regions x regions`` squares; padding takes part. ``layer`` maps ``(count, g^2, p,
     dim)`` to the same shape: slides, their regions, positions. Neighbours with equal sides are
     taken together, so sorted bags give the fewest calls.
     """
-    done: list[Tensor] = []
+    embedded: list[Tensor] = []
     bags = x.split_with_sizes(list(sizes))
     for side, run in groupby(bags, lambda bag: side_of(len(bag), regions)):
         group = list(run)
         squares = torch.stack([F.pad(bag, (0, 0, 0, side * side - len(bag))) for bag in group])
         rows = joined(layer(cut(squares, regions)), regions)
-        done += [one[: len(bag)] for one, bag in zip(rows, group, strict=True)]
-    return torch.cat(done)
+        embedded += [square[: len(bag)] for square, bag in zip(rows, group, strict=True)]
+    return torch.cat(embedded)
 
 
 def cut(squares: Tensor, regions: int) -> Tensor:

@@ -27,8 +27,8 @@ from mil_bench.nn.sequences import equal_runs, pack
 class S4MILConfig(HeadConfig):
     """``width`` of the sequence, ``states`` of every channel (even), number of ``layers``.
 
-    ``order="coords"`` runs through the slide by the coordinates of its patches, in rows of
-    ``sqrt(N)``; ``"file"`` by the rows of the feature file, as the official code does.
+    ``order="coords"`` sorts the patches by their coordinates, in rows of ``sqrt(N)``; ``"file"``
+    keeps the order of the feature file, as the official code does.
     """
 
     width: int = tunable(512, choices=(128, 256, 512), ge=1)
@@ -84,7 +84,7 @@ class S4MIL(HeadedMethod):
             "weight decay of all parameters, as in the official training; S4D's own spares its "
             "step, decay and frequency",
             "order=coords runs through the slide by coordinates instead of rows of the file",
-            "any width; several slides per step, each computed alone",
+            "any width; several slides per step, each computed separately",
             "learning rate, weight decay and epochs are official, early stopping is that of whole "
             "slides here (patience 20 after epoch 50; there 10 at any time); no Lookahead around "
             "Adam, a switch of the repository",
@@ -129,13 +129,13 @@ class S4MIL(HeadedMethod):
         return (best / together[batch.segment]).mean(1, keepdim=True)
 
 
-# Diagonal state spaces as long convolutions (Gu et al., S4D, NeurIPS 2022, arXiv:2206.11893).
-
 _STEP = (1e-3, 1e-1)  # of the discretisation, log-uniform over channels
 
 
 class S4D(nn.Module):
-    """``y = K * u + D u`` per channel, causal, then GELU and a gated linear layer.
+    """A diagonal state space as a long convolution (Gu et al., S4D, NeurIPS 2022).
+
+    ``y = K * u + D u`` per channel, causal, then GELU and a gated linear layer.
 
     ``K_l = 2 Re sum_n C_n (exp(dt A_n) - 1) / A_n exp(l dt A_n)`` with ``states / 2`` complex
     states of which the conjugates are not kept; ``A_n = -1/2 + i pi n`` at the start (S4D-Lin).
@@ -154,7 +154,7 @@ class S4D(nn.Module):
         self.out = nn.Linear(dim, 2 * dim)
 
     def forward(self, u: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed sequences ``(sum n, dim)`` -> the same shape, each computed alone."""
+        """Packed sequences ``(sum n, dim)`` -> the same shape, each computed separately."""
         with as_written(u):
             u = full_precision(u)
             kernel = self.kernel(max(sizes))

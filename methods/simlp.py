@@ -40,8 +40,8 @@ class SiMLP(HeadedMethod):
         venue="arXiv",
         link="https://arxiv.org/abs/2502.20823",
         differs=(
-            "mean pooling and a network of one hidden layer as the paper describes; width, dropout "
-            "and recipe are those of the other baselines here, and there are no golden vectors",
+            "mean pooling and a network of one hidden layer as the paper describes (no golden "
+            "vectors); width, dropout and recipe are those of the other baselines here",
         ),
         steps=("plain mean", "project the mean", "classify"),
         losses=("cross entropy",),

@@ -58,7 +58,7 @@ class EncoderLayer(nn.Module):
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
         """First output rows ``(B, dim)`` and their raw scores of all rows ``(sum n, heads)``."""
         rows, scores = self.attention.first_rows(self.norm1(x), sizes)
-        first = torch.stack([one[0] for one in x.split_with_sizes(list(sizes))])
+        first = torch.stack([rows[0] for rows in x.split_with_sizes(list(sizes))])
         return self._fed(first + self.dropout(rows)), scores
 
     def _fed(self, x: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ class EncoderLayer(nn.Module):
 class Transformer(HeadedMethod):
     """Projection, class token, pre-norm layers, norm and classifier on the class token.
 
-    There are no positions, so the order of patches does not matter. The last layer computes the
-    class token alone, the only row that is read.
+    There are no positions, so the order of patches does not matter. The last layer computes
+    only the class token, the one row that the classifier reads.
 
     Cost with D = 1024 and 7 classes: 3.68 M parameters; 6.3 MFLOP per patch with N = 1,024, 12.6
     with 4,096, 23.1 with 9,216, so quadratic in N; memory is linear where the attention is fused.
@@ -92,7 +92,7 @@ class Transformer(HeadedMethod):
             "softmax over classes; published one sigmoid for a binary target",
             "50 epochs with early stopping at the published lr and weight decay (there 8 epochs on "
             "thousands of slides); weight decay spares biases and norms",
-            "every slide is attended whole and alone, one fused attention per slide size",
+            "each slide attends to all its patches, with one fused attention per slide size",
         ),
         steps=(
             "project",
@@ -139,8 +139,8 @@ class Transformer(HeadedMethod):
             x = layer(x, sizes)
         tokens, scores = self.last.class_tokens(x, sizes)  # (B, dim)
         numbers = self.classifier(self.norm(tokens))
-        each = scores.split_with_sizes(sizes)
-        patches = torch.cat([each[p][1:] for p in place])  # (sum N, heads)
+        sequences = scores.split_with_sizes(sizes)
+        patches = torch.cat([sequences[p][1:] for p in place])  # (sum N, heads)
         attention = segment_softmax(patches, batch.segment, batch.offsets)
         return Output(
             logits=self.decision(torch.stack([numbers[p] for p in place])),
@@ -148,13 +148,10 @@ class Transformer(HeadedMethod):
         )
 
 
-# Softmax self-attention within packed sequences.
-
-
 class SelfAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017), queries, keys and values without biases.
 
-    Neighbours of equal size share a call of ``scaled_dot_product_attention``; its fused kernels
+    Neighbours of equal size share a call of ``scaled_dot_product_attention``, whose fused kernels
     keep no matrix of ``n x n``. Nothing is padded.
     """
 

@@ -62,7 +62,8 @@ class AttentionLayer(nn.Module):
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         """First output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)`` each."""
         rows, attention = self.attention.first_rows(self.norm(x), sizes)
-        return torch.stack([one[0] for one in x.split_with_sizes(list(sizes))]) + rows, attention
+        tokens = torch.stack([sequence[0] for sequence in x.split_with_sizes(list(sizes))])
+        return tokens + rows, attention
 
 
 class Unchanged(nn.Module):
@@ -99,10 +100,10 @@ class TransMIL(HeadedMethod):
             "which returns the wrong rows (nystrom=0.0.9)",
             "the square is folded in the order of the file, as officially, which is not the slide; "
             "order=coords folds it by the places of patches",
-            "any number of slides per step, each computed alone (officially the scale of the "
+            "any number of slides per step, each computed separately (officially the scale of the "
             "pseudo-inverse couples those of a batch)",
             "zero rows of the padding are counted and not computed, and the last layer computes "
-            "the class token alone: the same function for less",
+            "only the class token: the same function for less",
             "any feature dimension; widths by `dim`",
         ),
         steps=(
@@ -167,22 +168,20 @@ class TransMIL(HeadedMethod):
         A sequence is the class token, the patches, and the first patches again to fill the square.
         """
         token = self.token[0].to(bags[0].dtype)
-        sides = [isqrt(len(one) - 1) + 1 for one in bags]
+        sides = [isqrt(len(bag) - 1) + 1 for bag in bags]
         rows = []
-        for one, side in zip(bags, sides, strict=True):
-            rows += [token, one, one[: side * side - len(one)]]
+        for bag, side in zip(bags, sides, strict=True):
+            rows += [token, bag, bag[: side * side - len(bag)]]
         return torch.cat(rows), [1 + side * side for side in sides]
 
 
-# Pyramid position encoding of a square grid of tokens (Shao et al., NeurIPS 2021).
-
-
 class PPEG(nn.Module):
-    """``x + conv7(x) + conv5(x) + conv3(x)``, depthwise, on each sequence folded row by row.
+    """Pyramid position encoding of a square of tokens (Shao et al., 2021, algorithm 3).
 
-    The three kernels and the identity are summed into one 7 x 7 kernel before the convolution,
-    which is the same function at a third of the work. The class token in front of a sequence
-    passes unchanged.
+    ``x + conv7(x) + conv5(x) + conv3(x)``, depthwise, on each sequence folded row by row.
+
+    The three kernels and the identity are summed into one 7 x 7 kernel before the convolution: the
+    same function at a third of the cost. The class token in front of a sequence is unchanged.
     """
 
     def __init__(self, dim: int) -> None:
@@ -195,10 +194,10 @@ class PPEG(nn.Module):
         """Packed sequences of ``1 + S^2`` rows each, ``(sum n, dim)`` -> the same shape."""
         weight, bias = self.kernel()
         runs = []
-        for one in equal_runs(x, sizes):
-            token, patches = one.split_with_sizes([1, one.shape[1] - 1], 1)
+        for run in equal_runs(x, sizes):
+            token, patches = run.split_with_sizes([1, run.shape[1] - 1], 1)
             side = isqrt(patches.shape[1])
-            grid = depthwise(patches.view(len(one), side, side, -1), weight) + bias
+            grid = depthwise(patches.view(len(run), side, side, -1), weight) + bias
             runs.append(torch.cat([token, grid.flatten(1, 2)], 1))
         return pack(runs)
 

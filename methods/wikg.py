@@ -49,8 +49,8 @@ class WiKG(HeadedMethod):
 
     The choice of neighbours computes blocks of at most 2^24 scores (64 MiB in float32; a row, where
     a bag has more patches) and keeps the ``k`` best of each row: time grows with ``N^2``, memory
-    with ``N``. What a patch takes from its neighbours is computed for 8,192 patches at a time and
-    again for the gradient: one such tensor is 96 MiB at width 512 and ``k = 6``, whatever N is.
+    with ``N``. Neighbourhoods are computed for 8,192 patches at a time and recomputed for the
+    gradient: one such tensor is 96 MiB at width 512 and ``k = 6``, for any N.
 
     ``Output.attention`` is that of the attention readout; for mean and max the same weight for
     every patch.
@@ -74,7 +74,7 @@ class WiKG(HeadedMethod):
             "dot product",
             "the epoch of lowest validation loss is tested; the official script takes the best "
             "epoch of each score by itself",
-            "several slides per step, each computed alone",
+            "several slides per step, each computed separately",
         ),
         steps=(
             "project (leaky ReLU)",
@@ -148,7 +148,7 @@ class WiKG(HeadedMethod):
     def neighbourhood(self, head: Tensor, tails: Tensor, counts: Tensor) -> Tensor:
         """Heads ``(n, width)`` and their tails ``(n, k, width)`` -> neighbourhoods ``(n, width)``.
 
-        ``counts`` ``(n, k)`` says which of the tails are there.
+        ``counts`` ``(n, k)`` is true where there is a tail.
         """
         p = self.edge_weights(head, tails, counts)
         return (self.knowledge_attention(head, tails, p, counts).unsqueeze(1) @ tails).squeeze(1)
@@ -190,8 +190,6 @@ class WiKG(HeadedMethod):
         return segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
 
 
-# The instances of the same bag with the largest products, without the matrix of all products.
-
 KEPT_PRODUCTS: Final = 1 << 24  # numbers of one block of products: 64 MiB in float32
 
 
@@ -199,6 +197,8 @@ def best_partners(
     queries: Tensor, keys: Tensor, k: int, sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
     """Packed rows ``(sum N, k')`` of the keys with the largest products, and which of them count.
+
+    The matrix of all products is never in memory.
 
     ``queries`` and ``keys`` are ``(sum N, dim)``; largest first, within each bag. ``k'`` is ``k``
     or the largest bag if that is smaller; places beyond the size of a bag repeat its best and do

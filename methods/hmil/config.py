@@ -1,7 +1,7 @@
-"""Configuration of HMIL: the paper's equations, the choices it leaves open, the released code.
+"""Settings and paper card of HMIL: the equations, the open choices, the released code.
 
-A field whose comment says *open* is a choice that the paper does not settle; the paper card says
-why its default is what it is and what the alternatives scored.
+A field whose comment says *open* is a choice that the paper does not settle. The paper card gives
+the reason for its default and the scores of the alternatives.
 """
 
 from __future__ import annotations
@@ -94,8 +94,6 @@ ABLATIONS: Final = Ablations(
 """The paper's parts, other forms, the control of the tree, and flat methods to compare with."""
 
 
-# HMIL's paper card: the source, every difference to the released code, the open choices.
-
 _DIFFERS = (
     "variant=paper (default) is the paper's model and loss; variant=released presets the options "
     "of the published code, whose numbers it reproduces (golden vectors). That code cannot run as "
@@ -106,7 +104,7 @@ _DIFFERS = (
     "L_ba is the negative log of the summed leaf probability. Released: cross entropy that takes "
     "these probabilities for logits; a perfect prediction still costs 0.551 with three classes.",
     "L_con is Khosla's loss at a fixed temperature of 0.1, averaged over anchors; a bag whose "
-    "class is alone in the batch adds zero. Released: the temperature runs 1.0 -> 0.1 -> 1.0, "
+    "class occurs once in the batch adds zero. Released: the temperature runs 1.0 -> 0.1 -> 1.0, "
     "multiplies the loss, and the mean is divided by the batch size again; 1e-6 is added inside "
     "the logarithm.",
     "Open in the paper, coarse_features=embedded: the coarse branch reads a D-wide re-embedding "
@@ -115,13 +113,13 @@ _DIFFERS = (
     "Open in the paper, classifier=per_class: one logit per class from its own bag vector, as in "
     "CLAM-MB. Released: shared, so that only attention separates classes.",
     "Open in the paper, contrast=all_classes: the vectors of all classes of a bag are views of its "
-    "label, as released. true_class: the bag vector of the labelled class alone.",
+    "label, as released. true_class: the bag vector of the labelled class only.",
     "Open in the paper, alignment_axis=instances: attention rows A_c[k] are compared as maps over "
     "the bag. Released: classes, the cosine of the class profile of every instance.",
     "One attention pass per step (released: three), packed batches, any D, bags of one patch.",
-    "Trees of other depths are ours: a branch per level reading a re-embedding of the level above, "
-    "alignments between neighbouring levels, levels fading out one after another from the root; "
-    "a flat tree keeps CE_leaf + (1 - beta) L_con. Two levels are exactly the paper.",
+    "Trees of other depths are ours. Every level has a branch that reads a re-embedding of the "
+    "level above, neighbouring levels are aligned, and levels fade out sequentially from the root. "
+    "A flat tree keeps CE_leaf + (1 - beta) L_con. Two levels are exactly the paper.",
     "Recipe: Adam 1e-4, no decay, 200 epochs, 64 bags, plateau (factor 0.1, patience 5) as "
     "published. What plateau and checkpoint follow differs between code paths there; here both "
     "follow the trainer's monitor on validation bags.",

@@ -1,4 +1,4 @@
-"""The two alignments of neighbouring levels (Jin et al., IEEE TMI 2025).
+"""Losses of HMIL (Jin et al., IEEE TMI 2025): alignment of levels, contrast, curriculum.
 
 ``membership`` is the ``(K_lower, K_upper)`` 0/1 matrix of a level and the level above it.
 """
@@ -46,7 +46,7 @@ def summed_log_probabilities(logits: Tensor, membership: Tensor) -> Tensor:
 def bag_alignment_scores(
     logits: Tensor, membership: Tensor, form: Literal["nll", "double_softmax"]
 ) -> Tensor:
-    """``(B, K_upper)``: what cross entropy with the upper label turns into ``L_ba``.
+    """``(B, K_upper)`` scores whose cross entropy with the upper label is ``L_ba``.
 
     ``nll`` gives log-probabilities, so that cross entropy is the paper's ``-log p~[y]``.
     ``double_softmax`` gives the probabilities themselves, which the released code takes for
@@ -55,8 +55,6 @@ def bag_alignment_scores(
     log_p = summed_log_probabilities(logits, membership)
     return log_p if form == "nll" else log_p.exp()
 
-
-# Supervised contrastive loss (Khosla et al., NeurIPS 2020) on class-wise bag vectors.
 
 RELEASED_EPSILON = 1e-6
 RELEASED_BASE_TEMPERATURE = 0.1
@@ -70,7 +68,9 @@ def supcon(
     anchors: Literal["all", "one"] = "all",
     epsilon: float = 0.0,
 ) -> Tensor:
-    """Mean over anchors of ``-mean_{p in positives} log softmax(f_a . f_b / temperature)[p]``.
+    """``L_con``, the supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2).
+
+    Mean over anchors of ``-mean_{p in positives} log softmax(f_a . f_b / temperature)[p]``.
 
     ``features``  ``(B, V, D)`` l2-normalised, ``V`` views of each item
     ``labels``    ``(B,)``; items of one label attract each other. ``None``: only views of one item
@@ -117,13 +117,11 @@ def released_supcon(
     return loss * (temperature / RELEASED_BASE_TEMPERATURE)
 
 
-# Weights that move the loss from the root of the tree to its leaves during training.
-
 Curriculum = Literal["linear", "quadratic", "constant"]
 
 
 def beta(curriculum: Curriculum, progress: float) -> float:
-    """Weight of the coarse terms at ``progress = e / E``.
+    """Weight of the coarse terms at ``progress = e / E``, which moves the loss to the leaves.
 
     ``linear`` is the paper's ``1 - e/E``, ``quadratic`` the released code's ``1 - (e/E)^2``, and
     ``constant`` is 0.5, the average of the linear one.

@@ -1,4 +1,4 @@
-"""HMIL: hierarchical multi-instance learning (Jin et al., IEEE TMI 2025)."""
+"""HMIL: hierarchical multiple-instance learning (Jin et al., IEEE TMI 2025)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mil_bench.base.errors import ConfigError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Method, Output
+from mil_bench.contract.numerics import full_precision
 from mil_bench.methods.hmil.config import ABLATIONS, CARD, HMILConfig
 from mil_bench.methods.hmil.losses import (
     bag_alignment_scores,
@@ -37,7 +38,7 @@ class HMIL(Method):
     curriculum that fades the levels out from the root. A flat tree keeps ``CE_leaf`` and
     ``(1 - beta) L_con``.
 
-    ``branches="fine"`` trains the leaf branch alone. ``branches="coarse"`` trains the levels above
+    ``branches="fine"`` trains only the leaf branch. ``branches="coarse"`` trains the levels above
     the leaves, the deepest of them with weight 1; leaf logits then spread a class's probability
     evenly over its leaves.
 
@@ -128,13 +129,13 @@ class HMIL(Method):
     def _bag_alignment(
         self, output: Output, targets: dict[str, Tensor], upper: str, lower: str
     ) -> Tensor:
-        logits = _full(output.logits[lower])
+        logits = full_precision(output.logits[lower])
         membership = self.hierarchy.membership(lower, logits.dtype)
         scores = bag_alignment_scores(logits, membership, self.config.bag_alignment)
         return self.cross_entropy(scores, targets[upper], upper)
 
     def _contrast(self, output: Output, leaf: Tensor, progress: float) -> Tensor:
-        vectors = _full(output.extras["bags"])
+        vectors = full_precision(output.extras["bags"])
         if self.config.contrast == "true_class":
             vectors = vectors[torch.arange(len(leaf), device=leaf.device), leaf].unsqueeze(1)
         vectors = F.normalize(vectors, dim=-1)
@@ -143,19 +144,11 @@ class HMIL(Method):
         return released_supcon(vectors, leaf, released_temperature(progress)) / len(leaf)
 
 
-def _full(x: Tensor) -> Tensor:
-    """``x`` in float32 or more."""
-    return x.float() if x.dtype.itemsize < 4 else x
-
-
-# The tree as HMIL's losses see it: parent maps between neighbouring levels.
-
-
 class Hierarchy(nn.Module):
     """Parents of every class, as buffers that follow the model's device and are not saved.
 
-    With ``shuffled`` the leaves are dealt out at random (``seed``) among the parents, as a control;
-    the tree above them, class indices and the number of children stay as they are.
+    With ``shuffled`` the leaves are assigned to the parents at random (``seed``), as a control. The
+    tree above them, class indices and the number of children are unchanged.
     """
 
     def __init__(self, taxonomy: Taxonomy, shuffled: bool = False, seed: int = 0) -> None:
@@ -187,14 +180,14 @@ class Hierarchy(nn.Module):
     def spread(self, logits: Tensor) -> Tensor:
         """Leaf logits ``(B, K_leaf)`` from logits of the level above, uniform among siblings.
 
-        Their softmax sums to the given level's softmax.
+        Their softmax sums to the softmax of ``logits``.
         """
         siblings = self.membership(LEAF, logits.dtype).sum(0)
         return (logits - siblings.log())[:, self.parents(LEAF)]
 
 
 def _dealt_out(parents: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """``parents`` in random order, different from the given one if there is another."""
+    """``parents`` in another random order, if there is one."""
     rng = np.random.default_rng(seed)
     dealt = rng.permutation(parents)
     while len(np.unique(parents)) > 1 and np.array_equal(dealt, parents):

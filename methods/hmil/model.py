@@ -1,4 +1,4 @@
-"""HMIL's network: one class-wise attention branch per level of the tree."""
+"""HMIL's network: a chain of re-embeddings, and a class-wise attention branch per level."""
 
 from __future__ import annotations
 
@@ -82,9 +82,6 @@ class HMILNet(nn.Module):
         return {level: branch(features[level], batch) for level, branch in self.branches.items()}
 
 
-# Features that every level attends to: offline at the top, re-embedded step by step below.
-
-
 class FeatureChain(nn.Module):
     """Level features, each level reading those of the level above it.
 
@@ -92,8 +89,8 @@ class FeatureChain(nn.Module):
     the same width (``embedded``). Every other level adds one learned step, so that two levels
     give the paper's ``h_c`` and ``h_f``. A tree without a level above its leaves has no ``top``.
 
-    A step is ``Linear -> ReLU -> Linear``; after an embedded stem, which ends in a linear layer
-    of its own, the first step is a single ``Linear``, as in the released code.
+    A step is ``Linear -> ReLU -> Linear``. An embedded stem ends in a linear layer, so the first
+    step after it is a single ``Linear``, as in the released code.
     """
 
     def __init__(
@@ -118,7 +115,7 @@ class FeatureChain(nn.Module):
             self.dims[level] = dim
 
     def forward(self, x: Tensor) -> dict[str, Affine]:
-        """``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of what is kept."""
+        """``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of features."""
         h = _through(self.stem, Affine(x))
         features = {}
         for level, step in self.steps.items():
@@ -127,7 +124,7 @@ class FeatureChain(nn.Module):
 
 
 class ReEmbedding(nn.Sequential):
-    """``Linear -> ReLU -> Linear``; only what the ReLU gives is computed."""
+    """``Linear -> ReLU -> Linear``; only the output of the ReLU is computed."""
 
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
         super().__init__(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))

@@ -1,7 +1,7 @@
-"""How this process multiplies matrices and keeps memory on a CPU.
+"""The CPU of this machine, and how this process multiplies matrices and frees memory on it.
 
-Both settings belong to the process, so the harness makes them and no method does. They depend on
-the machine and the features alone: the same run computes the same bits every time.
+The settings apply to the process, so the harness makes them, not the methods. They depend only on
+the machine and the features: the same run computes the same bits every time.
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ def _products_are_float32() -> bool:
     product = numbers.float() @ numbers.float().T
     return bool((product - exact).norm() < _ROUNDING * exact.norm())
 
-
-# What the CPU of this machine is, as the operating system tells.
 
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -1,8 +1,7 @@
-"""Attention entropy as a term of the loss: a switch of methods with attention.
+"""Attention entropy as a term of the loss: a setting of methods with attention.
 
-AEM (Zhang et al., MICCAI 2025, arXiv:2406.15303): attention that concentrates on a few patches of
-the training slides has learned them by heart; its entropy, maximised beside the cross entropy,
-keeps it spread.
+AEM (Zhang et al., MICCAI 2025, arXiv:2406.15303): attention that concentrates on a few patches
+overfits the training slides. Maximising its entropy together with the cross entropy spreads it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from mil_bench.contract.numerics import full_precision
 
 
 class EntropyConfig(MethodConfig):
-    """Base of the configuration of a method with the switch; 0 is off.
+    """Base of the settings of a method with the term; weight 0 switches it off.
 
-    ``entropy_weight`` is constant over training, as in the official code, or falls to zero on half
-    a cosine (``entropy_schedule``), for the cosine weight annealing of the published paper.
+    ``entropy_weight`` is constant over training, as in the official code. With
+    ``entropy_schedule="cosine"`` it falls to zero on half a cosine, as in the published paper.
     """
 
     entropy_weight: float = tunable(0.0, low=0.0, high=0.5, ge=0)
@@ -34,10 +33,9 @@ class EntropyConfig(MethodConfig):
 def entropy_term(
     config: EntropyConfig, output: Output, batch: BagBatch, progress: float
 ) -> dict[str, Tensor]:
-    """The term ``entropy`` of a loss, or nothing where it is switched off.
+    """The term ``entropy`` of a loss, or nothing if it is switched off.
 
-    ``sum_i a_i log a_i`` of the leaf attention, mean over its columns and the bags, times the
-    weight.
+    ``weight * sum_i a_i log a_i`` of the leaf attention, mean over its columns and the bags.
     """
     if config.entropy_weight == 0:
         return {}

@@ -1,4 +1,4 @@
-"""The option of methods that takes a head."""
+"""Methods that compute the vector of a bag and leave logits and loss to a head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HeadName = Literal["flat", "multi", "conditional", "marginal", "soft-labels"]
 
 
 class HeadOptions(MethodConfig):
-    """``hxe_alpha`` belongs to the conditional head, ``soft_beta`` to that of soft labels."""
+    """Settings of a head: ``hxe_alpha`` of the conditional one, ``soft_beta`` of soft labels."""
 
     head: str
     hxe_alpha: float = later(0.5, SearchRange(0.0, 1.0, where={"head": "conditional"}), ge=0)
@@ -54,13 +54,11 @@ HEADS: Final = {
 """The hierarchical heads as variants of a flat method."""
 
 
-# The base of methods that make vectors of a bag and leave the rest to a head.
-
-
 class HeadedMethod(Method):
-    """Its last layer gives ``self.decision.outputs`` numbers; ``self.decision`` does the rest.
+    """Base of methods with a head, ``self.decision``.
 
-    ``forward`` returns ``Output(self.decision(numbers), ...)``. Raises ``ConfigError`` for a
+    The last layer has ``self.decision.outputs`` outputs, and ``forward`` returns
+    ``Output(self.decision(numbers), ...)``. Raises ``ConfigError`` for a
     hierarchical head on a flat tree.
     """
 
@@ -74,7 +72,7 @@ class HeadedMethod(Method):
 
 
 def make_head(config: HeadOptions, taxonomy: Taxonomy) -> Head:
-    """The head that ``config`` names; a name of the method's own is flat here."""
+    """The head that ``config`` names; names specific to a method are flat here."""
     makers: dict[str, Callable[[], Head]] = {
         "multi": lambda: Multi(taxonomy),
         "conditional": lambda: Conditional(taxonomy, config.hxe_alpha),
@@ -85,7 +83,7 @@ def make_head(config: HeadOptions, taxonomy: Taxonomy) -> Head:
         return Flat(taxonomy)
     if taxonomy.depth == 1:
         raise ConfigError(
-            f"head={config.head} needs a tree of two or more levels, and tree {taxonomy.name!r} "
-            "is flat; use head=flat or a dataset with a tree."
+            f"head={config.head} requires a label tree of two or more levels, but tree "
+            f"{taxonomy.name!r} is flat; use head=flat or a dataset with a tree."
         )
     return makers[config.head]()

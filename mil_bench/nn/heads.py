@@ -1,4 +1,9 @@
-"""The contract of a head."""
+"""Heads: from the vector of a bag to logits of every level, and their loss.
+
+A head has no parameters. It defines how many outputs the method's last layer has, turns them into
+logits per level, and computes the loss. So every aggregator can take every head, and a comparison
+of two heads changes nothing else.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ Levels = Mapping[str, Tensor]
 
 
 class Head(nn.Module, ABC):
-    """Reads ``outputs`` numbers of a bag; has buffers that are not saved, and no parameters."""
+    """Base of heads: reads ``outputs`` numbers of a bag. Its buffers are not saved."""
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         super().__init__()
@@ -26,13 +31,13 @@ class Head(nn.Module, ABC):
 
     @property
     def outputs(self) -> int:
-        """How many numbers the method's last layer gives; one per leaf class."""
+        """Number of outputs of the method's last layer; one per leaf class."""
         return len(self.taxonomy.leaves)
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """``(rows, outputs)`` -> level name -> ``(rows, K_level)``: whose numbers they are.
+        """``(rows, outputs)`` -> level name -> ``(rows, K_level)``: the outputs of every class.
 
-        What belongs to one output each, such as a branch of attention, so belongs to a class.
+        Assigns branches of attention, one per output, to classes.
         """
         return {LEAF: x}
 
@@ -45,14 +50,11 @@ class Head(nn.Module, ABC):
         """Named terms, means over bags. ``weights`` of classes may be empty."""
 
 
-# The head of a flat method: the leaf classes and their cross entropy.
-
-
 class Flat(Head):
-    """``softmax(s)`` over the leaves; the term ``ce``."""
+    """``softmax(s)`` over the leaf classes; their cross entropy is the term ``ce``."""
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, K_leaf)`` as they are."""
+        """``(B, K_leaf)`` unchanged."""
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
@@ -60,14 +62,11 @@ class Flat(Head):
         return {"ce": cross_entropy(logits[LEAF], labels[LEAF], weights.get(LEAF))}
 
 
-# A classifier per level: the levels know of each other only through the bag's vector.
-
-
 class Multi(Head):
-    """``softmax(s_level)`` for every level; the terms ``ce_<level>``, each with weight one.
+    """A classifier per level: ``softmax(s_level)``; terms ``ce_<level>`` of weight one.
 
-    Levels may contradict each other. With class-wise attention every class of every level has its
-    own branch.
+    Levels share only the bag's vector and may contradict each other. With class-wise attention
+    every class of every level has its own branch.
     """
 
     @property
@@ -95,22 +94,20 @@ class Multi(Head):
         return [len(self.taxonomy.classes[level]) for level in self.taxonomy.levels]
 
 
-# Every class given its parent, as a cascade of softmaxes (Bertinetto et al., CVPR 2020).
-
 Node = tuple[str, ...]
 
 
 class Conditional(Head):
-    """``p(C | parent) = softmax`` over siblings, ``p(C)`` the product down to ``C``.
+    """``p(C | parent) = softmax`` over siblings, ``p(C)`` their product down to ``C``.
 
     The term ``hxe`` is hierarchical cross entropy (eq. 3), ``-sum w(C) log p(C | parent)`` over
     the path to the true leaf with ``w = exp(-alpha depth)`` and depth 0 below the root. The weight
-    is that of the authors' code, by the distance from the root, without its division by the sum
-    over the tree; their conditionals come from one softmax over the leaves.
+    follows the distance from the root as in the authors' code, which also divides by the sum over
+    the tree and takes its conditionals from one softmax over the leaves.
 
     There is an output per node with siblings; the others are certain. Levels agree by construction.
-    With class-wise attention every such node has a branch, which speaks for the single classes
-    below it too.
+    With class-wise attention every such node has a branch, which single classes below it
+    share.
     """
 
     def __init__(self, taxonomy: Taxonomy, alpha: float) -> None:
@@ -172,8 +169,8 @@ class Conditional(Head):
         return list(dict.fromkeys(path[:depth] for path in self.taxonomy.paths))
 
     def _lowest(self, path: Node) -> int:
-        found = [i for i, node in enumerate(self.nodes) if node == path[: len(node)]]
-        return max(found, key=lambda i: len(self.nodes[i]), default=-1)
+        above = [i for i, node in enumerate(self.nodes) if node == path[: len(node)]]
+        return max(above, key=lambda i: len(self.nodes[i]), default=-1)
 
 
 def _with_siblings(taxonomy: Taxonomy) -> list[Node]:
@@ -183,9 +180,6 @@ def _with_siblings(taxonomy: Taxonomy) -> list[Node]:
     )
     parents = [node[:-1] for node in nodes]
     return [node for node in nodes if parents.count(node[:-1]) > 1]
-
-
-# Leaf classes whose sums are trained at every level.
 
 
 class Marginal(Head):
@@ -218,9 +212,6 @@ class Marginal(Head):
         }
 
 
-# Leaf classes trained on labels that the tree softens (Bertinetto et al., CVPR 2020).
-
-
 class SoftLabels(Head):
     """Cross entropy with ``y(A | C) ~ exp(-beta d(A, C))`` (eq. 5); the term ``ce_soft``.
 
@@ -236,7 +227,7 @@ class SoftLabels(Head):
         self.register_buffer("targets", targets, persistent=False)
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, K_leaf)`` as they are."""
+        """``(B, K_leaf)`` unchanged."""
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:

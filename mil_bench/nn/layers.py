@@ -46,9 +46,9 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dt
 class Affine:
     """``h = W x + b`` of every instance: ``x`` ``(sum N, d)``, ``W`` ``(D, d)``, ``b`` ``(D,)``.
 
-    ``h`` is never computed, since its readers are linear too. A linear layer that reads ``h``
-    multiplies ``x`` by its weights times ``W`` instead; a weighted mean over a bag is taken of
-    ``x`` and mapped afterwards. With ``d < D`` this is the same function for a fraction of the
+    ``h`` is never computed, because the layers that read it are linear too. A linear layer that
+    reads ``h`` multiplies ``x`` by the product of both weights. A weighted mean over a bag is taken
+    of ``x`` and mapped afterwards. With ``d < D`` this is the same function for a fraction of the
     multiplications, and ``h`` takes no memory. Without ``W`` and ``b`` it is ``x`` itself.
     """
 

@@ -1,11 +1,11 @@
 """Nystrom self-attention (Xiong et al., AAAI 2021) as nystrom-attention 0.0.14 computes it.
 
-``F1 Z F3 v`` with ``F1 = _counted_softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
-pseudo-inverse of ``A = softmax(Q K^T)``; the ``m`` landmarks ``Q, K`` are means over consecutive
-rows of the sequence, which is zero-padded at the front to a multiple of ``m`` and not masked.
+``F1 Z F3 v`` with ``F1 = softmax(q K^T)``, ``F3 = softmax(Q k^T)`` and ``Z`` the iterated
+pseudo-inverse of ``A = softmax(Q K^T)``. The ``m`` landmarks ``Q, K`` are means over consecutive
+rows of the sequence. It is zero-padded at the front to a multiple of ``m`` and not masked.
 
 No padding row is built, and only distinct landmarks take part: :class:`Layout` and
-:class:`LandmarkAttention` say how.
+:class:`LandmarkAttention` explain how.
 """
 
 from __future__ import annotations
@@ -123,11 +123,11 @@ class LandmarkAttention(NamedTuple):
     Tensors are ``(b, rows, d)``, where ``b`` runs over the heads of ``g`` sequences. The first row
     stands for the zero rows of the padding, if there are any.
 
-    Over the ``z`` landmarks of padding alone all matrices are constant. They act on the subspace
-    spanned by the unit vector ``(1, ..., 1) / sqrt(z)`` and the other landmarks, so one row and one
-    column of weight ``sqrt(z)`` stand for the ``z``, and the iteration runs on ``(m - z + 1)^2``
-    numbers, exactly. A sequence of at most ``m`` rows is its own landmarks: then ``F1`` and ``F3``
-    are rows and columns of ``A``, and ``A Z`` is applied as one iterated projection.
+    Over the ``z`` landmarks of padding only, all matrices are constant. They act on the subspace
+    spanned by the unit vector ``(1, ..., 1) / sqrt(z)`` and the other landmarks. So one row and one
+    column of weight ``sqrt(z)`` represent the ``z`` exactly, and the iteration runs on
+    ``(m - z + 1)^2`` numbers. A sequence of at most ``m`` rows is its own landmarks. Then ``F1``
+    and ``F3`` are rows and columns of ``A``, and ``A Z`` is applied as one iterated projection.
     """
 
     layout: Layout
@@ -229,7 +229,7 @@ class Layout(NamedTuple):
     """Landmarks of ``n`` rows: ``group`` rows per landmark, ``pad`` zero rows in front.
 
     No zero row is built. All of them are the same row, so one with a count stands for them: as a
-    key it adds ``log(count)`` to its score, and landmarks of padding alone become one landmark. The
+    key it adds ``log(count)`` to its score, and landmarks of padding only become one landmark. The
     first ``zeros`` landmarks hold padding only, the next one holds ``partial`` rows of it.
     """
 

@@ -30,7 +30,7 @@ class PaddedNystromAttention(NystromAttention):
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """``(sum n, dim)`` -> ``(sum n, dim)``."""
-        return torch.cat([self.sequence(one) for one in x.split_with_sizes(list(sizes))])
+        return torch.cat([self.sequence(rows) for rows in x.split_with_sizes(list(sizes))])
 
     def sequence(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
@@ -47,10 +47,10 @@ class PaddedNystromAttention(NystromAttention):
         """First rows of the outputs ``(B, dim)``; the first tokens' rows of ``F1 Z F3``."""
         sequences = x.split_with_sizes(list(sizes))
         attention = []
-        for one in sequences:
-            f1, inverse, f3, _ = self.padded_factors(one)
-            attention.append((f1[:, [-len(one)]] @ inverse @ f3)[:, 0, -len(one) :])
-        return torch.stack([self.sequence(one)[0] for one in sequences]), attention
+        for rows in sequences:
+            f1, inverse, f3, _ = self.padded_factors(rows)
+            attention.append((f1[:, [-len(rows)]] @ inverse @ f3)[:, 0, -len(rows) :])
+        return torch.stack([self.sequence(rows)[0] for rows in sequences]), attention
 
     def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> PaddedFactors:
         """The three factors and the values of the padded sequence, in float32 or more."""
@@ -89,10 +89,10 @@ class NystromAttention009(PaddedNystromAttention):
 def pseudo_inverse(kernel: Tensor, iterations: int) -> Tensor:
     """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, m, m)``, one scale for all heads."""
     z = kernel.mT / (kernel.sum(-1).amax() * kernel.sum(-2).amax())
-    one = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+    identity = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
     for _ in range(iterations):
         az = kernel @ z
-        z = z @ (13 * one - az @ (15 * one - az @ (7 * one - az))) / 4
+        z = z @ (13 * identity - az @ (15 * identity - az @ (7 * identity - az))) / 4
     return z
 
 

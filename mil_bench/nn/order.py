@@ -1,8 +1,8 @@
 """Instances in the order of their coordinates, for methods whose result depends on the order.
 
 The grid of such a method is its sequence folded row by row into a square. In the order of a feature
-file the square has little to do with the slide; in the order of coordinates neighbours in the
-square are neighbours on the slide, as far as a square without holes can have it.
+file the square has little relation to the slide. In the order of coordinates most neighbours in
+the square are neighbours on the slide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Order = Literal["file", "coords"]
 
 @dataclass(frozen=True)
 class Ordered:
-    """``batch`` with its instances in another order; ``rows`` says where each comes from."""
+    """``batch`` with its instances in another order; ``rows`` are their rows in the original."""
 
     batch: BagBatch
     rows: Tensor | None = None
@@ -31,7 +31,7 @@ class Ordered:
     def of(cls, batch: BagBatch, order: Order, multiple: int = 1) -> Ordered:
         """The instances of every bag in ``order``; ``multiple`` as in :func:`grid_order`.
 
-        Raises ``FeatureError`` for ``coords`` where the features have none.
+        Raises ``FeatureError`` for ``coords`` if the features have none.
         """
         if order == "file":
             return cls(batch)
@@ -44,11 +44,11 @@ class Ordered:
 
 
 def needed_coords(batch: BagBatch, who: str, advice: str) -> Tensor:
-    """``(sum N, 2)``; raises ``FeatureError`` where the features have no coordinates."""
+    """``(sum N, 2)``; raises ``FeatureError`` if the features have no coordinates."""
     if batch.coords is None:
         raise FeatureError(
-            f"{who} needs the coordinates of patches, but these features have none (they are kept "
-            f"only if every bag has them); extract features with coordinates, or {advice}."
+            f"{who} requires coordinates of patches, but these features have none (coordinates are "
+            f"used only if every bag has them); extract features with coordinates, or {advice}."
         )
     return batch.coords
 
@@ -57,8 +57,8 @@ def grid_order(coords: Tensor, batch: BagBatch, multiple: int = 1) -> Tensor:
     """``(sum N,)``: packed rows of every bag as they fill a square of side ``S``, row by row.
 
     ``S`` is ``ceil(sqrt(N))``, raised to a multiple of ``multiple``. The topmost ``S`` instances
-    are the first row of the square, from left to right, the next ``S`` the second, and so on; a
-    full square of tiles is itself. Equal coordinates stay in the order of the file.
+    are the first row of the square, from left to right, the next ``S`` the second, and so on. A
+    full square of patches is unchanged. Equal coordinates stay in the order of the file.
     """
     x, y = coords.unbind(1)
     rows = torch.arange(len(coords), device=coords.device)

@@ -1,8 +1,8 @@
 """Layers over more instances than fit: part by part, computed again for the gradient.
 
-The rule for bags and batches beyond a budget. Every instance is used; a layer wrapped in
-:func:`by_parts` keeps nothing but its output above :data:`KEPT_ROWS` rows, and computes what else
-its gradient needs a second time (Chen et al., 2016). Results are the same up to rounding.
+The rule for bags and batches beyond a budget. Every instance is used. Above :data:`KEPT_ROWS` rows
+a layer wrapped in :func:`by_parts` keeps only its output, and recomputes the rest for its gradient
+(Chen et al., 2016). Results are the same up to rounding.
 """
 
 from __future__ import annotations
@@ -31,5 +31,5 @@ def _part_by_part(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None
 
 @computed_by(_part_by_part)
 def by_parts(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None = None) -> Tensor:
-    """``layer(x)`` for a layer that treats every row alone, ``rows`` rows at a time."""
+    """``layer(x)`` for a layer that treats every row separately, ``rows`` rows at a time."""
     return layer(x)

@@ -24,7 +24,7 @@ def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> 
         case "auto":
             return "bf16" if safe_in_bf16 and is_fast_in_bf16(device) else "32"
         case "16" if device.type != "cuda":
-            raise UsageError("precision 16 needs a CUDA device; use --precision 32 or bf16.")
+            raise UsageError("precision 16 requires a CUDA device; use --precision 32 or bf16.")
         case "32" | "bf16" | "16":
             return choice
         case _:
@@ -47,13 +47,13 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 
 def feature_type(precision: Precision) -> torch.dtype:
-    """The type in which a model is given its features.
+    """The type of the features that a model reads.
 
-    float16 would overflow on what some encoders put out; only autocast narrows features to it.
+    Features of some encoders overflow in float16; only autocast narrows features to it.
     """
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
 def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """Loss scaling, needed by float16 only; for the other precisions it does nothing."""
+    """Loss scaling for float16; does nothing in other precisions."""
     return torch.amp.GradScaler(device.type, enabled=precision == "16")

@@ -78,9 +78,9 @@ def computed_by(kernel: Callable[P, R]) -> Callable[[Callable[P, R]], Formula[P,
 def first_order(backward: Backward) -> Backward:
     """Decorator of the backward pass of a kernel: a second derivative raises ``UsageError``.
 
-    Its result hangs on what the kernel saved, so that no derivative passes it unnoticed.
-    ``once_differentiable`` of torch lets those pass whose incoming gradient is constant, and gives
-    a result without their share.
+    Its result depends on the saved tensors, so that every derivative meets the refusal.
+    ``once_differentiable`` of torch passes those with a constant incoming gradient, and the result
+    then lacks their share.
     """
 
     @wraps(backward)
@@ -89,7 +89,7 @@ def first_order(backward: Backward) -> Backward:
             return (None,) * len(ctx.needs_input_grad)
         with torch.no_grad():
             results = backward(ctx, *grads)
-        if not torch.is_grad_enabled():  # nobody asked for a graph of the gradient
+        if not torch.is_grad_enabled():  # no graph of the gradient is requested
             return results
         sources = [t for t in (*grads, *ctx.saved_tensors) if t is not None]
         tensors = [result for result in results if result is not None]
@@ -100,7 +100,7 @@ def first_order(backward: Backward) -> Backward:
 
 
 class _Refusal(torch.autograd.Function):
-    """The first ``count`` tensors as they are; has no derivative."""
+    """The first ``count`` tensors unchanged; has no derivative."""
 
     @staticmethod
     def forward(count: int, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 def segment_topk(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) -> Tensor:
     """``(sum N, K)`` -> ``(B, k', K)``: packed rows of the largest scores of each bag and column.
 
-    Largest first. ``k'`` is ``k`` or the largest bag if that is smaller; a bag with fewer rows
-    repeats its first row, and :func:`within` tells the places that count.
+    Largest first. ``k'`` is ``k`` or the largest bag if that is smaller. A bag with fewer rows
+    repeats its first row, and :func:`within` marks the places that count.
     """
     k = min(k, max(sizes))
     if scores.device.type == "cpu":

@@ -87,5 +87,5 @@ def test_the_result_is_that_of_the_graph_of_the_batch_whoever_made_it():
 
 def test_features_without_coordinates_are_refused_in_one_sentence():
     model = PatchGCN(PatchGCNConfig(width=4), 3, Taxonomy.flat("two", ["x", "y"]))
-    with pytest.raises(FeatureError, match=r"patch-gcn needs the coordinates .* have none"):
+    with pytest.raises(FeatureError, match=r"patch-gcn requires coordinates .* have none"):
         model(BagBatch.pack([torch.randn(4, 3)]))

@@ -70,7 +70,7 @@ def test_one_bad_slide_makes_the_exit_code_1_and_is_listed(
         (["--tissue", "moss"], "invalid choice: 'moss'"),
         (["--random-weights", "--download"], "not allowed with argument"),
         (["--encoder", "resnet5O", "--random-weights"], "did you mean 'resnet50'"),
-        (["--precision", "16", "--device", "cpu", "--random-weights"], "needs a CUDA device"),
+        (["--precision", "16", "--device", "cpu", "--random-weights"], "requires a CUDA device"),
     ],
 )
 def test_wrong_words_are_told_in_one_line(

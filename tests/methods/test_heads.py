@@ -181,7 +181,9 @@ def test_class_wise_attention_has_a_branch_for_what_the_head_reads(word):
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("name", ["abmil", "transmil"])
 def test_a_hierarchical_head_refuses_a_flat_tree(name, word):
-    with pytest.raises(ConfigError, match=f"head={word} needs a tree of two or more levels"):
+    with pytest.raises(
+        ConfigError, match=f"head={word} requires a label tree of two or more levels"
+    ):
         make(name, flat(3), head=word)
 
 

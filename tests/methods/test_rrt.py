@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mil_bench.methods.rrt import SelfAttention, by_regions, cut, joined, side_of
+from mil_bench.methods.rrt import RegionAttention, by_regions, cut, joined, side_of
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_bags_keep_to_themselves_and_their_padding_counts():
 
 def test_position_encoding_is_a_convolution_of_the_logits_along_the_queries():
     torch.manual_seed(0)
-    layer, x = SelfAttention(6, 2, 0.0, epeg=3).double(), torch.randn(1, 5, 6).double()
+    layer, x = RegionAttention(6, 2, 0.0, epeg=3).double(), torch.randn(1, 5, 6).double()
     q, k, v = (part.view(5, 2, 3).transpose(0, 1) for part in layer.qkv(x[0]).chunk(3, 1))
     logits = q @ k.mT / 3**0.5  # (heads, queries, keys)
     moved = F.conv2d(logits[None], layer.epeg.weight, padding=(1, 0), groups=2)[0]

@@ -83,5 +83,5 @@ def test_with_coordinates_the_order_of_the_file_is_of_no_matter(name):
 
 
 def test_coordinates_that_are_not_there_are_asked_for_in_one_sentence():
-    with pytest.raises(FeatureError, match=r"order=coords needs the coordinates.*order=file\."):
+    with pytest.raises(FeatureError, match=r"order=coords requires coordinates.*order=file\."):
         Ordered.of(BagBatch.pack([torch.randn(3, 2)]), "coords")

@@ -23,7 +23,7 @@ def test_a_chosen_precision_is_taken_whatever_the_method():
 
 
 def test_16_on_a_cpu_is_refused_with_the_alternatives():
-    with pytest.raises(UsageError, match="needs a CUDA device; use --precision 32 or bf16"):
+    with pytest.raises(UsageError, match="requires a CUDA device; use --precision 32 or bf16"):
         resolve_precision("16", CPU, True)
 
 

@@ -8,10 +8,10 @@ kernel                  formula                       gradient
 ======================  ============================  ===================================
 
 Weighted sums of bags of any size take a fixed number of products. The packed rows are cut into
-blocks of equal length, whatever the bags. A block holds rows of a few bags, its *slots*; weights
-are spread over the slots, zero where a row is of another bag, and one batched product sums every
-block per slot. A second product adds the slots of each bag. The number of bags changes only the
-sizes of these products, which suits a GPU; and these sizes repeat from batch to batch, which suits
+blocks of equal length, regardless of the bags. A block holds rows of a few bags, its *slots*.
+Weights are spread over the slots, with zeros for rows of other bags, and one batched product sums
+every block per slot. A second product adds the slots of each bag. The number of bags changes only
+the sizes of these products, which suits a GPU. The sizes repeat from batch to batch, which suits
 oneDNN on a CPU.
 """
 
@@ -135,7 +135,7 @@ class _WeightedSums(Function):
         weights, x, mine, bag, ctx.bags = inputs
         spread = output[1]
         ctx.mark_non_differentiable(spread)
-        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
+        ctx.set_materialize_grads(False)  # no zeros for outputs that are only saved
         ctx.save_for_backward(spread, x, mine, bag, weights)
 
     @staticmethod
@@ -163,7 +163,7 @@ def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:
 
 
 def _cut(x: Tensor, blocks: int) -> Tensor:
-    """``(sum N, D)`` -> ``(blocks, STEP, D)``; what is behind the last row counts for nothing."""
+    """``(sum N, D)`` -> ``(blocks, STEP, D)``; rows of padding have no effect."""
     rows = with_padding(x)
     if len(rows) < blocks * STEP:
         rows = F.pad(rows, (0, 0, 0, blocks * STEP - len(rows)))

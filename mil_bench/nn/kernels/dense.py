@@ -39,8 +39,8 @@ def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dt
 class _Projected(Function):
     """Saves its input and its output.
 
-    Where the output is zero no gradient passes, whether the entry was negative or dropped, so
-    neither the mask nor what the ReLU read is needed.
+    Where the output is zero no gradient passes, whether the entry was negative or dropped. So
+    neither the mask nor the input of the ReLU is saved.
     """
 
     @staticmethod
@@ -91,9 +91,9 @@ def attention_scores(
 
 
 class _Scores(Function):
-    """Scores, and ``tanh(V x)`` beside ``sigmoid(U x)``, which is there to be saved.
+    """Scores, and ``tanh(V x)`` next to ``sigmoid(U x)``, an output only in order to be saved.
 
-    ``weight`` holds V above U, or V alone: one product serves both gates. Saves ``x``, the second
+    ``weight`` holds V above U, or V only: one product computes both gates. Saves ``x``, the second
     output and the bytes of one mask, since two independent dropouts of a product are one.
     """
 
@@ -119,7 +119,7 @@ class _Scores(Function):
         x, weight, bias, w, _, mask, ctx.scale = inputs
         hidden = output[1]
         ctx.mark_non_differentiable(hidden)
-        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
+        ctx.set_materialize_grads(False)  # no zeros for outputs that are only saved
         ctx.save_for_backward(x, weight, hidden, w, mask, bias)
 
     @staticmethod

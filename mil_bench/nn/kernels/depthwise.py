@@ -19,10 +19,10 @@ from mil_bench.nn.stock import first_order
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
     """Kernel of :func:`mil_bench.nn.sequences.depthwise`.
 
-    In both directions the images are dense in memory with the channels last: oneDNN is several
-    times slower on views of other rows, and in the channels-first layout its float32 gradient of a
-    ``(33, 1)`` filter is wrong by some per cent at every length ``15 i + 1`` from 46 on (torch 2.15
-    on CPU).
+    In both directions the images are dense in memory with the channels last. oneDNN is several
+    times slower on views of other rows. In the channels-first layout its float32 gradient of a
+    ``(33, 1)`` filter is wrong by some per cent at lengths ``15 i + 1`` from 46 on (torch 2.15 on
+    CPU).
     """
     with as_written(x):
         image: Tensor = _Depthwise.apply(dense(full_precision(x).permute(0, 3, 1, 2)), taps)
@@ -58,7 +58,7 @@ def convolve(image: Tensor, taps: Tensor) -> Tensor:
 
 
 def dense(image: Tensor) -> Tensor:
-    """A copy in memory of its own, with the channels last."""
+    """A dense copy with the channels last."""
     return image.clone(memory_format=torch.channels_last)
 
 

@@ -5,9 +5,9 @@ product ``W = A Z`` starts as the symmetric ``K K^T`` and stays a polynomial of 
 
     W <- f(W) = W q(W),   Z <- Z q(W),   q(w) = (13 - w (15 - w (7 - w))) / 4
 
-Completing the square, ``f(w) = -(u^2 + 11/4 u - 27/8 w) / 4`` with ``u = w^2 - 7/2 w``: a step
-takes two products instead of four, and since only the symmetric part of a gradient reaches
-``K``, each takes one in the backward pass instead of two. Neither the last ``W`` nor any ``Z``
+Completing the square, ``f(w) = -(u^2 + 11/4 u - 27/8 w) / 4`` with ``u = w^2 - 7/2 w``. So a step
+takes two products instead of four. Each takes one product in the backward pass instead of two,
+because only the symmetric part of a gradient reaches ``K``. Neither the last ``W`` nor any ``Z``
 is formed: ``q`` is applied to the block that the inverse is multiplied with.
 """
 
@@ -38,7 +38,7 @@ def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
 
 
 class _Iteration(Function):
-    """The result, and what is there to be saved: ``w, s``, ``w, u`` per step, ``x, t`` per block.
+    """The result, and outputs to be saved: ``w, s``, ``w, u`` per step, ``x, t`` per block.
 
     ``w`` and ``u`` are saved of every step but the last, where ``w`` only meets blocks. The first
     ``x`` is the input.
@@ -73,7 +73,7 @@ class _Iteration(Function):
         _, w, s, *rest = output
         ctx.steps = iterations - 1
         ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)  # or zeros would be made for what is only saved
+        ctx.set_materialize_grads(False)  # no zeros for outputs that are only saved
         matrices, blocks = rest[: 2 * ctx.steps], rest[2 * ctx.steps :]
         ctx.save_for_backward(k, w, s, *matrices, x, *blocks)
 

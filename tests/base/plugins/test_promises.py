@@ -95,7 +95,7 @@ class Bad(Base):
         ),
         (
             FORWARD.format('needed_coords(batch, "bad", "use another method")'),
-            "bad needs the coordinates of patches, but these features have none",
+            "bad requires coordinates of patches, but these features have none",
         ),
         (
             FORWARD.format("return z[batch.coords.long()]"),
