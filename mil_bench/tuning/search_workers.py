@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 
 import torch
 from optuna.trial import TrialState
 
 from mil_bench.base.errors import MilBenchError, RunError
-from mil_bench.runs.executors.worker_pool import Child, begin
+from mil_bench.runs.executors.worker_pool import Death, Worker, WorkerPool
 from mil_bench.tuning.storage import OWNER, Storage
 from mil_bench.tuning.study import open_study
 from mil_bench.tuning.trial_queue import ended, slots
@@ -20,13 +19,6 @@ from mil_bench.tuning.trial_runner import Job, Told, work
 POLL_SECONDS = 2.0
 
 Say = Callable[[str], None]
-
-
-@dataclass
-class _Member:
-    child: Child
-    place: torch.device
-    useful: bool = False  # it came as far as a trial
 
 
 def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
@@ -99,47 +91,37 @@ def _work_in_processes(
     tell: Callable[[Told], None],
     say: Say,
 ) -> None:
-    members = [_start(job, place) for place in places]
-    lost: list[_Member] = []
+    useful: set[Worker] = set()  # those that came as far as a trial
+    lost: set[Worker] = set()
     try:
-        while members:
-            ready = wait([member.child.pipe for member in members])
-            for member in [m for m in members if m.child.pipe in ready]:
-                try:
-                    heard = member.child.hear()
-                except EOFError:
-                    members.remove(member)
-                    ending = member.child.ending()
-                    if member.child.process.exitcode:
-                        lost.append(member)
-                        say(f"a worker process was {ending}; what it held goes back into the queue")
-                        member.useful = sweep(job, storage) > 0 or member.useful
-                        if member.useful:
-                            members.append(_start(job, member.place))
-                    continue
-                if isinstance(heard, MilBenchError):
-                    raise heard
-                member.useful = True
-                tell(heard)
+        with WorkerPool(_live, job) as pool:
+            for place in places:
+                pool.start(place)
+            for worker, event in pool.events():
+                if isinstance(event, MilBenchError):
+                    raise event
+                if not isinstance(event, Death):
+                    useful.add(worker)
+                    tell(event)
+                elif event.exit_code:
+                    lost.add(worker)
+                    say(f"a worker process was {event}; what it held goes back into the queue")
+                    if sweep(job, storage) > 0:
+                        useful.add(worker)
+                    # One that died before any trial would die again, and again.
+                    if worker in useful:
+                        pool.start(worker.device)
     except BaseException:
-        for member in members:
-            member.child.process.kill()
-            member.child.process.join()
         _give_back(job, storage)
         raise
-    if lost and not any(member.useful for member in lost) and unfinished(job, storage):
+    if lost and lost.isdisjoint(useful) and unfinished(job, storage):
         raise RunError(
             "every worker process ended before its first trial; see the lines above, use fewer "
             "--jobs if memory ran out, then give the same command again: nothing is lost."
         )
 
 
-def _start(job: Job, place: torch.device) -> _Member:
-    return _Member(Child.start(_live, job, place, name=place), place)
-
-
-def _live(job: Job, place: torch.device, pipe: Connection) -> None:
-    begin()
+def _live(place: torch.device, job: Job, pipe: Connection) -> None:
     try:
         work(job, place, pipe.send)
     except MilBenchError as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
 
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.executors.worker_pool import Child, begin
+from mil_bench.runs.executors.worker_pool import Death, Worker, WorkerPool
 from mil_bench.runs.machine import MachineRequest, devices
 from mil_bench.runs.open_dataset import Homes
 from mil_bench.runs.run_worker import Workshop
@@ -30,13 +31,6 @@ def run_here(
         yield workshop.execute(task, RunDirectory.of(machine.runs, task.spec), reporter)
 
 
-@dataclass
-class _Worker:
-    child: Child
-    device: torch.device
-    task: Task
-
-
 @dataclass(frozen=True)
 class LocalExecutor:
     """Worker processes of this machine; several GPUs are dealt out in turn."""
@@ -45,39 +39,48 @@ class LocalExecutor:
     prepare: Prepare
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """One worker per job. A worker that is killed leaves a failed run and is replaced."""
-        waiting = list(reversed(tasks))
+        """Execute with one worker per job. A worker that is killed leaves a failed run."""
+        waiting = deque(tasks)
         places = devices(self.machine.device, min(self.machine.jobs, len(tasks)))
         homes = _decide(tasks, self.machine, places, self.prepare)
-        workers: list[_Worker] = []
-        try:
-            for device in places:
-                workers.append(self._start(device, homes, waiting.pop()))
-            while workers:
-                ready = wait([worker.child.pipe for worker in workers])
-                for worker in [worker for worker in workers if worker.child.pipe in ready]:
-                    try:
-                        outcome = worker.child.hear()
-                    except EOFError:
-                        workers.remove(worker)
-                        outcome = _killed(worker, self.machine.runs)
-                        if waiting:
-                            workers.append(self._start(worker.device, homes, waiting.pop()))
-                    else:
-                        if not _give(worker, waiting.pop() if waiting else None):
-                            workers.remove(worker)
-                            worker.child.process.join()
-                    yield outcome
-        finally:
-            for worker in workers:
-                worker.child.process.terminate()
-                worker.child.process.join()
+        running: dict[Worker, Task] = {}
 
-    def _start(self, device: torch.device, homes: Homes, task: Task) -> _Worker:
-        given = (device, self.machine.threads, homes, self.machine.runs)
-        child = Child.start(_work, *given, name=device)
-        child.pipe.send(task)
-        return _Worker(child, device, task)
+        def hand_next_task(worker: Worker) -> None:
+            task = waiting.popleft() if waiting else None
+            if task is not None:
+                running[worker] = task
+            worker.send(task)  # None sends it home
+
+        with WorkerPool(_work, self.machine.threads, homes, self.machine.runs) as pool:
+            for device in places:
+                hand_next_task(pool.start(device))
+            for worker, event in pool.events():
+                task = running.pop(worker, None)
+                if not isinstance(event, Death):
+                    hand_next_task(worker)
+                    yield event
+                elif task is not None:
+                    if waiting:
+                        hand_next_task(pool.start(worker.device))
+                    yield _killed(task, event, self.machine.runs)
+
+
+def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Connection) -> None:
+    """The work of one process: execute runs until there are none."""
+    workshop = Workshop(device, threads, homes)
+    while (task := pipe.recv()) is not None:
+        pipe.send(workshop.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
+
+
+def _killed(task: Task, death: Death, runs: Path) -> Outcome:
+    """The failed run of a worker that died without a word."""
+    sentence = (
+        f"the worker process was {death}; if the system ran out of memory, use fewer --jobs, then "
+        "run `mil-bench retry --failed`."
+    )
+    with suppress(OSError):  # the outcome is reported in any case
+        RunDirectory.of(runs, task.spec).fail_without_trace(task.spec.key, sentence)
+    return Outcome(task.spec, "failed", sentence)
 
 
 def _decide(
@@ -88,32 +91,3 @@ def _decide(
     for task in tasks:
         homes.of(prepare(task.data)[0], task.spec.precision)
     return homes
-
-
-def _give(worker: _Worker, task: Task | None) -> bool:
-    """Hand the next run to a worker, or send it home; whether it goes on working."""
-    with suppress(OSError):  # a worker that died meanwhile is noticed at the next wait
-        worker.child.pipe.send(task)
-    if task is not None:
-        worker.task = task
-    return task is not None
-
-
-def _work(device: torch.device, threads: int, homes: Homes, runs: Path, pipe: Connection) -> None:
-    """The life of a worker: make runs until told to stop."""
-    begin()
-    workshop = Workshop(device, threads, homes)
-    while (task := pipe.recv()) is not None:
-        pipe.send(workshop.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
-
-
-def _killed(worker: _Worker, runs: Path) -> Outcome:
-    """The failed run of a worker that died without a word."""
-    sentence = (
-        f"the worker process was {worker.child.ending()}; if the system ran out of "
-        "memory, use fewer --jobs, then run `mil-bench retry --failed`."
-    )
-    spec = worker.task.spec
-    with suppress(OSError):  # the outcome is reported in any case
-        RunDirectory.of(runs, spec).fail_without_trace(spec.key, sentence)
-    return Outcome(spec, "failed", sentence)

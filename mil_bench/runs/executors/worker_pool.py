@@ -1,4 +1,4 @@
-"""Worker processes of this machine: how they begin, talk to their parent, and have ended."""
+"""Worker processes of this machine: started, listened to, and ended together with their parent."""
 
 from __future__ import annotations
 
@@ -6,54 +6,123 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+SECONDS_TO_END = 5.0  # after SIGTERM; a worker that still runs is killed
 
 
-@dataclass(frozen=True)
-class Child:
-    """A worker process and the pipe to it; the end of the pipe is its death."""
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """A process of a pool, the device it uses, and this end of the pipe to it."""
 
+    device: torch.device
     process: BaseProcess
     pipe: Connection
 
-    @classmethod
-    def start(cls, work: Callable[..., None], *given: object, name: object) -> Child:
-        """A new process that calls ``work(*given, pipe)``."""
+    def send(self, message: object) -> None:
+        """Send a message; for a worker that has just died it is lost, and its death is an event."""
+        with suppress(OSError):
+            self.pipe.send(message)
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a worker has ended: ``killed by SIGKILL`` or ``ended with code 1``."""
+
+    exit_code: int
+
+    def __str__(self) -> str:
+        if self.exit_code < 0:
+            return f"killed by {signal.Signals(-self.exit_code).name}"
+        return f"ended with code {self.exit_code}"
+
+
+class WorkerPool(AbstractContextManager["WorkerPool"]):
+    """Processes that each call ``work(device, *arguments, pipe)``.
+
+    Used as a context: whatever ends the block (an error, Ctrl-C, a caller that stops) ends the
+    workers too, and a parent that is killed takes them along. Ctrl-C reaches the parent alone.
+    """
+
+    def __init__(self, work: Callable[..., None], *arguments: object) -> None:
+        self._work, self._arguments = work, arguments
+        self._workers: list[Worker] = []
+
+    def start(self, device: torch.device) -> Worker:
+        """Start a worker on ``device``."""
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
         here, there = context.Pipe()
-        process = context.Process(target=work, args=(*given, there), name=f"mil-bench {name}")
+        process = context.Process(
+            target=_live,
+            args=(self._work, device, self._arguments, there),
+            name=f"mil-bench {device}",
+        )
         process.start()
+        # The worker now holds the only other end: its death closes the pipe, which `events` sees.
         there.close()
-        return cls(process, here)
+        worker = Worker(device, process, here)
+        self._workers.append(worker)
+        return worker
 
-    def hear(self) -> Any:
-        """What it has sent; waits for it. Raises ``EOFError`` when it has ended."""
-        try:
-            return self.pipe.recv()
-        except OSError:
-            raise EOFError from None
+    def events(self) -> Iterator[tuple[Worker, Any]]:
+        """Yield what workers send and, once for each, its :class:`Death`, until none is left.
 
-    def ending(self) -> str:
-        """How it ended, once it has: ``killed by SIGKILL`` or ``ended with code 1``."""
-        self.process.join()
-        code = self.process.exitcode or 0
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        The caller may start workers meanwhile. A message that is sent before a death comes before
+        it, because the pipe is read to its end.
+        """
+        while self._workers:
+            ready = wait([worker.pipe for worker in self._workers])
+            for worker in [worker for worker in self._workers if worker.pipe in ready]:
+                try:
+                    message = worker.pipe.recv()
+                except (EOFError, OSError):
+                    self._workers.remove(worker)
+                    worker.process.join()
+                    yield worker, Death(worker.process.exitcode or 0)
+                else:
+                    yield worker, message
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(SECONDS_TO_END)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
 
 
-def begin() -> None:
-    """The first thing a worker does: leave Ctrl-C to its parent, and end when that does.
+def _live(
+    work: Callable[..., None], device: torch.device, arguments: tuple[object, ...], pipe: Connection
+) -> None:
+    """The life of a worker process."""
+    # A terminal sends Ctrl-C to the whole process group; only the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work(device, *arguments, pipe)
 
-    An orphan would hold its run, so that a restarted command finds it busy.
+
+def _end_with_parent() -> None:
+    """End this process when its parent does.
+
+    An orphan would hold the lock of its run, so that a restarted command would find it busy.
+    ``os._exit``, because the main thread may be inside a long kernel that no exception reaches.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what it means
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
