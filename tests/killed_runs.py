@@ -17,9 +17,7 @@ from pathlib import Path
 import torch
 import toy_grid
 from rich.console import Console
-from run_requests import request
-
-from mil_bench.runs.grid import run_grid
+from run_requests import request, run_grid
 
 # File and count: die instead of its n-th replacement, with the temporary file complete on disk.
 PLACES = [

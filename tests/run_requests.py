@@ -5,11 +5,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import toy_grid
+from rich.console import Console
 
 from mil_bench.base.plugins import module_name
+from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.plan import GridRequest
-from mil_bench.runs.task import DataRequest
+from mil_bench.runs.plan import GridRequest, plan
+from mil_bench.runs.task import DataRequest, GridOutcome, remembered
 
 PLUGIN = Path(toy_grid.__file__).resolve()
 sys.modules[module_name(PLUGIN)] = toy_grid  # other processes load it; here it is already
@@ -31,3 +33,9 @@ def request(runs: Path, **changes) -> tuple[GridRequest, MachineRequest]:
     unknown = set(ask) - set(mine(DataRequest)) - set(mine(GridRequest)) - set(mine(MachineRequest))
     assert not unknown
     return grid, machine
+
+
+def run_grid(grid: GridRequest, machine: MachineRequest, console: Console) -> GridOutcome:
+    """Plan the grid and execute it, as the command does."""
+    prepare = remembered()
+    return run_tasks(plan(grid, machine, prepare), machine, console, prepare)

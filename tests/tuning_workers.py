@@ -7,15 +7,15 @@ from functools import partial
 
 import optuna
 
-from mil_bench.tuning.liveness import beating, is_dead, registered
+from mil_bench.tuning.liveness import heartbeat, is_dead, registered
 from mil_bench.tuning.storage import Storage
-from mil_bench.tuning.trial_queue import Counter
+from mil_bench.tuning.trial_queue import TrialQueue
 
 FORK = multiprocessing.get_context("fork")
 
 
 def counter(storage, tmp_path):
-    return Counter(storage, partial(is_dead, tmp_path / "workers"))
+    return TrialQueue(storage, partial(is_dead, tmp_path / "workers"))
 
 
 def new_study(storage):
@@ -32,7 +32,7 @@ def labour(ask, folder, trials, die_at=None):
             x = trial.suggest_float("x", 0, 1)
             if trial.number == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
-            with beating(storage, trial):
+            with heartbeat(storage, trial):
                 study.tell(trial, x)
 
 

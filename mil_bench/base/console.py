@@ -86,7 +86,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
                 transient=True,
             )
             self._bar.add_task(
-                escape(self._title), total=self._total, completed=self._done, note=""
+                escape(self._title), total=self._total, completed=int(self._done), note=""
             )
             self._bar.start()
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +13,8 @@ from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import declare_machine, machine_request
 
 if TYPE_CHECKING:
-    from mil_bench.runs.directory import Status
-    from mil_bench.runs.task import Prepare, Task
+    from mil_bench.runs.directory import RunStatus
+    from mil_bench.runs.studies.grid_status import GridStatus
 
 SECONDS = 2.0  # between two looks
 
@@ -28,10 +25,11 @@ def status(parser: Parser, words: Sequence[str]) -> int:
     args = parser.parse(words)
     from rich.console import Console
 
-    from mil_bench.runs.studies.grid_status import oversee
+    from mil_bench.runs.studies.grid_status import grid_status
 
-    if not args.watch:
-        Console().print(oversee(args.runs, args.all).rendered())
+    console = Console()
+    if not given.watch:
+        console.print(grid_status(given.runs, given.all).rendered())
         return 0
     try:
         _watch(args.runs, args.all)
@@ -43,60 +41,44 @@ def status(parser: Parser, words: Sequence[str]) -> int:
 def _watch(runs: Path, everything: bool) -> None:
     from rich.live import Live
 
-    from mil_bench.runs.studies.grid_status import oversee
+    from mil_bench.runs.studies.grid_status import grid_status
 
-    grids = oversee(runs, everything)
-    with Live(grids.rendered(), auto_refresh=False) as live:
-        while grids.unfinished:
+    seen: GridStatus = grid_status(runs, everything)
+    with Live(seen.rendered(), auto_refresh=False) as live:
+        while seen.unfinished:
             time.sleep(SECONDS)
-            grids = oversee(runs, everything)
-            live.update(grids.rendered(), refresh=True)
+            seen = grid_status(runs, everything)
+            live.update(seen.rendered(), refresh=True)
 
 
 def retry(parser: Parser, words: Sequence[str]) -> int:
-    """Rerun what ended without a result; exit code 1 when a run fails again or cannot rerun."""
+    """Rerun failed or interrupted runs; exit code 1 when one fails again or cannot be rerun."""
     parser.usage = f"{parser.prog} --failed [--interrupted] [options]"
-    add(parser, "--failed", "--interrupted", "--runs")
+    parser.add_argument("--failed", action="store_true", help="Rerun failed runs.")
+    parser.add_argument(
+        "--interrupted",
+        action="store_true",
+        help="Resume runs that began, did not end and are not running.",
+    )
+    add_shared(parser, "runs")
     declare_machine(parser, with_precision=False)
-    args = parser.parse(words)
-    statuses: set[Status] = set()
-    if args.failed:
+    given = parser.parse(words)
+    statuses: set[RunStatus] = set()
+    if given.failed:
         statuses.add("failed")
-    if args.interrupted:
+    if given.interrupted:
         statuses.add("interrupted")
     if not statuses:
-        raise UsageError("nothing to rerun: pass --failed, --interrupted or both.")
-    from mil_bench.runs.studies.stored_plans import still_valid, unfinished
-    from mil_bench.runs.task import DataRequest
-
-    runs, prepare = unfinished(args.runs, statuses), cache(DataRequest.prepare)
-    tasks, refused = still_valid(runs.tasks, prepare)
-    refused += [
-        f"No stored plan covers {place.path}; rerun its original command, then "
-        "`mil-bench retry --failed`."
-        for place in runs.unplanned
-    ]
-    code = _rerun(args, tasks, prepare) if tasks else 0
-    _report(args, statuses, len(tasks), [*runs.notes, *refused])
-    return max(code, 1 if refused else 0)
-
-
-def _rerun(args: Namespace, tasks: Sequence[Task], prepare: Prepare) -> int:
+        raise UsageError("specify which runs to rerun: --failed, --interrupted or both.")
     from rich.console import Console
 
-    from mil_bench.runs.grid import run_tasks
+    from mil_bench.base.console import print_line, print_note
+    from mil_bench.runs.studies.stored_plans import retry_runs
 
-    machine = replace(machine_request(args), existing="retry-failed")
-    return 1 if run_tasks(tasks, machine, Console(), prepare).failed else 0
-
-
-def _report(args: Namespace, statuses: set[Status], count: int, notes: Sequence[str]) -> None:
-    """Print what could not rerun, or that there was nothing to rerun."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    if not count:
-        which = " or ".join(sorted(statuses))
-        Console().print(f"No {which} run to rerun in {args.runs}.", highlight=False)
-    for note in notes:
-        Console().print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
+    console = Console()
+    retried = retry_runs(machine_request(given), statuses, console)
+    if not retried.rerun:
+        print_line(f"no {' or '.join(sorted(statuses))} run to rerun in {given.runs}", console)
+    for sentence in (*retried.notes, *retried.refused):
+        print_note(sentence, console)
+    return 0 if retried.complete else 1

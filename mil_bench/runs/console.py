@@ -1,4 +1,4 @@
-"""What a person reads about a grid: before, while and after it is made."""
+"""Lines on the console about a grid: before, during and after its runs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.split import Split
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.task import GridOutcome, Outcome, Task
+from mil_bench.runs.task import GridOutcome, RunOutcome, Task
 
 STYLE = {"done": "green", "skipped": "dim", "failed": "red"}
 
 
-def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
-    """Say what the data are and what is known to be wrong with them; save the split.
+def print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
+    """Print the facts and defects of the data, and save the split.
 
     Raises ``RunError`` when ``runs`` cannot be written.
     """
     try:
-        saved = split.save(runs / dataset.name / "splits")
+        path = split.save(runs / dataset.name / "splits")
     except OSError as error:
         raise RunError(
             f"cannot write in {runs} ({error.strerror}); choose another folder with --runs."
@@ -40,11 +40,11 @@ def announce(dataset: Dataset, split: Split, runs: Path, console: Console) -> No
     )
     for sentence in (*dataset.findings, *map(str, split.notes)):
         print_note(sentence, console)
-    print_line(f"[dim]split saved as {escape(str(saved))}[/]", console)
+    print_line(f"[dim]split saved as {escape(str(path))}[/]", console)
 
 
-def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
-    """Say how many runs will be made, where and how."""
+def print_runs_ahead(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
+    """Print how many runs follow, where and with what."""
     precisions = ", ".join(dict.fromkeys(task.spec.precision for task in tasks))
     limit = "" if machine.executor == "local" else "up to "
     print_line(
@@ -54,7 +54,7 @@ def announce_runs(tasks: Sequence[Task], machine: MachineRequest, console: Conso
     )
 
 
-def with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Iterator[Outcome]:
+def with_bar(outcomes: Iterator[RunOutcome], total: int, console: Console) -> Iterator[RunOutcome]:
     """Show the progress of the whole grid on a terminal."""
     with ProgressDisplay("runs", total, console) as display:
         for outcome in outcomes:
@@ -62,31 +62,33 @@ def with_bar(outcomes: Iterator[Outcome], total: int, console: Console) -> Itera
             yield outcome
 
 
-def tell(made: Outcome, title: str, number: int, total: int, console: Console) -> None:
-    """A line for a run that has just ended."""
-    print_line(
-        f"[{number:>{len(str(total))}}/{total}] [{STYLE[made.status]}]{made.status:<7}[/] "
-        f"{escape(title)} · {escape(made.sentence)}",
-        console,
-    )
-
-
-def summarise(
-    outcome: GridOutcome, titles: Mapping[str, str], machine: MachineRequest, console: Console
+def print_outcome(
+    outcome: RunOutcome, title: str, number: int, total: int, console: Console
 ) -> None:
-    """Counts, then a line for every run that is not done; ``titles`` are by key."""
+    """Print the line of a run that has just ended."""
     print_line(
-        f"{len(outcome.done)} done, {len(outcome.skipped)} done before, "
-        f"{len(outcome.failed)} failed; runs are in {escape(str(machine.runs))}",
+        f"[{number:>{len(str(total))}}/{total}] [{STYLE[outcome.status]}]{outcome.status:<7}[/] "
+        f"{escape(title)} · {escape(outcome.sentence)}",
         console,
     )
-    for failed in outcome.failed:
-        place = RunDirectory.of(machine.runs, failed.spec).path
+
+
+def print_summary(
+    grid: GridOutcome, titles: Mapping[str, str], machine: MachineRequest, console: Console
+) -> None:
+    """Print counts, then a line for every failed run; ``titles`` are by key."""
+    print_line(
+        f"{len(grid.done)} done, {len(grid.skipped)} done before, "
+        f"{len(grid.failed)} failed; runs are in {escape(str(machine.runs))}",
+        console,
+    )
+    for failed in grid.failed:
+        folder = RunDirectory.of(machine.runs, failed.spec).path
         print_line(
             f"[red]failed[/] {escape(titles[failed.spec.key])}: {escape(failed.sentence)} "
-            f"[dim]({escape(str(place))})[/]",
+            f"[dim]({escape(str(folder))})[/]",
             console,
         )
-    if outcome.failed:
-        again = f"mil-bench retry --failed --runs {shlex.quote(str(machine.runs))}"
-        print_line(f"When the reason is repaired: {escape(again)}", console)
+    if grid.failed:
+        command = f"mil-bench retry --failed --runs {shlex.quote(str(machine.runs))}"
+        print_line(f"After fixing the cause, run: {escape(command)}", console)

@@ -1,9 +1,9 @@
-"""A run's folder: where its files are, what state it is in, and who may write there.
+"""A run folder: its files, its status, and the lock that decides who may write there.
 
 ``<runs>/<dataset>/<method>/<key>/`` holds ``spec.json``, ``env.json``, ``train.csv``,
 ``checkpoint.pt``, ``predictions.csv`` and, last, ``result.json``: the commit point. A run that
-failed has ``failure.json`` and ``traceback.txt`` instead. Nothing is ever deleted; a run that is
-made anew moves to ``<runs>/.replaced/``.
+failed has ``failure.json`` and ``traceback.txt`` instead. Nothing is ever deleted: a run that is
+overwritten moves to ``<runs>/.replaced/``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.errors import RunError
 from mil_bench.contract.spec import RunSpec
 
-Status = Literal["done", "failed", "running", "interrupted", "absent"]
-LOOKING = 0.1  # seconds, more than a look at a lock takes
+RunStatus = Literal["done", "failed", "running", "interrupted", "absent"]
+LOOKING = 0.1  # seconds, longer than `status` holds the lock to see whether it is free
 
 
 class RunBusyError(RunError):
-    """Another process is making this run."""
+    """Another process executes this run."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class RunDirectory:
 
     @classmethod
     def of(cls, runs: Path, spec: RunSpec) -> RunDirectory:
-        """Where ``spec`` lives under ``runs``."""
+        """Return the folder of ``spec`` under ``runs``."""
         return cls(runs / spec.dataset / spec.method / spec.key)
 
     @property
@@ -78,8 +78,8 @@ class RunDirectory:
         """Where it failed."""
         return self.path / "traceback.txt"
 
-    def status(self) -> Status:
-        """``interrupted`` is a run that began, did not end, and that nobody is making now."""
+    def status(self) -> RunStatus:
+        """Return the status; ``interrupted`` is a run that began and neither ended nor runs."""
         if self.result.exists():
             return "done"
         if not self.path.exists():
@@ -89,22 +89,22 @@ class RunDirectory:
         return "failed" if self.failure.exists() else "interrupted"
 
     def read_spec(self) -> RunSpec:
-        """The definition of the run that lives here. Raises ``RunError`` when it is unreadable."""
+        """Return the definition of this run. Raises ``RunError`` when it is unreadable."""
         try:
             return RunSpec(**json.loads(self.spec_path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise RunError(f"cannot read {self.spec_path} ({error}); is it a run folder?") from None
 
     def read_result(self) -> dict[str, Any]:
-        """The content of ``result.json``."""
+        """Return the content of ``result.json``."""
         return self._read(self.result)
 
     def read_failure(self) -> dict[str, Any]:
-        """The content of ``failure.json``: ``key``, ``error``, ``when``."""
+        """Return the content of ``failure.json``: ``key``, ``error``, ``when``."""
         return self._read(self.failure)
 
     def read_environment(self) -> dict[str, Any]:
-        """The content of ``env.json``."""
+        """Return the content of ``env.json``."""
         return self._read(self.env_path)
 
     def begin(self, spec: RunSpec) -> None:
@@ -115,30 +115,40 @@ class RunDirectory:
         write_json(self.spec_path, spec.model_dump(mode="json"))
 
     def commit(self, result: dict[str, Any]) -> None:
-        """Make the run done. Everything else must have been written before."""
+        """Mark the run as done. Everything else must have been written before.
+
+        The atomic write of ``result.json`` is the commit point: a process killed at any earlier
+        moment leaves a run that is resumed, never one that counts.
+        """
         write_json(self.result, {**result, "finished": now()})
 
     def fail(self, key: str, error: str, trace: str) -> None:
-        """Make the run failed; the sentence and the traceback are kept."""
+        """Mark the run as failed; keep the sentence and the traceback.
+
+        The traceback is written first, because ``failure.json`` makes the run failed.
+        """
         write_text(self.traceback, trace)
         write_json(self.failure, {"key": key, "error": error, "when": now()})
 
     def fail_without_trace(self, key: str, error: str) -> None:
-        """Make a run failed whose process could not begin it, or died without a word."""
+        """Mark a run as failed whose process could not begin it, or died without an error."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.fail(key, error, "the process ended without a traceback\n")
 
     def set_aside(self, runs: Path) -> Path:
-        """Move the folder to ``<runs>/.replaced/``; its new place."""
-        home = runs / ".replaced" / self.path.relative_to(runs).parent
-        home.mkdir(parents=True, exist_ok=True)
-        taken = {p.name for p in home.iterdir()}
+        """Move the folder to ``<runs>/.replaced/`` and return its new path."""
+        parent = runs / ".replaced" / self.path.relative_to(runs).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        taken = {p.name for p in parent.iterdir()}
         n = next(i for i in range(1, len(taken) + 2) if f"{self.path.name}-{i}" not in taken)
-        return self.path.rename(home / f"{self.path.name}-{n}")
+        return self.path.rename(parent / f"{self.path.name}-{n}")
 
     @contextmanager
     def locked(self, patience: float = 0.0) -> Iterator[None]:
-        """Hold the run for this process; the system frees it when the process ends or is killed.
+        """Hold the run for this process.
+
+        ``flock`` is bound to the open file, so the system frees it however the process ends; a lock
+        file with a process id would outlive a kill.
 
         Raises ``RunBusyError`` when another process holds it for ``patience`` seconds more.
         """
@@ -147,8 +157,8 @@ class RunDirectory:
             if not _claim(file, patience):
                 file.seek(0)
                 raise RunBusyError(
-                    f"run {self.path.name} is executed by {file.read() or 'another process'}; wait "
-                    "for it, then rerun the same command."
+                    f"{file.read() or 'another process'} executes run {self.path.name}; wait for "
+                    "it, then rerun the same command."
                 )
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -178,7 +188,7 @@ class RunDirectory:
 
 
 def _claim(file: IO[str], patience: float) -> bool:
-    """Take the exclusive lock; a few tries, because ``status`` may be looking for a moment."""
+    """Take the exclusive lock; try again, because ``status`` may hold it for a moment."""
     end = time.monotonic() + max(patience, LOOKING)
     while True:
         try:
@@ -192,11 +202,11 @@ def _claim(file: IO[str], patience: float) -> bool:
 
 
 def run_directories(runs: Path) -> list[RunDirectory]:
-    """Every run under ``runs`` in order of path, whatever its status, without replaced ones."""
+    """Return every run under ``runs`` in order of path, of any status, without replaced ones."""
     specs = runs.glob("[!.]*/*/*/spec.json")
     return [RunDirectory(path.parent) for path in sorted(specs)]
 
 
 def now() -> str:
-    """The present as ISO 8601 in UTC, to the second."""
+    """Return the present time as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,12 +1,13 @@
-"""Where a run was made: versions, source commit, machine. It is recorded, never part of the key."""
+"""Where a run executed and what it cost: versions, commit, machine, memory, operations.
+
+All of it is recorded and none of it is part of the run key.
+"""
 
 from __future__ import annotations
 
 import platform
 import resource
 import subprocess
-from collections import Counter
-from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -17,16 +18,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mil_bench.base.error_location import defined_at
-from mil_bench.base.plural import counted
-from mil_bench.base.registry import OURS
 from mil_bench.base.version import __version__
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method
-from mil_bench.contract.spec import RunSpec
-from mil_bench.methods import METHODS
-from mil_bench.runs.directory import RunDirectory
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 
@@ -108,29 +103,27 @@ def peak_memory_mb(device: torch.device) -> float:
 
 def _output(*command: str) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip().partition("\n")[0]
+    return process.stdout.strip().partition("\n")[0]
 
-
-# What one forward pass costs, whatever machine it runs on.
 
 PATCHES, ROW = 1000, 40
 
 
 def forward_flops(method: Method) -> int:
-    """Floating point operations of the forward pass of a bag of 1,000 patches.
+    """Return the floating point operations of one forward pass of a bag of 1,000 patches.
 
     Matrix products, convolutions and attention as ``torch.utils.flop_counter`` counts them, a
     product and a sum being two; element-wise operations and Fourier transforms are not counted. The
     method must be in evaluation mode; no random state is touched.
     """
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
-    made = torch.Generator().manual_seed(0)
-    features = torch.randn(PATCHES, method.dim, generator=made)
-    places = torch.arange(PATCHES)
-    coords = torch.stack([places % ROW, places // ROW], 1)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(PATCHES, method.dim, generator=generator)
+    patches = torch.arange(PATCHES)
+    coords = torch.stack([patches % ROW, patches // ROW], 1)
     batch = BagBatch.pack([features.to(device)], [coords.to(device)])
     counter = FlopCounterMode(display=False)
     devices = [device] if device.type == "cuda" else []
@@ -140,30 +133,7 @@ def forward_flops(method: Method) -> int:
     return int(counter.get_total_flops())
 
 
-# Methods from outside that were edited after runs had been made with them.
-#
-# A run key holds the ``version`` of a method, not its code, so that a comment costs no runs.
-# Whoever edits a plug-in between two commands must raise it; this finds where that may have been
-# forgotten.
-
-
 def code_digest(method: type[Method]) -> str:
-    """Of the file that defines ``method``; empty where there is none."""
+    """Return a digest of the file that defines ``method``, or ``""`` where there is none."""
     file = getsourcefile(method)
     return sha256(Path(file).read_bytes()).hexdigest()[:16] if file else ""
-
-
-def edited(finished: Iterable[RunSpec], runs: Path) -> list[str]:
-    """A sentence per method from outside whose ``finished`` runs were made with another file."""
-    outside = {entry.name for entry in METHODS if entry.origin != OURS}
-    stale: Counter[str] = Counter()
-    for spec in finished:
-        if spec.method in outside:
-            made_with = RunDirectory.of(runs, spec).read_environment().get("code")
-            stale[spec.method] += made_with not in (None, code_digest(METHODS.get(spec.method)))
-    return [
-        f"{name} ({defined_at(METHODS.get(name))}) was edited after {counted(number, 'run')} "
-        "ended; if that changes results, raise its version, or use --overwrite."
-        for name, number in stale.items()
-        if number
-    ]

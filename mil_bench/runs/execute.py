@@ -1,4 +1,4 @@
-"""Make one run: train, predict, commit."""
+"""Execute one run: train, predict, commit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mil_bench.runs.environment import (
     peak_memory_mb,
     reset_peak_memory,
 )
-from mil_bench.runs.open_dataset import Opened
+from mil_bench.runs.open_dataset import OpenDataset
 from mil_bench.training.checkpoint import Checkpoint
 from mil_bench.training.loop import Trainer, TrainingData, balanced_class_weights
 from mil_bench.training.online.pixels import EncodedBags, TileBags
@@ -45,7 +45,7 @@ from mil_bench.training.seeding import SETUP, seed_everything
 
 @dataclass(frozen=True)
 class Trained:
-    """A model that is chosen, and what it says of the validation slides. No test bag was read."""
+    """The chosen model and its validation predictions. No test bag was read."""
 
     spec: RunSpec
     method: Method
@@ -57,7 +57,7 @@ class Trained:
 
 def train(
     spec: RunSpec,
-    opened: Opened,
+    opened: OpenDataset,
     home: Home,
     directory: RunDirectory,
     reporter: Reporter,
@@ -65,8 +65,8 @@ def train(
 ) -> Trained:
     """Train on the fold's training slides, choosing the model by its validation slides.
 
-    Continues from the directory's checkpoint, which also fixes the number of threads. The caller
-    holds the directory.
+    Resumes from the checkpoint of ``directory``, which also fixes the number of threads. The caller
+    holds the lock of ``directory``.
     """
     reset_peak_memory(opened.device)
     checkpoint = _checkpoint(spec, opened, directory, threads)
@@ -92,19 +92,20 @@ def train(
         )
     val_loader = EvaluationLoader(bags, fold.val)
     data = TrainingData(train_loader, val_loader, manifest)
-    frozen = Trainer(method, data, spec, checkpoint, directory.path, reporter).run()
-    method.load_state_dict(frozen.best_model)
+    checkpoint = Trainer(method, data, spec, checkpoint, directory.path, reporter).run()
+    method.load_state_dict(checkpoint.best_model)
     method.eval()
     seed_everything(spec.seed, SETUP)
     val = predict(method, val_loader, manifest, spec.precision)
-    return Trained(spec, method, frozen, bags, home, val)
+    return Trained(spec, method, checkpoint, bags, home, val)
 
 
-def finish(trained: Trained, opened: Opened, directory: RunDirectory) -> None:
-    """Predict the fold's test slides with the chosen model and make the run done."""
+def finish(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> None:
+    """Predict the test slides of the fold with the chosen model and commit the run."""
     spec = trained.spec
     start = time.perf_counter()
-    # Test bags are read here for the first time, after the model is chosen.
+    # Test bags are read here for the first time, after the model is chosen: nothing before this
+    # line can depend on them.
     test_loader = EvaluationLoader(trained.bags, opened.split[spec.fold].test)
     test = predict(trained.method, test_loader, opened.dataset.manifest, spec.precision)
     test_seconds = time.perf_counter() - start
@@ -113,7 +114,9 @@ def finish(trained: Trained, opened: Opened, directory: RunDirectory) -> None:
     directory.commit(result_of(trained, opened, test_seconds))
 
 
-def _checkpoint(spec: RunSpec, opened: Opened, directory: RunDirectory, threads: int) -> Checkpoint:
+def _checkpoint(
+    spec: RunSpec, opened: OpenDataset, directory: RunDirectory, threads: int
+) -> Checkpoint:
     if directory.checkpoint.exists():
         return Checkpoint.load(directory.checkpoint)
     checkpoint = Checkpoint(key=spec.key, threads=threads)
@@ -124,9 +127,9 @@ def _checkpoint(spec: RunSpec, opened: Opened, directory: RunDirectory, threads:
 
 
 def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torch.device) -> Method:
-    """The untrained model of a run on ``device``, always with the same weights.
+    """Return the untrained model of a run on ``device``, always with the same weights.
 
-    ``dataset`` tells where the encoder is that some are trained with.
+    ``dataset`` has the place of the encoder that ``--online blocks`` trains.
     """
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
@@ -140,7 +143,7 @@ def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torc
 
 
 def _train_loader(
-    spec: RunSpec, opened: Opened, bags: DeviceBags, slides: tuple[str, ...]
+    spec: RunSpec, opened: OpenDataset, bags: DeviceBags, slides: tuple[str, ...]
 ) -> TrainLoader:
     labels, taxonomy = opened.dataset.manifest.labels(), opened.dataset.taxonomy
     limits = [spec.trainer.max_instances, getattr(spec.online, "tiles", None)]
@@ -156,18 +159,18 @@ def _train_loader(
     )
 
 
-def result_of(trained: Trained, opened: Opened, test_seconds: float) -> dict[str, Any]:
-    """The content of ``result.json``."""
-    spec, frozen, fold = trained.spec, trained.checkpoint, opened.split[trained.spec.fold]
+def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dict[str, Any]:
+    """Return the content of ``result.json``."""
+    spec, checkpoint, fold = trained.spec, trained.checkpoint, opened.split[trained.spec.fold]
     return {
         "key": spec.key,
         "status": "done",
-        "epochs": frozen.epoch,
-        "best_epoch": frozen.best_epoch,
+        "epochs": checkpoint.epoch,
+        "best_epoch": checkpoint.best_epoch,
         "monitor": spec.trainer.monitor,
-        "best_value": frozen.best_value,
-        "train_seconds": frozen.seconds,
-        "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in frozen.history),
+        "best_value": checkpoint.best_value,
+        "train_seconds": checkpoint.seconds,
+        "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in checkpoint.history),
         "test_seconds": test_seconds,
         "cache": trained.home,
         "parameters": sum(p.numel() for p in trained.method.parameters() if p.requires_grad),

@@ -1,42 +1,43 @@
-"""``mil-bench run``: from runs asked for to runs made, and what is said about them."""
+"""Execute the runs of a grid and print what happens to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 
-from mil_bench.base.console import print_note
+from mil_bench.base.console import print_line, print_note
+from mil_bench.base.error_location import defined_at
 from mil_bench.base.errors import RunError
+from mil_bench.base.plural import counted
+from mil_bench.base.registry import OURS
+from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import titles
-from mil_bench.runs.console import announce, announce_runs, summarise, tell, with_bar
+from mil_bench.methods import METHODS
+from mil_bench.runs.console import (
+    print_data,
+    print_outcome,
+    print_runs_ahead,
+    print_summary,
+    with_bar,
+)
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.environment import edited
+from mil_bench.runs.environment import code_digest
 from mil_bench.runs.executors.local import run_here
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import (
-    DataRequest,
     GridOutcome,
-    Outcome,
     Prepare,
+    RunOutcome,
     Task,
     grouped_by_data,
+    remembered,
     sentence_about,
 )
 from mil_bench.training.progress import ConsoleReporter
-
-
-def run_grid(request: GridRequest, machine: MachineRequest, console: Console) -> GridOutcome:
-    """Make every run of the grid that is not there yet and print what happened.
-
-    Raises a ``MilBenchError`` when the grid cannot start at all (unknown names, bad settings,
-    leaking split, unwritable folder).
-    """
-    prepare = cache(DataRequest.prepare)
-    return run_tasks(plan(request, machine, prepare), machine, console, prepare)
 
 
 def run_tasks(
@@ -45,45 +46,89 @@ def run_tasks(
     console: Console,
     prepare: Prepare | None = None,
 ) -> GridOutcome:
-    """Make every task that is not done yet and print what happened; datasets may differ.
+    """Execute every task that is not complete and print what happens; datasets may differ.
 
-    ``prepare`` may remember datasets that are open already. A failing run is recorded and the
-    others go on. Raises a ``MilBenchError`` when no run can be made.
+    ``prepare`` may remember datasets that are open already. A failed run is recorded and stops no
+    other. Raises a ``MilBenchError`` when no run can start.
     """
     machine.check()
-    prepare = prepare or cache(DataRequest.prepare)
+    prepare = prepare or remembered()
     for data in dict.fromkeys(task.data for task in tasks):
-        announce(*prepare(data), machine.runs, console)
-    announce_runs(tasks, machine, console)
+        print_data(*prepare(data), machine.runs, console)
+    print_runs_ahead(tasks, machine, console)
     names = titles(task.spec for task in tasks)
-    outcome, todo = GridOutcome(), []
+    grid, todo = GridOutcome(), []
     for task in grouped_by_data(tasks):
-        known = _known(task, machine)
-        if known is None:
+        outcome = _earlier_outcome(task, machine)
+        if outcome is None:
             todo.append(task)
         else:
-            outcome.add(known)
-    for sentence in edited((known.spec for known in outcome.skipped), machine.runs):
+            grid.add(outcome)
+    for sentence in stale_plugins((skipped.spec for skipped in grid.skipped), machine.runs):
         print_note(sentence, console)
     try:
-        for i, made in enumerate(_make(todo, names, machine, console, prepare), 1):
-            outcome.add(made)
-            tell(made, names[made.spec.key], i, len(todo), console)
+        for number, outcome in enumerate(_outcomes(todo, names, machine, console, prepare), 1):
+            grid.add(outcome)
+            print_outcome(outcome, names[outcome.spec.key], number, len(todo), console)
     except KeyboardInterrupt:
-        console.print("interrupted; rerun the same command to resume.", soft_wrap=True)
+        print_line("interrupted; rerun the same command to resume.", console)
         raise
-    summarise(outcome, names, machine, console)
-    return outcome
+    print_summary(grid, names, machine, console)
+    return grid
 
 
-def _make(
+def _earlier_outcome(task: Task, machine: MachineRequest) -> RunOutcome | None:
+    """The outcome of an existing run, or ``None`` when the run is to be executed."""
+    try:
+        return _read_earlier(task, machine, RunDirectory.of(machine.runs, task.spec))
+    except (RunError, OSError) as error:
+        return RunOutcome(task.spec, "failed", sentence_about(error))
+
+
+def _read_earlier(
+    task: Task, machine: MachineRequest, directory: RunDirectory
+) -> RunOutcome | None:
+    status = directory.status()
+    if machine.existing == "overwrite" and status != "absent":
+        with directory.locked():
+            directory.set_aside(machine.runs)
+        return None
+    if status == "done":
+        return RunOutcome(task.spec, "skipped", "done before")
+    if status == "failed" and machine.existing == "skip":
+        reason = directory.read_failure()["error"]
+        return RunOutcome(task.spec, "failed", f"failed before: {reason}")
+    return None
+
+
+def stale_plugins(complete: Iterable[RunSpec], runs: Path) -> list[str]:
+    """Return a sentence per method from outside whose file changed after ``complete`` runs.
+
+    A run key holds the ``version`` of a method, not its code, so that a changed comment reruns
+    nothing. Who edits a plug-in must raise its version; this finds where that was forgotten.
+    """
+    outside = {entry.name for entry in METHODS if entry.origin != OURS}
+    stale: Counter[str] = Counter()
+    for spec in complete:
+        if spec.method in outside:
+            digest = RunDirectory.of(runs, spec).read_environment().get("code")
+            stale[spec.method] += digest not in (None, code_digest(METHODS.get(spec.method)))
+    return [
+        f"{name} ({defined_at(METHODS.get(name))}) was edited after {counted(number, 'run')} of it "
+        "ended; if the change affects results, raise its version, or use --overwrite."
+        for name, number in stale.items()
+        if number
+    ]
+
+
+def _outcomes(
     todo: list[Task],
     names: Mapping[str, str],
     machine: MachineRequest,
     console: Console,
     prepare: Prepare,
-) -> Iterator[Outcome]:
-    """Outcomes as they come; a run in this process shows its epochs, others only that they end."""
+) -> Iterator[RunOutcome]:
+    """Outcomes as they come. A run in this process shows its epochs, others only their end."""
     if not todo:
         return iter(())
     if machine.executor == "local" and min(machine.jobs, len(todo)) == 1:
@@ -91,46 +136,21 @@ def _make(
     return with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
 
 
-def _known(task: Task, machine: MachineRequest) -> Outcome | None:
-    """What an existing run says, or ``None`` when the run is to be made."""
-    try:
-        return _look(task, machine, RunDirectory.of(machine.runs, task.spec))
-    except (RunError, OSError) as error:
-        return Outcome(task.spec, "failed", sentence_about(error))
-
-
-def _look(task: Task, machine: MachineRequest, directory: RunDirectory) -> Outcome | None:
-    status = directory.status()
-    if machine.existing == "overwrite" and status != "absent":
-        with directory.locked():
-            directory.set_aside(machine.runs)
-        return None
-    if status == "done":
-        return Outcome(task.spec, "skipped", "done before")
-    if status == "failed" and machine.existing == "skip":
-        reason = directory.read_failure()["error"]
-        return Outcome(task.spec, "failed", f"failed before: {reason}")
-    return None
-
-
-# The interface of executors, and how one is chosen by name.
-
-
 class Executor(Protocol):
-    """Makes runs somewhere."""
+    """Executes runs somewhere."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """Make every task, ``jobs`` at a time; outcomes in order of completion.
+    def run(self, tasks: Sequence[Task]) -> Iterator[RunOutcome]:
+        """Execute every task, ``jobs`` at a time, and yield outcomes in order of completion.
 
         A failed or killed run is an outcome and stops no other. When the caller stops (Ctrl-C), the
-        runs under way are ended; they can be continued. Raises a ``MilBenchError`` before the first
-        run when none can be made.
+        current runs are ended; they can be resumed. Raises a ``MilBenchError`` before the first run
+        when none can start.
         """
 
 
 def executor_for(machine: MachineRequest, prepare: Prepare) -> Executor:
-    """The executor that ``machine`` names; ``prepare`` opens data in this process."""
-    match machine.executor:
+    """Return the executor that ``machine`` names; ``prepare`` opens data in this process."""
+    match machine.executor:  # imported here, because ray and submitit are extras
         case "local":
             from mil_bench.runs.executors.local import LocalExecutor
 

@@ -1,4 +1,4 @@
-"""A finished run opened again: the chosen model and the bags as it is given them."""
+"""Load a complete run: the chosen model, and the bags as it receives them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from mil_bench.training.seeding import SETUP, seed_everything
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """``method`` is in evaluation mode and has the tree of the run, not that of ``dataset``.
+    """A trained ``method`` in evaluation mode, with the tree of the run, not that of ``dataset``.
 
-    All is float32, whatever the run was made in: that loses nothing, and scores have few ties.
+    Everything is float32, whatever the precision of the run: it loses nothing, and scores have
+    fewer ties.
     """
 
     directory: RunDirectory
@@ -37,21 +38,21 @@ class LoadedRun:
 
     @property
     def taxonomy(self) -> Taxonomy:
-        """The tree that the run was trained with."""
+        """The label tree that the run was trained with."""
         return self.method.taxonomy
 
     def batch(self, slide_id: str) -> BagBatch:
-        """One bag as the model is given it. Raises ``UnknownNameError`` for an unknown slide."""
+        """Return one bag as the model receives it. Raises ``UnknownNameError``."""
         if slide_id not in self.bags.rows:
             raise UnknownNameError("slide", slide_id, self.bags.rows, of=self.spec.dataset)
         return self.bags.batch([slide_id])
 
 
 def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) -> LoadedRun:
-    """The model that a finished run has chosen, with ``dataset`` as it was then.
+    """Return the model that a complete run has chosen, with ``dataset`` as it was then.
 
-    Raises ``RunError`` for a run that is not done, of another version of its method, or made on
-    other labels or features than ``dataset`` has.
+    Raises ``RunError`` for a run that is not done, of another version of its method, or of other
+    labels or features than those of ``dataset``.
     """
     spec = directory.read_spec()
     _check(directory, spec, dataset)
@@ -60,8 +61,8 @@ def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) ->
     method = new_method(full, dataset, Taxonomy.from_dict(spec.tree), device)
     if method.version != spec.method_version:
         raise RunError(
-            f"run {directory.path.name} was made with version {spec.method_version} of "
-            f"{spec.method}, and this is version {method.version}; rerun it."
+            f"run {directory.path.name} used version {spec.method_version} of {spec.method}, but "
+            f"version {method.version} is installed; rerun it with --overwrite."
         )
     method.load_state_dict(checkpoint.best_model)
     method.eval()
@@ -81,12 +82,12 @@ def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) ->
 def _check(directory: RunDirectory, spec: RunSpec, dataset: Dataset) -> None:
     status = directory.status()
     if status != "done":
-        raise RunError(f"run {directory.path.name} is {status}; expected a finished one.")
-    found = {"labels": dataset.manifest.digest(), "features": dataset.store.digest}
-    made = {"labels": spec.labels_digest, "features": spec.features_digest}
-    other = [name for name in made if made[name] != found[name]]
+        raise RunError(f"run {directory.path.name} is {status}; expected a complete run.")
+    present = {"labels": dataset.manifest.digest(), "features": dataset.store.digest}
+    used = {"labels": spec.labels_digest, "features": spec.features_digest}
+    other = [name for name in used if used[name] != present[name]]
     if other:
         raise RunError(
-            f"run {directory.path.name} was made on other {' and '.join(other)} of {spec.dataset}; "
-            "pass the data of the run (--dataset, --data-root, --features)."
+            f"run {directory.path.name} used other {' and '.join(other)} of {spec.dataset} than "
+            "those loaded; pass the data of the run (--dataset, --data-root, --features)."
         )

@@ -1,4 +1,4 @@
-"""How runs are made: where, how many at a time, on what. Nothing of it changes a run's key."""
+"""Where runs execute, how many at a time and on what. Nothing of it changes a run key."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PACKAGES = {"ray": "ray", "slurm": "submitit"}  # of the extra with the executor
 
 @dataclass(frozen=True)
 class MachineRequest:
-    """What the command line says about folders and machines.
+    """The machine options of a command.
 
-    ``existing`` says what to do with runs that are there: ``skip`` keeps done and failed ones,
-    ``retry-failed`` continues failed ones, ``overwrite`` moves all aside and starts again. An
-    interrupted run is always continued. ``jobs`` runs are made at a time with ``threads`` CPU
-    threads each: the last bits of a sum depend on that number, so it does not follow ``jobs``.
-    ``cache`` says where features are kept (:mod:`mil_bench.bags.placement`). ``memory`` is what
-    one run is promised by Ray or Slurm, in GB; ``slurm`` are further options of ``sbatch``.
+    ``existing`` is what happens to existing runs: ``skip`` keeps done and failed ones,
+    ``retry-failed`` resumes failed ones, ``overwrite`` moves all aside and starts again. An
+    interrupted run is always resumed. ``jobs`` runs execute at a time with ``threads`` CPU threads
+    each: the last bits of a sum depend on that number, so it does not follow ``jobs``. ``cache`` is
+    where features are kept (:mod:`mil_bench.bags.placement`). ``memory`` is what Ray or Slurm
+    reserves for one run, in GB; ``slurm`` are further options of ``sbatch``.
     """
 
     runs: Path
@@ -42,7 +42,7 @@ class MachineRequest:
     slurm: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
-        """Raise ``UsageError`` for a device or an executor that cannot be had."""
+        """Raise ``UsageError`` for a device or an executor that is not available."""
         if self.executor == "local":
             devices(self.device, self.jobs)
             return
@@ -50,24 +50,24 @@ class MachineRequest:
         if find_spec(package) is None:
             raise UsageError(
                 f"--executor {self.executor} requires the package {package}, which is not "
-                f"installed; install it: pip install 'mil-bench[{self.executor}]'"
+                f"installed; install it with: pip install 'mil-bench[{self.executor}]'"
             )
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
-                f"`--device {self.device}` cannot be resolved for remote machines (--executor "
-                f"{self.executor}); pass `--device cpu` or `--device cuda`."
+                f"--device {self.device} cannot be resolved for the remote machines of --executor "
+                f"{self.executor}; pass --device cpu or --device cuda."
             )
 
     def where(self) -> str:
-        """For people: the devices of this machine that are used, or ``cuda by ray``."""
+        """Return the devices of this machine that are used, or ``cuda by ray``, for people."""
         if self.executor == "local":
             return ", ".join(dict.fromkeys(map(str, devices(self.device, self.jobs))))
         return f"{self.device} by {self.executor}"
 
     def precision(self, choice: str, safe_in_bf16: bool) -> Precision:
-        """The arithmetic of a method's runs, the same wherever they are made.
+        """Return the arithmetic of a method's runs, the same on every machine of a grid.
 
-        ``auto`` looks at this machine's device. Raises ``UsageError`` for ``auto`` of other
+        ``auto`` is decided by this machine's device. Raises ``UsageError`` for ``auto`` of other
         machines: a key must not depend on which of them is free first.
         """
         self.check()
@@ -75,17 +75,14 @@ class MachineRequest:
             return resolve_precision(choice, devices(self.device, 1)[0], safe_in_bf16)
         if choice == "auto":
             raise UsageError(
-                "`--precision auto` cannot be resolved for remote machines (--executor "
-                f"{self.executor}); pass `--precision 32` or `--precision bf16`."
+                "--precision auto cannot be resolved for the remote machines of --executor "
+                f"{self.executor}; pass --precision 32 or --precision bf16."
             )
         return resolve_precision(choice, torch.device(self.device), safe_in_bf16)
 
 
-# Which device each worker uses.
-
-
 def devices(choice: str, jobs: int) -> list[torch.device]:
-    """The device of each of ``jobs`` workers; several GPUs are dealt out in turn.
+    """Return the device of each of ``jobs`` workers; several GPUs are used in turn.
 
     ``auto`` is CUDA where there is any, else the CPU; ``cuda`` is every visible GPU. Raises
     ``UsageError`` for a device this machine does not have.
@@ -99,8 +96,8 @@ def devices(choice: str, jobs: int) -> list[torch.device]:
     else:
         pool = [gpu for gpu in gpus if str(gpu) == choice]
     if not pool:
-        found = ", ".join(["cpu", *map(str, gpus)])
+        available = ", ".join(["cpu", *map(str, gpus)])
         raise UsageError(
-            f"device {choice!r} is not on this machine; expected auto or one of: {found}."
+            f"device {choice!r} is not on this machine; expected auto or one of: {available}."
         )
     return [pool[i % len(pool)] for i in range(jobs)]

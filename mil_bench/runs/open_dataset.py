@@ -1,4 +1,4 @@
-"""A dataset that a process has open on its device."""
+"""A dataset that a process has open on its device, and where its features are kept."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mil_bench.nn.precision import feature_type
 
 
 @dataclass
-class Opened:
-    """The dataset, its split, and the bags kept for the next run."""
+class OpenDataset:
+    """The dataset, its split, and the bags prepared for the next run."""
 
     dataset: Dataset
     split: Split
     device: torch.device
-    _kept: dict[object, DeviceBags] = field(default_factory=dict)
+    _prepared: dict[object, DeviceBags] = field(default_factory=dict)
 
     def bags(
         self,
@@ -32,16 +32,17 @@ class Opened:
         standardization: Standardization | None,
         neighbours: int = 0,
     ) -> DeviceBags:
-        """The bags as ``spec`` wants them; kept for the next run that wants the same.
+        """Return the bags as ``spec`` requires them, kept for the next run that requires the same.
 
-        ``neighbours`` is what :attr:`~mil_bench.contract.method.Method.neighbours` says.
+        ``neighbours`` is :attr:`~mil_bench.contract.method.Method.neighbours`.
         """
         dtype = feature_type(spec.precision)
-        wanted = (dtype, spec.fold if standardization is not None else None, neighbours)
-        if wanted not in self._kept:
+        # Standardised features differ between folds, because the fold's training slides fit them.
+        variant = (dtype, spec.fold if standardization is not None else None, neighbours)
+        if variant not in self._prepared:
             if home != "none":
-                self._kept.clear()  # room for the next
-            self._kept[wanted] = DeviceBags(
+                self._prepared.clear()  # free the copy before the next one is made
+            self._prepared[variant] = DeviceBags(
                 self.dataset.store,
                 self.device,
                 dtype=dtype,
@@ -49,28 +50,28 @@ class Opened:
                 home=home,
                 neighbours=neighbours,
             )
-        return self._kept[wanted]
+        return self._prepared[variant]
 
 
-# Where the processes of one machine keep features.
+class FeaturePlacement:
+    """Where the processes of one machine keep features; ``devices`` has one for each process.
 
+    Decided once for each dataset and type of features, so that all runs of a grid are alike.
+    """
 
-class Homes:
-    """One decision for each dataset and type of features; ``places`` has a device per process."""
-
-    def __init__(self, choice: CacheChoice, places: Sequence[torch.device]) -> None:
-        self._choice, self._places = choice, places
-        self._decided: dict[tuple[str, torch.dtype], Home] = {}
+    def __init__(self, choice: CacheChoice, devices: Sequence[torch.device]) -> None:
+        self._choice, self._devices = choice, devices
+        self._decisions: dict[tuple[str, torch.dtype], Home] = {}
 
     def of(self, dataset: Dataset, precision: Precision) -> Home:
-        """Where features of ``dataset`` are kept for runs in ``precision``.
+        """Return where features of ``dataset`` are kept for runs in ``precision``.
 
         Raises as :func:`~mil_bench.bags.placement.choose_home`.
         """
         dtype = feature_type(precision)
-        wanted = (dataset.store.digest, dtype)
-        if wanted not in self._decided:
-            self._decided[wanted] = choose_home(
-                self._choice, dataset.store, dtype, self._places, standardize=dataset.standardize
+        features = (dataset.store.digest, dtype)
+        if features not in self._decisions:
+            self._decisions[features] = choose_home(
+                self._choice, dataset.store, dtype, self._devices, standardize=dataset.standardize
             )
-        return self._decided[wanted]
+        return self._decisions[features]

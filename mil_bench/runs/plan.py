@@ -1,4 +1,4 @@
-"""From a request to the list of runs it stands for."""
+"""From a request to the list of its runs: folds, seeds, and resolved settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mil_bench.runs.task import DataRequest, Prepare, Task
 
 @dataclass(frozen=True)
 class GridRequest:
-    """Methods x folds x seeds on one dataset. ``settings`` are the pairs of ``--set``."""
+    """Methods x folds x seeds on one dataset; ``settings`` are the pairs of ``--set``."""
 
     data: DataRequest
     methods: Sequence[str]
@@ -34,9 +34,9 @@ class GridRequest:
 def plan(
     request: GridRequest, machine: MachineRequest, prepare: Prepare = DataRequest.prepare
 ) -> list[Task]:
-    """Every run of the grid, fold by fold so that a whole comparison is there early.
+    """Return every run of the grid, fold by fold so that a complete comparison is there early.
 
-    ``machine`` is what ``--precision auto`` looks at. Raises a ``UsageError``, ``DataError`` or
+    The device of ``machine`` decides ``--precision auto``. Raises ``UsageError``, ``DataError`` or
     ``SplitError`` before anything is run.
     """
     machine.check()
@@ -85,15 +85,13 @@ def plan(
     return [Task(request.data, spec) for spec in specs]
 
 
-# Configurations of a grid: defaults, the paper's recipe, the dataset's advice, ``--set``.
-
 TRAINER, METHOD = "trainer", "method"
 NAMED = 3  # methods in a message
 
 
 @dataclass
-class Resolved:
-    """The two configurations of one method on one dataset."""
+class ResolvedSettings:
+    """The settings of one method on one dataset."""
 
     method: MethodConfig
     trainer: TrainerConfig
@@ -107,8 +105,8 @@ class _Assigned:
 
 def resolve(
     methods: Mapping[str, type[Method]], card: DatasetCard, settings: Mapping[str, str]
-) -> dict[str, Resolved]:
-    """The configurations of every method of a grid.
+) -> dict[str, ResolvedSettings]:
+    """Return the settings of every method of a grid.
 
     Trainer: defaults < the method's ``recipe`` < the card's ``overrides["trainer"]`` < its
     ``overrides["methods"][name]["trainer"]`` < ``--set``.
@@ -123,7 +121,7 @@ def resolve(
     for key, text in settings.items():
         _assign(key, text, methods, assigned)
     return {
-        name: Resolved(
+        name: ResolvedSettings(
             build(cls.Config, {**advice.method, **assigned[name].method}, f"method {name}"),
             build(
                 TrainerConfig,
@@ -147,7 +145,7 @@ def check_overrides(card: DatasetCard) -> None:
 
 
 def _advice(card: DatasetCard, name: str) -> _Assigned:
-    """What the dataset recommends for one method."""
+    """The settings that the dataset recommends for one method."""
     method = dict(card.overrides.get("methods", {}).get(name, {}))
     trainer = {**card.overrides.get("trainer", {}), **method.pop(TRAINER, {})}
     return _Assigned(trainer, method)
@@ -156,7 +154,7 @@ def _advice(card: DatasetCard, name: str) -> _Assigned:
 def _assign(
     key: str, text: str, methods: Mapping[str, type[Method]], assigned: Mapping[str, _Assigned]
 ) -> None:
-    """Write one setting into every method of the grid that it concerns."""
+    """Assign one setting to every method of the grid that it concerns."""
     scope, dot, name = key.rpartition(".")
     if dot and scope not in (TRAINER, METHOD, *methods):
         raise UnknownNameError("prefix of a setting", scope, [TRAINER, METHOD, *methods])
@@ -192,7 +190,7 @@ def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:
 
 
 def parse(config: type[StrictConfig], name: str, text: str) -> Any:
-    """A command line's text as the value of a field: ``none`` where allowed, JSON for lists."""
+    """Return text of the command line as a field's value: ``none`` if allowed, JSON for lists."""
     annotation = config.model_fields[name].annotation
     optional = get_origin(annotation) in (Union, types.UnionType)
     if optional and type(None) in get_args(annotation) and text.lower() in ("none", "null"):

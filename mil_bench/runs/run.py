@@ -29,7 +29,7 @@ from mil_bench.runs.machine import ExecutorName, Existing, MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.studies.stored_plans import store_grid
 from mil_bench.runs.studies.study_file import as_settings
-from mil_bench.runs.task import DataRequest, Outcome, Prepare, remembered
+from mil_bench.runs.task import DataRequest, Prepare, RunOutcome, remembered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +155,7 @@ class CompletedRun:
     """
 
     _data: DataRequest
-    _outcome: Outcome
+    _outcome: RunOutcome
     _runs: Path
     _prepare: Prepare
 

@@ -1,4 +1,4 @@
-"""One run to be made and the data it needs: what executors hand to processes."""
+"""One run, the data it needs, and how it ended: what executors receive and return."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mil_bench.datasets.load import load_dataset
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What a process loads once for many runs. ``split`` ``None`` is the dataset's default."""
+    """What a process loads once for many runs; without ``split`` the dataset's default is used."""
 
     dataset: str
     options: DatasetOptions = field(default_factory=DatasetOptions)
@@ -65,24 +65,21 @@ def remembered(in_memory: Mapping[DataRequest, Dataset] = MappingProxyType({})) 
 
 @dataclass(frozen=True)
 class Task:
-    """One run and the data it is made on."""
+    """One run to execute and its data."""
 
     data: DataRequest
     spec: RunSpec
 
 
 def grouped_by_data(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks in their order, but those of one dataset together: a process keeps one open."""
+    """Return the tasks with those of one dataset together, because a process keeps one open."""
     first = {data: i for i, data in enumerate(dict.fromkeys(task.data for task in tasks))}
     return sorted(tasks, key=lambda task: first[task.data])
 
 
-# How runs ended.
-
-
 @dataclass(frozen=True)
-class Outcome:
-    """How one run ended. ``sentence`` says why it is not done, or the best validation value."""
+class RunOutcome:
+    """How one run ended; ``sentence`` is the best validation value, or why the run is not done."""
 
     spec: RunSpec
     status: Literal["done", "skipped", "failed"]
@@ -91,24 +88,24 @@ class Outcome:
 
 @dataclass
 class GridOutcome:
-    """Every run of a grid by how it ended. ``skipped`` runs were done before."""
+    """Every run of a grid by its status; ``skipped`` runs were complete before."""
 
-    done: list[Outcome] = field(default_factory=list)
-    skipped: list[Outcome] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
+    done: list[RunOutcome] = field(default_factory=list)
+    skipped: list[RunOutcome] = field(default_factory=list)
+    failed: list[RunOutcome] = field(default_factory=list)
 
     @property
-    def all(self) -> list[Outcome]:
+    def all(self) -> list[RunOutcome]:
         """Every outcome."""
         return [*self.done, *self.skipped, *self.failed]
 
-    def add(self, outcome: Outcome) -> None:
-        """Put an outcome into its list."""
+    def add(self, outcome: RunOutcome) -> None:
+        """Append an outcome to the list of its status."""
         getattr(self, outcome.status).append(outcome)
 
 
 def sentence_about(error: BaseException) -> str:
-    """One sentence about any error; the traceback file has the rest."""
+    """Return one sentence about any error; ``traceback.txt`` has the rest."""
     match error:
         case MilBenchError():
             return str(error)

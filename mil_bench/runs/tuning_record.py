@@ -1,7 +1,7 @@
-"""What a search has cost and which runs came of it: the provenance that boards show.
+"""The record of a search: its cost and its runs, the provenance that boards show.
 
-It lies beside the runs as ``<runs>/<dataset>/<method>/tuning-<study>.json``. A run's own key does
-not know about it: the same settings are the same experiment, however they were found.
+Its file is ``<runs>/<dataset>/<method>/tuning-<study>.json``. A run key
+does not depend on it: the same settings are the same experiment, however they were found.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from mil_bench.base.errors import DataError
 
 
 class TuningRecord(BaseModel):
-    """One study and the runs made with its outcome.
+    """One search and the runs of its outcome.
 
-    ``family`` is shared by studies that differ only in their folds: together they are a row of a
-    board. ``hours`` is the time that its trials took, added up over processes. ``default`` and
+    ``family`` is shared by searches that differ only in their folds: together they are one row of
+    a board. ``hours`` is the time of all trials, summed over processes. ``default`` and
     ``tuned`` are keys of runs.
     """
 
@@ -42,7 +42,7 @@ class TuningRecord(BaseModel):
     tuned: tuple[str, ...]
 
     def save(self, runs: Path) -> Path:
-        """Write it beside the runs; an older one of the same study is replaced."""
+        """Write the record next to the runs; it replaces an older one of the same study."""
         digest = self.study.rpartition("-")[2]
         path = runs / self.dataset / self.method / f"tuning-{digest}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,15 +51,15 @@ class TuningRecord(BaseModel):
 
 
 def read_tunings(runs: Path) -> list[TuningRecord]:
-    """Every record under ``runs``, in order of path. Raises ``DataError`` for a damaged one."""
-    found = []
+    """Return every record under ``runs``. Raises ``DataError`` for a damaged one."""
+    records = []
     for path in sorted(runs.glob("[!.]*/*/tuning-*.json")):
         try:
-            found.append(TuningRecord(**json.loads(path.read_text(encoding="utf-8"))))
+            records.append(TuningRecord(**json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError, ValidationError) as error:
             first = str(error).partition("\n")[0]
             raise DataError(
-                f"{path} is not a record of a search ({first}); rerun the command of that search, "
-                "which writes a new one."
+                f"{path} is not a record of a search ({first}); rerun the command of that search "
+                "to write it again."
             ) from None
-    return found
+    return records

@@ -1,4 +1,4 @@
-"""The state of a run after an epoch: everything needed to continue as if nothing had happened."""
+"""The state of a run after an epoch: everything that an exact resume requires."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from mil_bench.bags.conversion import Standardization
 from mil_bench.base.atomic import write_bytes, write_text
 from mil_bench.base.errors import RunError
 
-State = dict[str, Any]
+StateDict = dict[str, Any]
 
 
 @dataclass
 class Checkpoint:
-    """What ``checkpoint.pt`` holds; plain containers and tensors on the host only.
+    """The content of ``checkpoint.pt``: plain containers, and tensors on the host only.
 
     ``best_model`` is the state dict of the best epoch so far. ``history`` has a row per epoch. The
     training state (``model``, ``optimizer``, ``schedule``, ``scaler``) is dropped when the run is
-    done. Generators need no state, see :mod:`mil_bench.training.seeding`. ``threads`` is the
-    number of threads the run began with, because the order of a sum depends on it.
+    done. Generators have no state here, see :mod:`mil_bench.training.seeding`. ``threads`` is the
+    number of threads at the start of the run, because the order of a sum depends on it.
     """
 
     key: str
@@ -36,15 +36,15 @@ class Checkpoint:
     finished: bool = False  # training is over: all epochs, or stopped early
     best_epoch: int = 0
     best_value: float = math.nan
-    seconds: float = 0.0  # spent in training, over all sessions
+    seconds: float = 0.0  # of training, over all sessions
     history: list[dict[str, float]] = field(default_factory=list)
     best_model: dict[str, Tensor] = field(default_factory=dict)
     mean: Tensor | None = None  # (D,) of the feature standardisation
     std: Tensor | None = None
     model: dict[str, Tensor] | None = None
-    optimizer: State | None = None
-    schedule: State | None = None
-    scaler: State | None = None
+    optimizer: StateDict | None = None
+    schedule: StateDict | None = None
+    scaler: StateDict | None = None
 
     @property
     def standardization(self) -> Standardization | None:
@@ -70,29 +70,28 @@ class Checkpoint:
             return cls(**torch.load(content, map_location="cpu", weights_only=True))
         except Exception:
             raise RunError(
-                f"{path} is not a readable checkpoint; restart this run with --overwrite, which "
-                "keeps the old folder."
+                f"{path} is not a readable checkpoint; start this run again with --overwrite, "
+                "which keeps the old folder."
             ) from None
 
     def slimmed(self) -> Checkpoint:
-        """Only what inference needs."""
-        kept = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Checkpoint(**{**kept, **dict.fromkeys(("model", "optimizer", "schedule", "scaler"))})
+        """Return a copy with only what inference requires."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Checkpoint(
+            **{**values, **dict.fromkeys(("model", "optimizer", "schedule", "scaler"))}
+        )
 
 
 def host_copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict that later training steps do not change, on the host."""
+    """Return a copy on the host, which later training steps do not change."""
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
-# ``train.csv``: one row per epoch with every loss term, the rate, validation scores, seconds.
-
-
 def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write all epochs in one atomic step.
+    """Write ``train.csv`` in one atomic step: a row per epoch with losses, rate, scores, seconds.
 
-    The file is made from the checkpoint's history each time, so it never holds an epoch twice or
-    one that a resumed run has to repeat. A term that an epoch does not have is an empty cell.
+    The file is rewritten from the checkpoint's history each time, so it never holds an epoch twice
+    or one that a resumed run has to repeat. A term that an epoch does not have is an empty cell.
     """
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO(newline="")

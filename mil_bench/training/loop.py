@@ -33,7 +33,7 @@ from mil_bench.training.stopping import Stopper
 
 @dataclass
 class TrainingData:
-    """What training may see: train and validation bags. There is no test set here."""
+    """The data of training: training and validation bags. There is no test set here."""
 
     train: TrainLoader
     val: EvaluationLoader
@@ -43,7 +43,7 @@ class TrainingData:
 class Trainer:
     """Trains ``method`` (already on its device) and keeps ``checkpoint`` on disk up to date.
 
-    ``checkpoint`` is a new one or one read from disk; training goes on after its epoch.
+    ``checkpoint`` is a new one or one read from disk; training resumes after its epoch.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class Trainer:
             warmup_steps=round(self.config.warmup_epochs * per_epoch),
         )
         self.wait_seconds = 0.0
-        self._restore()
+        self._resume()
 
     def run(self) -> Checkpoint:
-        """Train to the last epoch or until stopped early; the finished checkpoint."""
+        """Train to the last epoch or until stopped early and return the complete checkpoint."""
         self.reporter.begin(self.spec, self.checkpoint.epoch)
         try:
             while not self.checkpoint.finished:
-                self._one_epoch(self.checkpoint.epoch + 1)
+                self._run_epoch(self.checkpoint.epoch + 1)
         finally:
             self.reporter.end()
         return self.checkpoint
 
-    def _one_epoch(self, epoch: int) -> None:
+    def _run_epoch(self, epoch: int) -> None:
         start = time.perf_counter()
         seed_everything(self.spec.seed, epoch)
         self.method.train()
@@ -108,10 +108,11 @@ class Trainer:
         self.reporter.epoch(epoch, row)
 
     def train_epoch(self, epoch: int) -> tuple[dict[str, float], float]:
-        """Train on every bag once: mean of every loss term over bags, and the last learning rate.
+        """Train on every bag once; return the mean of every loss term, and the last learning rate.
 
-        :attr:`wait_seconds` is then how long this epoch has waited for batches. Losses add up on
-        the device; the only wait for it is at the end of the epoch.
+        :attr:`wait_seconds` is then how long this epoch has waited for batches. Losses are summed
+        on the device, because reading one would wait for its kernels: the host waits only at the
+        end of the epoch.
         """
         progress = (epoch - 1) / self.config.epochs
         self.method.before_epoch(progress)
@@ -119,17 +120,17 @@ class Trainer:
         accumulate = self.config.accumulate
         sums: dict[str, Tensor] = {}
         rate = 0.0
-        batches = Waiting(self.data.train.epoch(epoch))
+        batches = WaitTimer(self.data.train.epoch(epoch))
         for i, batch in enumerate(batches):
             if i % accumulate == 0:
                 rate = self.schedule.before_step()
-                together = min(accumulate * per_batch, bags - i * per_batch)
+                bags_of_step = min(accumulate * per_batch, bags - i * per_batch)
             with autocast(self.spec.precision, self.device):
                 output = checked_output(self.method, self.method(batch), batch)
                 terms = checked_terms(self.method, self.method.loss(output, batch, progress))
                 total = torch.stack([term.float() for term in terms.values()]).sum()
-            # A group of small batches has the gradient of one batch of all its bags.
-            self.scaler.scale(total * (len(batch) / together)).backward()  # type: ignore[no-untyped-call]
+            # Weighted by bags: accumulated batches have the gradient of one of all their bags.
+            self.scaler.scale(total * (len(batch) / bags_of_step)).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": total, **_named(terms)}.items():
                 term = value.detach().double() * len(batch)
                 sums[name] = sums[name] + term if name in sums else term
@@ -139,10 +140,10 @@ class Trainer:
         self.wait_seconds = batches.seconds
         means = {name: value.item() / bags for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
-            wild = ", ".join(key for key, value in means.items() if not math.isfinite(value))
+            infinite = ", ".join(key for key, value in means.items() if not math.isfinite(value))
             raise RunError(
-                f"the training loss became {means['loss']} in epoch {epoch} (not finite: {wild}); "
-                "lower lr, set clip_norm, or use --precision 32."
+                f"the training loss became {means['loss']} in epoch {epoch} (not finite: "
+                f"{infinite}); lower lr, set clip_norm, or use --precision 32."
             )
         return means, rate
 
@@ -155,7 +156,11 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _keep(self, epoch: int, row: dict[str, float], improved: bool, seconds: float) -> None:
-        """Write the state after an epoch: first the checkpoint, then the log made from it."""
+        """Write the state after an epoch: the checkpoint, then the log derived from it.
+
+        In this order, a process killed in between leaves a log that lacks an epoch, and the resumed
+        run writes it again; the other order could leave an epoch that is repeated.
+        """
         checkpoint = self.checkpoint
         checkpoint.model = host_copy(self.method.state_dict())
         if improved:
@@ -171,9 +176,9 @@ class Trainer:
         checkpoint.save(self.folder / "checkpoint.pt")
         write_train_log(self.folder / "train.csv", checkpoint.history)
 
-    def _restore(self) -> None:
+    def _resume(self) -> None:
         checkpoint = self.checkpoint
-        if checkpoint.epoch > 0:  # the log may be one epoch behind
+        if checkpoint.epoch > 0:  # a kill may have left the log one epoch behind
             write_train_log(self.folder / "train.csv", checkpoint.history)
         if checkpoint.epoch == 0 or checkpoint.finished:
             return
@@ -191,13 +196,11 @@ def _named(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"loss_{name}": value for name, value in terms.items()}
 
 
-# How long a loop waits for its data.
-
 T = TypeVar("T")
 
 
-class Waiting(Generic[T]):
-    """The same items; ``seconds`` is how long whoever iterates has waited for them so far."""
+class WaitTimer(Generic[T]):
+    """The same items; ``seconds`` is how long the loop over them has waited for the next one."""
 
     def __init__(self, items: Iterable[T]) -> None:
         self._items = items
@@ -212,9 +215,6 @@ class Waiting(Generic[T]):
             if item is end:
                 return
             yield item  # type: ignore[misc]
-
-
-# Class weights against imbalance.
 
 
 def balanced_class_weights(

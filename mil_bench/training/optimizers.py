@@ -1,4 +1,4 @@
-"""The optimiser of a run, and which weights decay."""
+"""Optimisers, weight decay and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mil_bench.contract.spec import TrainerConfig
 
 
 def make_optimizer(module: nn.Module, config: TrainerConfig) -> Optimizer:
-    """The optimiser named in ``config`` over the trainable parameters of ``module``.
+    """Return the optimiser named in ``config`` over the trainable parameters of ``module``.
 
     ``adam`` adds ``weight_decay`` to the gradient of every parameter, as published MIL code does.
-    ``adamw`` and ``lookahead_radam`` decay the weights directly and spare one-dimensional tensors
+    ``adamw`` and ``lookahead_radam`` decay the weights directly, except one-dimensional tensors
     and biases.
     """
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
@@ -33,13 +33,13 @@ def make_optimizer(module: nn.Module, config: TrainerConfig) -> Optimizer:
 def decay_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Two parameter groups: decayed, and not (one-dimensional tensors, names in ``.bias``)."""
+    """Return two groups: decayed, and not (one-dimensional tensors, names in ``.bias``)."""
     decayed: list[nn.Parameter] = []
-    spared: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
     for name, parameter in named:
-        group = spared if parameter.ndim == 1 or name.endswith(".bias") else decayed
+        group = undecayed if parameter.ndim == 1 or name.endswith(".bias") else decayed
         group.append(parameter)
-    groups = [(decayed, weight_decay), (spared, 0.0)]
+    groups = [(decayed, weight_decay), (undecayed, 0.0)]
     return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
 
 
@@ -50,7 +50,7 @@ PLATEAU_PATIENCE = 5  # epochs without improvement
 
 
 class ScheduleState(TypedDict):
-    """What a resumed run needs."""
+    """The state that a resumed run requires."""
 
     step: int
     scale: float
@@ -72,7 +72,7 @@ class Schedule:
         self._state: ScheduleState = {"step": 0, "scale": 1.0, "last_change": 0}
 
     def factor(self, step: int) -> float:
-        """Multiplier of the base rate at 0-based optimiser step ``step``."""
+        """Return the multiplier of the base rate at the 0-based optimiser step ``step``."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         if self.kind == "cosine":
@@ -81,7 +81,7 @@ class Schedule:
         return self._state["scale"]
 
     def before_step(self) -> float:
-        """Set the rates of the coming optimiser step; the rate of the first group."""
+        """Set the rates of the next optimiser step and return the rate of the first group."""
         factor = self.factor(self._state["step"])
         for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = base * factor
@@ -89,7 +89,7 @@ class Schedule:
         return self.base[0] * factor
 
     def after_epoch(self, epoch: int, best_epoch: int) -> None:
-        """Tell the epoch just validated and the best one so far."""
+        """Follow the epoch just validated and the best one so far."""
         last_change = max(best_epoch, self._state["last_change"])
         if self.kind == "plateau" and epoch - last_change > PLATEAU_PATIENCE:
             self._state["scale"] *= PLATEAU_FACTOR
@@ -97,11 +97,11 @@ class Schedule:
         self._state["last_change"] = last_change
 
     def state_dict(self) -> ScheduleState:
-        """State for the checkpoint."""
+        """Return the state for the checkpoint."""
         return self._state.copy()
 
     def load_state_dict(self, state: ScheduleState) -> None:
-        """Continue from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self._state = state.copy()
 
 
@@ -113,7 +113,7 @@ class LookaheadRAdam(AdamW):
 
     As in TransMIL's repository: weights decay by ``lr * weight_decay`` before a step; while the
     length of the averaged variance is below 5 the step is bias-corrected momentum; the slow weights
-    are made at the first synchronisation, which therefore changes nothing.
+    are copied at the first synchronisation, which therefore changes nothing.
 
     A rectified step is one of AdamW with other constants, so it runs in that fused kernel. Steps
     are counted per parameter group.
@@ -136,17 +136,17 @@ class LookaheadRAdam(AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One RAdam step and, every ``k`` steps, one synchronisation."""
+        """Make one RAdam step and, every ``k`` steps, one synchronisation."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        given = [{key: g[key] for key in ("lr", "eps", "weight_decay")} for g in self.param_groups]
+        rates = [{key: g[key] for key in ("lr", "eps", "weight_decay")} for g in self.param_groups]
         for group in self.param_groups:
             group["steps"] += 1
             group.update(as_adamw(**{key: group[key] for key in _INPUTS}))
         super().step()
-        for group, before in zip(self.param_groups, given, strict=True):
+        for group, before in zip(self.param_groups, rates, strict=True):
             group.update(before)
             self._complete(group)
         return loss
@@ -174,7 +174,7 @@ _INPUTS = ("lr", "eps", "weight_decay", "betas", "steps")
 def as_adamw(
     lr: float, eps: float, weight_decay: float, betas: tuple[float, float], steps: int
 ) -> dict[str, float]:
-    """The constants with which AdamW makes the rectified step; a rate of zero before length 5.
+    """Return the constants with which AdamW makes the rectified step; rate 0 before length 5.
 
     RAdam divides by ``sqrt(v) + eps`` before the bias correction of ``v``, AdamW after it.
     """
@@ -191,6 +191,6 @@ def as_adamw(
 
 
 def variance_length(step: int, beta2: float) -> float:
-    """Length of the simple moving average that the variance estimate equals (RAdam, eq. 4)."""
+    """Return the length of the equivalent simple moving average (RAdam, eq. 4)."""
     longest = 2 / (1 - beta2) - 1
     return longest - 2 * step * beta2**step / (1 - beta2**step)

@@ -1,4 +1,4 @@
-"""Predictions of a model for a list of bags."""
+"""Predictions of a model for batches of bags."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from mil_bench.nn.precision import autocast
 def predict(
     method: Method, batches: Iterable[BagBatch], manifest: Manifest, precision: Precision
 ) -> Predictions:
-    """Probabilities of every head, ``float64`` softmax of the logits, in the order of the batches.
+    """Return probabilities of every head, the float64 softmax of its logits, in batch order.
 
-    The method is in evaluation mode and the batches carry no labels; both are asserted. Raises
-    ``RunError`` when a logit is not finite.
+    The method must be in evaluation mode and the batches must have no labels; both are asserted.
+    Raises ``RunError`` when a logit is not finite.
     """
     assert not method.training, "a method must be in evaluation mode to predict"
     logits: dict[str, list[Tensor]] = {}
@@ -39,11 +39,11 @@ def predict(
             slides += batch.slide_ids
         stacked = {level: torch.cat(parts).cpu() for level, parts in logits.items()}
     for level, scores in stacked.items():
-        bad = [slides[i] for i in (~scores.isfinite().all(1)).nonzero().flatten().tolist()]
-        if bad:
+        infinite = [slides[i] for i in (~scores.isfinite().all(1)).nonzero().flatten().tolist()]
+        if infinite:
             raise RunError(
-                f"the {level} scores of {len(bad)} slides are not finite (first: {bad[:3]}); "
-                "lower lr, or use --precision 32."
+                f"the {level} scores of {len(infinite)} slides are not finite (first: "
+                f"{infinite[:3]}); lower lr, or use --precision 32."
             )
     labels, clusters = manifest.labels(), manifest.clusters()
     return Predictions(

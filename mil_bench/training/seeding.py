@@ -1,7 +1,7 @@
-"""Randomness of a run. Everything random in an epoch derives from the seed and the epoch number.
+"""Random numbers of a run: all of an epoch derive from the seed and the number of the epoch.
 
-So there is no generator state to store: a run continued at epoch ``k`` draws the same numbers as
-one that was never stopped, whatever happened in the process before.
+So there is no generator state to store: a run resumed at epoch ``k`` draws the same numbers as one
+that was never stopped, whatever happened in the process before.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def seed_everything(seed: int, epoch: int) -> None:
 
 
 def make_deterministic(device: torch.device) -> None:
-    """Choose kernels that give the same result every time.
+    """Select deterministic kernels. Call it before the first CUDA call.
 
-    Must run before the first CUDA call. On CUDA an operation without a deterministic kernel warns
-    instead of failing the run. Filling fresh memory with NaN, torch's debugging aid, stays off.
+    On CUDA an operation without a deterministic kernel warns instead of failing the run.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # A debugging aid of torch that fills new memory with NaN: it costs a pass over every tensor.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

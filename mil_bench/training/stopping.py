@@ -1,4 +1,4 @@
-"""Which epoch is the best one, and when to stop looking for a better one."""
+"""Early stopping: which epoch is the best one, and when training ends."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Stopper:
     """Follows one validation score.
 
     Only a strictly better value counts as an improvement, so of equal epochs the earliest is kept
-    (CLAM's code counts an equal one as improvement). Training stops after an epoch that is at least
-    ``min_epochs`` and ``patience`` epochs past the best one. The monitor ``loss`` is the unweighted
-    leaf log loss for every method: sums of a method's own terms follow its curriculum and cannot be
-    compared between epochs or methods.
+    (CLAM's code counts an equal one as improvement). Training stops after the first epoch that is
+    at least ``min_epochs`` and at least ``patience`` epochs past the best one. The monitor ``loss``
+    is the unweighted leaf log loss for every method: sums of a method's own terms follow its
+    curriculum and cannot be compared between epochs or methods.
     """
 
     def __init__(self, monitor: Monitor, patience: int | None = None, min_epochs: int = 0) -> None:
@@ -34,7 +34,7 @@ class Stopper:
         self.best_epoch, self.best_value = 0, math.nan
 
     def update(self, epoch: int, scores: Mapping[str, float]) -> bool:
-        """Take the validation scores of an epoch; whether it is the best so far.
+        """Add the validation scores of an epoch and return whether it is the best so far.
 
         Raises ``RunError`` when the monitored score is undefined.
         """
@@ -42,7 +42,7 @@ class Stopper:
         if math.isnan(value):
             raise RunError(
                 f"the validation {self.column} is undefined, so no epoch can be chosen by it; "
-                "use --set monitor=loss or a split whose validation set holds every class."
+                "use --set monitor=loss, or a split whose validation sets contain every class."
             )
         better = self.best_epoch == 0 or self.sign * value > self.sign * self.best_value
         if better:
@@ -50,7 +50,7 @@ class Stopper:
         return better
 
     def should_stop(self, epoch: int) -> bool:
-        """Whether training ends after ``epoch``."""
+        """Return whether training ends after ``epoch``."""
         if self.patience is None or epoch < self.min_epochs:
             return False
         return epoch - self.best_epoch >= self.patience

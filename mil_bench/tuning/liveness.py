@@ -39,11 +39,8 @@ def is_dead(folder: Path, name: str) -> bool:
     return True
 
 
-# A sign of life of a trial, for other machines to see.
-
-
 @contextmanager
-def beating(storage: Storage, trial: Trial) -> Iterator[None]:
+def heartbeat(storage: Storage, trial: Trial) -> Iterator[None]:
     """Record a heartbeat of ``trial`` at every interval while the block lasts.
 
     A database that is away for a moment skips a beat; what the trial itself writes will say so.

@@ -33,9 +33,9 @@ from mil_bench.pictures.style import (
     titled,
 )
 from mil_bench.tuning.search import Search
-from mil_bench.tuning.space import Field
+from mil_bench.tuning.space import SearchField
 from mil_bench.tuning.study import DEFAULT
-from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.trial_queue import last_attempts
 
 _PER_ROW = 4
 
@@ -46,10 +46,10 @@ def write_pictures(search: Search, study: Study, folder: Path) -> list[Path]:
     The importance needs two complete trials that differ, the page needs plotly (extra ``tune``);
     what cannot be made is left out. Returns what was written.
     """
-    trials = [t for t in slots(study) if t.state == TrialState.COMPLETE]
+    trials = [t for t in last_attempts(study) if t.state == TrialState.COMPLETE]
     found = importances(study)
     drawings: dict[str, Callable[[], Figure]] = {
-        "history.png": lambda: history(search, slots(study)),
+        "history.png": lambda: history(search, last_attempts(study)),
         "slice.png": lambda: slices(search, trials),
         "parallel.png": lambda: parallel(search, trials),
     }
@@ -202,7 +202,7 @@ def _value(trial: FrozenTrial) -> float:
     return trial.value
 
 
-def _axis_of(axis: Axes, field: Field, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+def _axis_of(axis: Axes, field: SearchField, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
     """Scale the axis for a field and give the trials' places on it."""
     if field.choices:
         axis.set_xticks(range(len(field.choices)), [str(c) for c in field.choices])
@@ -213,7 +213,7 @@ def _axis_of(axis: Axes, field: Field, trials: Sequence[FrozenTrial]) -> NDArray
     return np.array([t.params[field.name] for t in trials], dtype=float)
 
 
-def _unit(field: Field, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+def _unit(field: SearchField, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
     """The trials' places between the ends of a field, in ``[0, 1]``."""
     if field.choices:
         places = [field.choices.index(t.params[field.name]) for t in trials]
@@ -230,13 +230,11 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (values - values.min()) / span if span else np.full(len(values), 0.5)
 
 
-def _ends(field: Field) -> tuple[str, str]:
+def _ends(field: SearchField) -> tuple[str, str]:
     if field.choices:
         return str(field.choices[0]), str(field.choices[-1])
     return f"{field.low:g}", f"{field.high:g}"
 
-
-# The same pictures to move and to hover over: one HTML file that needs no network.
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>

@@ -20,7 +20,7 @@ from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.tuning.hidden_test import trains_on_test
-from mil_bench.tuning.search_syntax import Asked
+from mil_bench.tuning.search_syntax import SearchOption
 from mil_bench.tuning.space import Space, known_fields, make_space
 
 SamplerName = Literal["auto", "tpe", "gp", "random", "grid"]
@@ -30,7 +30,7 @@ GP_TRIALS = 100  # a Gaussian process pays up to here; see docs/tuning.md
 
 
 @dataclass(frozen=True)
-class Rules:
+class SearchRules:
     """What a search is for and how it goes about it. Constraints of ``None`` do not bind."""
 
     objective: str = PRIMARY
@@ -58,7 +58,7 @@ class Search:
     data: DataRequest
     starts: tuple[RunSpec, ...]
     space: Space
-    rules: Rules
+    rules: SearchRules
     scope: Scope
 
     @cached_property
@@ -133,9 +133,7 @@ def check_objective(name: str, taxonomy: Taxonomy) -> None:
         raise UnknownNameError("objective", name, [*scores])
 
 
-# From what a user asks for to studies: one per method, and per fold where folds must not mix.
-
-DEFAULT_RULES = Rules()
+DEFAULT_RULES = SearchRules()
 
 
 @dataclass(frozen=True)
@@ -149,8 +147,8 @@ class TuneRequest:
 
     grid: GridRequest
     trials: int
-    rules: Rules = DEFAULT_RULES
-    asked: tuple[Asked, ...] = ()
+    rules: SearchRules = DEFAULT_RULES
+    asked: tuple[SearchOption, ...] = ()
     only: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     search_seeds: tuple[int, ...] = (0,)

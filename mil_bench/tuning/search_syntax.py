@@ -12,7 +12,7 @@ EXPECTED = "expected a range such as lr=1e-5:1e-3:log or choices such as width=1
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchOption:
     """One ``--search``: a range, or choices as they were typed."""
 
     name: str
@@ -22,7 +22,7 @@ class Asked:
     choices: tuple[str, ...] = ()
 
 
-def searches(texts: Sequence[str]) -> list[Asked]:
+def search_options(texts: Sequence[str]) -> list[SearchOption]:
     """Read every ``--search``. Raises ``UsageError`` for an empty range or a repeated name."""
     found = [_read(text) for text in texts]
     names = [asked.name for asked in found]
@@ -32,7 +32,7 @@ def searches(texts: Sequence[str]) -> list[Asked]:
     return found
 
 
-def _read(text: str) -> Asked:
+def _read(text: str) -> SearchOption:
     name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
         raise UsageError(f"--search {text!r} is empty; {EXPECTED}.")
@@ -43,10 +43,10 @@ def _read(text: str) -> Asked:
         raise UsageError(
             f"--search {text!r} leaves no choice; {EXPECTED}, or fix the field with --set {text}."
         )
-    return Asked(name, choices=choices)
+    return SearchOption(name, choices=choices)
 
 
-def _range(name: str, value: str) -> Asked:
+def _range(name: str, value: str) -> SearchOption:
     low, high, *scale = value.split(":")
     if scale not in ([], ["log"], ["linear"]):
         raise UsageError(
@@ -63,5 +63,5 @@ def _range(name: str, value: str) -> Asked:
             f"--search {name}={value} is an empty range; the first number must be the smaller one."
         )
     if scale == ["log"] and ends[0] <= 0:
-        raise UsageError(f"--search {name}={value}: a log scale starts above zero.")
-    return Asked(name, *ends, log=scale == ["log"])
+        raise UsageError(f"--search {name}={value}: a log scale begins above zero.")
+    return SearchOption(name, *ends, log=scale == ["log"])

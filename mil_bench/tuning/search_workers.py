@@ -13,20 +13,20 @@ from mil_bench.base.errors import MilBenchError, RunError
 from mil_bench.runs.executors.worker_pool import Death, Worker, WorkerPool
 from mil_bench.tuning.storage import OWNER, Storage
 from mil_bench.tuning.study import open_study
-from mil_bench.tuning.trial_queue import ended, slots
-from mil_bench.tuning.trial_runner import Job, Told, work
+from mil_bench.tuning.trial_queue import finished, last_attempts
+from mil_bench.tuning.trial_runner import TrialOutcome, Workload, work
 
 POLL_SECONDS = 2.0
 
 Say = Callable[[str], None]
 
 
-def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
+def run_trials(job: Workload, tell: Callable[[TrialOutcome], None], say: Say) -> None:
     """Work until every search has all its trials, made here or on other machines.
 
     One place works in this process, more get a process each; one that is killed is replaced and its
     trial goes back into the queue. Raises ``StorageError`` or ``RunError`` when no process can go
-    on; whatever ended before is kept.
+    on; whatever finished before is kept.
     """
     storage = Storage(job.storage)
     waited = False
@@ -46,14 +46,14 @@ def run_crew(job: Job, tell: Callable[[Told], None], say: Say) -> None:
             sweep(job, storage)
 
 
-def unfinished(job: Job, storage: Storage) -> int:
+def unfinished(job: Workload, storage: Storage) -> int:
     """How many trials are still to be made or to end."""
     with storage.errors():
         studies = [open_study(storage, search, job.trials) for search in job.searches]
-        return sum(max(0, job.trials - ended(study)) for study in studies)
+        return sum(max(0, job.trials - finished(study)) for study in studies)
 
 
-def sweep(job: Job, storage: Storage) -> int:
+def sweep(job: Workload, storage: Storage) -> int:
     """Queue again what dead processes have left in any of the studies; how many trials."""
     counter = job.counter(storage)
     with storage.errors():
@@ -62,19 +62,19 @@ def sweep(job: Job, storage: Storage) -> int:
         )
 
 
-def _retry_failed(job: Job, storage: Storage) -> None:
+def _retry_failed(job: Workload, storage: Storage) -> None:
     """Queue trials again that failed in an earlier command."""
     counter = job.counter(storage)
     with storage.errors():
         for search in job.searches:
             study = open_study(storage, search, job.trials)
-            for trial in slots(study):
+            for trial in last_attempts(study):
                 if trial.state == TrialState.FAIL:
                     counter.give_back(study, trial)
 
 
-def _give_back(job: Job, storage: Storage) -> None:
-    """Queue again what processes ended on purpose have left; that is no retry."""
+def _give_back(job: Workload, storage: Storage) -> None:
+    """Queue again what processes finished on purpose have left; that is no retry."""
     counter = job.counter(storage)
     with storage.errors():
         for search in job.searches:
@@ -85,10 +85,10 @@ def _give_back(job: Job, storage: Storage) -> None:
 
 
 def _work_in_processes(
-    job: Job,
+    job: Workload,
     places: tuple[torch.device, ...],
     storage: Storage,
-    tell: Callable[[Told], None],
+    tell: Callable[[TrialOutcome], None],
     say: Say,
 ) -> None:
     useful: set[Worker] = set()  # those that came as far as a trial
@@ -116,12 +116,12 @@ def _work_in_processes(
         raise
     if lost and lost.isdisjoint(useful) and unfinished(job, storage):
         raise RunError(
-            "every worker process ended before its first trial; see the lines above, use fewer "
+            "every worker process finished before its first trial; see the lines above, use fewer "
             "--jobs if memory ran out, then give the same command again: nothing is lost."
         )
 
 
-def _live(place: torch.device, job: Job, pipe: Connection) -> None:
+def _live(place: torch.device, job: Workload, pipe: Connection) -> None:
     try:
         work(job, place, pipe.send)
     except MilBenchError as error:

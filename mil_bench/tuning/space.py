@@ -11,14 +11,14 @@ from mil_bench.base.errors import ConfigError
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec, TrainerConfig
 from mil_bench.runs.plan import METHOD, TRAINER, parse
-from mil_bench.tuning.search_syntax import Asked
+from mil_bench.tuning.search_syntax import SearchOption
 
 Section = Literal["trainer", "method"]
 Value = Any
 
 
 @dataclass(frozen=True)
-class Field:
+class SearchField:
     """One dimension of a search: a numeric range ``[low, high]``, or ``choices``.
 
     ``given`` says that a user wrote the range; it is then never widened. ``start`` is the value of
@@ -48,7 +48,7 @@ class Field:
             return value in self.choices
         return isinstance(value, int | float) and self.low <= value <= self.high
 
-    def around_start(self) -> Field:
+    def around_start(self) -> SearchField:
         """Widened so that it holds :attr:`start`, where the range is ours and can hold it."""
         if self.given or self.holds(self.start):
             return self
@@ -78,7 +78,7 @@ class Space:
     ``notes`` are sentences on starting values outside a range.
     """
 
-    fields: tuple[Field, ...]
+    fields: tuple[SearchField, ...]
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def describe(self) -> dict[str, str]:
@@ -113,7 +113,7 @@ class Space:
 def make_space(
     method: type[Method],
     start: RunSpec,
-    asked: Sequence[Asked],
+    asked: Sequence[SearchOption],
     *,
     only: Sequence[str] = (),
     fix: Sequence[str] = (),
@@ -127,7 +127,7 @@ def make_space(
     allow, and when nothing is left to search.
     """
     known = known_fields(method.Config)
-    fields: dict[str, Field] = {}
+    fields: dict[str, SearchField] = {}
     for name, (section, config) in known.items():
         declared = search_space(config).get(name.rpartition(".")[2])
         if declared is None or (only and name not in only):
@@ -169,22 +169,24 @@ def known_fields(config: type[StrictConfig]) -> dict[str, tuple[Section, type[St
 
 def _declared(
     name: str, section: Section, config: type[StrictConfig], declared: SearchRange, start: RunSpec
-) -> Field:
+) -> SearchField:
     value = _start(name, section, config, start)
     if declared.choices:
-        return Field(name, section, value, choices=declared.choices)
+        return SearchField(name, section, value, choices=declared.choices)
     assert declared.low is not None
     assert declared.high is not None
     whole = _is_whole(config, name)
-    return Field(name, section, value, whole, declared.low, declared.high, declared.log)
+    return SearchField(name, section, value, whole, declared.low, declared.high, declared.log)
 
 
-def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpec) -> Field:
+def _asked(
+    a: SearchOption, section: Section, config: type[StrictConfig], start: RunSpec
+) -> SearchField:
     value, bare = _start(a.name, section, config, start), a.name.rpartition(".")[2]
     if a.choices:
         owner = f"--search {a.name}"
         typed = [_typed(config, bare, text, owner) for text in a.choices]
-        return Field(a.name, section, value, choices=tuple(dict.fromkeys(typed)), given=True)
+        return SearchField(a.name, section, value, choices=tuple(dict.fromkeys(typed)), given=True)
     if not _is_number(config, bare):
         raise ConfigError(
             f"--search {a.name}: the setting is not a number, so it has no range; list values, "
@@ -193,7 +195,7 @@ def _asked(a: Asked, section: Section, config: type[StrictConfig], start: RunSpe
     whole = _is_whole(config, bare)
     if whole and not (a.low.is_integer() and a.high.is_integer()):
         raise ConfigError(f"--search {a.name}: {a.low:g}:{a.high:g} must be whole numbers.")
-    return Field(a.name, section, value, whole, a.low, a.high, a.log, given=True)
+    return SearchField(a.name, section, value, whole, a.low, a.high, a.log, given=True)
 
 
 def _typed(config: type[StrictConfig], name: str, text: str, owner: str) -> Value:
@@ -224,7 +226,7 @@ def _is_whole(config: type[StrictConfig], name: str) -> bool:
     return int in types and float not in types
 
 
-def _check(f: Field, config: type[StrictConfig]) -> None:
+def _check(f: SearchField, config: type[StrictConfig]) -> None:
     """Every end or choice must be a value that the configuration accepts."""
     bare = f.name.rpartition(".")[2]
     ends = f.choices or ((int(f.low), int(f.high)) if f.whole else (f.low, f.high))
@@ -232,7 +234,7 @@ def _check(f: Field, config: type[StrictConfig]) -> None:
         build(config, {bare: value}, f"--search {f.name}")
 
 
-def _note(f: Field) -> str:
+def _note(f: SearchField) -> str:
     return (
         f"the default {f.name}={f.start} is outside the search ({f.text}); trial 0 uses it anyway, "
         f"and the sampler treats it as {f.nearest(f.start)}"

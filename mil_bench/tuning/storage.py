@@ -82,7 +82,7 @@ class Storage:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         _check(request.url)
         self.request = request
-        self.retry = quiet(Retry, max_retry=request.retries)
+        self.retry = without_optuna_warnings(Retry, max_retry=request.retries)
         file = request.file
         with self.errors(OSError):
             if file is not None:
@@ -90,7 +90,7 @@ class Storage:
             wait = {"timeout": request.patience} if file is not None else {}
             self._locks = create_engine(request.url, connect_args=wait, poolclass=NullPool)
             with self.exclusive():  # tables are made once
-                self.rdb = quiet(
+                self.rdb = without_optuna_warnings(
                     RDBStorage,
                     request.url,
                     engine_kwargs={"connect_args": wait, "pool_pre_ping": True},
@@ -159,13 +159,11 @@ def _check(url: str) -> None:
         raise UsageError(f"--storage {url!r} names no file or database; expected {_SUPPORTED}.")
 
 
-# Optuna without its warnings about what the protocol decided for.
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def quiet(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+def without_optuna_warnings(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
     """``call`` it. Heartbeats are experimental, and meant for Optuna's own loop, which has no
     exact number of trials; :mod:`mil_bench.tuning.trial_runner` beats them itself.
     """

@@ -16,8 +16,8 @@ from optuna.study import Study
 from mil_bench.base.errors import ConfigError, UsageError
 from mil_bench.base.plural import counted
 from mil_bench.tuning.search import GP_TRIALS, PrunerName, SamplerName, Search
-from mil_bench.tuning.storage import Storage, quiet
-from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.storage import Storage, without_optuna_warnings
+from mil_bench.tuning.trial_queue import last_attempts
 
 DEFAULT = "default"  # marks trial 0
 CONTENT = "search"
@@ -38,7 +38,7 @@ def open_study(storage: Storage, search: Search, trials: int) -> Study:
             pruner=make_pruner(search.rules.pruner),
             load_if_exists=True,
         )
-        made = len(slots(study))
+        made = len(last_attempts(study))
         if not made:
             study.set_user_attr(CONTENT, search.describe())
             study.enqueue_trial(search.space.start(), user_attrs={DEFAULT: True})
@@ -56,7 +56,7 @@ def differences(storage: Storage, search: Search) -> str | None:
         for name in reversed(names):
             if name.rpartition("-")[0] == search.place:
                 study = optuna.load_study(study_name=name, storage=storage.rdb)
-                before, n = study.user_attrs.get(CONTENT, {}), len(slots(study))
+                before, n = study.user_attrs.get(CONTENT, {}), len(last_attempts(study))
                 return (
                     f"{search.title} has been searched before ({counted(n, 'trial')} of study "
                     f"{name}), but {_changed(before, search.describe())}; this is a new study, the "
@@ -108,8 +108,6 @@ def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
     return points
 
 
-# Optuna's samplers and pruners by the names of the command line.
-
 MEDIAN_STARTUP = 5
 WILCOXON_P = 0.1
 
@@ -123,7 +121,7 @@ def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> Bas
     if name == "auto":
         name = "gp" if trials <= GP_TRIALS else "tpe"
     if name == "gp":
-        return quiet(GPSampler, seed=seed, warn_independent_sampling=False)
+        return without_optuna_warnings(GPSampler, seed=seed, warn_independent_sampling=False)
     return TPESampler(seed=seed) if name == "tpe" else RandomSampler(seed=seed)
 
 
@@ -133,6 +131,6 @@ def make_pruner(name: PrunerName) -> BasePruner:
         case "median":
             return MedianPruner(n_startup_trials=MEDIAN_STARTUP)
         case "wilcoxon":
-            return quiet(WilcoxonPruner, p_threshold=WILCOXON_P)
+            return without_optuna_warnings(WilcoxonPruner, p_threshold=WILCOXON_P)
         case "none":
             return NopPruner()

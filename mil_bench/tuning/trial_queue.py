@@ -15,44 +15,44 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from mil_bench.tuning.storage import OWNER, Storage, lasting, quiet
+from mil_bench.tuning.storage import OWNER, Storage, lasting, without_optuna_warnings
 
 ROOT = "failed_trial"  # what Optuna calls the first trial of a chain of retries
 
 IsDead = Callable[[str], bool]
 
 
-def slots(study: Study) -> list[FrozenTrial]:
-    """The last attempt at every slot, in the order of the slots."""
+def last_attempts(study: Study) -> list[FrozenTrial]:
+    """The last attempt at every slot, in the order of the last_attempts."""
     last: dict[int, FrozenTrial] = {}
     for trial in study.get_trials(deepcopy=False):
         last[trial.system_attrs.get(ROOT, trial.number)] = trial
     return [last[root] for root in sorted(last)]
 
 
-def ended(study: Study) -> int:
-    """How many slots have their final outcome."""
-    return sum(trial.state.is_finished() for trial in slots(study))
+def finished(study: Study) -> int:
+    """How many last_attempts have their final outcome."""
+    return sum(trial.state.is_finished() for trial in last_attempts(study))
 
 
 @dataclass(frozen=True)
-class Counter:
+class TrialQueue:
     """The counter at which processes ask for work."""
 
     storage: Storage
     is_dead: IsDead
 
     def claim(self, study: Study, trials: int, owner: str) -> Trial | None:
-        """The next trial for ``owner``, or ``None`` when all ``trials`` slots are taken.
+        """The next trial for ``owner``, or ``None`` when all ``trials`` last_attempts are taken.
 
         What processes that died have left comes first.
         """
         with self.storage.exclusive():
             self._sweep(study)
             waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-            if not waiting and len(slots(study)) >= trials:
+            if not waiting and len(last_attempts(study)) >= trials:
                 return None
-            trial = quiet(study.ask)
+            trial = without_optuna_warnings(study.ask)
             # In this order: a running trial without an owner was never begun.
             self.storage.rdb.record_heartbeat(trial._trial_id)
             trial.set_user_attr(OWNER, owner)
@@ -79,7 +79,9 @@ class Counter:
             )
 
     def _sweep(self, study: Study) -> int:
-        quiet(optuna.storages.fail_stale_trials, study)  # silent for too long, on any machine
+        without_optuna_warnings(
+            optuna.storages.fail_stale_trials, study
+        )  # silent for too long, on any machine
         dead = [t for t in study.get_trials(states=(TrialState.RUNNING,)) if self._is_left(t)]
         for trial in dead:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)

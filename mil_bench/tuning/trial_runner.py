@@ -21,24 +21,24 @@ from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.execute import Trained, result_of
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.open_dataset import Homes, Opened
-from mil_bench.runs.run_worker import Workshop
+from mil_bench.runs.open_dataset import FeaturePlacement, OpenDataset
+from mil_bench.runs.run_worker import RunWorker
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.training.progress import Reporter
 from mil_bench.tuning.hidden_test import without_test
-from mil_bench.tuning.liveness import beating, is_dead, registered
+from mil_bench.tuning.liveness import heartbeat, is_dead, registered
 from mil_bench.tuning.search import Search
-from mil_bench.tuning.space import Field
+from mil_bench.tuning.space import SearchField
 from mil_bench.tuning.storage import ERROR, Storage, StorageError, StorageRequest
 from mil_bench.tuning.study import DEFAULT, make_sampler, open_study
-from mil_bench.tuning.trial_queue import Counter, ended
+from mil_bench.tuning.trial_queue import TrialQueue, finished
 
 RUNS = "runs"
 FOLDER = ".search"  # boards do not look into hidden folders
 
 
 @dataclass(frozen=True)
-class Job:
+class Workload:
     """What all processes of a command work on. ``places`` has a device for each of them."""
 
     searches: tuple[Search, ...]
@@ -47,14 +47,14 @@ class Job:
     machine: MachineRequest
     places: tuple[torch.device, ...]
 
-    def counter(self, storage: Storage) -> Counter:
+    def counter(self, storage: Storage) -> TrialQueue:
         """Hands out trials; knows which processes that share this runs folder have died."""
-        return Counter(storage, partial(is_dead, self.machine.runs / FOLDER / "workers"))
+        return TrialQueue(storage, partial(is_dead, self.machine.runs / FOLDER / "workers"))
 
 
 @dataclass(frozen=True)
-class Told:
-    """A trial that has ended."""
+class TrialOutcome:
+    """A trial that has finished."""
 
     search: Search
     number: int
@@ -64,9 +64,9 @@ class Told:
 
 
 def work(
-    job: Job,
+    job: Workload,
     place: torch.device,
-    tell: Callable[[Told], None],
+    tell: Callable[[TrialOutcome], None],
     prepare: Prepare = DataRequest.prepare,
 ) -> None:
     """Make trials of every search until none is left to be taken.
@@ -76,27 +76,27 @@ def work(
     """
     storage = Storage(job.storage)
     counter = job.counter(storage)
-    homes = Homes(job.machine.cache, job.places)
+    placement = FeaturePlacement(job.machine.cache, job.places)
     folder = job.machine.runs / FOLDER
     with storage.errors(), registered(folder / "workers") as owner:
         for search in job.searches:
             study = open_study(storage, search, job.trials)
-            if ended(study) >= job.trials:
+            if finished(study) >= job.trials:
                 continue
-            bench = Bench(search, folder, place, job.machine.threads, homes, prepare)
+            bench = TrialRunner(search, folder, place, job.machine.threads, placement, prepare)
             while (trial := counter.claim(study, job.trials, owner)) is not None:
                 study.sampler = make_sampler(
                     search.rules.sampler, job.trials, search.name, trial.number
                 )
                 try:
-                    with beating(storage, trial):
+                    with heartbeat(storage, trial):
                         tell(attempt(search, study, trial, bench))
                 except KeyboardInterrupt:
                     counter.give_back(study, study.trials[trial.number])
                     raise
 
 
-def attempt(search: Search, study: Study, trial: Trial, bench: Bench) -> Told:
+def attempt(search: Search, study: Study, trial: Trial, bench: TrialRunner) -> TrialOutcome:
     """Make the runs of a trial and write down what came of it."""
     value: float | None = None
     sentence = ""
@@ -110,10 +110,10 @@ def attempt(search: Search, study: Study, trial: Trial, bench: Bench) -> Told:
         state, sentence = TrialState.FAIL, str(error)
         trial.set_user_attr(ERROR, sentence)
     study.tell(trial, value, state=state, skip_if_finished=True)
-    return Told(search, trial.number, state, value, sentence)
+    return TrialOutcome(search, trial.number, state, value, sentence)
 
 
-def measure(search: Search, trial: Trial, bench: Bench) -> float:
+def measure(search: Search, trial: Trial, bench: TrialRunner) -> float:
     """Mean of the objective over the runs of a trial; each is reported as a step.
 
     Raises ``TrialPruned`` when the pruner says so, and a ``MilBenchError`` when a run fails or the
@@ -135,7 +135,7 @@ def measure(search: Search, trial: Trial, bench: Bench) -> float:
     return sum(found) / len(found)
 
 
-def suggest(trial: Trial, field: Field) -> Any:
+def suggest(trial: Trial, field: SearchField) -> Any:
     """The value of one field, in its own type."""
     if field.choices:
         return trial.suggest_categorical(field.name, field.choices)
@@ -150,21 +150,19 @@ def _constrain(search: Search, trial: Trial, worst: dict[str, float]) -> None:
         trial.set_constraint(name, worst[name] - most)
 
 
-# Where the runs of a trial are made: trained, judged on validation slides, and never tested.
-
 _DAY = 86400.0  # two trials may ask for the same run; the second waits for it
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One run of a trial: the objective on its validation slides, and what constraints look at."""
 
     value: float
     result: dict[str, Any]
 
 
-class Bench:
-    """A workshop that holds only training and validation slides of one search.
+class TrialRunner:
+    """A worker that holds only training and validation slides of one search.
 
     Its data are opened at once: a machine that lacks them must not take trials and fail them.
     """
@@ -175,23 +173,23 @@ class Bench:
         searches: Path,
         device: torch.device,
         threads: int,
-        homes: Homes,
+        placement: FeaturePlacement,
         prepare: Prepare = DataRequest.prepare,
     ) -> None:
         self.search, self.searches = search, searches
-        self.workshop = Workshop(
+        self.worker = RunWorker(
             device,
             threads,
-            homes,
+            placement,
             lambda data: without_test(*prepare(data), search.folds),
             commit_validation,
         )
-        self.workshop.open(search.data)
+        self.worker.open(search.data)
 
-    def make(self, spec: RunSpec) -> Measured:
+    def make(self, spec: RunSpec) -> Measurement:
         """Make the run, or take what is there. Raises ``RunError`` when it fails."""
         directory = RunDirectory.of(self.searches, spec)
-        outcome = self.workshop.execute(
+        outcome = self.worker.execute(
             Task(self.search.data, spec), directory, Reporter(), patience=_DAY
         )
         if outcome.status == "failed":
@@ -204,10 +202,10 @@ class Bench:
                 f"the validation {objective} of fold {spec.fold} is undefined for {spec.method}; "
                 "choose another --objective, or a split whose validation sets hold every class."
             )
-        return Measured(float(value), directory.read_result())
+        return Measurement(float(value), directory.read_result())
 
 
-def commit_validation(trained: Trained, opened: Opened, directory: RunDirectory) -> None:
+def commit_validation(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> None:
     """Make a run of a trial done: validation predictions alone, and no weights."""
     write_predictions(directory.predictions, {"val": trained.val})
     directory.commit(result_of(trained, opened, test_seconds=0.0))

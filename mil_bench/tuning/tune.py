@@ -25,17 +25,17 @@ from mil_bench.runs.task import DataRequest, GridOutcome, Task
 from mil_bench.runs.tuning_record import TuningRecord
 from mil_bench.tuning.pictures import write_pictures
 from mil_bench.tuning.search import Search, TuneRequest, plan_searches
-from mil_bench.tuning.search_workers import run_crew
+from mil_bench.tuning.search_workers import run_trials
 from mil_bench.tuning.storage import ERROR, Storage, StorageRequest
 from mil_bench.tuning.study import DEFAULT, differences, open_study
-from mil_bench.tuning.trial_queue import ended, slots
-from mil_bench.tuning.trial_runner import FOLDER, Job, Told
+from mil_bench.tuning.trial_queue import finished, last_attempts
+from mil_bench.tuning.trial_runner import FOLDER, TrialOutcome, Workload
 
 
 def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) -> GridOutcome:
     """Search every method's settings, then make the runs of its default and of its best.
 
-    Everything that ended before is kept: the same command goes on where it stopped. Raises a
+    Everything that finished before is kept: the same command goes on where it stopped. Raises a
     ``MilBenchError`` when the search cannot start or its storage cannot be used.
     """
     if machine.executor != "local":
@@ -47,25 +47,27 @@ def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) 
     searches = plan_searches(request, machine, prepare)
     places = devices(machine.device, machine.jobs)
     where = StorageRequest.beside(machine.runs, request.storage)
-    job = Job(tuple(searches), request.trials, where, machine, tuple(places))
+    job = Workload(tuple(searches), request.trials, where, machine, tuple(places))
     storage = Storage(where)
     _announce(job, storage, console)
     with storage.errors():
-        before = {s.name: ended(open_study(storage, s, job.trials)) for s in searches}
+        before = {s.name: finished(open_study(storage, s, job.trials)) for s in searches}
 
-    def tell(told: Told) -> None:
+    def tell(told: TrialOutcome) -> None:
         before[told.search.name] += 1
         _tell(told, before[told.search.name], job.trials, console)
 
     try:
-        run_crew(job, tell, lambda text: print_note(text, console))
+        run_trials(job, tell, lambda text: print_note(text, console))
     except KeyboardInterrupt:
         print_line("interrupted; the same command goes on where it stopped.", console)
         raise
     return _conclude(request, job, storage, console)
 
 
-def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console) -> GridOutcome:
+def _conclude(
+    request: TuneRequest, job: Workload, storage: Storage, console: Console
+) -> GridOutcome:
     """Pictures of every study, then the runs; a search without any outcome stops no other."""
     tasks, records, lost = [], [], []
     seeds = request.grid.seeds
@@ -100,7 +102,7 @@ def _conclude(request: TuneRequest, job: Job, storage: Storage, console: Console
     return outcome
 
 
-def _announce(job: Job, storage: Storage, console: Console) -> None:
+def _announce(job: Workload, storage: Storage, console: Console) -> None:
     first = job.searches[0]
     print_line(
         f"{counted(len(job.searches), 'search', 'searches')} of {counted(job.trials, 'trial')}, "
@@ -124,7 +126,7 @@ def _announce(job: Job, storage: Storage, console: Console) -> None:
             print_note(note, console)
 
 
-def _tell(told: Told, number: int, total: int, console: Console) -> None:
+def _tell(told: TrialOutcome, number: int, total: int, console: Console) -> None:
     style = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim"}.get(told.state, "red")
     words = (
         told.sentence if told.value is None else f"{told.search.rules.objective} {told.value:.4f}"
@@ -145,9 +147,6 @@ def _best(search: Search, best: optuna.trial.FrozenTrial) -> str:
     )
 
 
-# The outcome of a study: its best settings, as ordinary runs on every fold and seed.
-
-
 def best_trial(search: Search, study: Study) -> FrozenTrial:
     """The complete trial with the best objective that keeps every limit; of equals the earliest.
 
@@ -156,7 +155,7 @@ def best_trial(search: Search, study: Study) -> FrozenTrial:
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     feasible = [t for t in done if all(value <= 0 for value in t.constraints.values())]
     if not feasible:
-        errors = [t.user_attrs[ERROR] for t in slots(study) if ERROR in t.user_attrs]
+        errors = [t.user_attrs[ERROR] for t in last_attempts(study) if ERROR in t.user_attrs]
         why = f"the first failure: {errors[0]}" if errors else "no trial keeps the limits"
         raise RunError(f"the search of {search.title} found no settings to refit ({why}).")
     sign = -1 if search.direction == "maximize" else 1
@@ -181,8 +180,8 @@ def tasks_of(search: Search, specs: Sequence[RunSpec]) -> list[Task]:
 
 def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecord:
     """What boards show of the search."""
-    best, ended = best_trial(search, study), slots(study)
-    states = [trial.state for trial in ended]
+    best, finished = best_trial(search, study), last_attempts(study)
+    states = [trial.state for trial in finished]
     return TuningRecord(
         dataset=search.starts[0].dataset,
         method=search.method,
@@ -191,10 +190,10 @@ def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecor
         scope=search.scope,
         folds=search.folds,
         objective=search.rules.objective,
-        trials=len(ended),
+        trials=len(finished),
         failed=states.count(TrialState.FAIL),
         pruned=states.count(TrialState.PRUNED),
-        hours=hours(ended),
+        hours=hours(finished),
         best={} if best.user_attrs.get(DEFAULT) else best.params,
         default=tuple(spec.key for spec in default_specs(search, seeds)),
         tuned=tuple(spec.key for spec in refit_specs(search, best, seeds)),

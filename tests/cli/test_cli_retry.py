@@ -39,7 +39,7 @@ def test_failed_runs_are_made_again_with_the_settings_of_their_grid(typed, tmp_p
     assert (code, "1 done, 0 done before, 0 failed" in said) == (0, True)
     assert statuses(tmp_path) == ["done", "done"]
     assert run_directories(tmp_path / "runs")[0].read_spec().trainer.epochs == 2
-    assert "No failed run to rerun" in typed("retry", "--failed")[1]
+    assert "no failed run to rerun" in typed("retry", "--failed")[1]
 
 
 def test_an_interrupted_run_goes_on_only_when_asked(typed, tmp_path):
@@ -63,7 +63,7 @@ def test_a_run_whose_code_or_data_have_changed_is_not_made(typed, tmp_path, monk
     before = {p: p.read_bytes() for p in (tmp_path / "runs").rglob("*") if p.is_file()}
     code, said = typed("retry", "--failed", "--device", "cpu")
     assert code == 1
-    assert "No failed run to rerun" in said
+    assert "no failed run to rerun" in said
     assert "note broken on toy, fold 0, seed 0 was planned" in said
     assert {p: p.read_bytes() for p in (tmp_path / "runs").rglob("*") if p.is_file()} == before
 
@@ -77,14 +77,14 @@ def test_a_run_whose_data_are_gone_does_not_stop_the_others(typed, tmp_path, mon
     plan.write_text(plan.read_text().replace('"split":"kfold-4"', '"split":"gone.csv"', 1))
     code, said = typed("retry", "--failed", "--device", "cpu")
     assert (code, "1 done, 0 done before, 0 failed" in said) == (1, True)
-    assert "fold 1, seed 0 cannot be rerun: split file gone.csv does not exist" in said
+    assert "fold 1, seed 0 cannot run: split file gone.csv does not exist" in said
 
 
 def test_a_run_without_a_plan_is_named(typed, tmp_path):
     folder = fail(tmp_path / "runs", make_spec("clam"))
     code, said = typed("retry", "--failed")
     assert code == 1
-    assert f"No stored plan covers runs/{folder.relative_to(tmp_path / 'runs')}; rerun" in said
+    assert f"no stored plan covers runs/{folder.relative_to(tmp_path / 'runs')}; rerun" in said
 
 
 def test_a_folder_without_runs_is_one_sentence(typed):
@@ -97,5 +97,5 @@ def test_a_folder_without_runs_is_one_sentence(typed):
 def test_it_wants_to_know_which(typed):
     assert typed("retry") == (
         2,
-        "error: nothing to rerun: pass --failed, --interrupted or both.\n",
+        "error: specify which runs to rerun: --failed, --interrupted or both.\n",
     )

@@ -7,11 +7,10 @@ import io
 import pytest
 import torch
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 
 from mil_bench.datasets.load import load_dataset
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.runs.load_run import LoadedRun, load_run
 
 

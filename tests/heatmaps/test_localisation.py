@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mil_bench.base.errors import DataError
@@ -22,7 +22,6 @@ from mil_bench.heatmaps.localisation_table import (
 )
 from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.runs.load_run import load_run
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 
 from mil_bench.base.errors import UnknownNameError
 from mil_bench.contract.dataset import DatasetOptions
@@ -19,7 +19,6 @@ from mil_bench.datasets.load import load_dataset
 from mil_bench.heatmaps.backdrop import backdrop_of
 from mil_bench.heatmaps.make import Wanted, write_heatmaps
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.runs.load_run import load_run
 
 SIDE = 64  # of a tile; slides are 4 x 3 tiles

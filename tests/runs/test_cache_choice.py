@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import toy_grid
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 
 from mil_bench.bags import placement
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs import machine
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid
 
 
 def done_in(runs, **changes):

@@ -56,7 +56,7 @@ def test_two_processes_on_one_run_give_one_sentence_with_the_other_one(directory
     other.start()
     assert ready.wait(60)
     assert directory.status() == "running"
-    message = f"{SPEC.key} is executed by process {other.pid} on .*; wait for it"
+    message = f"process {other.pid} on .* executes run {SPEC.key}; wait for it"
     with pytest.raises(RunBusyError, match=message), directory.locked():
         pass
     other.kill()  # kill -9 frees the run

@@ -12,14 +12,13 @@ import pytest
 import torch
 import toy_grid
 from rich.console import Console
-from run_requests import PLUGIN, request
+from run_requests import PLUGIN, request, run_grid
 
 from mil_bench.base.errors import MilBenchError, RunError, SplitError, UnknownNameError, UsageError
 from mil_bench.contract.store import BagStore
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.runs import execute
 from mil_bench.runs.directory import RunDirectory, run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.runs.machine import devices
 from mil_bench.training.checkpoint import Checkpoint
 
@@ -162,7 +161,7 @@ def test_a_run_that_another_process_makes_is_reported_and_left_alone(tmp_path):
         for existing in ("skip", "retry-failed", "overwrite"):
             outcome, _ = run(request(tmp_path, folds=[0, 1], existing=existing))
             assert [o.spec.key for o in outcome.failed] == [directory.path.name]
-            assert "is executed by process" in outcome.failed[0].sentence
+            assert "executes run" in outcome.failed[0].sentence
     assert not directory.failure.exists()
     assert directory.status() == "interrupted"
 

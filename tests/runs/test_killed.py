@@ -101,7 +101,7 @@ def test_a_parallel_grid_survives_ctrl_c_and_kill_and_leaves_no_orphans(killed, 
     said, _ = first.communicate()
     assert first.returncode == 130
     assert "Traceback" not in said
-    assert "interrupted; the same command goes on where it stopped" in said
+    assert "interrupted; rerun the same command to resume" in said
     assert {d.status() for d in run_directories(tmp_path)} == {"interrupted"}
 
     second = start(tmp_path, *grid)

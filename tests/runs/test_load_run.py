@@ -8,13 +8,13 @@ import pytest
 import torch
 import toy_grid
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 
 from mil_bench.base.errors import RunError, UnknownNameError
 from mil_bench.datasets.load import load_dataset
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid, run_tasks
+from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.load_run import load_run
 from mil_bench.runs.plan import plan
 
@@ -67,7 +67,7 @@ def test_other_data_than_the_runs_are_refused(directory):
 
 def test_a_run_without_a_result_is_refused(directory):
     directory.result.unlink()
-    with pytest.raises(RunError, match="is interrupted; expected a finished one"):
+    with pytest.raises(RunError, match="is interrupted; expected a complete run"):
         load_run(directory, toy_grid.toy_dataset(), CPU)
 
 

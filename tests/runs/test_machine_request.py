@@ -4,12 +4,11 @@ import io
 
 import pytest
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 
 from mil_bench.base.errors import UsageError
 from mil_bench.runs import machine
-from mil_bench.runs.executors.remote import Site
-from mil_bench.runs.grid import run_grid
+from mil_bench.runs.executors.remote import RemoteContext
 from mil_bench.runs.plan import plan
 
 
@@ -28,9 +27,9 @@ def test_an_executor_whose_package_is_missing_says_what_to_install(
 def test_device_and_precision_of_other_machines_must_be_said(tmp_path, monkeypatch, executor):
     monkeypatch.setattr(machine, "find_spec", str)
     for changes, message in (
-        ({"device": "auto"}, "`--device auto` cannot be resolved"),
-        ({"device": "cuda:1"}, "`--device cuda:1` cannot be resolved"),
-        ({"precision": "auto"}, "`--precision auto` cannot be resolved"),
+        ({"device": "auto"}, "--device auto cannot be resolved for .*; pass --device cpu"),
+        ({"device": "cuda:1"}, "--device cuda:1 cannot be resolved"),
+        ({"precision": "auto"}, "--precision auto cannot be resolved for .*; pass --precision 32"),
         ({"precision": "16"}, "precision 16 needs a CUDA device"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -53,6 +52,6 @@ def test_a_worker_without_the_gpu_it_was_asked_for_leaves_a_failed_run(tmp_path,
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (task,) = plan(*request(tmp_path))
     _, asked = request(tmp_path, executor="ray", device="cuda")
-    outcome = Site.here(asked).make(task)
+    outcome = RemoteContext.here(asked).make(task)
     assert outcome.status == "failed"
     assert "sees no GPU, but --device cuda was requested" in outcome.sentence

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from mil_bench.training.loop import Waiting
+from mil_bench.training.loop import WaitTimer
 
 
 def test_it_counts_the_time_in_the_source_and_not_that_of_the_consumer(monkeypatch):
@@ -15,7 +15,7 @@ def test_it_counts_the_time_in_the_source_and_not_that_of_the_consumer(monkeypat
             yield i
         clock[0] += 0.5  # finding out that there is nothing more is waiting too
 
-    waiting, seen = Waiting(source()), []
+    waiting, seen = WaitTimer(source()), []
     for item in waiting:
         seen.append(item)
         clock[0] += 100.0
@@ -28,7 +28,7 @@ def test_errors_of_the_source_pass_through():
         yield 1
         raise OSError("gone")
 
-    items = iter(Waiting(failing()))
+    items = iter(WaitTimer(failing()))
     assert next(items) == 1
     with pytest.raises(OSError, match="gone"):
         next(items)

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from run_requests import PLUGIN
 
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.trial_queue import last_attempts
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
 
@@ -78,11 +78,11 @@ def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_
     assert again.returncode == 0, said
     assert "Traceback" not in said
     study = study_of(tmp_path)
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 6
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE] * 6
     after = done(tmp_path)
     assert {path: after[path] for path in before} == before  # nothing was trained twice
     assert len(after) == 12
-    roots = {t.system_attrs.get("failed_trial", t.number): t.params for t in slots(study)}
+    roots = {t.system_attrs.get("failed_trial", t.number): t.params for t in last_attempts(study)}
     for trial in trials:  # a trial that was under way is made with the settings it had
         root = trial.system_attrs.get("failed_trial", trial.number)
         assert trial.params.items() <= roots[root].items()

@@ -14,7 +14,7 @@ from tuning_requests import run, tuning
 from tuning_workers import labour, new_study, run_all
 
 from mil_bench.tuning.storage import Storage, StorageError, StorageRequest
-from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.trial_queue import last_attempts
 
 
 def binaries() -> Path | None:
@@ -67,7 +67,7 @@ def test_processes_on_postgres_make_exactly_the_trials_and_lose_none_that_is_kil
     assert 0 in ends
     run_all(labour, [(ask, tmp_path, 15)])
     study = new_study(Storage(ask))
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 15
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE] * 15
     retried = [t for t in study.trials if "failed_trial" in t.system_attrs]
     assert len(study.trials) == 15 + len(retried)
 

@@ -6,9 +6,9 @@ from optuna.trial import TrialState
 from tuning_workers import counter, labour, new_study, run_all
 
 from mil_bench.base.errors import UsageError
-from mil_bench.tuning.liveness import beating
-from mil_bench.tuning.storage import Storage, StorageError, StorageRequest, quiet
-from mil_bench.tuning.trial_queue import slots
+from mil_bench.tuning.liveness import heartbeat
+from mil_bench.tuning.storage import Storage, StorageError, StorageRequest, without_optuna_warnings
+from mil_bench.tuning.trial_queue import last_attempts
 
 
 def request(tmp_path, **changes):
@@ -30,7 +30,7 @@ def test_a_trial_whose_process_is_killed_is_made_by_another_with_the_same_settin
     assert before.state == TrialState.RUNNING
     assert run_all(labour, [(ask, tmp_path, 6)]) == [0]
     study = new_study(Storage(ask))
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 6
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE] * 6
     (again,) = [t for t in study.trials if t.system_attrs.get("failed_trial") == 2]
     assert again.params == before.params
     assert study.trials[2].state == TrialState.FAIL
@@ -46,16 +46,18 @@ def test_a_trial_that_kills_every_process_is_given_up_and_counts(tmp_path):
         (tmp_path / "workers" / "nobody").touch()  # registered once, holds no lock now
         assert give.sweep(study) == 1
     assert give.claim(study, 1, "me") is None
-    assert [t.state for t in slots(study)] == [TrialState.FAIL]
+    assert [t.state for t in last_attempts(study)] == [TrialState.FAIL]
 
 
 def test_a_process_that_died_while_it_took_a_trial_loses_nothing(tmp_path):
     storage = Storage(request(tmp_path))
     study, give = new_study(storage), counter(storage, tmp_path)
-    quiet(study.ask)  # what a process killed inside claim leaves: running, without owner
+    without_optuna_warnings(
+        study.ask
+    )  # what a process killed inside claim leaves: running, without owner
     trial = give.claim(study, 1, "me")
     assert trial.number == 1
-    assert len(slots(study)) == 1
+    assert len(last_attempts(study)) == 1
     assert give.claim(study, 1, "me") is None
 
 
@@ -68,7 +70,7 @@ def test_a_trial_given_back_on_purpose_is_no_retry(tmp_path):
         x = trial.suggest_float("x", 0, 1)
         give.give_back(study, study.trials[number])
     study.tell(give.claim(study, 1, "me"), x)
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE]
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE]
     assert len({t.params["x"] for t in study.trials}) == 1
 
 
@@ -76,7 +78,7 @@ def test_a_machine_that_falls_silent_is_noticed_by_its_heartbeat(tmp_path):
     storage = Storage(request(tmp_path, heartbeat=1, grace=2))
     study, give = new_study(storage), counter(storage, tmp_path)
     alive, silent = give.claim(study, 2, "elsewhere"), give.claim(study, 2, "elsewhere")
-    with beating(storage, alive):
+    with heartbeat(storage, alive):
         deadline = time.monotonic() + 30
         while (found := give.claim(study, 2, "me")) is None:
             assert time.monotonic() < deadline

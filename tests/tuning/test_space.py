@@ -4,7 +4,7 @@ from run_specs import SPEC
 
 from mil_bench.base.errors import ConfigError, UsageError
 from mil_bench.methods import METHODS
-from mil_bench.tuning.search_syntax import Asked, searches
+from mil_bench.tuning.search_syntax import SearchOption, search_options
 from mil_bench.tuning.space import known_fields, make_space
 
 TINY = METHODS.get("tiny")
@@ -14,7 +14,7 @@ START = SPEC.model_copy(
 
 
 def fields(*texts, start=START, **options):
-    space = make_space(TINY, start, searches(texts), **options)
+    space = make_space(TINY, start, search_options(texts), **options)
     return {field.name: field for field in space.fields}
 
 
@@ -40,7 +40,7 @@ def test_a_range_of_ours_is_widened_to_hold_the_default_of_a_recipe():
 
 
 def test_a_range_of_the_user_is_kept_and_the_default_stands_at_its_nearest_end():
-    space = make_space(TINY, START, searches(["lr=1e-3:1e-2:log", "width=7,9"]))
+    space = make_space(TINY, START, search_options(["lr=1e-3:1e-2:log", "width=7,9"]))
     assert space.describe()["lr"] == "0.001 to 0.01, log"
     assert space.start()["lr"] == 1e-3
     assert space.start()["width"] == 7
@@ -100,12 +100,12 @@ def test_values_go_into_the_configuration_they_belong_to():
 )
 def test_an_empty_or_misspelt_range_is_one_sentence(text, said):
     with pytest.raises(UsageError, match=said):
-        searches([text])
+        search_options([text])
 
 
 def test_a_field_searched_twice_is_refused():
     with pytest.raises(UsageError, match="names 'lr' twice"):
-        searches(["lr=1:2", "lr=1:3"])
+        search_options(["lr=1:2", "lr=1:3"])
 
 
 @pytest.mark.parametrize(
@@ -120,11 +120,11 @@ def test_a_field_searched_twice_is_refused():
 )
 def test_a_range_that_the_field_does_not_allow_is_refused_before_any_trial(text, said):
     with pytest.raises(ConfigError, match=said):
-        make_space(TINY, START, searches([text]))
+        make_space(TINY, START, search_options([text]))
 
 
 def test_asked_ranges_are_read_as_typed():
-    assert searches(["lr=1e-5:1e-3:log", "width=128,256"]) == [
-        Asked("lr", 1e-5, 1e-3, log=True),
-        Asked("width", choices=("128", "256")),
+    assert search_options(["lr=1e-5:1e-3:log", "width=128,256"]) == [
+        SearchOption("lr", 1e-5, 1e-3, log=True),
+        SearchOption("width", choices=("128", "256")),
     ]

@@ -24,11 +24,11 @@ from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.studies.stored_plans import stored_grids
 from mil_bench.runs.tuning_record import read_tunings
 from mil_bench.tuning.hidden_test import trains_on_test, without_test
-from mil_bench.tuning.search import plan_searches, scopes
+from mil_bench.tuning.search import SearchRules, plan_searches, scopes
 from mil_bench.tuning.storage import StorageRequest
 from mil_bench.tuning.study import make_sampler
-from mil_bench.tuning.trial_queue import slots
-from mil_bench.tuning.trial_runner import Bench, Job, work
+from mil_bench.tuning.trial_queue import last_attempts
+from mil_bench.tuning.trial_runner import TrialRunner, Workload, work
 from mil_bench.tuning.tune import best_trial, run_tuning
 
 CPU = torch.device("cpu")
@@ -172,7 +172,7 @@ def poisoned(folds, sets):
 
 def values_with(runs, prepare):
     request = tuning(3)
-    job = Job(
+    job = Workload(
         tuple(plan_searches(request, machine(runs))),
         request.trials,
         StorageRequest.beside(runs),
@@ -242,7 +242,7 @@ def test_a_shared_search_is_marked_on_the_board(tmp_path):
     assert "these rows are optimistic: plain (tuned, shared)" in notes
 
 
-# Rules of a search.
+# SearchRules of a search.
 
 
 def test_more_trials_go_on_with_the_same_study_and_draw_what_it_would_have_drawn(tmp_path):
@@ -254,7 +254,7 @@ def test_more_trials_go_on_with_the_same_study_and_draw_what_it_would_have_drawn
 
 
 def test_ctrl_c_gives_the_trial_back_as_it_was(tmp_path, monkeypatch):
-    made, real = [], Bench.make
+    made, real = [], TrialRunner.make
 
     def make(bench, spec):
         made.append(spec)
@@ -262,13 +262,13 @@ def test_ctrl_c_gives_the_trial_back_as_it_was(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(bench, spec)
 
-    monkeypatch.setattr(Bench, "make", make)
+    monkeypatch.setattr(TrialRunner, "make", make)
     with pytest.raises(KeyboardInterrupt):
         run(tuning(3, refit=False), tmp_path)
     ((_, study),), _ = run(tuning(3, refit=False), tmp_path)
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 3
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE] * 3
     interrupted = study.trials[1]
-    (again,) = [t for t in slots(study) if t.system_attrs.get("failed_trial") == 1]
+    (again,) = [t for t in last_attempts(study) if t.system_attrs.get("failed_trial") == 1]
     assert again.params == interrupted.params
     assert "retry_history" not in again.system_attrs
 
@@ -278,14 +278,14 @@ def test_failed_trials_are_tried_again_when_asked(tmp_path, monkeypatch):
         raise RunError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Bench, "make", fail)
+        patch.setattr(TrialRunner, "make", fail)
         with pytest.raises(RunError, match="no search found any settings"):
             run(tuning(2, refit=False), tmp_path)
     with pytest.raises(RunError, match="no search found any settings"):
         run(tuning(2, refit=False), tmp_path)
     ((_, study),), _ = run(tuning(2, refit=False), tmp_path, existing="retry-failed")
-    assert [t.state for t in slots(study)] == [TrialState.COMPLETE] * 2
-    assert slots(study)[0].user_attrs["default"] is True
+    assert [t.state for t in last_attempts(study)] == [TrialState.COMPLETE] * 2
+    assert last_attempts(study)[0].user_attrs["default"] is True
 
 
 def test_another_search_space_is_another_study_and_is_said(tmp_path):
@@ -320,8 +320,8 @@ def test_a_failing_trial_is_told_and_the_others_go_on(tmp_path):
     console = Console(file=io.StringIO(), width=300)
     run_tuning(request, machine(tmp_path), console)
     (_, bad), (_, good) = studies(request, tmp_path)
-    assert [t.state for t in slots(bad)] == [TrialState.FAIL] * 3
-    assert [t.state for t in slots(good)] == [TrialState.COMPLETE] * 3
+    assert [t.state for t in last_attempts(bad)] == [TrialState.FAIL] * 3
+    assert [t.state for t in last_attempts(good)] == [TrialState.COMPLETE] * 3
     said = console.file.getvalue()
     assert "the search of broken on toy, fold 0 found no settings" in said
     assert "no loss today" in said
@@ -363,8 +363,7 @@ def test_every_level_of_the_tree_may_be_the_objective(tmp_path):
     request = tuning(1, rules={"objective": "coarse_summed_balanced_accuracy"}, refit=False)
     ((_, study),), _ = run(request, tmp_path)
     assert 0 <= study.trials[0].value <= 1
-    (search,) = plan_searches(tuning(1, rules={"objective": "log_loss"}), machine(tmp_path))
-    assert search.direction == "minimize"
+    assert SearchRules(objective="log_loss").direction == "minimize"
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(capsys, tmp_path):

@@ -15,11 +15,11 @@ from ray.exceptions import RayError, RayTaskError
 
 from mil_bench.base.errors import RunError
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.executors.remote import Site, refused
+from mil_bench.runs.executors.remote import RemoteContext, failed_outcome
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.task import Outcome, Task
+from mil_bench.runs.task import RunOutcome, Task
 
-RETRIES = 3  # of a run whose node or process died; it goes on from its checkpoint
+RETRIES = 3  # of a run whose node or process died; it resumes from its checkpoint
 ADDRESS = "RAY_ADDRESS"
 ANSWER_SECONDS = 5.0
 
@@ -28,69 +28,69 @@ ANSWER_SECONDS = 5.0
 class RayExecutor:
     """An existing cluster (``RAY_ADDRESS``, or one of this machine), or else a local one.
 
-    Ray keeps ``threads`` CPUs, one GPU where runs use CUDA, and ``memory`` for every run. All nodes
-    must see the folder of the runs and the data under the same paths.
+    Ray reserves ``threads`` CPUs, one GPU where runs use CUDA, and ``memory`` for every run. All
+    nodes must see the folder of the runs and the data under the same paths.
     """
 
     machine: MachineRequest
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[RunOutcome]:
         """See :class:`~mil_bench.runs.grid.Executor`."""
         with _connected():
-            wants = self._wants()
-            _refuse_without_room(wants)
-            make = ray.remote(Site.make).options(max_retries=RETRIES, **_as_options(wants))
-            site = ray.put(Site.here(self.machine))
+            needs = self._needs()
+            _refuse_without_room(needs)
+            make = ray.remote(RemoteContext.make).options(max_retries=RETRIES, **_as_options(needs))
+            context = ray.put(RemoteContext.here(self.machine))
             waiting, running = deque(tasks), dict[Any, Task]()
             try:
                 while waiting or running:
                     while waiting and len(running) < self.machine.jobs:
                         task = waiting.popleft()
-                        running[make.remote(site, task)] = task
+                        running[make.remote(context, task)] = task
                     (ended,), _ = ray.wait(list(running), num_returns=1)
                     yield self._outcome(ended, running.pop(ended))
             finally:
                 for reference in running:
                     ray.cancel(reference, force=True)
 
-    def _wants(self) -> dict[str, float]:
-        """What Ray keeps for every run, under Ray's names."""
-        wants = {"CPU": float(self.machine.threads)}
+    def _needs(self) -> dict[str, float]:
+        """The resources that Ray reserves for a run, under Ray's names."""
+        needs = {"CPU": float(self.machine.threads)}
         if self.machine.device == "cuda":
-            wants["GPU"] = 1.0
+            needs["GPU"] = 1.0
         if self.machine.memory is not None:
-            wants["memory"] = self.machine.memory * 1e9
-        return wants
+            needs["memory"] = self.machine.memory * 1e9
+        return needs
 
-    def _outcome(self, reference: Any, task: Task) -> Outcome:
+    def _outcome(self, reference: Any, task: Task) -> RunOutcome:
         try:
-            outcome: Outcome = ray.get(reference)
+            outcome: RunOutcome = ray.get(reference)
         except RayError as error:
             directory = RunDirectory.of(self.machine.runs, task.spec)
-            return refused(task, directory, _sentence_about(error))
+            return failed_outcome(task, directory, _sentence_about(error))
         return outcome
 
 
 def _sentence_about(error: RayError) -> str:
-    again = "then run `mil-bench retry --failed`."
+    retry = "then run `mil-bench retry --failed`."
     if isinstance(error, RayTaskError):
         return (
-            f"a Ray worker could not start the run ({type(error.cause).__name__}: {error.cause}); "
-            f"every node requires the same installation and folders. Correct it, {again}"
+            f"a Ray worker could not begin the run ({type(error.cause).__name__}: {error.cause}); "
+            f"every node needs the same installation and folders; correct that, {retry}"
         )
     return (
         f"the Ray worker died in each of {RETRIES + 1} attempts ({type(error).__name__}); if the "
-        f"system ran out of memory, reserve more with --memory, {again}"
+        f"system ran out of memory, reserve more with --memory, {retry}"
     )
 
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Use the cluster that is there; start one on this machine where there is none."""
+    """Use the existing cluster, or start one on this machine where there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     address = os.environ.get(ADDRESS)
     if address is not None:
-        _refuse_silence(address)
+        _check_address(address)
     try:
         ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -101,10 +101,10 @@ def _connected() -> Iterator[None]:
         ray.shutdown()
 
 
-def _refuse_silence(address: str) -> None:
-    """Ray itself would try for two minutes."""
+def _check_address(address: str) -> None:
+    """Fail within seconds at a wrong address; Ray itself would try for two minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:  # "auto" and "local" are found without a network
+    if not colon:  # "auto" and "local" need no network
         return
     try:
         socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
@@ -119,24 +119,24 @@ def _unreachable(address: str | None) -> str:
     )
 
 
-def _refuse_without_room(wants: dict[str, float]) -> None:
-    """A task that no node could ever take would wait for ever."""
+def _refuse_without_room(needs: dict[str, float]) -> None:
+    """Refuse a task that no node could ever take, because Ray would wait for ever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(node.get(k, 0.0) >= v for k, v in wants.items()) for node in nodes):
-        best = {name: max(node.get(name, 0.0) for node in nodes) for name in wants}
+    if not any(all(node.get(k, 0.0) >= v for k, v in needs.items()) for node in nodes):
+        best = {name: max(node.get(name, 0.0) for node in nodes) for name in needs}
         raise RunError(
-            f"no node of the Ray cluster has room for a run (required: {_said(wants)}; the largest "
-            f"node has {_said(best)}); lower --threads or --memory, use --device cpu, or add a "
-            "node."
+            f"no node of the Ray cluster has room for a run: a run requests {_listed(needs)}, and "
+            f"the largest nodes have {_listed(best)}; lower --threads or --memory, use --device "
+            "cpu, or add a node."
         )
 
 
-def _said(resources: dict[str, float]) -> str:
+def _listed(resources: dict[str, float]) -> str:
     """``2 CPU, 1 GPU, 8.0 GB``."""
     memory = [f"{v / 1e9:.1f} GB" for k, v in resources.items() if k == "memory"]
     return ", ".join([f"{v:g} {k}" for k, v in resources.items() if k != "memory"] + memory)
 
 
-def _as_options(wants: dict[str, float]) -> dict[str, float]:
+def _as_options(needs: dict[str, float]) -> dict[str, float]:
     names = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
-    return {names[name]: value for name, value in wants.items()}
+    return {names[name]: value for name, value in needs.items()}

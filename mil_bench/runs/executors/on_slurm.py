@@ -1,4 +1,4 @@
-"""Runs by Slurm: job arrays with one job per run, requeued when preempted or out of time."""
+"""Runs on Slurm: job arrays with one job per run, requeued when preempted or out of time."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError, Uncomplet
 
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.executors.remote import Site, refused
+from mil_bench.runs.executors.remote import RemoteContext, failed_outcome
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.task import Outcome, Task
+from mil_bench.runs.task import RunOutcome, Task
 
 LARGEST_ARRAY = 1000  # Slurm's MaxArraySize is 1001 unless its administrator changed it
-MINUTES = 240  # a run that needs more is requeued and goes on from its checkpoint
+MINUTES = 240  # a run that needs more is requeued and resumes from its checkpoint
 TIMEOUTS = 20
 LOOK_SECONDS = 2.0
-Queue: TypeAlias = Any  # submitit's executor and job: an extra is not there to be checked
+Queue: TypeAlias = Any  # submitit's executor and job: types of an extra, which may not be installed
 Job: TypeAlias = Any
 
 
 @dataclass(frozen=True)
 class Checkpointable:
-    """What a job calls. When Slurm takes the machine away, the same call goes to the queue again.
+    """What a job calls. When Slurm ends the job early, the same call is queued again.
 
     The checkpoint itself is the run directory's, written after every epoch.
     """
 
-    site: Site
+    context: RemoteContext
 
-    def __call__(self, task: Task) -> Outcome:
-        """Make the run."""
-        return self.site.make(task)
+    def __call__(self, task: Task) -> RunOutcome:
+        """Execute the run."""
+        return self.context.make(task)
 
     def checkpoint(self, task: Task) -> submitit.helpers.DelayedSubmission:
-        """Called by submitit shortly before the job is ended."""
+        """Return the call to queue; submitit calls this shortly before the job is ended."""
         return submitit.helpers.DelayedSubmission(self, task)
 
 
@@ -51,10 +51,10 @@ class SlurmExecutor:
 
     machine: MachineRequest
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task]) -> Iterator[RunOutcome]:
         """See :class:`~mil_bench.runs.grid.Executor`."""
         queue = open_queue(self.machine)
-        call = Checkpointable(Site.here(self.machine))
+        call = Checkpointable(RemoteContext.here(self.machine))
         jobs: dict[str, tuple[Job, Task]] = {}
         try:
             for start in range(0, len(tasks), LARGEST_ARRAY):
@@ -68,31 +68,36 @@ class SlurmExecutor:
             for job, _ in jobs.values():
                 job.cancel(check=False)
 
-    def _outcome(self, job: Job, task: Task) -> Outcome:
+    def _outcome(self, job: Job, task: Task) -> RunOutcome:
         try:
-            outcome: Outcome = job.result()
+            outcome: RunOutcome = job.result()
         except UncompletedJobError:
             sentence = (
                 f"Slurm job {job.job_id} ended without a result (state {job.state}); see "
-                f"{job.paths.stderr}, ask for more with --memory or --slurm, then run `mil-bench "
+                f"{job.paths.stderr}, request more with --memory or --slurm, then run `mil-bench "
                 "retry --failed`."
             )
-            return refused(task, RunDirectory.of(self.machine.runs, task.spec), sentence)
+            return failed_outcome(task, RunDirectory.of(self.machine.runs, task.spec), sentence)
         return outcome
 
 
 def open_queue(machine: MachineRequest) -> Queue:
-    """Slurm's queue with what every run asks for. Raises ``UsageError`` where there is no Slurm."""
+    """Return Slurm's queue with the resources of one run.
+
+    Raises ``UsageError`` where Slurm is not installed.
+    """
     options = dict(machine.slurm)
     minutes = options.pop("time", str(MINUTES))
     if not minutes.isdecimal():
-        raise UsageError(f"--slurm time={minutes} is not a number of minutes, such as time=240.")
+        raise UsageError(
+            f"--slurm time={minutes} is not a whole number of minutes; pass e.g. time=240."
+        )
     try:
         queue = submitit.SlurmExecutor(machine.runs / ".slurm", max_num_timeout=TIMEOUTS)
     except RuntimeError:
         raise UsageError(
-            "--executor slurm requires Slurm's commands, but this machine has no srun; run the "
-            "command on a submit host, or use --executor local or ray."
+            "--executor slurm requires Slurm's commands, and this machine has no srun; run the "
+            "same command on a login node, or use --executor local or ray."
         ) from None
     queue.update_parameters(
         job_name="mil-bench",

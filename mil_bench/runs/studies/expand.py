@@ -12,63 +12,69 @@ from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.contract.spec import parse_online
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
-from mil_bench.runs.studies.study_file import Cell, Rule, StudyDataset, StudyFile, as_settings
+from mil_bench.runs.studies.study_file import (
+    StudyCell,
+    StudyDataset,
+    StudyFile,
+    StudyRule,
+    as_settings,
+)
 from mil_bench.runs.task import DataRequest, Prepare, Task
 
 
 @dataclass
-class Expanded:
-    """The runs of a study, each once, and what could not be loaded with the reason."""
+class ExpandedStudy:
+    """The runs of a study, each once, and the reason for all that could not be loaded."""
 
     tasks: list[Task] = field(default_factory=list)
     unready: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Raise ``DataError`` naming everything that could not be loaded."""
+        """Raise ``DataError`` that names everything that could not be loaded."""
         if self.unready:
             reasons = " ".join(f"{name}: {reason}" for name, reason in self.unready.items())
             raise DataError(
-                f"nothing was run, because data of the study cannot be used. {reasons} Fix it, "
-                "[[exclude]] the dataset in the study file, or run the rest with "
+                f"nothing was run, because data of the study cannot be used. {reasons} Fix that, "
+                "[[exclude]] the dataset in the study file, or execute the other runs with "
                 "--allow-missing-datasets."
             )
 
 
-def expand(study: StudyFile, around: Surroundings, prepare: Prepare) -> Expanded:
-    """Every run of ``study``, dataset by dataset and fold by fold.
+def expand(study: StudyFile, context: StudyContext, prepare: Prepare) -> ExpandedStudy:
+    """Return every run of ``study``, dataset by dataset and fold by fold.
 
-    ``prepare`` is asked for the same data several times. A dataset of which the rules leave nothing
-    is not even loaded. Raises ``UnknownNameError``, ``ConfigError`` or ``SplitError`` for settings,
-    rules or folds that fit nothing; data that are missing or unusable end up in ``unready``.
+    ``prepare`` is called several times with the same data. A dataset whose runs are all excluded is
+    not loaded. Raises ``UnknownNameError``, ``ConfigError`` or ``SplitError`` for settings, rules
+    or folds that fit nothing; missing or unusable data are listed in ``unready``.
     """
-    made, unused = Expanded(), [*study.include, *study.exclude]
-    found: dict[str, Task] = {}
-    for part in parts_of(study):
+    expanded, unused = ExpandedStudy(), [*study.include, *study.exclude]
+    tasks: dict[str, Task] = {}  # by key: parts may overlap
+    for part in study_parts(study):
         if not any(map(study.selection.may_keep, part.cells(study))):
             unused = [rule for rule in unused if not any(map(rule.touches, part.cells(study)))]
             continue
-        data = part.data(study, around)
+        data = part.data(study, context)
         try:
             prepare(data)
         except DataError as error:
-            made.unready[part.title] = str(error)
+            expanded.unready[part.title] = str(error)
             continue
-        kept: list[Task] = []
-        for cell, task in _planned(study, part, data, around, prepare):
+        selected: list[Task] = []
+        for cell, task in _planned(study, part, data, context, prepare):
             unused = [rule for rule in unused if not rule.covers(cell)]
             if study.selection.keeps(cell):
-                kept.append(task)
-        for task in sorted(kept, key=lambda task: task.spec.fold):
-            found.setdefault(task.spec.key, task)
-    if not made.unready:
-        _check_rules(unused, found)
-    made.tasks = list(found.values())
-    return made
+                selected.append(task)
+        for task in sorted(selected, key=lambda task: task.spec.fold):
+            tasks.setdefault(task.spec.key, task)
+    if not expanded.unready:
+        _check_rules(unused, tasks)
+    expanded.tasks = list(tasks.values())
+    return expanded
 
 
 def _planned(
-    study: StudyFile, part: Part, data: DataRequest, around: Surroundings, prepare: Prepare
-) -> Iterator[tuple[Cell, Task]]:
+    study: StudyFile, part: StudyPart, data: DataRequest, context: StudyContext, prepare: Prepare
+) -> Iterator[tuple[StudyCell, Task]]:
     """Every run of a part before the rules, with its coordinates as the study writes them."""
     for variant in study.variants:
         request = GridRequest(
@@ -77,54 +83,52 @@ def _planned(
             folds=part.dataset.folds or study.folds,
             seeds=study.seeds,
             settings={**as_settings(study.settings), **as_settings(variant.settings)},
-            precision=study.precision or around.precision,
+            precision=study.precision or context.precision,
             online=parse_online(variant.online) if variant.online else None,
         )
-        for task in plan(request, around.machine, prepare):
-            run = task.spec
-            found = {"encoder": run.encoder, "split": run.split}
-            own = {"method": run.method, "fold": run.fold, "seed": run.seed}
-            yield {**found, **part.cell, **own, "variant": variant.name}, task
+        for task in plan(request, context.machine, prepare):
+            spec = task.spec
+            data_axes = {"encoder": spec.encoder, "split": spec.split}
+            run_axes = {"method": spec.method, "fold": spec.fold, "seed": spec.seed}
+            # The part's words win over those of the run: rules match what the study file says.
+            yield {**data_axes, **part.cell, **run_axes, "variant": variant.name}, task
 
 
-def _check_rules(unused: list[Rule], found: dict[str, Task]) -> None:
+def _check_rules(unused: list[StudyRule], tasks: dict[str, Task]) -> None:
     if unused:
         raise ConfigError(
             f"the rule ({unused[0]}) of the study file matches no run; correct it or remove it."
         )
-    if not found:
-        raise ConfigError("the rules of the study file exclude every run; relax one of them.")
-
-
-# What a study asks of one dataset under one encoder and split: the unit that is loaded.
+    if not tasks:
+        raise ConfigError("the rules of the study file leave no run; loosen one of them.")
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What a study file leaves to the machine it is run on.
+class StudyContext:
+    """What a study file leaves to the machine and the command.
 
-    Relative paths of the study start at ``folder``; ``data_root`` serves datasets that name none;
+    Relative paths of the study start at ``folder``; ``data_root`` is for datasets without one;
     ``cache`` is the folder of packed features.
     """
 
     folder: Path
     machine: MachineRequest
-    precision: str = "auto"  # where the study says none
+    precision: str = "auto"  # if the study has none
     data_root: Path | None = None
     cache: Path | None = None
 
     def at(self, text: str) -> Path:
-        """A path that the study file writes."""
+        """Return a path of the study file."""
         return self.folder / Path(text).expanduser()
 
     def path_or_name(self, text: str | None) -> str | None:
-        """A path if there is such a file or folder, else the name that it must be."""
+        """Return a path if there is such a file or folder, else the name that it must be."""
         return str(self.at(text)) if text is not None and self.at(text).exists() else text
 
 
 @dataclass(frozen=True)
-class Part:
-    """One dataset under one encoder and split; ``None`` is the dataset's own."""
+class StudyPart:
+    """One dataset with one encoder and split, the unit that is loaded; ``None``: its default."""
 
     dataset: StudyDataset
     encoder: str | None
@@ -132,46 +136,46 @@ class Part:
 
     @property
     def title(self) -> str:
-        """For people: ``bracs uni official``."""
+        """Return ``bracs uni official``, for people."""
         return " ".join(filter(None, (self.dataset.name, self.encoder, self.split)))
 
     @property
     def cell(self) -> dict[str, object]:
-        """The coordinates that are known before anything is loaded."""
-        known = {"dataset": self.dataset.name, "encoder": self.encoder, "split": self.split}
-        return {key: value for key, value in known.items() if value is not None}
+        """The coordinates that are available before anything is loaded."""
+        coordinates = {"dataset": self.dataset.name, "encoder": self.encoder, "split": self.split}
+        return {key: value for key, value in coordinates.items() if value is not None}
 
-    def cells(self, study: StudyFile) -> Iterator[Cell]:
-        """Its runs, as far as they are known before anything is loaded (all but the folds)."""
+    def cells(self, study: StudyFile) -> Iterator[StudyCell]:
+        """Yield its runs, as far as they are known before loading (without folds)."""
         for method, seed, variant in product(study.methods, study.seeds, study.variants):
             yield {**self.cell, "method": method, "seed": seed, "variant": variant.name}
 
-    def data(self, study: StudyFile, around: Surroundings) -> DataRequest:
-        """What has to be loaded."""
-        own = self.dataset
+    def data(self, study: StudyFile, context: StudyContext) -> DataRequest:
+        """Return what has to be loaded."""
+        dataset = self.dataset
         return DataRequest(
-            str(around.at(own.name)) if own.name.endswith(".toml") else own.name,
+            str(context.at(dataset.name)) if dataset.name.endswith(".toml") else dataset.name,
             DatasetOptions(
-                data_root=around.at(own.data_root) if own.data_root else around.data_root,
-                features=around.at(own.features) if own.features else None,
+                data_root=context.at(dataset.data_root) if dataset.data_root else context.data_root,
+                features=context.at(dataset.features) if dataset.features else None,
                 encoder=self.encoder,
-                tree=around.path_or_name(own.tree),
-                drop_leaky_patients=own.drop_leaky_patients,
-                allow_missing=own.allow_missing,
-                cache=around.cache,
-                slides=around.at(own.slides) if own.slides else None,
-                weights=around.at(own.weights) if own.weights else None,
+                tree=context.path_or_name(dataset.tree),
+                drop_leaky_patients=dataset.drop_leaky_patients,
+                allow_missing=dataset.allow_missing,
+                cache=context.cache,
+                slides=context.at(dataset.slides) if dataset.slides else None,
+                weights=context.at(dataset.weights) if dataset.weights else None,
             ),
-            split=around.path_or_name(self.split),
-            allow_leaks=own.allow_leaks,
-            plugins=tuple(around.at(plugin) for plugin in study.plugins),
+            split=context.path_or_name(self.split),
+            allow_leaks=dataset.allow_leaks,
+            plugins=tuple(context.at(plugin) for plugin in study.plugins),
         )
 
 
-def parts_of(study: StudyFile) -> Iterator[Part]:
-    """Every dataset of the study under each of its encoders and splits."""
+def study_parts(study: StudyFile) -> Iterator[StudyPart]:
+    """Yield every dataset of the study with each of its encoders and splits."""
     for dataset in study.datasets:
         encoders: Sequence[str | None] = dataset.encoders or study.encoders or [None]
         splits: Sequence[str | None] = dataset.splits or study.splits or [None]
         for encoder, split in product(encoders, splits):
-            yield Part(dataset, encoder, split)
+            yield StudyPart(dataset, encoder, split)

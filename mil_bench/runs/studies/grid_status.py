@@ -18,14 +18,21 @@ from mil_bench.base.errors import RunError
 from mil_bench.base.plural import counted
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import titles
-from mil_bench.runs.directory import Status, run_directories
-from mil_bench.runs.studies.run_progress import PENDING, RunState, Timings, in_words, look, timings
+from mil_bench.runs.directory import RunStatus, run_directories
+from mil_bench.runs.studies.run_progress import (
+    PENDING,
+    RunState,
+    Timings,
+    in_words,
+    run_states,
+    timings,
+)
 from mil_bench.runs.studies.stored_plans import StoredGrid, no_runs, stored_grids
 
 
 @dataclass
-class Overseen:
-    """The grids that are shown, their runs (each once), and what could not be read."""
+class GridStatus:
+    """The grids to show, their runs (each once), and notes on what could not be read."""
 
     grids: list[StoredGrid]
     states: list[RunState]
@@ -35,11 +42,14 @@ class Overseen:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a run is being made or still to do."""
+        """Return whether a run is running or still to do."""
         return any(state.status in {*PENDING, "running"} for state in self.states)
 
     def rendered(self) -> RenderableType:
-        """Grids, time left, what runs now, counts, failures and notes: what changes comes first."""
+        """Return grids, time left, current runs, counts, failures and notes, in this order.
+
+        What changes comes first, so that it stays in view where the screen is short.
+        """
         now = sum(state.status == "running" for state in self.states)
         jobs = now or max((grid.jobs for grid in self.grids), default=1)
         parts: list[RenderableType] = [
@@ -56,13 +66,13 @@ class Overseen:
         return Group(*parts, *(Text(note, style="yellow") for note in self.notes))
 
 
-def oversee(runs: Path, everything: bool = False) -> Overseen:
-    """The latest grid and those of which something is running; or every grid and run.
+def grid_status(runs: Path, everything: bool = False) -> GridStatus:
+    """Return the latest grid and those with running runs; or every grid and run.
 
     Raises ``DataError`` when there is no grid and no run under ``runs``.
     """
     grids, notes = stored_grids(runs)
-    states = {spec.key: state for grid in grids for spec, state in _looked(runs, grid)}
+    states = {spec.key: state for grid in grids for spec, state in _states_of(runs, grid)}
     shown = [
         grid
         for i, grid in enumerate(grids)
@@ -70,40 +80,40 @@ def oversee(runs: Path, everything: bool = False) -> Overseen:
     ]
     if everything or not grids:
         others = [spec for spec in _all_specs(runs, notes) if spec.key not in states]
-        states |= {state.spec.key: state for state in look(runs, others)}
+        states |= {state.spec.key: state for state in run_states(runs, others)}
         seen = list(states.values())
     else:
         seen = [states[key] for key in dict.fromkeys(s.key for g in shown for s in g.specs)]
     if not seen:
         raise no_runs(runs)
-    known = timings(runs, {state.spec.dataset for state in seen})
-    return Overseen(shown, seen, known, len(grids) - len(shown), notes)
+    times = timings(runs, {state.spec.dataset for state in seen})
+    return GridStatus(shown, seen, times, len(grids) - len(shown), notes)
 
 
-def _looked(runs: Path, grid: StoredGrid) -> list[tuple[RunSpec, RunState]]:
-    return list(zip(grid.specs, look(runs, grid.specs), strict=True))
+def _states_of(runs: Path, grid: StoredGrid) -> list[tuple[RunSpec, RunState]]:
+    return list(zip(grid.specs, run_states(runs, grid.specs), strict=True))
 
 
 def _all_specs(runs: Path, notes: list[str]) -> list[RunSpec]:
     """Definitions of all run folders; an unreadable one becomes a note."""
-    found = []
+    specs = []
     for directory in run_directories(runs):
         try:
-            found.append(directory.read_spec())
+            specs.append(directory.read_spec())
         except RunError as error:
             notes.append(str(error))
-    return found
+    return specs
 
-
-# A grid on the terminal: counts and time by dataset and method, and what runs now.
 
 MAX_REASONS = 10
-# Broken so that the table fits a terminal of 80 columns
+# With line breaks, so that the table fits a terminal of 80 columns
 COUNTS = ("runs", "done", "running", "failed", "inter-\nrupted", "to do", "time,\n1 job")
 
 
-def overview(states: Sequence[RunState], timings: Timings, pending: Set[Status] = PENDING) -> Table:
-    """A row per dataset and method, then the sum; ``pending`` statuses count as to do."""
+def overview(
+    states: Sequence[RunState], timings: Timings, pending: Set[RunStatus] = PENDING
+) -> Table:
+    """Return a row per dataset and method, then the sum; ``pending`` statuses count as to do."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("dataset", "method"):
         table.add_column(column, no_wrap=True, overflow="fold")
@@ -122,26 +132,26 @@ def overview(states: Sequence[RunState], timings: Timings, pending: Set[Status] 
 
 
 def time_left(
-    states: Sequence[RunState], timings: Timings, jobs: int, pending: Set[Status] = PENDING
+    states: Sequence[RunState], timings: Timings, jobs: int, pending: Set[RunStatus] = PENDING
 ) -> str:
-    """One sentence: the time until all runs are done when ``jobs`` are made at a time."""
+    """Return one sentence: the time until all runs are done with ``jobs`` at a time."""
     ahead = [state for state in states if state.status in {*pending, "running"}]
     if not ahead:
         return "nothing left to do"
     seconds = [state.seconds_left(timings) for state in ahead]
-    known = [s for s in seconds if s is not None]
-    unknown = len(seconds) - len(known)
-    if not known:
+    estimates = [s for s in seconds if s is not None]
+    unknown = len(seconds) - len(estimates)
+    if not estimates:
         runs = counted(unknown, "run")
-        return f"time unknown: no run of these datasets has finished yet ({runs} to do)"
+        return f"time unknown: no run of these datasets is complete yet ({runs} to do)"
     at_a_time = min(jobs, len(ahead))
-    words = in_words(max(sum(known) / at_a_time, max(known)))
-    beside = f", without {counted(unknown, 'run')} of unknown time" if unknown else ""
-    return f"about {words} left, {at_a_time} at a time{beside}"
+    words = in_words(max(sum(estimates) / at_a_time, max(estimates)))
+    rest = f", without {counted(unknown, 'run')} of unknown time" if unknown else ""
+    return f"about {words} left, {at_a_time} at a time{rest}"
 
 
 def running(states: Sequence[RunState], timings: Timings) -> RenderableType:
-    """What is being made now, with epoch and last validation value; empty text if nothing is."""
+    """Return the current runs with epoch, last validation value and time left."""
     now = [state for state in states if state.status == "running"]
     if not now:
         return Text("nothing is running", style="dim")
@@ -164,7 +174,7 @@ def running(states: Sequence[RunState], timings: Timings) -> RenderableType:
 
 
 def failures(states: Sequence[RunState]) -> RenderableType:
-    """Why runs have failed: each reason once, with how many runs it concerns."""
+    """Return why runs have failed: each reason once, with the number of its runs."""
     failed = [state for state in states if state.status == "failed"]
     names = titles(state.spec for state in states)
     first = {state.reason: names[state.spec.key] for state in reversed(failed)}
@@ -180,10 +190,10 @@ def print_plan(
     states: Sequence[RunState],
     timings: Timings,
     jobs: int,
-    pending: Set[Status],
+    pending: Set[RunStatus],
     console: Console,
 ) -> None:
-    """What ``--dry-run`` says."""
+    """Print the plan of ``--dry-run``."""
     console.print(overview(states, timings, pending))
     todo = sum(state.status in pending for state in states)
     console.print(
@@ -194,18 +204,20 @@ def print_plan(
     )
 
 
-def _cells(states: Sequence[RunState], timings: Timings, pending: Set[Status]) -> tuple[str, ...]:
+def _cells(
+    states: Sequence[RunState], timings: Timings, pending: Set[RunStatus]
+) -> tuple[str, ...]:
     counts = Counter(state.status for state in states)
     todo = sum(counts[status] for status in pending)
     ahead = [s.seconds_left(timings) for s in states if s.status in {*pending, "running"}]
-    known = [seconds for seconds in ahead if seconds is not None]
-    time = "?" if len(known) < len(ahead) else in_words(sum(known)) if ahead else ""
+    estimates = [seconds for seconds in ahead if seconds is not None]
+    time = "?" if len(estimates) < len(ahead) else in_words(sum(estimates)) if ahead else ""
     shown = (counts["done"], counts["running"], counts["failed"], counts["interrupted"], todo)
     return (str(len(states)), *(str(n) if n else "[dim]·[/]" for n in shown), time)
 
 
 class _Names:
-    """A dataset is called by its name; by encoder and split too where a grid has several."""
+    """Names of datasets, with encoder and split where a grid has several of them."""
 
     def __init__(self, specs: Sequence[RunSpec]) -> None:
         self._encoders: dict[str, set[str]] = {}

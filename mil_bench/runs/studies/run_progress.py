@@ -1,4 +1,4 @@
-"""How far the runs of a grid are, read from their folders without disturbing anyone."""
+"""How far the runs of a grid are, and how long the others will take, read from their folders."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from statistics import median
 
 from mil_bench.base.errors import RunError
 from mil_bench.contract.spec import RunSpec
-from mil_bench.runs.directory import RunDirectory, Status
+from mil_bench.runs.directory import RunDirectory, RunStatus
 from mil_bench.training.stopping import MONITORS
 
-PENDING: frozenset[Status] = frozenset({"absent", "interrupted"})
-"""The default of ``mil-bench run``."""
+PENDING: frozenset[RunStatus] = frozenset({"absent", "interrupted"})
+"""The statuses of runs that ``mil-bench run`` executes by default."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """One run: its status, the epochs behind it, and of the last one the monitored value.
+    """The state of one run: status, completed epochs, monitored value of the last epoch.
 
-    ``seconds`` is the mean time of an epoch; ``reason`` says why a run has failed.
+    ``seconds`` is the mean time of an epoch; ``reason`` is why a run has failed.
     """
 
     spec: RunSpec
-    status: Status
+    status: RunStatus
     epoch: int = 0
     value: float = math.nan
     seconds: float = math.nan
     reason: str = ""
 
     def seconds_left(self, timings: Timings) -> float | None:
-        """Until the run would be done: by its own epochs, else by finished runs, else unknown."""
+        """Return the time left by the run's own epochs, else by complete runs, else ``None``."""
         left = max(self.spec.trainer.epochs - self.epoch, 0)
         if self.epoch and self.status in ("running", "interrupted"):
             return left * self.seconds
         return timings.seconds(self.spec)
 
 
-def look(runs: Path, specs: Iterable[RunSpec]) -> list[RunState]:
-    """The present state of every run of ``specs`` under ``runs``."""
-    return [_look(RunDirectory.of(runs, spec), spec) for spec in specs]
+def run_states(runs: Path, specs: Iterable[RunSpec]) -> list[RunState]:
+    """Return the present state of every run of ``specs`` under ``runs``."""
+    return [_run_state(RunDirectory.of(runs, spec), spec) for spec in specs]
 
 
-def _look(directory: RunDirectory, spec: RunSpec) -> RunState:
+def _run_state(directory: RunDirectory, spec: RunSpec) -> RunState:
     status = directory.status()
     if status == "failed":
         return RunState(spec, status, reason=_reason(directory))
@@ -61,7 +61,7 @@ def _epochs(log: Path, spec: RunSpec) -> tuple[int, float, float]:
     try:
         with log.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-    except OSError:  # the first epoch is not over
+    except OSError:  # the first epoch is not complete
         return 0, math.nan, math.nan
     column, _ = MONITORS[spec.trainer.monitor]
     seconds = sum(float(row["seconds"]) for row in rows) / len(rows)
@@ -75,14 +75,11 @@ def _reason(directory: RunDirectory) -> str:
         return str(error)
 
 
-# How long runs will take, from those that are finished.
-
-
 @dataclass(frozen=True)
 class Timings:
-    """Seconds per epoch that was asked for, of finished runs.
+    """Seconds of complete runs, divided by the epochs they were set to.
 
-    Early stopping is thereby taken to save as much as it did. ``by_method`` is keyed by dataset and
+    So early stopping is expected to save as much as it did. ``by_method`` is keyed by dataset and
     method, ``by_dataset`` by dataset.
     """
 
@@ -90,24 +87,26 @@ class Timings:
     by_dataset: dict[str, list[float]] = field(default_factory=dict)
 
     def seconds(self, spec: RunSpec) -> float | None:
-        """What a whole run should take: the median of the same dataset and method.
+        """Return the expected time of a complete run: the median of its dataset and method.
 
-        Where that method has no finished run, the median of the dataset; ``None`` without any.
+        Where that method has no complete run, the median of the dataset; ``None`` without any.
         """
-        known = self.by_method.get((spec.dataset, spec.method)) or self.by_dataset.get(spec.dataset)
-        return median(known) * spec.trainer.epochs if known else None
+        seconds = self.by_method.get((spec.dataset, spec.method)) or self.by_dataset.get(
+            spec.dataset
+        )
+        return median(seconds) * spec.trainer.epochs if seconds else None
 
 
 def timings(runs: Path, datasets: Iterable[str]) -> Timings:
-    """Read the finished runs of ``datasets`` under ``runs``; what cannot be read is left out."""
+    """Read the times of complete runs of ``datasets``; unreadable runs are left out."""
     by_method: dict[tuple[str, str], list[float]] = defaultdict(list)
     by_dataset: dict[str, list[float]] = defaultdict(list)
     for dataset in set(datasets):
         for path in (runs / dataset).glob("*/*/result.json"):
-            taken = _seconds_per_epoch(path)
-            if taken is not None:
-                by_method[dataset, path.parent.parent.name].append(taken)
-                by_dataset[dataset].append(taken)
+            seconds = _seconds_per_epoch(path)
+            if seconds is not None:
+                by_method[dataset, path.parent.parent.name].append(seconds)
+                by_dataset[dataset].append(seconds)
     return Timings(dict(by_method), dict(by_dataset))
 
 
@@ -121,7 +120,7 @@ def _seconds_per_epoch(path: Path) -> float | None:
 
 
 def in_words(seconds: float) -> str:
-    """``4 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    """Return ``4 s``, ``12 min``, ``3 h 20 min`` or ``2 d 4 h``."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -1,7 +1,7 @@
-"""The plan of a grid on disk, so that other terminals and later commands know what it is.
+"""The stored plan of a grid, which `status` and `retry` read.
 
 ``<runs>/.plans/<digest>.json`` is written when a grid starts; the same grid has the same file. It
-holds the definition of every run and what has to be loaded for it. Boards do not read it.
+holds the definition of every run and what has to be loaded for it. Boards do not use it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from mil_bench.base.config import StrictConfig
 from mil_bench.base.errors import DataError, MilBenchError, RunError
 from mil_bench.contract.spec import HARNESS, RunSpec
 from mil_bench.methods import METHODS
-from mil_bench.runs.directory import RunDirectory, Status, now, run_directories
-from mil_bench.runs.task import Prepare, Task
+from mil_bench.runs.directory import RunDirectory, RunStatus, now, run_directories
 
 if TYPE_CHECKING:
-    from mil_bench.runs.task import DataRequest, Task
+    from rich.console import Console
 
+    from mil_bench.runs.machine import MachineRequest
+    from mil_bench.runs.task import DataRequest, Prepare, Task
+
+# `status` reads plans too and has to be fast, so what imports torch is imported where it is used.
 
 PLANS = ".plans"
 
 
 class StoredRun(StrictConfig):
-    """One run and the place of its data in :attr:`StoredGrid.data`."""
+    """One run and the index of its data in :attr:`StoredGrid.data`."""
 
     data: int
     spec: RunSpec
@@ -48,11 +51,11 @@ class StoredGrid(StrictConfig):
 
     @property
     def specs(self) -> list[RunSpec]:
-        """The definition of every run, in the order of the grid."""
+        """Return the definition of every run, in the order of the grid."""
         return [run.spec for run in self.runs]
 
     def tasks(self) -> list[Task]:
-        """The runs in the form that executors take."""
+        """Return the runs in the form that executors take."""
         from mil_bench.runs.task import DataRequest, Task
 
         data = [TypeAdapter(DataRequest).validate_python(fields) for fields in self.data]
@@ -62,8 +65,8 @@ class StoredGrid(StrictConfig):
 def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None:
     """Write the plan of a grid that is about to start under ``runs``.
 
-    Paths are made absolute and the data root of the environment is written out, so that the runs
-    can be made again from elsewhere. Raises ``RunError`` when the folder cannot be written.
+    Paths are absolute and the data root of the environment is included, so that the runs can be
+    rerun from any folder. Raises ``RunError`` when the folder cannot be written.
     """
     from mil_bench.runs.task import DataRequest
 
@@ -87,26 +90,24 @@ def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None
 
 
 def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
-    """The plans under ``runs``, latest first, and a sentence for each that cannot be read."""
-    found, notes = [], []
+    """Return the plans under ``runs``, latest first, and a sentence for each unreadable one."""
+    grids, notes = [], []
     for path in (runs / PLANS).glob("[!.]*.json"):
         try:
-            found.append(StoredGrid(**json.loads(path.read_text(encoding="utf-8"))))
+            grids.append(StoredGrid(**json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError) as error:
             why = "of another version" if isinstance(error, ValidationError) else "damaged"
-            notes.append(
-                f"the plan {path} is {why} and is ignored; the runs themselves are intact."
-            )
-    return sorted(found, key=lambda grid: grid.written, reverse=True), sorted(notes)
+            notes.append(f"the stored plan {path} is {why} and left out; its runs are kept.")
+    return sorted(grids, key=lambda grid: grid.written, reverse=True), sorted(notes)
 
 
 def no_runs(runs: Path) -> DataError:
-    """What to raise where no plan and no run is."""
+    """Return the error for a folder without plans and runs."""
     return DataError(f"no runs in {runs}; expected the --runs folder of `mil-bench run`.")
 
 
 def _anchored(data: DataRequest) -> DataRequest:
-    """The same data, wherever the next command is typed."""
+    """The same data with absolute paths, for commands in other folders."""
     from mil_bench.datasets.load import with_data_root
 
     options = with_data_root(data.options)
@@ -137,27 +138,57 @@ def _absolute_text(text: str) -> str:
 
 
 def _if_file(text: str | None) -> str | None:
-    """Text that is a path, if there is something there, or else a name."""
+    """An absolute path if the text is an existing path; a name otherwise."""
     exists = text is not None and Path(text).expanduser().exists()
     return _absolute_text(text) if text is not None and exists else text
 
 
-# Runs that have ended without a result, with what is needed to make them again.
-
-
 @dataclass
-class Unfinished:
-    """Tasks from the stored plans, and run folders of which no plan is stored."""
+class Retried:
+    """What ``mil-bench retry`` did: runs executed, runs that failed again, and what it refused."""
 
-    tasks: list[Task] = field(default_factory=list)
-    unplanned: list[RunDirectory] = field(default_factory=list)
+    rerun: int = 0
+    failed: int = 0
+    refused: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def complete(self) -> bool:
+        """Return whether every run could be retried and has succeeded."""
+        return not (self.failed or self.refused)
 
-def unfinished(runs: Path, wanted: Set[Status]) -> Unfinished:
-    """Every run under ``runs`` whose status is ``wanted``; the latest plan says how it is made.
 
-    Raises ``DataError`` when there is no plan and no run under ``runs``.
+def retry_runs(machine: MachineRequest, statuses: Set[RunStatus], console: Console) -> Retried:
+    """Rerun every run under ``machine.runs`` with one of ``statuses``, as its grid planned it.
+
+    This is the one way to try runs again; other commands keep failed runs. ``refused`` has a
+    sentence for each run that cannot be rerun as it was planned. Raises ``DataError`` when there is
+    no plan and no run.
+    """
+    from mil_bench.runs.grid import run_tasks
+    from mil_bench.runs.task import remembered
+
+    tasks, unplanned, notes = unfinished_runs(machine.runs, statuses)
+    prepare = remembered()
+    valid, refused = still_valid(tasks, prepare)
+    refused += [
+        f"no stored plan covers {directory.path}; rerun its original command, then `mil-bench "
+        "retry --failed`."
+        for directory in unplanned
+    ]
+    retried = Retried(len(valid), 0, refused, notes)
+    if valid:
+        again = replace(machine, existing="retry-failed")
+        retried.failed = len(run_tasks(valid, again, console, prepare).failed)
+    return retried
+
+
+def unfinished_runs(
+    runs: Path, statuses: Set[RunStatus]
+) -> tuple[list[Task], list[RunDirectory], list[str]]:
+    """Return tasks with one of ``statuses``, folders without a plan, notes on unreadable plans.
+
+    Where several plans cover a run, the latest one defines its data.
     """
     grids, notes = stored_grids(runs)
     planned: dict[str, Task] = {}
@@ -165,26 +196,30 @@ def unfinished(runs: Path, wanted: Set[Status]) -> Unfinished:
         for task in grid.tasks():
             planned.setdefault(task.spec.key, task)
     tasks = [
-        task for task in planned.values() if RunDirectory.of(runs, task.spec).status() in wanted
+        task for task in planned.values() if RunDirectory.of(runs, task.spec).status() in statuses
     ]
-    places = run_directories(runs)
-    if not (planned or places):
+    directories = run_directories(runs)
+    if not (planned or directories):
         raise no_runs(runs)
-    others = [place for place in places if place.path.name not in planned]
-    return Unfinished(tasks, [place for place in others if place.status() in wanted], notes)
+    unplanned = [
+        directory
+        for directory in directories
+        if directory.path.name not in planned and directory.status() in statuses
+    ]
+    return tasks, unplanned, notes
 
 
 def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], list[str]]:
-    """The tasks that can be made as they were planned, and a sentence for each other one.
+    """Return the tasks that can run as they were planned, and a sentence for each other one.
 
-    With other data or code the run would be another experiment, under the key of the old one.
+    With other data or code the run would be another experiment under the key of the old one.
     """
     valid, refused = [], []
     for task in tasks:
         try:
             change = _change(task, prepare)
         except MilBenchError as error:
-            change = f"cannot be rerun: {error}"
+            change = f"cannot run: {error}"
         if change:
             refused.append(f"{task.spec.title} {change}")
         else:
@@ -193,12 +228,12 @@ def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], li
 
 
 def _change(task: Task, prepare: Prepare) -> str:
-    """What is not as it was planned, or ``""``."""
+    """Return what differs from the plan, or ``""``."""
     dataset, split = prepare(task.data)
-    spec, again = task.spec, "; rerun the command of its grid, which stores a new plan."
+    spec, rerun = task.spec, "; rerun the command of its grid, which plans it again."
     if (spec.harness, spec.method_version) != (HARNESS, METHODS.get(spec.method).version):
-        return f"was planned with another version of mil-bench or of the method{again}"
-    found = (dataset.manifest.digest(), dataset.store.digest, split.digest())
-    if found != (spec.labels_digest, spec.features_digest, spec.split_digest):
-        return f"was planned on other labels, features or splits{again}"
+        return f"was planned with another version of mil-bench or of the method{rerun}"
+    present = (dataset.manifest.digest(), dataset.store.digest, split.digest())
+    if present != (spec.labels_digest, spec.features_digest, spec.split_digest):
+        return f"was planned with other labels, features or splits{rerun}"
     return ""

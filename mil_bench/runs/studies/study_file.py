@@ -1,4 +1,4 @@
-"""Which cells of a study are run: the rules of ``[[include]]`` and ``[[exclude]]``."""
+"""The study file of ``mil-bench run STUDY.toml``, checked key by key, and its rules."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pydantic import Field, field_validator
 from mil_bench.base.config import C, StrictConfig, build, read_toml
 from mil_bench.base.errors import ConfigError, UnknownNameError
 
-Cell = Mapping[str, object]
-"""Coordinates of a run by the keys of a :class:`Rule`; those not known yet are left out."""
+StudyCell = Mapping[str, object]
+"""Coordinates of a run by the keys of a :class:`StudyRule`; unknown ones are left out."""
 
 
-class Rule(StrictConfig):
-    """A part of a study: every cell that agrees with all keys that are given.
+class StudyRule(StrictConfig):
+    """A part of a study: every cell that agrees with all keys of the rule.
 
-    A key is one value or a list of them; values are as the study file writes them.
+    A key is one value or a list of them, written as in the study file.
     """
 
     method: list[str] | None = None
@@ -37,21 +37,21 @@ class Rule(StrictConfig):
         return value if value is None or isinstance(value, list) else [value]
 
     @property
-    def given(self) -> dict[str, list[Any]]:
-        """The keys that the rule names, with their values."""
+    def coordinates(self) -> dict[str, list[Any]]:
+        """Return the keys that the rule has, with their values."""
         return self.model_dump(exclude_none=True)
 
-    def covers(self, cell: Cell) -> bool:
-        """Whether the rule holds for ``cell`` whatever its unknown coordinates are."""
-        return all(key in cell and cell[key] in values for key, values in self.given.items())
+    def covers(self, cell: StudyCell) -> bool:
+        """Return whether the rule holds for ``cell`` whatever its unknown coordinates are."""
+        return all(key in cell and cell[key] in values for key, values in self.coordinates.items())
 
-    def touches(self, cell: Cell) -> bool:
-        """Whether the rule holds for ``cell`` as far as its coordinates are known."""
-        return all(cell[key] in values for key, values in self.given.items() if key in cell)
+    def touches(self, cell: StudyCell) -> bool:
+        """Return whether the rule may hold for ``cell``, judged by its known coordinates."""
+        return all(cell[key] in values for key, values in self.coordinates.items() if key in cell)
 
     def __str__(self) -> str:
         return ", ".join(
-            f"{key} = {', '.join(map(str, values))}" for key, values in self.given.items()
+            f"{key} = {', '.join(map(str, values))}" for key, values in self.coordinates.items()
         )
 
 
@@ -59,31 +59,29 @@ class Rule(StrictConfig):
 class Selection:
     """A cell is run if an ``include`` rule holds (or there is none) and no ``exclude`` rule."""
 
-    include: Sequence[Rule]
-    exclude: Sequence[Rule]
+    include: Sequence[StudyRule]
+    exclude: Sequence[StudyRule]
 
-    def keeps(self, cell: Cell) -> bool:
-        """Whether a cell, all of whose coordinates are known, is run."""
+    def keeps(self, cell: StudyCell) -> bool:
+        """Return whether a cell with all its coordinates is run."""
         included = not self.include or any(rule.covers(cell) for rule in self.include)
         return included and not any(rule.covers(cell) for rule in self.exclude)
 
-    def may_keep(self, cell: Cell) -> bool:
-        """Whether some completion of a partly known cell may be run."""
+    def may_keep(self, cell: StudyCell) -> bool:
+        """Return whether some run of a partly known cell may be selected."""
         included = not self.include or any(rule.touches(cell) for rule in self.include)
         return included and not any(rule.covers(cell) for rule in self.exclude)
 
 
-# The study file: what ``mil-bench run study.toml`` reads, checked key by key.
-
-Number = Annotated[int, Field(ge=0)]
-Folds = Literal["all"] | Annotated[list[Number], Field(min_length=1)]
-DEFAULT = "default"  # the variant without settings of its own, when a study names no variants
+WholeNumber = Annotated[int, Field(ge=0)]
+StudyFolds = Literal["all"] | Annotated[list[WholeNumber], Field(min_length=1)]
+DEFAULT = "default"  # the variant of a study that names none
 
 
 class StudyDataset(StrictConfig):
-    """One of ``datasets``: a name alone, or a table that says where it is and how to read it.
+    """One of ``datasets``: a name, or a table with its paths and options.
 
-    Paths are relative to the study file. ``encoders``, ``splits`` and ``folds`` win over those of
+    Paths are relative to the study file. ``encoders``, ``splits`` and ``folds`` override those of
     the study; the other keys are the options of ``mil-bench run`` with the same names.
     """
 
@@ -95,16 +93,16 @@ class StudyDataset(StrictConfig):
     tree: str | None = None
     encoders: list[str] | None = Field(None, min_length=1)
     splits: list[str] | None = Field(None, min_length=1)
-    folds: Folds | None = None
+    folds: StudyFolds | None = None
     allow_missing: bool = False
     drop_leaky_patients: bool = False
     allow_leaks: bool = False
 
 
-class Variant(StrictConfig):
-    """A named set of overrides; it wins over the ``settings`` of the study.
+class StudyVariant(StrictConfig):
+    """A named set of settings that override the ``settings`` of the study.
 
-    ``online`` is what ``--online`` says.
+    ``online`` is the value of ``--online``.
     """
 
     name: str = Field(min_length=1)
@@ -113,38 +111,42 @@ class Variant(StrictConfig):
 
 
 class StudyFile(StrictConfig):
-    """The keys of a study file. Without ``encoders`` or ``splits`` a dataset's own are used."""
+    """The keys of a study file; without ``encoders`` or ``splits`` the defaults are used."""
 
     methods: list[str] = Field(min_length=1)
     datasets: list[StudyDataset] = Field(min_length=1)
     encoders: list[str] | None = Field(None, min_length=1)
     splits: list[str] | None = Field(None, min_length=1)
-    folds: Folds = "all"
-    seeds: list[Number] = Field([0], min_length=1)
+    folds: StudyFolds = "all"
+    seeds: list[WholeNumber] = Field([0], min_length=1)
     settings: dict[str, Any] = Field({})
-    variants: list[Variant] = Field([Variant(name=DEFAULT)], min_length=1)
-    include: list[Rule] = Field([])
-    exclude: list[Rule] = Field([])
+    variants: list[StudyVariant] = Field([StudyVariant(name=DEFAULT)], min_length=1)
+    include: list[StudyRule] = Field([])
+    exclude: list[StudyRule] = Field([])
     precision: Literal["32", "bf16", "16"] | None = None
     plugins: list[str] = Field([])
 
     @property
     def selection(self) -> Selection:
-        """Which cells of the product are run."""
+        """Return the rules that select cells of the product."""
         return Selection(self.include, self.exclude)
 
 
 def read_study(path: Path) -> StudyFile:
-    """The checked content of a study file.
+    """Return the checked content of a study file.
 
-    Raises ``ConfigError`` or ``UnknownNameError`` naming the table and key that is wrong. Whether
-    methods and datasets exist is not looked at.
+    Raises ``ConfigError`` or ``UnknownNameError`` that names the wrong table and key. Whether
+    methods and datasets exist is not checked.
     """
     content = read_toml(path, "study")
     if isinstance(content.get("datasets"), list):
         named = [{"name": d} if isinstance(d, str) else d for d in content["datasets"]]
         content["datasets"] = _tables(StudyDataset, named, f"{path} [[datasets]]")
-    for key, model in {"variants": Variant, "include": Rule, "exclude": Rule}.items():
+    for key, model in {
+        "variants": StudyVariant,
+        "include": StudyRule,
+        "exclude": StudyRule,
+    }.items():
         if key in content:
             content[key] = _tables(model, content[key], f"{path} [[{key}]]")
     study = build(StudyFile, content, str(path))
@@ -154,9 +156,9 @@ def read_study(path: Path) -> StudyFile:
 
 
 def as_settings(table: Mapping[str, Any]) -> dict[str, str]:
-    """Values of TOML as the text of ``--set``: ``{"hmil": {"dim": 64}}`` -> ``{"hmil.dim": "64"}``.
+    """Return values as text of ``--set``: ``{"hmil": {"dim": 64}}`` -> ``{"hmil.dim": "64"}``.
 
-    ``"none"`` stands for no value, which TOML does not have.
+    ``"none"`` means no value, which TOML cannot express.
     """
     return {
         key: value if isinstance(value, str) else json.dumps(value, default=str)
@@ -172,11 +174,13 @@ def _flat(table: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
             yield above + key, value
 
 
-def _tables(model: type[C], found: Any, owner: str) -> list[C]:
+def _tables(model: type[C], content: Any, owner: str) -> list[C]:
     """Every table of an array, checked; messages count from one."""
-    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
-        raise ConfigError(f"{owner} is {found!r}; expected tables with keys, see docs/studies.md.")
-    return [build(model, table, f"{owner} {i}") for i, table in enumerate(found, 1)]
+    if not isinstance(content, list) or not all(isinstance(table, dict) for table in content):
+        raise ConfigError(
+            f"{owner} is {content!r}; expected tables with keys, see docs/studies.md."
+        )
+    return [build(model, table, f"{owner} {i}") for i, table in enumerate(content, 1)]
 
 
 def _check_variants(study: StudyFile, path: Path) -> None:
@@ -187,8 +191,8 @@ def _check_variants(study: StudyFile, path: Path) -> None:
 
 
 def _check_rules(study: StudyFile, path: Path) -> None:
-    """A rule may name what the study has; folds and unnamed encoders are known only later."""
-    known: dict[str, Sequence[object]] = {
+    """A rule may only name what the study has; folds and default encoders are known later."""
+    names_by_key: dict[str, Sequence[object]] = {
         "method": study.methods,
         "dataset": [dataset.name for dataset in study.datasets],
         "variant": [variant.name for variant in study.variants],
@@ -196,11 +200,13 @@ def _check_rules(study: StudyFile, path: Path) -> None:
     }
     for where, rules in {"include": study.include, "exclude": study.exclude}.items():
         for i, rule in enumerate(rules, 1):
-            if not rule.given:
-                raise ConfigError(f"{path} [[{where}]] {i} is empty; add a condition.")
-            for key, values in rule.given.items():
+            if not rule.coordinates:
+                raise ConfigError(
+                    f"{path} [[{where}]] {i} is empty; add a key such as method or fold."
+                )
+            for key, values in rule.coordinates.items():
                 for value in values:
-                    if key in known and value not in known[key]:
-                        names = map(str, known[key])
+                    if key in names_by_key and value not in names_by_key[key]:
+                        names = map(str, names_by_key[key])
                         owner = f"{key} in {path} [[{where}]] {i}"
                         raise UnknownNameError(owner, str(value), names)

@@ -1,4 +1,4 @@
-"""Pixels of the tiles behind the features of a dataset, read again from their slides."""
+"""Pixels of the tiles behind stored features, and batches of bags made from them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from mil_bench.training.online.wrapped import FineTuned
 
 
 @dataclass(frozen=True)
-class Made:
-    """How features were extracted: encoder, what its weights were, tiles of ``tile`` at ``mpp``."""
+class FeatureOrigin:
+    """How features were extracted: encoder, its weights, tiles of ``tile`` pixels at ``mpp``."""
 
     encoder: str
     weights: str
@@ -33,72 +33,71 @@ class Made:
     tile: int
 
 
-class Pixels:
+class SlidePixels:
     """Tiles of the bags of ``store``; ``sources`` has the slide of every bag.
 
     One slide is open at a time.
     """
 
-    def __init__(self, store: BagStore, sources: Mapping[str, Source], made: Made) -> None:
-        self.store, self.sources, self.made = store, sources, made
+    def __init__(
+        self, store: BagStore, sources: Mapping[str, Source], origin: FeatureOrigin
+    ) -> None:
+        self.store, self.sources, self.origin = store, sources, origin
         self._tilings: dict[str, Tiling] = {}
         self._reader = Tiles()
 
     def read(
         self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some tiles after the other: places ``(n,)`` in ``rows`` (``None``: all of the bag) and
-        pixels ``(n, side, side, 3)`` uint8.
+        """Yield portions of tiles: their indices ``(n,)`` in ``rows`` (``None``: the complete bag)
+        and pixels ``(n, side, side, 3)`` uint8.
 
         Raises ``SlideError`` for a slide that cannot be read.
         """
         coords = self.store.bag_coords(slide_id)
         assert coords is not None, "the origin of the features was checked"
-        chosen = np.round(coords if rows is None else coords[rows]).astype(np.int64)
+        corners = np.round(coords if rows is None else coords[rows]).astype(np.int64)
         path, tiling = self.sources[slide_id].path, self._tiling(slide_id)
-        for block in blocks(chosen, tiling):
+        for block in blocks(corners, tiling):
             tiles = self._reader.read(BlockJob(path, tiling, block, side))
             yield torch.from_numpy(block.tiles), torch.from_numpy(np.ascontiguousarray(tiles))
 
     def tiles(self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None) -> Tensor:
-        """The tiles ``(n, side, side, 3)`` uint8 of ``rows``, in that order."""
+        """Return the tiles ``(n, side, side, 3)`` uint8 of ``rows``, in that order."""
         n = self.store.rows[slide_id][1] if rows is None else len(rows)
-        found = torch.empty((n, side, side, 3), dtype=torch.uint8)
-        for places, tiles in self.read(slide_id, side, rows):
-            found[places] = tiles
-        return found
+        pixels = torch.empty((n, side, side, 3), dtype=torch.uint8)
+        for indices, tiles in self.read(slide_id, side, rows):
+            pixels[indices] = tiles
+        return pixels
 
     def _tiling(self, slide_id: str) -> Tiling:
-        """Found once per slide, and never for slides that are not read."""
+        """Computed once per slide, and never for slides that are not read."""
         if slide_id not in self._tilings:
-            source, made = self.sources[slide_id], self.made
+            source, origin = self.sources[slide_id], self.origin
             slide = open_slide(source.path)
             try:
                 mpp = source.mpp or slide.mpp
                 if mpp is None:
                     raise SlideError(
-                        f"{source.path}: the slide no longer has a pixel size; pass the extracted "
-                        "slides with --slides."
+                        f"{source.path} no longer has a pixel size; pass the slides that were "
+                        "extracted with --slides."
                     )
-                self._tilings[slide_id] = choose_tiling(slide, mpp, made.mpp, made.tile)
+                self._tilings[slide_id] = choose_tiling(slide, mpp, origin.mpp, origin.tile)
             finally:
                 slide.close()
         return self._tilings[slide_id]
 
 
-# Batches of bags whose features are made from pixels: tiles to train on, features to score.
-
-
 class PixelBags(DeviceBags, ABC):
-    """Bags of ``pixels`` for ``method``. All but the features of a batch is as it is stored."""
+    """Bags of ``pixels`` for ``method``; everything but the features of a batch is as stored."""
 
-    def __init__(self, pixels: Pixels, method: FineTuned, device: torch.device) -> None:
+    def __init__(self, pixels: SlidePixels, method: FineTuned, device: torch.device) -> None:
         super().__init__(pixels.store, device, neighbours=method.neighbours)
         self.pixels, self.method = pixels, method
         self.side = method.encoder.card.scaled
 
     def at_hand(self, slide_ids: Sequence[str]) -> bool:
-        """Never: slides have to be read."""
+        """Return ``False``: slides have to be read."""
         return False
 
     def batch(
@@ -108,43 +107,45 @@ class PixelBags(DeviceBags, ABC):
         labels: Mapping[str, Tensor] | None = None,
         subsets: Sequence[Tensor | None] | None = None,
     ) -> BagBatch:
-        """As :meth:`DeviceBags.batch` with the features of :meth:`features`."""
+        """Return the batch of :meth:`DeviceBags.batch` with the features of :meth:`features`."""
         stored = super().batch(slide_ids, labels=labels, subsets=subsets)
-        chosen = subsets or [None] * len(slide_ids)
-        parts = [self.features(slide, rows) for slide, rows in zip(slide_ids, chosen, strict=True)]
+        row_sets = subsets or [None] * len(slide_ids)
+        parts = [
+            self.features(slide, rows) for slide, rows in zip(slide_ids, row_sets, strict=True)
+        ]
         return replace(stored, features=torch.cat(parts))
 
     @abstractmethod
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
-        """What a batch holds of ``rows`` of one bag."""
+        """Return what a batch holds for ``rows`` of one bag."""
 
 
 class TileBags(PixelBags):
     """For training: tiles ``(n, side * side * 3)`` uint8 on the host, encoded by the method."""
 
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
-        """Their pixels."""
-        chosen = None if rows is None else rows.numpy()
-        return self.pixels.tiles(slide_id, self.side, chosen).flatten(1)
+        """Return pixels."""
+        indices = None if rows is None else rows.numpy()
+        return self.pixels.tiles(slide_id, self.side, indices).flatten(1)
 
 
 class EncodedBags(PixelBags):
     """For evaluation: features ``(n, D)`` of the encoder as it is now, without gradients.
 
-    Only as many tiles are in memory as are encoded at once, while the next ones are read.
+    Only as many tiles are in memory as are encoded together, while the next ones are read.
     """
 
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
-        """Features in the order of ``rows``."""
-        chosen = None if rows is None else rows.numpy()
-        found: list[Tensor] = []
+        """Return features in the order of ``rows``."""
+        indices = None if rows is None else rows.numpy()
+        encoded: list[Tensor] = []
         order: list[Tensor] = []
-        portions = _portions(self.pixels.read(slide_id, self.side, chosen), self.method.at_once)
+        portions = _portions(self.pixels.read(slide_id, self.side, indices), self.method.at_once)
         ahead = self.on_cuda or spare_core()
         for places, tiles in one_ahead(portions) if ahead else portions:
             order.append(places)
-            found.append(self.method.encoded(tiles))
-        features = torch.cat(found)
+            encoded.append(self.method.encoded(tiles))
+        features = torch.cat(encoded)
         return features[torch.cat(order).argsort().to(features.device)]
 
 

@@ -1,4 +1,4 @@
-"""A method around another one that changes only what features the inner one is given."""
+"""Methods whose features are trained with them: an adapter, or the encoder's last blocks."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FACTS = (
     *("version", "order_dependent", "needs_coords", "attention_is_distribution"),
     "safe_in_bf16",
 )
-GIVEN = "online_features"
+FEATURES = "online_features"
 
 
-class Wrapped(Method):
-    """``inner`` on other features of the same instances, trained together with what makes them.
+class WrappedMethod(Method):
+    """``inner`` on other features of the same instances, trained together with their source.
 
-    Everything else, hooks and facts included, is that of ``inner``. Its loss sees the features that
-    its forward pass saw: they travel in ``Output.extras``.
+    Everything else, hooks and facts included, is that of ``inner``. Its loss receives the features
+    of its forward pass: they are passed in ``Output.extras``.
     """
 
     def __init__(self, inner: Method) -> None:
@@ -39,40 +39,40 @@ class Wrapped(Method):
 
     @abstractmethod
     def embed(self, features: Tensor) -> Tensor:
-        """What a batch holds ``(sum N, ...)`` -> features ``(sum N, D)`` for ``inner``."""
+        """Map the contents of a batch ``(sum N, ...)`` to features ``(sum N, D)`` for ``inner``."""
 
     def forward(self, batch: BagBatch) -> Output:
         """Score every bag as ``inner`` does from the new features."""
-        given = self.embed(batch.features)
-        output: Output = self.inner(replace(batch, features=given))
-        return replace(output, extras={**output.extras, GIVEN: given})
+        features = self.embed(batch.features)
+        output: Output = self.inner(replace(batch, features=features))
+        return replace(output, extras={**output.extras, FEATURES: features})
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """The terms of ``inner``."""
-        return self.inner.loss(output, replace(batch, features=output.extras[GIVEN]), progress)
+        """Return the terms of ``inner``."""
+        return self.inner.loss(output, replace(batch, features=output.extras[FEATURES]), progress)
 
     def before_epoch(self, progress: float) -> None:
-        """As ``inner`` wants it."""
+        """Do what ``inner`` does."""
         self.inner.before_epoch(progress)
 
     def after_step(self, progress: float) -> None:
-        """As ``inner`` wants it."""
+        """Do what ``inner`` does."""
         self.inner.after_step(progress)
 
     def set_class_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """As ``inner`` wants it."""
+        """Do what ``inner`` does."""
         self.inner.set_class_weights(weights)
 
     @property
     def neighbours(self) -> int:
-        """As ``inner`` wants it."""
+        """Do what ``inner`` does."""
         return self.inner.neighbours
 
 
 # ``--online adapter``: a small residual network between the stored features and the method.
 
 
-class Adapted(Wrapped):
+class Adapted(WrappedMethod):
     """``x + U relu(V x)`` with ``V`` ``(width, D)``, the same for every instance.
 
     The bottleneck adapter of Houlsby et al. (ICML 2019), after the encoder instead of inside of it.
@@ -95,12 +95,12 @@ class Adapted(Wrapped):
 # ``--online blocks=N``: the last blocks of the encoder are trained with the method.
 
 
-class FineTuned(Wrapped):
+class FineTuned(WrappedMethod):
     """``inner`` behind ``encoder``, whose last ``blocks`` blocks are trained.
 
-    A batch holds pixels of tiles in training and features of :meth:`encoded` in evaluation, told
-    apart by their type. Only the trained blocks are parameters here, so only they are in
-    checkpoints; the frozen rest is in the encoder's own file. It stays in evaluation mode: norms
+    A batch holds pixels of tiles in training and features of :meth:`encoded` in evaluation; their
+    type separates them. Only the trained blocks are parameters here, so only they are in
+    checkpoints; the frozen rest is in the file of the encoder. It stays in evaluation mode: norms
     keep their statistics and a tile has the same features in training and in evaluation.
     """
 
@@ -112,7 +112,7 @@ class FineTuned(Wrapped):
         self.last = nn.ParameterDict({k.replace(".", "/"): p for k, p in trained.items()})
 
     def embed(self, features: Tensor) -> Tensor:
-        """Tiles ``(sum N, scaled * scaled * 3)`` uint8, or features: -> ``(sum N, D)``."""
+        """Map tiles ``(sum N, scaled * scaled * 3)`` uint8, or features, to ``(sum N, D)``."""
         if features.dtype != torch.uint8:
             return features
         side = self.encoder.card.scaled
@@ -121,7 +121,7 @@ class FineTuned(Wrapped):
 
     @torch.no_grad()
     def encoded(self, tiles: Tensor) -> Tensor:
-        """Tiles ``(n, scaled, scaled, 3)`` uint8 -> features ``(n, D)`` as ``inner`` is given."""
+        """Map tiles ``(n, scaled, scaled, 3)`` uint8 to features ``(n, D)`` for ``inner``."""
         return self._typed(self.encoder.encode(tiles))
 
     def _typed(self, features: Tensor) -> Tensor:
@@ -130,11 +130,11 @@ class FineTuned(Wrapped):
 
 # Which parameters of an encoder are its last blocks.
 
-AFTER = (r".", (99999,))  # timm's mark of what belongs to the group before
+AFTER = (r".", (99999,))  # timm's mark for parameters that belong to the group before
 
 
 def last_blocks(network: Pooled, blocks: int, name: str) -> dict[str, nn.Parameter]:
-    """Name -> parameter of the last ``blocks`` blocks; no other parameter wants a gradient then.
+    """Return parameters of the last ``blocks`` blocks by name; freeze all others.
 
     A block is what timm groups for learning rates by layer: a layer of a transformer, a residual
     block, a stage of the smallest networks. What follows the last one (a closing norm) is part of
@@ -143,15 +143,15 @@ def last_blocks(network: Pooled, blocks: int, name: str) -> dict[str, nn.Paramet
     groups = _groups(network.network, name)
     if blocks >= len(groups):
         raise UsageError(
-            f"--online blocks={blocks}: encoder {name} has {len(groups) - 1} blocks; choose fewer."
+            f"--online blocks={blocks}: encoder {name} has {len(groups) - 1} blocks; use fewer."
         )
     chosen = {parameter for group in groups[len(groups) - blocks :] for parameter in group}
-    found = {}
+    trained = {}
     for full, parameter in network.network.named_parameters():
         parameter.requires_grad_(full in chosen)
         if full in chosen:
-            found[full] = parameter
-    return found
+            trained[full] = parameter
+    return trained
 
 
 def _groups(network: Any, name: str) -> list[list[str]]:
@@ -159,7 +159,9 @@ def _groups(network: Any, name: str) -> list[list[str]]:
     from timm.models import group_parameters  # takes seconds
 
     if not hasattr(network, "group_matcher"):
-        raise UsageError(f"timm defines no blocks for encoder {name}; use --online adapter.")
+        raise UsageError(
+            f"timm does not define the blocks of encoder {name}; use --online adapter."
+        )
     matcher = dict(network.group_matcher())
     blocks = matcher["blocks"]
     rules = [(blocks, None)] if isinstance(blocks, str) else list(blocks)

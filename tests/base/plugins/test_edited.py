@@ -16,7 +16,7 @@ def test_runs_made_before_an_edit_are_told_and_a_new_version_makes_them_again(ca
     for name, version, sentence in (
         ("first", "1", "1 done, 0 done before"),
         ("first", "1", "0 done, 1 done before"),
-        ("edited", "1", "note bad (edited.py, line 22) was edited after 1 run ended; if"),
+        ("edited", "1", "note bad (edited.py, line 22) was edited after 1 run of it ended; if"),
         ("newer", "2", "1 done, 0 done before"),
     ):
         code = f'@METHODS.register("bad")\nclass Bad(Base):\n    version = "{version}"  # {name}\n'

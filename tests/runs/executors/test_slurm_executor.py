@@ -9,11 +9,10 @@ import fake_slurm
 import pandas as pd
 import pytest
 from rich.console import Console
-from run_requests import PLUGIN, request
+from run_requests import PLUGIN, request, run_grid
 
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.runs.directory import RunDirectory, run_directories
-from mil_bench.runs.grid import run_grid
 
 submitit = pytest.importorskip("submitit", reason="needs the extra [slurm]")
 from mil_bench.runs.executors import on_slurm  # noqa: E402

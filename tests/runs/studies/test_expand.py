@@ -10,7 +10,7 @@ from mil_bench.base.errors import ConfigError, DataError, SplitError, UnknownNam
 from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.contract.spec import Adapter
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.studies.expand import Surroundings, expand
+from mil_bench.runs.studies.expand import StudyContext, expand
 from mil_bench.runs.studies.study_file import read_study
 from mil_bench.runs.task import DataRequest
 
@@ -30,7 +30,7 @@ def expanded(tmp_path):
     def _expanded(text):
         path = tmp_path / "study.toml"
         path.write_text(text)
-        around = Surroundings(tmp_path, MachineRequest(tmp_path / "runs", device="cpu"))
+        around = StudyContext(tmp_path, MachineRequest(tmp_path / "runs", device="cpu"))
         found = expand(read_study(path), around, prepare)
         found.loaded = loaded
         return found

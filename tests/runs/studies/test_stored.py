@@ -8,8 +8,8 @@ from run_folders import begin, fail, finish, make_spec
 from mil_bench.base.errors import DataError, RunError
 from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.studies.grid_status import oversee
-from mil_bench.runs.studies.stored_plans import store_grid, stored_grids, unfinished
+from mil_bench.runs.studies.grid_status import grid_status
+from mil_bench.runs.studies.stored_plans import store_grid, stored_grids, unfinished_runs
 from mil_bench.runs.task import DataRequest, Task
 
 BAGS = DataRequest("digit-bags")
@@ -95,7 +95,7 @@ def mixed(tmp_path):
 
 
 def test_every_run_of_a_plan_has_its_state_with_epoch_and_value(mixed):
-    seen = oversee(mixed)
+    seen = grid_status(mixed)
     assert [(s.status, s.epoch, s.reason) for s in seen.states] == [
         ("done", 0, ""),
         ("failed", 0, "no loss today"),
@@ -111,11 +111,11 @@ def test_every_run_of_a_plan_has_its_state_with_epoch_and_value(mixed):
 
 def test_looking_leaves_locks_and_files_alone(mixed):
     before = {p: p.stat().st_mtime_ns for p in mixed.rglob("*")}
-    oversee(mixed, everything=True)
+    grid_status(mixed, everything=True)
     assert {p: p.stat().st_mtime_ns for p in mixed.rglob("*")} == before
-    spec = oversee(mixed).states[2].spec
+    spec = grid_status(mixed).states[2].spec
     with RunDirectory.of(mixed, spec).locked():
-        assert oversee(mixed).states[2].status == "running"
+        assert grid_status(mixed).states[2].status == "running"
 
 
 def test_the_latest_grid_is_shown_and_earlier_ones_that_are_running(tmp_path, monkeypatch):
@@ -127,22 +127,22 @@ def test_the_latest_grid_is_shown_and_earlier_ones_that_are_running(tmp_path, mo
     finish(tmp_path, make_spec("clam"))  # of no plan
     busy = RunDirectory.of(tmp_path, tasks("abmil", seeds=[1])[0].spec)
     with busy.locked():
-        seen = oversee(tmp_path)
+        seen = grid_status(tmp_path)
         assert [grid.title for grid in seen.grids] == ["latest", "busy"]
         assert (len(seen.states), seen.hidden) == (2, 1)
-    assert [grid.title for grid in oversee(tmp_path).grids] == ["latest"]
-    assert len(oversee(tmp_path, everything=True).states) == 4
+    assert [grid.title for grid in grid_status(tmp_path).grids] == ["latest"]
+    assert len(grid_status(tmp_path, everything=True).states) == 4
 
 
 def test_a_folder_without_runs_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="no runs in"):
-        oversee(tmp_path / "nowhere")
+        grid_status(tmp_path / "nowhere")
 
 
 def test_unfinished_runs_come_with_their_data_and_unplanned_ones_are_named(mixed):
     other = fail(mixed, make_spec("clam"))
-    found = unfinished(mixed, {"failed"})
-    assert [(t.spec.seed, t.data.dataset) for t in found.tasks] == [(1, "digit-bags")]
-    assert [place.path for place in found.unplanned] == [other]
-    found = unfinished(mixed, {"interrupted", "failed"})
-    assert [t.spec.seed for t in found.tasks] == [1, 2]
+    tasks, unplanned, _ = unfinished_runs(mixed, {"failed"})
+    assert [(t.spec.seed, t.data.dataset) for t in tasks] == [(1, "digit-bags")]
+    assert [directory.path for directory in unplanned] == [other]
+    tasks, _, _ = unfinished_runs(mixed, {"interrupted", "failed"})
+    assert [t.spec.seed for t in tasks] == [1, 2]

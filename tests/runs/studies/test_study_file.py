@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mil_bench.base.errors import ConfigError, UnknownNameError
-from mil_bench.runs.studies.study_file import DEFAULT, Rule, Selection, as_settings, read_study
+from mil_bench.runs.studies.study_file import DEFAULT, Selection, StudyRule, as_settings, read_study
 
 SMALL = (
     'methods = ["mean", "hmil"]\ndatasets = ["toy", { name = "bracs", splits = ["official"] }]\n'
@@ -81,7 +81,7 @@ CELLS = [{"method": m, "fold": f} for m in ("a", "b") for f in (0, 1, 2)]
 
 
 def kept(include=(), exclude=()):
-    chosen = Selection([Rule(**r) for r in include], [Rule(**r) for r in exclude])
+    chosen = Selection([StudyRule(**r) for r in include], [StudyRule(**r) for r in exclude])
     return "".join(f"{c['method']}{c['fold']} " for c in CELLS if chosen.keeps(c)).split()
 
 
@@ -93,9 +93,9 @@ def test_rules_choose_cells_of_the_product():
 
 
 def test_before_folds_are_known_only_certain_exclusions_count():
-    chosen = Selection([], [Rule(method="a"), Rule(method="b", fold=0)])
+    chosen = Selection([], [StudyRule(method="a"), StudyRule(method="b", fold=0)])
     assert not chosen.may_keep({"method": "a"})
     assert chosen.may_keep({"method": "b"})
-    chosen = Selection([Rule(method="b", fold=0)], [])
+    chosen = Selection([StudyRule(method="b", fold=0)], [])
     assert not chosen.may_keep({"method": "a"})
     assert chosen.may_keep({"method": "b"})

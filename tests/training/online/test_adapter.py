@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
-from run_requests import request
+from run_requests import request, run_grid
 from toy_grid import DIM, TREE
 
 from mil_bench.base.taxonomy import LEAF
@@ -16,7 +16,6 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.spec import Adapter
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.training.online.wrapped import Adapted
 from mil_bench.training.seeding import seed_everything
 

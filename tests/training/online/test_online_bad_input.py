@@ -19,7 +19,7 @@ from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import MilBenchError
 from mil_bench.contract.spec import Blocks
 from mil_bench.extraction.sources import Source
-from mil_bench.training.online.pixels import Made
+from mil_bench.training.online.pixels import FeatureOrigin
 from mil_bench.training.online.prepare import _weights, check_blocks, check_slides, pixels_of
 from mil_bench.training.online.prepare import fine_tuned as make
 
@@ -96,7 +96,7 @@ def test_another_picture_in_a_slide_of_the_same_name(cohort, tmp_path):
 
 
 def test_weights_that_are_not_given_or_not_those_of_the_features(cohort, tmp_path):
-    made = Made("test_vit", "sha256:0000", 0.5, TILE)
+    made = FeatureOrigin("test_vit", "sha256:0000", 0.5, TILE)
     dataset = opened(cohort)
     with pytest.raises(
         MilBenchError, match=r"requires the weights of encoder test_vit; .* --weights"
@@ -113,7 +113,7 @@ def test_weights_that_are_not_given_or_not_those_of_the_features(cohort, tmp_pat
 def test_an_encoder_that_nobody_knows(cohort):
     dataset = opened(cohort)
     with pytest.raises(MilBenchError, match="unknown encoder 'mine'"):
-        _weights(dataset, Made("mine", "sha256:0000", 0.5, TILE))
+        _weights(dataset, FeatureOrigin("mine", "sha256:0000", 0.5, TILE))
 
 
 def test_the_weights_of_a_fine_tuned_method_are_those_of_the_features(cohort):

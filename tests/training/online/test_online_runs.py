@@ -17,6 +17,7 @@ import torch
 from extraction_requests import SETTINGS
 from pixel_cohort import TILE
 from rich.console import Console
+from run_requests import run_grid
 from slide_writer import TISSUES, glass, write_slide
 
 from mil_bench.contract.dataset import DatasetOptions
@@ -27,7 +28,6 @@ from mil_bench.extraction.extract import Request, extract
 from mil_bench.extraction.sources import find_slides
 from mil_bench.heatmaps.find_run import DataOfRuns, find_run
 from mil_bench.runs.directory import RunDirectory, run_directories
-from mil_bench.runs.grid import run_grid
 from mil_bench.runs.load_run import load_run
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
