@@ -46,28 +46,12 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         )
     request = grid_request(args, names("--method", args.method))
 
-    Data that are missing stop the command before the first run, unless
-    ``--allow-missing-datasets``.
-    """
-    path = Path(given.study)
-    _check_words(parser, given)
-    from mil_bench.runs.studies.study_file import read_study
-
-    study = read_study(path)
-    if study.precision is not None and given.precision != "auto":
-        raise UsageError(f"--precision and {path} both say a precision; keep one of them.")
-    _check_names(study, path.parent)
-    from mil_bench.runs.studies.expand import StudyContext, expand
+    from mil_bench.runs.plan import plan
     from mil_bench.runs.task import DataRequest
 
-    prepare = cache(DataRequest.prepare)
-    machine = machine_request(given)
-    context = StudyContext(path.parent, machine, given.precision, given.data_root, given.cache_dir)
-    expanded = expand(study, context, prepare)
-    if not given.allow_missing_datasets:
-        expanded.check()
-    code = carry_out(given, path.name, expanded.tasks, machine, prepare)
-    return max(code, _left_out(expanded))
+    machine, prepare = machine_request(args), cache(DataRequest.prepare)
+    tasks = plan(request, machine, prepare)
+    return execute(args, f"{args.method} on {args.dataset}", tasks, machine, prepare)
 
 
 def declare(parser: Parser) -> None:
@@ -81,31 +65,8 @@ def declare(parser: Parser) -> None:
     declare_machine(parser)
 
 
-def _check_names(study: StudyFile, folder: Path) -> None:
-    from mil_bench.cli.requests import check_names
-
-    plugins = [folder / plugin for plugin in study.plugins]
-    for dataset in study.datasets:
-        name = str(folder / dataset.name) if dataset.name.endswith(".toml") else dataset.name
-        check_names(study.methods, name, plugins)
-
-
-def _left_out(expanded: ExpandedStudy) -> int:
-    """Say again, at the end, what could not be run."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    for name, reason in expanded.unready.items():
-        line = f"[red]left out[/] {escape(name)}: {escape(reason)}"
-        Console().print(line, highlight=False, soft_wrap=True)
-    return 1 if expanded.unready else 0
-
-
-# What commands that make a grid have in common: show its plan, or store the plan and make it.
-
-
-def carry_out(
-    given: Namespace,
+def execute(
+    args: Namespace,
     title: str,
     tasks: Sequence[Task],
     machine: MachineRequest,
@@ -138,7 +99,7 @@ def _show(tasks: Sequence[Task], machine: MachineRequest) -> int:
         "overwrite": {"failed", "done"},
     }
     states = run_states(machine.runs, [task.spec for task in tasks])
-    known = timings(machine.runs, {task.spec.dataset for task in tasks})
+    seconds = timings(machine.runs, {task.spec.dataset for task in tasks})
     pending = PENDING | further[machine.existing]
     print_plan(states, seconds, machine.jobs, pending, Console())
     return 0
@@ -157,12 +118,12 @@ def _run_study(parser: Parser, args: Namespace) -> int:
     if study.precision is not None and args.precision != "auto":
         raise UsageError(f"--precision and {path} both set the precision; remove one of them.")
     _check_study_names(study, path.parent)
-    from mil_bench.runs.studies.expand import Surroundings, expand
+    from mil_bench.runs.studies.expand import StudyContext, expand
     from mil_bench.runs.task import DataRequest
 
     prepare = cache(DataRequest.prepare)
     machine = machine_request(args)
-    around = Surroundings(path.parent, machine, args.precision, args.data_root, args.cache_dir)
+    around = StudyContext(path.parent, machine, args.precision, args.data_root, args.cache_dir)
     expanded = expand(study, around, prepare)
     if not args.allow_missing_datasets:
         expanded.check()
@@ -192,7 +153,7 @@ def _check_study_names(study: StudyFile, folder: Path) -> None:
         check_names(study.methods, name, plugins)
 
 
-def _left_out(expanded: Expanded) -> int:
+def _left_out(expanded: ExpandedStudy) -> int:
     """Repeat at the end what could not be run."""
     from rich.console import Console
     from rich.markup import escape

@@ -14,7 +14,6 @@ from mil_bench.cli.requests import declare_machine, machine_request
 
 if TYPE_CHECKING:
     from mil_bench.runs.directory import RunStatus
-    from mil_bench.runs.studies.grid_status import GridStatus
 
 SECONDS = 2.0  # between two looks
 
@@ -27,9 +26,8 @@ def status(parser: Parser, words: Sequence[str]) -> int:
 
     from mil_bench.runs.studies.grid_status import grid_status
 
-    console = Console()
-    if not given.watch:
-        console.print(grid_status(given.runs, given.all).rendered())
+    if not args.watch:
+        Console().print(grid_status(args.runs, args.all).rendered())
         return 0
     try:
         _watch(args.runs, args.all)
@@ -43,42 +41,38 @@ def _watch(runs: Path, everything: bool) -> None:
 
     from mil_bench.runs.studies.grid_status import grid_status
 
-    seen: GridStatus = grid_status(runs, everything)
-    with Live(seen.rendered(), auto_refresh=False) as live:
-        while seen.unfinished:
+    grids = grid_status(runs, everything)
+    with Live(grids.rendered(), auto_refresh=False) as live:
+        while grids.unfinished:
             time.sleep(SECONDS)
-            seen = grid_status(runs, everything)
-            live.update(seen.rendered(), refresh=True)
+            grids = grid_status(runs, everything)
+            live.update(grids.rendered(), refresh=True)
 
 
 def retry(parser: Parser, words: Sequence[str]) -> int:
-    """Rerun failed or interrupted runs; exit code 1 when one fails again or cannot be rerun."""
+    """Rerun what ended without a result; exit code 1 when a run fails again or cannot rerun."""
     parser.usage = f"{parser.prog} --failed [--interrupted] [options]"
-    parser.add_argument("--failed", action="store_true", help="Rerun failed runs.")
-    parser.add_argument(
-        "--interrupted",
-        action="store_true",
-        help="Resume runs that began, did not end and are not running.",
-    )
-    add_shared(parser, "runs")
+    add(parser, "--failed", "--interrupted", "--runs")
     declare_machine(parser, with_precision=False)
-    given = parser.parse(words)
+    args = parser.parse(words)
     statuses: set[RunStatus] = set()
-    if given.failed:
+    if args.failed:
         statuses.add("failed")
-    if given.interrupted:
+    if args.interrupted:
         statuses.add("interrupted")
     if not statuses:
-        raise UsageError("specify which runs to rerun: --failed, --interrupted or both.")
+        raise UsageError("nothing to rerun: pass --failed, --interrupted or both.")
     from rich.console import Console
+    from rich.markup import escape
 
     from mil_bench.base.console import print_line, print_note
     from mil_bench.runs.studies.stored_plans import retry_runs
 
     console = Console()
-    retried = retry_runs(machine_request(given), statuses, console)
+    retried = retry_runs(machine_request(args), statuses, console)
     if not retried.rerun:
-        print_line(f"no {' or '.join(sorted(statuses))} run to rerun in {given.runs}", console)
+        which = " or ".join(sorted(statuses))
+        print_line(f"No {which} run to rerun in {escape(str(args.runs))}.", console)
     for sentence in (*retried.notes, *retried.refused):
         print_note(sentence, console)
     return 0 if retried.complete else 1

@@ -22,28 +22,31 @@ from mil_bench.methods import METHODS
 
 
 def tune(parser: Parser, words: Sequence[str]) -> int:
-    """Check the words, then search and refit; exit code 1 when a run has failed."""
-    _declare(parser)
-    given = parser.parse(words)
-    only = names("--only", given.only) if given.only else []
-    fix = names("--fix", given.fix) if given.fix else []
-    search_seeds = numbers("--search-seed", given.search_seed)
+    """Search settings by validation, then run the default and the best.
+
+    The exit code is 1 when a run has failed.
+    """
+    _declare_tune(parser)
+    args = parser.parse(words)
+    only = names("--only", args.only) if args.only else []
+    fix = names("--fix", args.fix) if args.fix else []
+    search_seeds = numbers("--search-seed", args.search_seed)
     from mil_bench.tuning.search_syntax import search_options
 
-    asked = search_options(given.search)
-    grid = grid_request(given, _methods(given.method, given.plugin))
-    given.existing = "retry-failed" if given.retry_failed else "skip"
+    ranges = search_options(args.search)
+    grid = grid_request(args, _methods(args.method, args.plugin))
 
     from rich.console import Console
 
-    from mil_bench.tuning.search import SearchRules, TuneRequest
+    from mil_bench.tuning.plan import TuneRequest
+    from mil_bench.tuning.search import SearchRules
     from mil_bench.tuning.tune import run_tuning
 
     request = TuneRequest(
         grid=grid,
-        trials=given.trials,
+        trials=args.trials,
         rules=SearchRules(
-            given.objective, given.sampler, given.pruner, given.max_memory_mb, given.max_parameters
+            args.objective, args.sampler, args.pruner, args.max_memory_mb, args.max_parameters
         ),
         asked=tuple(ranges),
         only=tuple(only),
