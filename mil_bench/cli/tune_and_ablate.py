@@ -38,8 +38,7 @@ def tune(parser: Parser, words: Sequence[str]) -> int:
 
     from rich.console import Console
 
-    from mil_bench.tuning.plan import TuneRequest
-    from mil_bench.tuning.search import SearchRules
+    from mil_bench.tuning.search import SearchRules, TuneRequest
     from mil_bench.tuning.tune import run_tuning
 
     request = TuneRequest(

@@ -201,8 +201,7 @@ class CompletedRun:
 
         Raises ``RunError`` for a failed run.
         """
-        values = Scores.of(self._set(which)).values
-        return {str(key): value for key, value in values.items() if key.on_boards and not key.name}
+        return Scores.of(self._set(which)).by_name
 
     def load(self, device: str = "cpu") -> LoadedRun:
         """Return the trained method in evaluation mode, and the bags as it receives them.
