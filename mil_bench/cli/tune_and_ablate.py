@@ -47,7 +47,7 @@ def tune(parser: Parser, words: Sequence[str]) -> int:
         rules=SearchRules(
             args.objective, args.sampler, args.pruner, args.max_memory_mb, args.max_parameters
         ),
-        asked=tuple(ranges),
+        options=tuple(ranges),
         only=tuple(only),
         fix=tuple(fix),
         search_seeds=tuple(search_seeds),

@@ -1,4 +1,4 @@
-"""A dataset without its test slides: the only one that a trial is given."""
+"""A dataset without its test slides: the only one that a trial receives."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mil_bench.contract.split import Split
 
 
 def without_test(dataset: Dataset, split: Split, folds: Sequence[int]) -> tuple[Dataset, Split]:
-    """``dataset`` and ``split`` reduced to training and validation slides of ``folds``.
+    """Return ``dataset`` and ``split`` with only training and validation slides of ``folds``.
 
     Slides outside them have no label and no rows of features any more, and every test set is empty:
     asking for one is a ``KeyError``. Digests stay those of the whole, because the runs of a search
     are named by the experiment that they belong to.
     """
-    kept = {slide for fold in folds for slide in (*split[fold].train, *split[fold].val)}
+    visible = {slide for fold in folds for slide in (*split[fold].train, *split[fold].val)}
     table = dataset.manifest.table
-    rows = {slide: span for slide, span in dataset.store.rows.items() if slide in kept}
+    rows = {slide: span for slide, span in dataset.store.rows.items() if slide in visible}
     view = replace(
         dataset,
-        manifest=Manifest(table[table["slide_id"].isin(kept)].reset_index(drop=True)),
+        manifest=Manifest(table[table["slide_id"].isin(visible)].reset_index(drop=True)),
         store=replace(dataset.store, rows=rows),
         official=None,
         instance_labels=None,
@@ -36,7 +36,7 @@ def without_test(dataset: Dataset, split: Split, folds: Sequence[int]) -> tuple[
 
 
 def trains_on_test(split: Split, folds: Sequence[int]) -> bool:
-    """Whether a test slide of one of ``folds`` is trained or validated on in another of them.
+    """Return whether one of ``folds`` trains or validates on a test slide of another.
 
     Settings chosen by all of these folds together would then have seen every test slide.
     """

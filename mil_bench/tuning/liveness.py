@@ -1,4 +1,7 @@
-"""Which processes are alive: each holds a lock that the system frees when it dies."""
+"""Which processes are alive: locks on this file system, heartbeats for other machines.
+
+A process holds a lock that the system releases however it dies; a process id could be reused.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from mil_bench.tuning.storage import Storage, StorageError
 
 @contextmanager
 def registered(folder: Path) -> Iterator[str]:
-    """A name for this process that :func:`is_dead` knows, for as long as the block lasts."""
+    """Register this process under a new name for :func:`is_dead` while the block lasts."""
     folder.mkdir(parents=True, exist_ok=True)
     name = uuid.uuid4().hex
     path = folder / name
@@ -30,7 +33,7 @@ def registered(folder: Path) -> Iterator[str]:
 
 
 def is_dead(folder: Path, name: str) -> bool:
-    """Whether the process of that name died. Those of other folders are not known to be."""
+    """Return whether the process of that name has died; for unknown names ``False``."""
     try:
         with (folder / name).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -43,7 +46,7 @@ def is_dead(folder: Path, name: str) -> bool:
 def heartbeat(storage: Storage, trial: Trial) -> Iterator[None]:
     """Record a heartbeat of ``trial`` at every interval while the block lasts.
 
-    A database that is away for a moment skips a beat; what the trial itself writes will say so.
+    A database that is unavailable for a moment skips a heartbeat; the trial's own writes report it.
     """
     over = threading.Event()
 

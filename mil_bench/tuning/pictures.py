@@ -1,4 +1,4 @@
-"""Pictures of a study: its history, what mattered, every field, and all fields together."""
+"""Figures of a study: history, importance, every field, and all fields together."""
 
 from __future__ import annotations
 
@@ -41,31 +41,31 @@ _PER_ROW = 4
 
 
 def write_pictures(search: Search, study: Study, folder: Path) -> list[Path]:
-    """``history.png``, ``importance.png``, ``slice.png``, ``parallel.png`` and ``search.html``.
+    """Write ``history.png``, ``importance.png``, ``slice.png``, ``parallel.png``, ``search.html``.
 
     The importance needs two complete trials that differ, the page needs plotly (extra ``tune``);
     what cannot be made is left out. Returns what was written.
     """
     trials = [t for t in last_attempts(study) if t.state == TrialState.COMPLETE]
-    found = importances(study)
+    shares = importances(study)
     drawings: dict[str, Callable[[], Figure]] = {
         "history.png": lambda: history(search, last_attempts(study)),
         "slice.png": lambda: slices(search, trials),
         "parallel.png": lambda: parallel(search, trials),
     }
-    if found:
-        drawings["importance.png"] = lambda: importance(search, found)
+    if shares:
+        drawings["importance.png"] = lambda: importance(search, shares)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, draw in drawings.items():
         written.append(folder / name)
         save(draw(), written[-1])
-    page = write_page(search, study, folder / "search.html", with_importance=bool(found))
+    page = write_page(search, study, folder / "search.html", with_importance=bool(shares))
     return [*written, *([page] if page else [])]
 
 
 def importances(study: Study) -> dict[str, float]:
-    """How much each field decides whether a trial is among the best; empty if nobody can say.
+    """Return how much each field decides whether a trial is among the best; empty if undefined.
 
     Optuna's default evaluator, PED-ANOVA (Watanabe et al., IJCAI 2023); the shares add up to 1.
     """
@@ -78,7 +78,7 @@ def importances(study: Study) -> dict[str, float]:
 
 
 def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
-    """The objective of every trial in its order, the best so far, and the default."""
+    """Draw the objective of every trial in order, the best so far, and the default."""
     figure, axis = _figure(search, (6.4, 3.4), "History")
     complete = [(i, t) for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
     places, values = np.array([i for i, _ in complete]), _values([t for _, t in complete])
@@ -108,17 +108,17 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
     return figure
 
 
-def importance(search: Search, found: dict[str, float]) -> Figure:
-    """A bar for every field."""
-    figure, axis = _figure(search, (5.2, 0.3 * len(found) + 1.8), "Importance")
-    names = list(found)[::-1]
-    axis.barh(names, [100 * found[name] for name in names], color=BLUE, height=0.6)
+def importance(search: Search, shares: dict[str, float]) -> Figure:
+    """Draw a bar for every field."""
+    figure, axis = _figure(search, (5.2, 0.3 * len(shares) + 1.8), "Importance")
+    names = list(shares)[::-1]
+    axis.barh(names, [100 * shares[name] for name in names], color=BLUE, height=0.6)
     axis.set_xlabel("importance for being among the best trials (%)", **LABEL)
     return figure
 
 
 def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
-    """The objective against every field; later trials are darker, the default is a ring."""
+    """Draw the objective against every field; later trials are darker, the default is a ring."""
     fields = search.space.fields
     columns = min(_PER_ROW, len(fields))
     rows = -(-len(fields) // columns)
@@ -143,7 +143,7 @@ def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
 
 
 def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
-    """A line per trial through all fields, dark where the objective is good; the best in orange."""
+    """Draw a line per trial through all fields, darker for better ones; the best in orange."""
     fields = search.space.fields
     figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 2, 3.6), "Parallel coordinates")
     values = _values(trials)
@@ -203,7 +203,7 @@ def _value(trial: FrozenTrial) -> float:
 
 
 def _axis_of(axis: Axes, field: SearchField, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
-    """Scale the axis for a field and give the trials' places on it."""
+    """Scale the axis for a field and return the positions of the trials on it."""
     if field.choices:
         axis.set_xticks(range(len(field.choices)), [str(c) for c in field.choices])
         axis.set_xlim(-0.5, len(field.choices) - 0.5)
@@ -214,7 +214,7 @@ def _axis_of(axis: Axes, field: SearchField, trials: Sequence[FrozenTrial]) -> N
 
 
 def _unit(field: SearchField, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
-    """The trials' places between the ends of a field, in ``[0, 1]``."""
+    """Positions of the trials between the ends of a field, in ``[0, 1]``."""
     if field.choices:
         places = [field.choices.index(t.params[field.name]) for t in trials]
         return np.array(places) / max(1, len(field.choices) - 1)
@@ -249,7 +249,10 @@ body > div {{ overflow-x: auto }}
 
 
 def write_page(search: Search, study: Study, path: Path, *, with_importance: bool) -> Path | None:
-    """Optuna's own plots in one file; ``None`` where plotly is not installed (extra ``tune``)."""
+    """Write Optuna's own plots in one file; ``None`` without plotly (extra ``tune``).
+
+    The file needs no network: plotly is inside, once.
+    """
     try:
         import plotly  # noqa: F401
     except ImportError:

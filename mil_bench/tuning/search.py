@@ -26,12 +26,12 @@ from mil_bench.tuning.space import Space, known_fields, make_space
 SamplerName = Literal["auto", "tpe", "gp", "random", "grid"]
 PrunerName = Literal["none", "median", "wilcoxon"]
 Scope = Literal["fold", "folds", "shared"]
-GP_TRIALS = 100  # a Gaussian process pays up to here; see docs/tuning.md
+GP_TRIALS = 100  # up to here a Gaussian process is the better sampler; see docs/tuning.md
 
 
 @dataclass(frozen=True)
 class SearchRules:
-    """What a search is for and how it goes about it. Constraints of ``None`` do not bind."""
+    """Objective, sampler, pruner and limits of a search; ``None`` is no limit."""
 
     objective: str = PRIMARY
     sampler: SamplerName = "auto"
@@ -40,18 +40,18 @@ class SearchRules:
     max_parameters: int | None = None
 
     def limits(self) -> dict[str, float]:
-        """Number of ``result.json`` -> the most it may be."""
-        given = {"peak_memory_mb": self.max_memory_mb, "parameters": self.max_parameters}
-        return {name: float(most) for name, most in given.items() if most is not None}
+        """Return the maximum of each limited number of ``result.json``."""
+        maxima = {"peak_memory_mb": self.max_memory_mb, "parameters": self.max_parameters}
+        return {name: float(most) for name, most in maxima.items() if most is not None}
 
 
 @dataclass(frozen=True)
 class Search:
-    """Everything that defines one study. Processes are handed this and a storage, nothing else.
+    """Everything that defines one search. Processes receive this and a storage, nothing else.
 
     ``starts`` are the runs of trial 0, fold by fold and seed by seed: the default configuration.
-    ``scope`` says which folds' validation sets choose the settings: ``fold`` one fold, whose test
-    slides stay unseen; ``folds`` several folds with test sets that no fold trains on; ``shared``
+    ``scope`` is which folds' validation sets choose the settings: ``fold`` one fold, whose test
+    slides stay held out; ``folds`` several folds with test sets that no fold trains on; ``shared``
     several folds that train on each other's test slides.
     """
 
@@ -63,50 +63,50 @@ class Search:
 
     @cached_property
     def objective(self) -> Score:
-        """The score that the rules name, under the tree of the runs."""
+        """Return the score that the rules name, under the tree of the runs."""
         return scores_by_name(Taxonomy.from_dict(self.starts[0].tree))[self.rules.objective]
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
-        """Whether higher values of the objective are better."""
+        """Return ``maximize`` where higher values of the objective are better."""
         return "maximize" if self.objective.facts.better > 0 else "minimize"
 
     @property
     def method(self) -> str:
-        """Name of the method."""
+        """Return the name of the method."""
         return self.starts[0].method
 
     @property
     def folds(self) -> tuple[int, ...]:
-        """The outer folds of the study."""
+        """Return the outer folds of the search."""
         return tuple(dict.fromkeys(spec.fold for spec in self.starts))
 
     @property
     def digest(self) -> str:
-        """Hash of everything that would make it another study; not the number of trials."""
+        """Return a hash of everything that defines the study, which the number of trials is not."""
         content = json.dumps(self.describe(), sort_keys=True)
         return sha256(content.encode()).hexdigest()[:12]
 
     @property
     def name(self) -> str:
-        """Name of the study in its storage: readable, and unique by content."""
-        return f"{self.place}-{self.digest}"
+        """Return the name of the study in its storage: readable, and unique by content."""
+        return f"{self.subject}-{self.digest}"
 
     @property
-    def place(self) -> str:
-        """What the study is about: ``digit-bags-abmil-fold0``."""
+    def subject(self) -> str:
+        """Return the subject of the study: ``digit-bags-abmil-fold0``."""
         folds = "+".join(map(str, self.folds))
         return f"{self.starts[0].dataset}-{self.method}-fold{folds}"
 
     @property
     def title(self) -> str:
-        """For people: ``abmil on digit-bags, fold 0``."""
+        """Return ``abmil on digit-bags, fold 0``, for people."""
         folds = ", ".join(map(str, self.folds))
         word = "folds" if len(self.folds) > 1 else "fold"
         return f"{self.method} on {self.starts[0].dataset}, {word} {folds}"
 
     def describe(self) -> dict[str, Any]:
-        """The content behind :attr:`digest`, kept with the study."""
+        """Return the content of :attr:`digest`, stored with the study."""
         rules = self.rules
         return {
             "runs": [spec.key for spec in self.starts],
@@ -119,7 +119,7 @@ class Search:
         }
 
     def specs(self, values: Mapping[str, Any] | None) -> tuple[RunSpec, ...]:
-        """The runs of a trial with these values; the default's for ``None``."""
+        """Return the runs of a trial with these values; those of the default for ``None``."""
         if values is None:
             return self.starts
         config = METHODS.get(self.method).Config
@@ -138,17 +138,17 @@ DEFAULT_RULES = SearchRules()
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What ``mil-bench tune`` was asked for.
+    """The request of ``mil-bench tune``.
 
-    ``grid`` says which methods, on which folds, and with which ``seeds`` the best settings are
-    refitted. ``search_seeds`` are those of a trial. Fields of ``grid.settings`` are fixed. With
+    ``grid`` has the methods, the folds, and the ``seeds`` of the refit of the best settings.
+    ``search_seeds`` are those of a trial. Fields of ``grid.settings`` are fixed. With
     ``shared``, one search serves all folds even where they train on each other's test slides.
     """
 
     grid: GridRequest
     trials: int
     rules: SearchRules = DEFAULT_RULES
-    asked: tuple[SearchOption, ...] = ()
+    options: tuple[SearchOption, ...] = ()
     only: tuple[str, ...] = ()
     fix: tuple[str, ...] = ()
     search_seeds: tuple[int, ...] = (0,)
@@ -160,7 +160,7 @@ class TuneRequest:
 def plan_searches(
     request: TuneRequest, machine: MachineRequest, prepare: Prepare = DataRequest.prepare
 ) -> list[Search]:
-    """The studies of ``request``, method by method.
+    """Return the searches of ``request``, method by method: one for folds that must not mix.
 
     Raises a ``MilBenchError`` before anything is run: unknown names, fields or objective, ranges
     that a field does not allow, a pruner that could never act.
@@ -185,10 +185,10 @@ def plan_searches(
 
 
 def scopes(split: Split, folds: Sequence[int], shared: bool) -> tuple[list[tuple[int, ...]], Scope]:
-    """Which folds are searched together.
+    """Return groups of folds that are searched together, and the scope of their searches.
 
     Where a fold trains or validates on the test slides of another, a search over both would choose
-    settings by test slides: each fold gets a search of its own, unless ``shared`` asks otherwise.
+    settings by test slides: each fold has its own search then, unless ``shared``.
     """
     crossed = trains_on_test(split, folds)
     if crossed and not shared:
@@ -202,18 +202,18 @@ def _search(request: TuneRequest, scope: Scope, tasks: Sequence[Task]) -> Search
     starts = tuple(task.spec for task in tasks)
     method = METHODS.get(starts[0].method)
     known = known_fields(method.Config)
-    given = {*request.fix, *request.grid.settings}
-    asked = [a for a in request.asked if a.name in known]
+    fixed = {*request.fix, *request.grid.settings}
+    options = [option for option in request.options if option.name in known]
     space = make_space(
         method,
         starts[0],
-        asked,
+        options,
         only=[name for name in request.only if name in known],
         fix=[
             name
             for name, (section, _) in known.items()
-            if not given.isdisjoint((name, f"{section}.{name}", f"{starts[0].method}.{name}"))
-            and name not in {a.name for a in asked}
+            if not fixed.isdisjoint((name, f"{section}.{name}", f"{starts[0].method}.{name}"))
+            and name not in {option.name for option in options}
         ],
     )
     return Search(request.grid.data, starts, space, request.rules, scope)
@@ -222,6 +222,6 @@ def _search(request: TuneRequest, scope: Scope, tasks: Sequence[Task]) -> Search
 def _check_names(request: TuneRequest) -> None:
     """Every named field must belong to at least one of the methods."""
     known = {f for m in request.grid.methods for f in known_fields(METHODS.get(m).Config)}
-    for name in (*request.only, *request.fix, *(a.name for a in request.asked)):
+    for name in (*request.only, *request.fix, *(option.name for option in request.options)):
         if name not in known:
             raise UnknownNameError("search field", name, known)

@@ -1,4 +1,4 @@
-"""The grammar of ``--search``: ``lr=1e-5:1e-3:log`` is a range, ``width=128,256`` are choices."""
+"""The syntax of ``--search``: ``lr=1e-5:1e-3:log`` is a range, ``width=128,256`` are choices."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class SearchOption:
 
 def search_options(texts: Sequence[str]) -> list[SearchOption]:
     """Read every ``--search``. Raises ``UsageError`` for an empty range or a repeated name."""
-    found = [_read(text) for text in texts]
-    names = [asked.name for asked in found]
+    options = [_read(text) for text in texts]
+    names = [option.name for option in options]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--search names {name!r} twice; name it once.")
-    return found
+    return options
 
 
 def _read(text: str) -> SearchOption:

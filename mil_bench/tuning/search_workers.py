@@ -1,4 +1,4 @@
-"""The processes of a search on this machine: started, listened to, replaced when they die."""
+"""The worker processes of a search on this machine, and the trials of those that die."""
 
 from __future__ import annotations
 
@@ -21,108 +21,109 @@ POLL_SECONDS = 2.0
 Say = Callable[[str], None]
 
 
-def run_trials(job: Workload, tell: Callable[[TrialOutcome], None], say: Say) -> None:
-    """Work until every search has all its trials, made here or on other machines.
+def run_trials(workload: Workload, report: Callable[[TrialOutcome], None], say: Say) -> None:
+    """Work until every search has all its trials, of this machine or of others.
 
-    One place works in this process, more get a process each; one that is killed is replaced and its
-    trial goes back into the queue. Raises ``StorageError`` or ``RunError`` when no process can go
-    on; whatever finished before is kept.
+    A single device is used by this process, several get a process each. One that is killed is
+    replaced and its trial returns to the queue. Raises ``StorageError`` or ``RunError`` when no
+    process can continue; completed trials are kept.
     """
-    storage = Storage(job.storage)
+    storage = Storage(workload.storage)
     waited = False
-    if job.machine.existing == "retry-failed":
-        _retry_failed(job, storage)
-    while (left := unfinished(job, storage)) > 0:
-        places = job.places[: max(1, left)]
-        if len(places) == 1:
-            work(job, places[0], tell)
+    if workload.machine.existing == "retry-failed":
+        _retry_failed(workload, storage)
+    while (left := unfinished_trials(workload, storage)) > 0:
+        devices = workload.devices[: max(1, left)]
+        if len(devices) == 1:
+            work(workload, devices[0], report)
         else:
-            _work_in_processes(job, places, storage, tell, say)
-        if unfinished(job, storage):
+            _work_in_processes(workload, devices, storage, report, say)
+        if unfinished_trials(workload, storage):
             if not waited:
-                say("all trials are given out; waiting for those of other processes")
+                say("all trials are assigned; waiting for those of other processes")
                 waited = True
             time.sleep(POLL_SECONDS)
-            sweep(job, storage)
+            sweep(workload, storage)
 
 
-def unfinished(job: Workload, storage: Storage) -> int:
-    """How many trials are still to be made or to end."""
+def unfinished_trials(workload: Workload, storage: Storage) -> int:
+    """Return how many trials are not complete."""
     with storage.errors():
-        studies = [open_study(storage, search, job.trials) for search in job.searches]
-        return sum(max(0, job.trials - finished(study)) for study in studies)
+        studies = [open_study(storage, search, workload.trials) for search in workload.searches]
+        return sum(max(0, workload.trials - finished(study)) for study in studies)
 
 
-def sweep(job: Workload, storage: Storage) -> int:
-    """Queue again what dead processes have left in any of the studies; how many trials."""
-    counter = job.counter(storage)
+def sweep(workload: Workload, storage: Storage) -> int:
+    """Requeue trials of dead processes in every study, and return their number."""
+    queue = workload.queue(storage)
     with storage.errors():
         return sum(
-            counter.sweep(open_study(storage, search, job.trials)) for search in job.searches
+            queue.sweep(open_study(storage, search, workload.trials))
+            for search in workload.searches
         )
 
 
-def _retry_failed(job: Workload, storage: Storage) -> None:
-    """Queue trials again that failed in an earlier command."""
-    counter = job.counter(storage)
+def _retry_failed(workload: Workload, storage: Storage) -> None:
+    """Requeue trials that failed in an earlier command."""
+    queue = workload.queue(storage)
     with storage.errors():
-        for search in job.searches:
-            study = open_study(storage, search, job.trials)
+        for search in workload.searches:
+            study = open_study(storage, search, workload.trials)
             for trial in last_attempts(study):
                 if trial.state == TrialState.FAIL:
-                    counter.give_back(study, trial)
+                    queue.give_back(study, trial)
 
 
-def _give_back(job: Workload, storage: Storage) -> None:
-    """Queue again what processes finished on purpose have left; that is no retry."""
-    counter = job.counter(storage)
+def _give_back(workload: Workload, storage: Storage) -> None:
+    """Requeue trials of workers that were ended on purpose; that is not a retry."""
+    queue = workload.queue(storage)
     with storage.errors():
-        for search in job.searches:
-            study = open_study(storage, search, job.trials)
+        for search in workload.searches:
+            study = open_study(storage, search, workload.trials)
             for trial in study.get_trials(states=(TrialState.RUNNING,)):
-                if counter.is_dead(trial.user_attrs.get(OWNER, "")):
-                    counter.give_back(study, trial)
+                if queue.is_dead(trial.user_attrs.get(OWNER, "")):
+                    queue.give_back(study, trial)
 
 
 def _work_in_processes(
-    job: Workload,
-    places: tuple[torch.device, ...],
+    workload: Workload,
+    devices: tuple[torch.device, ...],
     storage: Storage,
-    tell: Callable[[TrialOutcome], None],
+    report: Callable[[TrialOutcome], None],
     say: Say,
 ) -> None:
     useful: set[Worker] = set()  # those that came as far as a trial
     lost: set[Worker] = set()
     try:
-        with WorkerPool(_live, job) as pool:
-            for place in places:
-                pool.start(place)
+        with WorkerPool(_live, workload) as pool:
+            for device in devices:
+                pool.start(device)
             for worker, event in pool.events():
                 if isinstance(event, MilBenchError):
                     raise event
                 if not isinstance(event, Death):
                     useful.add(worker)
-                    tell(event)
+                    report(event)
                 elif event.exit_code:
                     lost.add(worker)
-                    say(f"a worker process was {event}; what it held goes back into the queue")
-                    if sweep(job, storage) > 0:
+                    say(f"a worker process was {event}; its trial returns to the queue")
+                    if sweep(workload, storage) > 0:
                         useful.add(worker)
                     # One that died before any trial would die again, and again.
                     if worker in useful:
                         pool.start(worker.device)
     except BaseException:
-        _give_back(job, storage)
+        _give_back(workload, storage)
         raise
-    if lost and lost.isdisjoint(useful) and unfinished(job, storage):
+    if lost and lost.isdisjoint(useful) and unfinished_trials(workload, storage):
         raise RunError(
-            "every worker process finished before its first trial; see the lines above, use fewer "
-            "--jobs if memory ran out, then give the same command again: nothing is lost."
+            "every worker process ended before its first trial; see the lines above, use fewer "
+            "--jobs if memory ran out, then rerun the same command to resume."
         )
 
 
-def _live(place: torch.device, job: Workload, pipe: Connection) -> None:
+def _live(device: torch.device, workload: Workload, pipe: Connection) -> None:
     try:
-        work(job, place, pipe.send)
+        work(workload, device, pipe.send)
     except MilBenchError as error:
         pipe.send(RunError(str(error)))

@@ -1,4 +1,4 @@
-"""What is searched: fields of a method and of the trainer, each with a range or choices."""
+"""The search space: fields of a method and of the trainer, each with a range or choices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Value = Any
 class SearchField:
     """One dimension of a search: a numeric range ``[low, high]``, or ``choices``.
 
-    ``given`` says that a user wrote the range; it is then never widened. ``start`` is the value of
+    ``by_user``: the range is the user's and is never widened. ``start`` is the value of
     trial 0.
     """
 
@@ -33,24 +33,24 @@ class SearchField:
     high: float = 0.0
     log: bool = False
     choices: tuple[Value, ...] = ()
-    given: bool = False
+    by_user: bool = False
 
     @property
     def text(self) -> str:
-        """``1e-05 to 0.01, log`` or ``128, 256``."""
+        """Return ``1e-05 to 0.01, log`` or ``128, 256``."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}{', log' if self.log else ''}"
 
     def holds(self, value: Value) -> bool:
-        """Whether ``value`` lies in the range or among the choices."""
+        """Return whether ``value`` is in the range or among the choices."""
         if self.choices:
             return value in self.choices
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def around_start(self) -> SearchField:
-        """Widened so that it holds :attr:`start`, where the range is ours and can hold it."""
-        if self.given or self.holds(self.start):
+        """Return the field, its declared range widened to :attr:`start` where possible."""
+        if self.by_user or self.holds(self.start):
             return self
         if self.choices:
             return replace(self, choices=(*self.choices, self.start))
@@ -59,7 +59,7 @@ class SearchField:
         return replace(self, low=min(self.low, self.start), high=max(self.high, self.start))
 
     def nearest(self, value: Value) -> Value:
-        """``value``, or what comes closest to it in the range or among the choices."""
+        """Return the value of the range or choices that is closest to ``value``."""
         if self.holds(value):
             return value
         number = value if isinstance(value, int | float) else None
@@ -73,7 +73,7 @@ class SearchField:
 
 @dataclass(frozen=True)
 class Space:
-    """The fields that are searched, by the name a user would give them after ``--set``.
+    """The searched fields, by their names after ``--set``.
 
     ``notes`` are sentences on starting values outside a range.
     """
@@ -82,17 +82,17 @@ class Space:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def describe(self) -> dict[str, str]:
-        """Name -> range in words; part of the name of a study."""
+        """Return name -> range in words; part of the name of a study."""
         return {f.name: f.text for f in self.fields}
 
     def start(self) -> dict[str, Value]:
-        """Trial 0 in the coordinates of the space: the nearest where it does not hold it."""
+        """Return trial 0 in the coordinates of the space; the nearest value where it is outside."""
         return {f.name: f.nearest(f.start) for f in self.fields}
 
     def apply(
         self, spec: RunSpec, config: type[StrictConfig], values: Mapping[str, Value]
     ) -> RunSpec:
-        """``spec`` with ``values`` (by field name) in its configurations.
+        """Return ``spec`` with ``values`` (by field name) in its settings.
 
         Raises ``ConfigError`` when they do not go together.
         """
@@ -113,16 +113,16 @@ class Space:
 def make_space(
     method: type[Method],
     start: RunSpec,
-    asked: Sequence[SearchOption],
+    options: Sequence[SearchOption],
     *,
     only: Sequence[str] = (),
     fix: Sequence[str] = (),
 ) -> Space:
-    """The tunable fields of ``method`` and the trainer around ``start``, changed as ``asked``.
+    """Return the tunable fields of ``method`` and trainer around ``start``, changed by ``options``.
 
-    A field that says nothing with the other settings of ``start`` is searched only if asked for.
+    A field without effect under the other settings of ``start`` is searched only on request.
 
-    ``only`` keeps these declared fields (and those of ``asked``), ``fix`` leaves fields out; all
+    ``only`` keeps these declared fields (and those of ``options``), ``fix`` leaves fields out; all
     are names of :func:`known_fields`. Raises ``ConfigError`` for a range that the field does not
     allow, and when nothing is left to search.
     """
@@ -139,9 +139,9 @@ def make_space(
                 f"--only {name}: {start.method} uses it only{declared.condition}; set that with "
                 "--set, or omit the setting."
             )
-    for a in asked:
-        section, config = known[a.name]
-        fields[a.name] = _asked(a, section, config, start)
+    for option in options:
+        section, config = known[option.name]
+        fields[option.name] = _requested(option, section, config, start)
     chosen = [f.around_start() for name, f in fields.items() if name not in fix]
     if not chosen:
         raise ConfigError(
@@ -154,7 +154,7 @@ def make_space(
 
 
 def known_fields(config: type[StrictConfig]) -> dict[str, tuple[Section, type[StrictConfig]]]:
-    """Every field by its shortest unambiguous name: ``lr``, or ``trainer.x`` and ``method.x``."""
+    """Return fields by their shortest unambiguous name: ``lr``, ``trainer.x``, ``method.x``."""
     both = set(TrainerConfig.model_fields) & set(config.model_fields)
     sections: list[tuple[Section, type[StrictConfig]]] = [
         ("trainer", TrainerConfig),
@@ -179,14 +179,16 @@ def _declared(
     return SearchField(name, section, value, whole, declared.low, declared.high, declared.log)
 
 
-def _asked(
+def _requested(
     a: SearchOption, section: Section, config: type[StrictConfig], start: RunSpec
 ) -> SearchField:
     value, bare = _start(a.name, section, config, start), a.name.rpartition(".")[2]
     if a.choices:
         owner = f"--search {a.name}"
         typed = [_typed(config, bare, text, owner) for text in a.choices]
-        return SearchField(a.name, section, value, choices=tuple(dict.fromkeys(typed)), given=True)
+        return SearchField(
+            a.name, section, value, choices=tuple(dict.fromkeys(typed)), by_user=True
+        )
     if not _is_number(config, bare):
         raise ConfigError(
             f"--search {a.name}: the setting is not a number, so it has no range; list values, "
@@ -195,11 +197,11 @@ def _asked(
     whole = _is_whole(config, bare)
     if whole and not (a.low.is_integer() and a.high.is_integer()):
         raise ConfigError(f"--search {a.name}: {a.low:g}:{a.high:g} must be whole numbers.")
-    return SearchField(a.name, section, value, whole, a.low, a.high, a.log, given=True)
+    return SearchField(a.name, section, value, whole, a.low, a.high, a.log, by_user=True)
 
 
 def _typed(config: type[StrictConfig], name: str, text: str, owner: str) -> Value:
-    """A choice as the configuration would hold it."""
+    """A choice in the type of the field."""
     partial: Mapping[str, Value] = {name: parse(config, name, text)}
     value: Value = getattr(build(config, partial, owner), name)
     return value

@@ -1,4 +1,4 @@
-"""Where studies are kept: SQLite beside the runs, or PostgreSQL for several machines."""
+"""The storage of studies: SQLite next to the runs, or PostgreSQL for several machines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SUPPORTED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 
 
 def lasting(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a trial's attributes those that its next attempt inherits."""
+    """Return the attributes of a trial that its next attempt inherits."""
     return {name: value for name, value in attributes.items() if name not in (OWNER, ERROR)}
 
 
@@ -36,17 +36,17 @@ class StorageError(MilBenchError):
 
 
 class Retry(RetryHeartbeatStaleTrialCallback):
-    """Puts a trial whose process died back into the queue, with the same settings."""
+    """Requeues a trial whose process died, with the same settings."""
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
-        """Called for every such trial; after ``max_retry`` deaths it stays failed."""
+        """Requeue the trial; after ``max_retry`` deaths it stays failed."""
         trial.user_attrs = lasting(trial.user_attrs)
         super().__call__(study, trial)
 
 
 @dataclass(frozen=True)
 class StorageRequest:
-    """Which storage, and how soon a silent process is taken for dead (seconds).
+    """Which storage, and after how many seconds without heartbeat a process counts as dead.
 
     ``retries`` is how often a trial is tried again after its process died: a trial that ends every
     process must not be tried for ever.
@@ -60,23 +60,23 @@ class StorageRequest:
 
     @classmethod
     def beside(cls, runs: Path, url: str | None = None) -> StorageRequest:
-        """The given storage, or ``<runs>/.search/tuning.db``."""
+        """Return the storage at ``url``, or ``<runs>/.search/tuning.db``."""
         return cls(url or f"sqlite:///{(runs / '.search' / 'tuning.db').absolute()}")
 
     @property
     def shown(self) -> str:
-        """The URL without its password."""
+        """Return the URL without its password."""
         return make_url(self.url).render_as_string(hide_password=True)
 
     @property
     def file(self) -> Path | None:
-        """The file of a SQLite storage."""
+        """Return the file of a SQLite storage."""
         url = make_url(self.url)
         return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 class Storage:
-    """An open storage. Every error of it is a :class:`StorageError` of one sentence."""
+    """An open storage; each of its errors is a :class:`StorageError` of one sentence."""
 
     def __init__(self, request: StorageRequest) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -101,7 +101,7 @@ class Storage:
 
     @contextmanager
     def errors(self, also: type[Exception] = SQLAlchemyError) -> Iterator[None]:
-        """Turn what the database says into one sentence, and ``also`` these errors."""
+        """Turn errors of the database, and ``also`` these, into one sentence."""
         try:
             yield
         except filelock.Timeout:
@@ -122,9 +122,10 @@ class Storage:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Nobody else hands out trials meanwhile, on any machine that uses this storage.
+        """Hold the lock under which trials are assigned, for every machine that uses this storage.
 
-        The system frees the lock when its process dies.
+        A file lock for SQLite, an advisory lock for PostgreSQL: both are released when the process
+        or its connection dies, which a row in a table would not be.
         """
         file = self.request.file
         with self.errors():
@@ -164,8 +165,10 @@ T = TypeVar("T")
 
 
 def without_optuna_warnings(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """``call`` it. Heartbeats are experimental, and meant for Optuna's own loop, which has no
-    exact number of trials; :mod:`mil_bench.tuning.trial_runner` beats them itself.
+    """Call ``call`` without warnings on what this protocol replaces.
+
+    Optuna's heartbeats are experimental and belong to its own loop, which cannot promise an exact
+    number of trials; :func:`mil_bench.tuning.liveness.heartbeat` records them here.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -1,4 +1,4 @@
-"""A study in its storage: made once by whoever comes first, found again by its content."""
+"""A study in its storage: created once by the first process, then identified by its content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTENT = "search"
 
 
 def open_study(storage: Storage, search: Search, trials: int) -> Study:
-    """The study of ``search``, with trial 0 (the default configuration) in its queue.
+    """Return the study of ``search``, with trial 0 (the default settings) in its queue.
 
     A grid's values are queued as well, in an order drawn from the study's name. Raises
     ``UsageError`` when a grid has fewer points than ``trials``.
@@ -48,13 +48,13 @@ def open_study(storage: Storage, search: Search, trials: int) -> Study:
 
 
 def differences(storage: Storage, search: Search) -> str | None:
-    """A sentence when the same method and folds were searched before, but in another way."""
+    """Return a sentence if the same method and folds were searched before, but differently."""
     with storage.errors():
         names = optuna.get_all_study_names(storage.rdb)
         if search.name in names:
             return None
         for name in reversed(names):
-            if name.rpartition("-")[0] == search.place:
+            if name.rpartition("-")[0] == search.subject:
                 study = optuna.load_study(study_name=name, storage=storage.rdb)
                 before, n = study.user_attrs.get(CONTENT, {}), len(last_attempts(study))
                 return (
@@ -66,17 +66,17 @@ def differences(storage: Storage, search: Search) -> str | None:
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    told = []
+    changes = []
     for key in now:
         if before.get(key) == now[key]:
             continue
         if key == "space":
-            told += _ranges(before.get(key, {}), now[key])
+            changes += _ranges(before.get(key, {}), now[key])
         elif key == "runs":
-            told.append("the data, settings or version of its runs have changed")
+            changes.append("the data, settings or version of its runs have changed")
         else:
-            told.append(f"its {key} was {before.get(key)} and is {now[key]}")
-    return ", ".join(told)
+            changes.append(f"its {key} was {before.get(key)} and is {now[key]}")
+    return ", ".join(changes)
 
 
 def _ranges(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -88,7 +88,7 @@ def _ranges(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
-    """Every point but the default's, shuffled, so that a part of a grid is spread over it."""
+    """Every point except the default, shuffled, so that a part of a grid is spread over it."""
     for field in search.space.fields:
         if not field.choices:
             raise ConfigError(
@@ -113,7 +113,7 @@ WILCOXON_P = 0.1
 
 
 def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> BaseSampler:
-    """A sampler for trial ``number`` alone, so that a continued study goes on as it would have.
+    """Return a sampler for trial ``number`` only, so that a resumed study continues identically.
 
     ``grid`` values are queued beforehand; beyond them nothing is drawn.
     """
@@ -126,7 +126,7 @@ def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> Bas
 
 
 def make_pruner(name: PrunerName) -> BasePruner:
-    """A pruner; steps are the runs of a trial, fold by fold."""
+    """Return a pruner; steps are the runs of a trial, fold by fold."""
     match name:
         case "median":
             return MedianPruner(n_startup_trials=MEDIAN_STARTUP)

@@ -1,8 +1,8 @@
-"""Exactly as many trials as asked for, whoever works on the study and however often he dies.
+"""The queue of trials: exactly as many as requested, however many processes work and die.
 
-A *slot* is a trial with its retries: one chain of attempts at the same settings. Slots are counted
-and handed out under the storage's lock, so ``n`` processes can never make more than asked, and a
-trial whose process died goes back into the queue instead of counting twice.
+A *slot* is a trial with its retries: a chain of attempts at the same settings. Slots are counted
+and assigned under the lock of the storage, so ``n`` processes never execute more than requested,
+and a trial whose process died returns to the queue instead of counting twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ IsDead = Callable[[str], bool]
 
 
 def last_attempts(study: Study) -> list[FrozenTrial]:
-    """The last attempt at every slot, in the order of the last_attempts."""
+    """Return the last attempt of every slot, in the order of the slots."""
     last: dict[int, FrozenTrial] = {}
     for trial in study.get_trials(deepcopy=False):
         last[trial.system_attrs.get(ROOT, trial.number)] = trial
@@ -31,21 +31,21 @@ def last_attempts(study: Study) -> list[FrozenTrial]:
 
 
 def finished(study: Study) -> int:
-    """How many last_attempts have their final outcome."""
+    """Return how many slots have their final outcome."""
     return sum(trial.state.is_finished() for trial in last_attempts(study))
 
 
 @dataclass(frozen=True)
 class TrialQueue:
-    """The counter at which processes ask for work."""
+    """Assigns trials to processes, on any machine that uses the storage."""
 
     storage: Storage
     is_dead: IsDead
 
     def claim(self, study: Study, trials: int, owner: str) -> Trial | None:
-        """The next trial for ``owner``, or ``None`` when all ``trials`` last_attempts are taken.
+        """Return the next trial for ``owner``, or ``None`` when all ``trials`` slots are taken.
 
-        What processes that died have left comes first.
+        Trials of processes that died come first.
         """
         with self.storage.exclusive():
             self._sweep(study)
@@ -53,18 +53,19 @@ class TrialQueue:
             if not waiting and len(last_attempts(study)) >= trials:
                 return None
             trial = without_optuna_warnings(study.ask)
-            # In this order: a running trial without an owner was never begun.
+            # In this order: a process killed in between leaves a running trial without an owner,
+            # which is known not to have begun.
             self.storage.rdb.record_heartbeat(trial._trial_id)
             trial.set_user_attr(OWNER, owner)
             return trial
 
     def sweep(self, study: Study) -> int:
-        """Put back into the queue what processes that died have left; how many trials."""
+        """Return trials of dead processes to the queue, and return their number."""
         with self.storage.exclusive():
             return self._sweep(study)
 
     def give_back(self, study: Study, trial: FrozenTrial) -> None:
-        """Put a trial back that was interrupted on purpose; it does not count as a retry."""
+        """Return an interrupted trial to the queue; that does not count as a retry."""
         with self.storage.exclusive():
             attributes: dict[str, Any] = {ROOT: trial.number, **trial.system_attrs}
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
@@ -79,9 +80,9 @@ class TrialQueue:
             )
 
     def _sweep(self, study: Study) -> int:
-        without_optuna_warnings(
-            optuna.storages.fail_stale_trials, study
-        )  # silent for too long, on any machine
+        # Two ways to detect death: no heartbeat for too long (any machine, slow), and a lock that
+        # the system has released (processes of this runs folder, immediate).
+        without_optuna_warnings(optuna.storages.fail_stale_trials, study)
         dead = [t for t in study.get_trials(states=(TrialState.RUNNING,)) if self._is_left(t)]
         for trial in dead:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)

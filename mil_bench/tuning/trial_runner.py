@@ -1,4 +1,4 @@
-"""The life of one process of a search: take a trial, make its runs, tell the result, again."""
+"""One process of a search: take a trial, execute its runs, report the result, and repeat."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ FOLDER = ".search"  # boards do not look into hidden folders
 
 @dataclass(frozen=True)
 class Workload:
-    """What all processes of a command work on. ``places`` has a device for each of them."""
+    """The work of all processes of a command; ``devices`` has one for each of them."""
 
     searches: tuple[Search, ...]
     trials: int
     storage: StorageRequest
     machine: MachineRequest
-    places: tuple[torch.device, ...]
+    devices: tuple[torch.device, ...]
 
-    def counter(self, storage: Storage) -> TrialQueue:
-        """Hands out trials; knows which processes that share this runs folder have died."""
+    def queue(self, storage: Storage) -> TrialQueue:
+        """Return the queue of trials, which detects dead processes of this runs folder."""
         return TrialQueue(storage, partial(is_dead, self.machine.runs / FOLDER / "workers"))
 
 
@@ -64,44 +64,46 @@ class TrialOutcome:
 
 
 def work(
-    job: Workload,
-    place: torch.device,
-    tell: Callable[[TrialOutcome], None],
+    workload: Workload,
+    device: torch.device,
+    report: Callable[[TrialOutcome], None],
     prepare: Prepare = DataRequest.prepare,
 ) -> None:
-    """Make trials of every search until none is left to be taken.
+    """Execute trials of every search until none is left to be taken.
 
-    A failing trial is told and the others go on. Raises ``StorageError``, and any error that stops
-    the data from being loaded. A ``KeyboardInterrupt`` gives the trial back.
+    A failed trial is reported and stops no other. Raises ``StorageError``, and any error that
+    prevents the data from being loaded. A ``KeyboardInterrupt`` returns the trial to the queue.
     """
-    storage = Storage(job.storage)
-    counter = job.counter(storage)
-    placement = FeaturePlacement(job.machine.cache, job.places)
-    folder = job.machine.runs / FOLDER
+    storage = Storage(workload.storage)
+    queue = workload.queue(storage)
+    placement = FeaturePlacement(workload.machine.cache, workload.devices)
+    folder = workload.machine.runs / FOLDER
     with storage.errors(), registered(folder / "workers") as owner:
-        for search in job.searches:
-            study = open_study(storage, search, job.trials)
-            if finished(study) >= job.trials:
+        for search in workload.searches:
+            study = open_study(storage, search, workload.trials)
+            if finished(study) >= workload.trials:
                 continue
-            bench = TrialRunner(search, folder, place, job.machine.threads, placement, prepare)
-            while (trial := counter.claim(study, job.trials, owner)) is not None:
+            runner = TrialRunner(
+                search, folder, device, workload.machine.threads, placement, prepare
+            )
+            while (trial := queue.claim(study, workload.trials, owner)) is not None:
                 study.sampler = make_sampler(
-                    search.rules.sampler, job.trials, search.name, trial.number
+                    search.rules.sampler, workload.trials, search.name, trial.number
                 )
                 try:
                     with heartbeat(storage, trial):
-                        tell(attempt(search, study, trial, bench))
+                        report(attempt(search, study, trial, runner))
                 except KeyboardInterrupt:
-                    counter.give_back(study, study.trials[trial.number])
+                    queue.give_back(study, study.trials[trial.number])
                     raise
 
 
-def attempt(search: Search, study: Study, trial: Trial, bench: TrialRunner) -> TrialOutcome:
-    """Make the runs of a trial and write down what came of it."""
+def attempt(search: Search, study: Study, trial: Trial, runner: TrialRunner) -> TrialOutcome:
+    """Execute the runs of a trial and record its outcome."""
     value: float | None = None
     sentence = ""
     try:
-        value, state = measure(search, trial, bench), TrialState.COMPLETE
+        value, state = measure(search, trial, runner), TrialState.COMPLETE
     except TrialPruned:
         state = TrialState.PRUNED
     except StorageError:
@@ -113,30 +115,30 @@ def attempt(search: Search, study: Study, trial: Trial, bench: TrialRunner) -> T
     return TrialOutcome(search, trial.number, state, value, sentence)
 
 
-def measure(search: Search, trial: Trial, bench: TrialRunner) -> float:
-    """Mean of the objective over the runs of a trial; each is reported as a step.
+def measure(search: Search, trial: Trial, runner: TrialRunner) -> float:
+    """Return the mean objective over the runs of a trial; each is reported as a step.
 
-    Raises ``TrialPruned`` when the pruner says so, and a ``MilBenchError`` when a run fails or the
-    settings do not go together.
+    Raises ``TrialPruned`` when the pruner ends the trial, and a ``MilBenchError`` when a run fails
+    or settings are not compatible.
     """
     values = {field.name: suggest(trial, field) for field in search.space.fields}
     specs = search.specs(None if trial.user_attrs.get(DEFAULT) else values)
     trial.set_user_attr(RUNS, [spec.key for spec in specs])
-    found, worst = [], dict.fromkeys(search.rules.limits(), 0.0)
+    objectives, worst = [], dict.fromkeys(search.rules.limits(), 0.0)
     for step, spec in enumerate(specs):
-        made = bench.make(spec)
-        found.append(made.value)
-        worst = {name: max(most, made.result[name]) for name, most in worst.items()}
-        trial.report(made.value, step)
+        measurement = runner.measure(spec)
+        objectives.append(measurement.value)
+        worst = {name: max(most, measurement.result[name]) for name, most in worst.items()}
+        trial.report(measurement.value, step)
         if step + 1 < len(specs) and trial.should_prune():
             _constrain(search, trial, worst)
             raise TrialPruned
     _constrain(search, trial, worst)
-    return sum(found) / len(found)
+    return sum(objectives) / len(objectives)
 
 
 def suggest(trial: Trial, field: SearchField) -> Any:
-    """The value of one field, in its own type."""
+    """Return a value for one field, in the type of the field."""
     if field.choices:
         return trial.suggest_categorical(field.name, field.choices)
     if field.whole:
@@ -145,17 +147,17 @@ def suggest(trial: Trial, field: SearchField) -> Any:
 
 
 def _constrain(search: Search, trial: Trial, worst: dict[str, float]) -> None:
-    """Optuna takes a trial for feasible when no constraint is above zero."""
+    """Set constraints: for Optuna a trial is feasible when none is above zero."""
     for name, most in search.rules.limits().items():
         trial.set_constraint(name, worst[name] - most)
 
 
-_DAY = 86400.0  # two trials may ask for the same run; the second waits for it
+_DAY = 86400.0  # two trials may need the same run; the second waits for it
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run of a trial: the objective on its validation slides, and what constraints look at."""
+    """One run of a trial: its validation objective, and the result that constraints read."""
 
     value: float
     result: dict[str, Any]
@@ -164,7 +166,7 @@ class Measurement:
 class TrialRunner:
     """A worker that holds only training and validation slides of one search.
 
-    Its data are opened at once: a machine that lacks them must not take trials and fail them.
+    Its data are opened at the start: a machine without them must not take trials and fail them.
     """
 
     def __init__(
@@ -186,8 +188,8 @@ class TrialRunner:
         )
         self.worker.open(search.data)
 
-    def make(self, spec: RunSpec) -> Measurement:
-        """Make the run, or take what is there. Raises ``RunError`` when it fails."""
+    def measure(self, spec: RunSpec) -> Measurement:
+        """Execute the run unless it is complete. Raises ``RunError`` when it fails."""
         directory = RunDirectory.of(self.searches, spec)
         outcome = self.worker.execute(
             Task(self.search.data, spec), directory, Reporter(), patience=_DAY
@@ -200,13 +202,13 @@ class TrialRunner:
         if value != value:
             raise RunError(
                 f"the validation {objective} of fold {spec.fold} is undefined for {spec.method}; "
-                "choose another --objective, or a split whose validation sets hold every class."
+                "choose another --objective, or a split whose validation sets contain every class."
             )
         return Measurement(float(value), directory.read_result())
 
 
 def commit_validation(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> None:
-    """Make a run of a trial done: validation predictions alone, and no weights."""
+    """Commit a run of a trial: validation predictions only, and no weights."""
     write_predictions(directory.predictions, {"val": trained.val})
     directory.commit(result_of(trained, opened, test_seconds=0.0))
     directory.checkpoint.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from hashlib import sha256
 
 import optuna
@@ -21,7 +20,7 @@ from mil_bench.contract.variants import digest, settings
 from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.machine import MachineRequest, devices
 from mil_bench.runs.studies.stored_plans import store_grid
-from mil_bench.runs.task import DataRequest, GridOutcome, Task
+from mil_bench.runs.task import GridOutcome, Task, remembered
 from mil_bench.runs.tuning_record import TuningRecord
 from mil_bench.tuning.pictures import write_pictures
 from mil_bench.tuning.search import Search, TuneRequest, plan_searches
@@ -33,53 +32,53 @@ from mil_bench.tuning.trial_runner import FOLDER, TrialOutcome, Workload
 
 
 def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) -> GridOutcome:
-    """Search every method's settings, then make the runs of its default and of its best.
+    """Search every method's settings, then execute the runs of its default and of its best.
 
-    Everything that finished before is kept: the same command goes on where it stopped. Raises a
+    Completed trials and runs are kept: the same command resumes the search. Raises a
     ``MilBenchError`` when the search cannot start or its storage cannot be used.
     """
     if machine.executor != "local":
         raise UsageError(
-            f"trials are made by processes of this machine, not by --executor {machine.executor}; "
+            f"tune executes trials in local processes, not with --executor {machine.executor}; "
             "start the same command on every machine with one --storage postgresql+psycopg://..."
         )
-    prepare = cache(DataRequest.prepare)
+    prepare = remembered()
     searches = plan_searches(request, machine, prepare)
-    places = devices(machine.device, machine.jobs)
+    pool_devices = tuple(devices(machine.device, machine.jobs))
     where = StorageRequest.beside(machine.runs, request.storage)
-    job = Workload(tuple(searches), request.trials, where, machine, tuple(places))
+    workload = Workload(tuple(searches), request.trials, where, machine, pool_devices)
     storage = Storage(where)
-    _announce(job, storage, console)
+    _print_searches(workload, storage, console)
     with storage.errors():
-        before = {s.name: finished(open_study(storage, s, job.trials)) for s in searches}
+        complete = {s.name: finished(open_study(storage, s, workload.trials)) for s in searches}
 
-    def tell(told: TrialOutcome) -> None:
-        before[told.search.name] += 1
-        _tell(told, before[told.search.name], job.trials, console)
+    def report(outcome: TrialOutcome) -> None:
+        complete[outcome.search.name] += 1
+        _print_trial(outcome, complete[outcome.search.name], workload.trials, console)
 
     try:
-        run_trials(job, tell, lambda text: print_note(text, console))
+        run_trials(workload, report, lambda text: print_note(text, console))
     except KeyboardInterrupt:
-        print_line("interrupted; the same command goes on where it stopped.", console)
+        print_line("interrupted; rerun the same command to resume.", console)
         raise
-    return _conclude(request, job, storage, console)
+    return _conclude(request, workload, storage, console)
 
 
 def _conclude(
-    request: TuneRequest, job: Workload, storage: Storage, console: Console
+    request: TuneRequest, workload: Workload, storage: Storage, console: Console
 ) -> GridOutcome:
-    """Pictures of every study, then the runs; a search without any outcome stops no other."""
+    """Draw every study, then execute the runs; a search without an outcome stops no other."""
     tasks, records, lost = [], [], []
     seeds = request.grid.seeds
-    for search in job.searches:
-        study = open_study(storage, search, job.trials)
-        folder = job.machine.runs / FOLDER / "pictures" / search.name
+    for search in workload.searches:
+        study = open_study(storage, search, workload.trials)
+        folder = workload.machine.runs / FOLDER / "pictures" / search.name
         try:
             best = best_trial(search, study)
         except RunError as error:
             lost.append(str(error))
             continue
-        print_line(_best(search, best), console)
+        print_line(_describe_best(search, best), console)
         for path in write_pictures(search, study, folder)[:1]:
             print_line(f"[dim]pictures in {escape(str(path.parent))}[/]", console)
         for specs in (default_specs(search, seeds), refit_specs(search, best, seeds)):
@@ -90,65 +89,64 @@ def _conclude(
     if not records:
         raise RunError("no search found any settings; the lines above say why.")
     for record in records:
-        record.save(job.machine.runs)
+        record.save(workload.machine.runs)
     if not request.refit:
         return GridOutcome()
     unique = list({task.spec.key: task for task in tasks}.values())
     title = f"{', '.join(request.grid.methods)} on {request.grid.data.dataset}: default and tuned"
-    store_grid(job.machine.runs, title, unique, job.machine.jobs)
-    outcome = run_tasks(unique, job.machine, console)
+    store_grid(workload.machine.runs, title, unique, workload.machine.jobs)
+    outcome = run_tasks(unique, workload.machine, console)
     if lost:
-        raise RunError(f"{len(lost)} of {len(job.searches)} searches found no settings.")
+        raise RunError(f"{len(lost)} of {len(workload.searches)} searches found no settings.")
     return outcome
 
 
-def _announce(job: Workload, storage: Storage, console: Console) -> None:
-    first = job.searches[0]
+def _print_searches(workload: Workload, storage: Storage, console: Console) -> None:
+    first = workload.searches[0]
     print_line(
-        f"{counted(len(job.searches), 'search', 'searches')} of {counted(job.trials, 'trial')}, "
-        f"{counted(len(first.starts), 'run')} a trial, {len(job.places)} at a time; "
+        f"{counted(len(workload.searches), 'search', 'searches')} of "
+        f"{counted(workload.trials, 'trial')}, "
+        f"{counted(len(first.starts), 'run')} a trial, {len(workload.devices)} at a time; "
         "objective: validation "
         f"{first.objective.facts.title} ({first.direction}); storage "
-        f"{escape(job.storage.shown)}",
+        f"{escape(workload.storage.shown)}",
         console,
     )
-    if first.scope == "fold" and len(job.searches) > 1:
+    if first.scope == "fold" and len(workload.searches) > 1:
         print_line(
             "folds that train on each other's test slides are searched one by one; --shared "
             "searches them together and marks the rows",
             console,
         )
-    for search in job.searches:
+    for search in workload.searches:
         names = ", ".join(f"{name} ({text})" for name, text in search.space.describe().items())
         print_line(f"[bold]{escape(search.title)}[/]: {escape(names)}", console)
-        told = (*search.space.notes, differences(storage, search))
-        for note in filter(None, told):
+        notes = (*search.space.notes, differences(storage, search))
+        for note in filter(None, notes):
             print_note(note, console)
 
 
-def _tell(told: TrialOutcome, number: int, total: int, console: Console) -> None:
-    style = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim"}.get(told.state, "red")
-    words = (
-        told.sentence if told.value is None else f"{told.search.rules.objective} {told.value:.4f}"
-    )
+def _print_trial(trial: TrialOutcome, number: int, total: int, console: Console) -> None:
+    style = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim"}.get(trial.state, "red")
+    value = "" if trial.value is None else f"{trial.search.rules.objective} {trial.value:.4f}"
     print_line(
-        f"[{number:>{len(str(total))}}/{total}] [{style}]{told.state.name.lower():<8}[/] "
-        f"{escape(told.search.title)}, trial {told.number} · {escape(words)}",
+        f"[{number:>{len(str(total))}}/{total}] [{style}]{trial.state.name.lower():<8}[/] "
+        f"{escape(trial.search.title)}, trial {trial.number} · {escape(value or trial.sentence)}",
         console,
     )
 
 
-def _best(search: Search, best: optuna.trial.FrozenTrial) -> str:
-    given = ", ".join(f"{name}={value}" for name, value in best.params.items())
-    what = "the default" if best.number == 0 else given
+def _describe_best(search: Search, best: optuna.trial.FrozenTrial) -> str:
+    params = ", ".join(f"{name}={value}" for name, value in best.params.items())
+    settings = "the default" if best.number == 0 else params
     return (
         f"best of {escape(search.title)}: trial {best.number} with validation "
-        f"{search.rules.objective} {best.value:.4f} ({escape(what)})"
+        f"{search.rules.objective} {best.value:.4f} ({escape(settings)})"
     )
 
 
 def best_trial(search: Search, study: Study) -> FrozenTrial:
-    """The complete trial with the best objective that keeps every limit; of equals the earliest.
+    """Return the best complete trial that keeps every limit; of equal ones, the earliest.
 
     Raises ``RunError`` when there is none.
     """
@@ -163,23 +161,23 @@ def best_trial(search: Search, study: Study) -> FrozenTrial:
 
 
 def refit_specs(search: Search, trial: FrozenTrial, seeds: Sequence[int]) -> list[RunSpec]:
-    """Runs of ``trial``'s settings on the study's folds."""
+    """Return runs of the settings of ``trial`` on the folds of the search."""
     values = None if trial.user_attrs.get(DEFAULT) else trial.params
     return _with_seeds(search.specs(values), seeds)
 
 
 def default_specs(search: Search, seeds: Sequence[int]) -> list[RunSpec]:
-    """Runs of the default settings on the study's folds."""
+    """Return runs of the default settings on the folds of the search."""
     return _with_seeds(search.starts, seeds)
 
 
 def tasks_of(search: Search, specs: Sequence[RunSpec]) -> list[Task]:
-    """The runs as tasks on the search's data."""
+    """Return the runs as tasks on the data of the search."""
     return [Task(search.data, spec) for spec in specs]
 
 
 def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecord:
-    """What boards show of the search."""
+    """Return what boards show of the search."""
     best, finished = best_trial(search, study), last_attempts(study)
     states = [trial.state for trial in finished]
     return TuningRecord(
@@ -201,13 +199,13 @@ def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecor
 
 
 def hours(trials: Sequence[FrozenTrial]) -> float:
-    """Time of all trials together; one whose process died is not counted, nobody knows when."""
-    told = [t for t in trials if t.state != TrialState.FAIL or ERROR in t.user_attrs]
-    return sum(t.duration.total_seconds() for t in told if t.duration is not None) / 3600
+    """Return the total time of trials, without those whose process died: their end is unknown."""
+    timed = [t for t in trials if t.state != TrialState.FAIL or ERROR in t.user_attrs]
+    return sum(t.duration.total_seconds() for t in timed if t.duration is not None) / 3600
 
 
 def family(search: Search) -> str:
-    """Hash of what studies of different folds share."""
+    """Return a hash of what searches of different folds share."""
     content = {k: v for k, v in search.describe().items() if k != "runs"}
     content["default"] = digest(settings(search.starts[0]))
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
