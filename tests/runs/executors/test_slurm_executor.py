@@ -128,7 +128,7 @@ def test_what_sbatch_refuses_is_one_sentence_with_its_reason(cluster, tmp_path):
     ("path", "slurm", "sentence"),
     [
         ("", (), "this machine has no srun"),
-        (None, (("time", "1-00:00"),), "--slurm time=1-00:00 is not a number of minutes"),
+        (None, (("time", "1-00:00"),), "--slurm time=1-00:00 is not a whole number of minutes"),
     ],
 )
 def test_a_machine_without_slurm_and_a_wrong_time_are_one_sentence(
