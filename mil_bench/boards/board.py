@@ -89,7 +89,8 @@ class BoardRow:
 
     ``role`` is ``default`` or ``tuned`` where the method was searched, ``shuffled tree`` for a
     control, ``multi head`` and its like for a flat method with a hierarchical head. ``tuning`` is
-    the search behind a tuned row, whose settings may differ from fold to fold.
+    the search behind a tuned row, whose settings may differ from fold to fold. ``name`` is what a
+    row of an ablation is called (``full``, ``no_ia``).
     """
 
     method: str
@@ -99,10 +100,13 @@ class BoardRow:
     asked: tuple[SeedFold, ...]
     role: str = ""
     tuning: Tuning | None = None
+    name: str = ""
 
     @property
     def label(self) -> str:
-        """``abmil``, ``abmil (tuned)`` or ``abmil [gated=false]``."""
+        """``abmil``, ``abmil (tuned)``, ``abmil [gated=false]`` or ``no_ia``."""
+        if self.name:
+            return self.name
         name = f"{self.method} ({self.role})" if self.role else self.method
         return f"{name} [{self.variant}]" if self.variant else name
 
@@ -187,11 +191,42 @@ class BoardRow:
 
 
 @dataclass(frozen=True)
+class Study:
+    """What makes a board an ablation: its rows are variants of one method.
+
+    ``reference`` is the label of the row that all others are compared with, empty if the board
+    lacks it. ``varied`` names what changes: components of the method, or ``settings``. ``cells``
+    describes every row, by label and column: components are ``yes``, ``no``, or empty where they
+    have no meaning. ``scores`` are requested, in this order.
+    """
+
+    method: str
+    reference: str
+    varied: tuple[str, ...]
+    cells: Mapping[str, Mapping[str, str]]
+    scores: tuple[Score, ...]
+    settings: bool = False
+
+    @property
+    def title(self) -> str:
+        """``Ablation of hmil`` or ``Sensitivity of abmil to lr``."""
+        if not self.settings:
+            return f"Ablation of {self.method}"
+        return f"Sensitivity of {self.method} to {' and '.join(self.varied)}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Its folders below that of the split: ``hmil``, or ``abmil`` and ``vary-lr``."""
+        return (self.method, *([f"vary-{'-'.join(self.varied)}"] if self.settings else []))
+
+
+@dataclass(frozen=True)
 class Board:
     """Rows in order of balanced accuracy, and computed notes on how to read them.
 
     ``twins`` are rows of another board by the level that they were trained for: the same slides
-    labelled with the classes of an upper level.
+    labelled with the classes of an upper level. A board with a ``study`` is an ablation, with rows
+    in the order of its plan.
     """
 
     id: BoardId
@@ -199,11 +234,12 @@ class Board:
     rows: tuple[BoardRow, ...]
     notes: tuple[Note, ...]
     twins: tuple[tuple[str, BoardRow], ...] = ()
+    study: Study | None = None
 
     @property
     def title(self) -> str:
         """Title for people."""
-        return self.id.title
+        return f"{self.study.title}: {self.id.title}" if self.study else self.id.title
 
     @property
     def leaky(self) -> bool:

@@ -36,9 +36,13 @@ def build_boards(
 
 
 def _board_of(record: RunRecord) -> BoardId:
-    spec = record.spec
-    if spec is None:
+    if record.spec is None:
         return BoardId("unreadable", record.path.parent.parent.name)
+    return board_id(record.spec)
+
+
+def board_id(spec: RunSpec) -> BoardId:
+    """Return what a run must share with others to be on one board."""
     tree = Taxonomy.from_dict(spec.tree)
     return BoardId(
         spec.kind,

@@ -37,7 +37,7 @@ def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
         *_kind(board),
         *_patients(analysis),
         *_retraining(board),
-        *hierarchy_notes(analysis),
+        *(() if board.study else hierarchy_notes(analysis)),
         *_apart(analysis),
         *_chance(analysis),
         *others,
@@ -197,7 +197,7 @@ def _grid(rows: Sequence[BoardRow]) -> Iterator[Note]:
     if len({seed for seed, _ in rows[0].asked}) == 1:
         yield Note("training", "one seed: the spread over initialisations is unknown")
     incomplete = [row.label for row in rows if not row.complete]
-    if incomplete:
+    if incomplete and not rows[0].name:  # rows of an ablation keep their order
         yield Note(
             "coverage",
             f"{len(incomplete)} of {len(rows)} rows have missing runs and are below the complete "

@@ -9,6 +9,11 @@ from mil_bench.base.notes import Note
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board
 from mil_bench.boards.notes import caveats_of
+from mil_bench.boards.tables.ablation import (
+    ablation_table,
+    ablation_verdict,
+    sensitivity_table,
+)
 from mil_bench.boards.tables.calibration import calibration_table, reliability_table
 from mil_bench.boards.tables.controls import controls_table
 from mil_bench.boards.tables.cost import cost_table
@@ -21,6 +26,8 @@ from mil_bench.boards.tables.thresholds import thresholds_table
 from mil_bench.boards.verdict import verdict_of
 
 TABLES: dict[str, Callable[[Analysis], Table | None]] = {
+    "ablation": ablation_table,
+    "sensitivity": sensitivity_table,
     "overall": overall_table,
     "hierarchical": hierarchical_table,
     "controls": controls_table,
@@ -34,6 +41,9 @@ TABLES: dict[str, Callable[[Analysis], Table | None]] = {
     "published": published_table,
 }
 """What a report has, in this order. Each makes the table of that name, or ``None``."""
+
+OF_METHODS = ("controls", "pairs", "published")
+"""Comparisons of methods with each other; an ablation compares with its reference instead."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Report:
 def report_of(board: Board) -> Report:
     """Everything about a board; the same runs give the same report."""
     analysis = Analysis.of(board)
-    tables = tuple(table for make in TABLES.values() if (table := make(analysis)) is not None)
+    makers = [make for name, make in TABLES.items() if not (board.study and name in OF_METHODS)]
+    tables = tuple(table for make in makers if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
-    return Report(board, analysis, tables, verdict_of(analysis), caveats_of(analysis), problems)
+    verdict = ablation_verdict(analysis) if board.study else verdict_of(analysis)
+    return Report(board, analysis, tables, verdict, caveats_of(analysis), problems)

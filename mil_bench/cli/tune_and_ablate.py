@@ -95,7 +95,7 @@ def ablate(parser: Parser, words: Sequence[str]) -> int:
     metrics = names("--metric", args.metric) if args.metric else []
     grid = grid_request(args, [method])
 
-    from mil_bench.ablation.ablate import plan_ablation
+    from mil_bench.ablation.ablate import plan_ablation, write_ablation
     from mil_bench.ablation.vary import parse_axes
     from mil_bench.runs.task import DataRequest
 
@@ -107,7 +107,9 @@ def ablate(parser: Parser, words: Sequence[str]) -> int:
     if not args.dry_run:
         from rich.console import Console
 
-        ablation.report(machine.runs, args.out, Console())
+        write_ablation(
+            ablation, machine.runs, args.out, Console(), verbose=args.verbose or bool(metrics)
+        )
     return code
 
 
@@ -116,5 +118,6 @@ def _declare_ablate(parser: Parser) -> None:
     add(parser, "--method", "--dataset", required=True)
     add(parser, "--vary", "--variants", "--metric", "--runs")
     add(parser, "--out", default=Path("ablations"))
+    add(parser, "--verbose")
     declare_grid(parser)
     declare_machine(parser)

@@ -43,7 +43,7 @@ def lines(text):
 
 def printed(reports, width=160, tables=(EVERYTHING,), verbose=True):
     console = Console(file=io.StringIO(), width=width)
-    show(reports, console, tables, verbose)
+    show(reports, console, tables, verbose=verbose)
     return console.file.getvalue()
 
 
@@ -401,7 +401,7 @@ def test_the_screen_shows_what_is_read_and_names_the_rest(report):
     shown = printed([report], tables=("overall",))
     assert "Overall" in shown
     assert "Hierarchy" not in shown
-    assert re.search(r"also in files, page and --show: hierarchical, .*pairs", shown)
+    assert re.search(r"More tables in the files and on the page: hierarchical, .*pairs", shown)
 
 
 def test_the_screen_has_at_most_five_notes_unless_all_are_requested(report):

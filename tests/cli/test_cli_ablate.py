@@ -22,7 +22,7 @@ def test_a_study_is_run_and_tabled_and_the_second_time_only_tabled(tmp_path, cap
     folder = tmp_path / "out/embedded/toy/toy/kfold-3/parts"
     table = pd.read_csv(folder / "ablation.csv")
     assert table["variant"].unique().tolist() == ["full", "no_bias", "tiny"]
-    assert (table["done"] == 2).all()
+    assert (table["coverage"] == "2 of 2").all()
     said = capfd.readouterr().out
     assert "parts on toy, fold 0, seed 0 [bias=false] · " in said
     assert "6 done, 0 done before" in said
@@ -45,7 +45,7 @@ def test_a_failed_run_is_a_row_and_the_exit_code_is_one(tmp_path):
     (table,) = (tmp_path / "out").rglob("sensitivity.csv")
     found = pd.read_csv(table)
     assert found["status"].str.startswith("no result (1 failed)").all()
-    assert found["mean"].isna().all()
+    assert found["value"].isna().all()
 
 
 @pytest.mark.parametrize(

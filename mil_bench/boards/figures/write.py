@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mil_bench.base.errors import DataError
 from mil_bench.boards.figures import (
+    ablation,
     classes,
     confusion,
     critical,
@@ -22,7 +23,7 @@ from mil_bench.boards.figures import (
     spread,
 )
 from mil_bench.boards.formats.folder import board_folders
-from mil_bench.boards.formats.markdown import FIGURE
+from mil_bench.boards.formats.markdown import picture_of
 from mil_bench.boards.report import Report
 from mil_bench.pictures.style import save, save_both
 
@@ -44,11 +45,15 @@ CRITICAL = "critical_difference"
 
 
 def write_overviews(reports: Sequence[Report], out: Path) -> list[Path]:
-    """Draw ``overview.png`` into the folder of every board that has results; the paths."""
+    """Draw the picture on the page of every board that has results; return the paths.
+
+    That is ``overview.png``; of an ablation ``differences.png`` or ``sensitivity.png``.
+    """
     written = []
     for report, folder in _homes(reports, out):
-        if figure := overview.draw(report):
-            written.append(save(figure, folder / FIGURE))
+        draw = ablation.draw if report.board.study else overview.draw
+        if figure := draw(report):
+            written.append(save(figure, folder / picture_of(report.board)))
     return written
 
 

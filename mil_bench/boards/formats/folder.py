@@ -95,7 +95,8 @@ def safe_name(text: str) -> str:
 
 def _home(board: Board) -> tuple[str, ...]:
     parts = (board.id.kind, board.id.dataset, board.id.encoder, board.id.split)
-    return tuple(safe_name(part) for part in parts if part)
+    places = board.study.places if board.study else ()
+    return tuple(safe_name(part) for part in (*parts, *places) if part)
 
 
 def _content(board: Board) -> str:

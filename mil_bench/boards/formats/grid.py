@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mil_bench.base.taxonomy import LEAF
@@ -11,11 +12,13 @@ from mil_bench.boards.report import Report
 from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.identity import KEYS
 from mil_bench.boards.tables.table import Cell, Column, Mark, Number, Row, Table
+from mil_bench.evaluation.metrics import Score
 
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 PIVOTED = ("auc", "sensitivity")
 """What is shown of classes, a grid each, a column per class. Files hold all."""
 INCOMPLETE = "*"
+CHECKS = {"yes": "✓", "no": "·"}
 METHOD = COLUMNS["method"].title
 
 
@@ -30,7 +33,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Grid:
-    """The first ``names`` columns are words, the others numbers. ``name`` is the table's."""
+    """One table as text: the first ``names`` columns are words, the others numbers.
+
+    ``name`` is the table's. A rule precedes the rows at ``rules``; columns at ``wide`` are not on
+    terminals.
+    """
 
     name: str
     title: str
@@ -38,6 +45,8 @@ class Grid:
     rows: tuple[tuple[Shown, ...], ...]
     names: int
     note: str = ""
+    rules: frozenset[int] = frozenset()
+    wide: frozenset[int] = frozenset()
 
 
 def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Grid]:
@@ -51,24 +60,42 @@ def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Gri
         if table.name == "classwise":
             found += _class_grids(table, lacking, upper)
         elif table.shown and (table.printed or long):
-            found.append(grid_of(table, lacking))
+            found += [grid_of(table, lacking, lead) for lead in table.leads or (None,)]
     return found
 
 
-def grid_of(table: Table, lacking: Iterable[str] = ()) -> Grid:
-    """Return one table; rows of the methods ``lacking`` runs are marked."""
+def grid_of(table: Table, lacking: Iterable[str] = (), lead: Score | None = None) -> Grid:
+    """Return one table, of it the rows of the score ``lead``; rows ``lacking`` runs are marked."""
     labelled = "variant" in table.keys
-    said = {"score"} if table.leads else set()  # by the title
+    said = {"score"} if lead else set()  # by the title
     named = [key for key in table.keys if key not in said and not (labelled and key in KEYS)]
     wanted = dict.fromkeys((*named, *table.shown))
     shown = [table.column(name) for name in wanted if name not in said]
+    lines = [row for row in table.rows if lead is None or row.score in (None, lead)]
     rows = tuple(
         (*([_label(row, lacking)] if labelled else []), *(_shown(row, c) for c in shown))
-        for row in table.brief
+        for row in lines
     )
-    heads = (*([METHOD] if labelled else []), *map(head, shown))
-    title = f"{table.title} ({table.leads[0].facts.title})" if table.leads else table.title
-    return Grid(table.name, title, heads, rows, labelled + len(named), table.note)
+    label = METHOD if "method" in table.keys else table.column("variant").title if labelled else ""
+    heads = (*([label] if labelled else []), *map(head, shown))
+    title = f"{table.title} ({lead.facts.title})" if lead else table.title
+    sections = [row[table.sections] for row in lines] if table.sections else []
+    return Grid(
+        table.name,
+        title,
+        heads,
+        rows,
+        labelled + len(named),
+        table.note,
+        frozenset(i for i in range(1, len(sections)) if sections[i] != sections[i - 1]),
+        frozenset(i for i, column in enumerate(shown, start=int(labelled)) if column.wide),
+    )
+
+
+def with_notes(grids: Sequence[Grid]) -> Iterator[tuple[Grid, str]]:
+    """Pair every grid with the note to show below it; grids of one table share a note."""
+    for grid, after in itertools.zip_longest(grids, grids[1:]):
+        yield grid, "" if after is not None and after.note == grid.note else grid.note
 
 
 def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid]:
@@ -115,6 +142,8 @@ def _label(row: Row, lacking: Iterable[str]) -> Shown:
 
 def _shown(row: Row, column: Column) -> Shown:
     cell = row[column.name]
+    if column.unit == "check":
+        return Shown(CHECKS.get(str(cell), ""))
     if not isinstance(cell, Number):
         return Shown(_word(cell, row, column) if cell else NONE)
     unit = row.unit(column)

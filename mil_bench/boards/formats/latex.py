@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mil_bench.boards.formats.grid import Grid, Shown, caption
+from mil_bench.boards.formats.grid import CHECKS, Grid, Shown, caption
 from mil_bench.boards.report import Report
 
 _SPECIAL = {
@@ -50,7 +50,11 @@ _MOST = 40
 def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
     """A ``table*`` for every grid, several for a long one; intervals stand below their numbers."""
     tables = [_table(report, part) for grid in grids for part in _parts(grid)]
-    return f"{_PACKAGES}\n" + "\n".join(tables)
+    checks = any(
+        cell.text in CHECKS.values() for grid in grids for row in grid.rows for cell in row
+    )
+    packages = _PACKAGES.replace("graphicx", "graphicx, amssymb") if checks else _PACKAGES
+    return f"{packages}\n" + "\n".join(tables)
 
 
 def escape(text: str) -> str:
@@ -69,6 +73,7 @@ def _parts(grid: Grid) -> list[Grid]:
             grid,
             title=f"{grid.title}, part {i + 1} of {many}",
             rows=grid.rows[i * size : (i + 1) * size],
+            rules=frozenset(row - i * size for row in grid.rules),
         )
         for i in range(many)
     ]
@@ -87,7 +92,7 @@ def _table(report: Report, grid: Grid) -> str:
         r"\toprule",
         _row([_head(text) for text in grid.heads]),
         r"\midrule",
-        *(line for row in grid.rows for line in _lines(row)),
+        *(line for i, row in enumerate(grid.rows) for line in _lines(row, i in grid.rules)),
         r"\bottomrule",
         r"\end{tabular}}}",
         r"\end{table*}",
@@ -106,18 +111,21 @@ def _head(text: str) -> str:
     return rf"\shortstack{{{above}\\{below}}}"
 
 
-def _lines(row: Sequence[Shown]) -> list[str]:
+def _lines(row: Sequence[Shown], rule: bool) -> list[str]:
+    above = [r"\midrule"] if rule else []
     values = _row([_MARKS[cell.mark].format(escape(cell.text)) for cell in row])
     if not any(cell.interval for cell in row):
-        return [values]
+        return [*above, values]
     below = [rf"{{\scriptsize {escape(c.interval)}}}" if c.interval else "" for c in row]
-    return [values, _row(below), r"\addlinespace[2pt]"]
+    return [*above, values, _row(below), r"\addlinespace[2pt]"]
 
 
 def _caption(report: Report, grid: Grid) -> str:
     board = report.board
+    study = f"{board.study.title}. " if board.study else ""
     told = (
-        f"{grid.title} on {board.title}: {board.slides} test slides of {board.groups} patients; "
+        f"{study}{grid.title} on {board.id.title}: {board.slides} test slides of "
+        f"{board.groups} patients; "
         f"{caption([grid])}. {grid.note}"
     )
     words = _CODE.split(f"{told.strip().rstrip('.')}.")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of
+from mil_bench.boards.board import Board
+from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
 from mil_bench.boards.report import Report
-from mil_bench.boards.sheet import Sheet
 
 # Characters that would end a cell, start HTML, a link, code or emphasis.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 _MARKS = {"": "{}", "best": "**{}**", "tied": "<ins>{}</ins>"}
-FIGURE = "overview.png"
 _LONGEST = 60
 """Rows of a table that stands open."""
 _CODE = re.compile(r"(`[\w ./=,:-]+`)")
@@ -27,14 +26,14 @@ def report_page(report: Report, figure: bool) -> str:
     if report.verdict:
         parts.append(escape(report.verdict))
     if figure and board.scores:
-        parts.append(f"![Methods, levels and classes]({FIGURE})")
+        parts.append(f"![{_picture_words(board)}]({picture_of(board)})")
     grids = grids_of(report)
     if grids:
         parts.append(f"{escape(_sentence(caption(grids)))}")
-    for grid in grids:
+    for grid, note in with_notes(grids):
         parts += [f"## {escape(grid.title)}", _folded(grid_markdown(grid), len(grid.rows))]
-        if grid.note:
-            parts.append(prose(_sentence(grid.note)))
+        if note:
+            parts.append(prose(_sentence(note)))
     bullets = [*map(str, report.caveats), *report.problems]
     if bullets:
         parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
@@ -43,6 +42,17 @@ def report_page(report: Report, figure: bool) -> str:
         "those of single runs in `runs_tidy.csv`."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def picture_of(board: Board) -> str:
+    """Return the file name of the picture on the page of a board."""
+    if board.study is None:
+        return "overview.png"
+    return "sensitivity.png" if board.study.settings else "differences.png"
+
+
+def _picture_words(board: Board) -> str:
+    return escape(board.title) if board.study else "Methods, levels and classes"
 
 
 def grid_markdown(grid: Grid) -> str:
@@ -57,13 +67,6 @@ def _folded(table: str, rows: int) -> str:
     if rows <= _LONGEST:
         return table
     return f"<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
-
-
-def sheet_markdown(sheet: Sheet) -> str:
-    """One table, numbers to the right."""
-    rule = ["---", *["--:"] * (len(sheet.columns) - 1)]
-    cells = [[escape(cell) for cell in row] for row in sheet.rows]
-    return "\n".join(map(_line, [[escape(c) for c in sheet.columns], rule, *cells]))
 
 
 def escape(text: str) -> str:

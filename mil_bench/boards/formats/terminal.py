@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
@@ -10,9 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mil_bench.base.errors import UnknownNameError
-from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of
+from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
 from mil_bench.boards.report import TABLES, Report
-from mil_bench.boards.sheet import Sheet
 from mil_bench.boards.subgroups import NAME as SUBGROUPS
 
 _WIDEST = 40  # name that is kept on one line
@@ -38,27 +38,43 @@ def show(
     reports: Sequence[Report],
     console: Console,
     tables: Sequence[str] = READ,
+    *,
     verbose: bool = False,
 ) -> None:
-    """Print every report: its verdict, ``tables``, and at most :data:`NOTES` notes.
+    """Print every report: its verdict, ``tables``, how to read them, and at most five notes.
 
-    ``all`` is every table; a table that a board does not have is left out. ``verbose`` prints all
-    notes, how to read the tables, and the names of those that are not shown.
+    ``all`` is every table; a table that a board does not have is skipped. ``verbose`` prints all
+    notes, the names of the other tables, and of an ablation all scores instead of the first one.
     """
     for report in reports:
-        found = grids_of(report, upper=False, long=True)
         console.rule(Text(report.board.title))
         if report.verdict:
             console.print(Text(report.verdict, style="bold"))
-        grids = [grid for grid in found if EVERYTHING in tables or grid.name in tables]
-        for grid in grids:
-            _show_grid(grid, console, verbose)
+        every = grids_of(report, upper=False, long=True)
+        grids = [grid for grid in every if EVERYTHING in tables or grid.name in tables]
+        if not verbose and report.board.study:
+            grids = grids[:1]
+        for grid, note in with_notes(grids):
+            for table in grid_tables(grid, console.width):
+                console.print(table)
+            if note and verbose:
+                console.print(Text(note, style="dim"))
         if grids:
             console.print(Text(caption(grids), style="dim"))
-        others = dict.fromkeys(grid.name for grid in found if grid not in grids)
-        if others and verbose:
-            console.print(Text(f"also in files, page and --show: {', '.join(others)}", style="dim"))
+        if verbose:
+            _show_others(every, grids, console)
+        elif report.board.study:
+            words = "Other scores and tables are in the files and on the page."
+            console.print(Text(words, style="dim"))
         _show_notes(report, console, verbose)
+
+
+def _show_others(every: Sequence[Grid], printed: Sequence[Grid], console: Console) -> None:
+    """Name the tables that are not printed."""
+    names = dict.fromkeys(grid.name for grid in every if grid not in printed)
+    if names:
+        words = f"More tables in the files and on the page: {', '.join(names)}"
+        console.print(Text(words, style="dim"))
 
 
 def _show_notes(report: Report, console: Console, verbose: bool) -> None:
@@ -75,59 +91,56 @@ def _show_notes(report: Report, console: Console, verbose: bool) -> None:
         console.print(Text(more, style="dim"))
 
 
-def _show_grid(grid: Grid, console: Console, verbose: bool) -> None:
-    for table in grid_tables(grid, console.width):
-        console.print(table)
-    if grid.note and verbose:
-        console.print(Text(grid.note, style="dim"))
-
-
 def grid_tables(grid: Grid, width: int) -> list[Table]:
     """A grid as tables of at most ``width`` where that can be: what is left goes below.
 
     Two columns show their interval, below the number; files show all.
     """
+    grid = _narrow(grid)
     intervals = _first([any(row[i].interval for row in grid.rows) for i in range(len(grid.heads))])
     rows = [[_text(cell, i in intervals) for i, cell in enumerate(row)] for row in grid.rows]
     widths = [
         max(_widest(head), *(_widest(row[i].plain, i < grid.names) for row in rows), 1)
         for i, head in enumerate(grid.heads)
     ]
-    found: list[Table] = []
+    tables: list[Table] = []
     for chosen in _chunks(widths, grid.names, width):
         heads = [grid.heads[i] for i in chosen]
         cells = [[row[i] for i in chosen] for row in rows]
-        title = grid.title if not found else f"{grid.title}, continued"
+        title = grid.title if not tables else f"{grid.title}, continued"
         fitted = _roomy([widths[i] for i in chosen], heads, width)
-        found.append(_table(title, heads, cells, grid.names, fitted))
-    return found
+        tables.append(_table(replace(grid, title=title), heads, cells, fitted))
+    return tables
 
 
-def sheet_table(sheet: Sheet) -> Table:
-    """One table. Cells are plain text, so a name cannot carry markup."""
-    return _table(sheet.title, sheet.columns, [list(map(Text, row)) for row in sheet.rows], 1)
+def _narrow(grid: Grid) -> Grid:
+    """The grid without the columns that terminals leave to files."""
+    chosen = [i for i in range(len(grid.heads)) if i not in grid.wide]
+    heads = tuple(grid.heads[i] for i in chosen)
+    rows = tuple(tuple(row[i] for i in chosen) for row in grid.rows)
+    names = sum(i < grid.names for i in chosen)
+    return replace(grid, heads=heads, rows=rows, names=names)
 
 
 def _table(
-    title: str,
-    heads: Sequence[str],
-    rows: Sequence[Sequence[Text]],
-    names: int,
-    widths: Sequence[int] = (),
+    grid: Grid, heads: Sequence[str], rows: Sequence[Sequence[Text]], widths: Sequence[int]
 ) -> Table:
+    """Some columns of a grid. Cells are plain text, so a name cannot carry markup."""
     table = Table(
-        title=Text(title),
+        title=Text(grid.title),
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
     )
     for i, text in enumerate(map(Text, heads)):
-        kept = i < names and all(len(row[i]) <= _WIDEST for row in rows)
-        justify: JustifyMethod = "left" if i < names else "right"
-        fixed = widths[i] if widths else None
-        table.add_column(text, justify=justify, overflow="fold", no_wrap=kept, width=fixed)
-    for row in rows:
+        named = i < grid.names
+        whole = named and all(len(row[i]) <= _WIDEST for row in rows)
+        justify: JustifyMethod = "left" if named else "right"
+        table.add_column(text, justify=justify, overflow="fold", no_wrap=whole, width=widths[i])
+    for i, row in enumerate(rows):
+        if i in grid.rules:
+            table.add_section()
         table.add_row(*row)
     return table
 

@@ -52,32 +52,32 @@ _SCRIPTS = (
 )
 
 
-def write_page(reports: Sequence[Report], out: Path) -> Path:
-    """Write ``leaderboard.html`` of all boards into the folder ``out``; its path.
+def write_page(reports: Sequence[Report], out: Path, path: Path | None = None) -> Path:
+    """Write all boards as one page, ``leaderboard.html`` in ``out`` or ``path``; return its path.
 
-    Raises ``DataError`` when that cannot be written.
+    ``out`` holds the folders of the boards. Raises ``DataError`` when the page cannot be written.
     """
-    path = out / NAME
-    text = page_html(reports, out)
+    path = path or out / NAME
+    text = page_html(reports, out, path.parent)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
         raise unwritable(path, error) from None
     return path
 
 
-def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
-    """The page of ``reports``, in their order; the same reports give the same text.
+def page_html(reports: Sequence[Report], out: Path = Path(), folder: Path | None = None) -> str:
+    """Return the page of ``reports``, in their order; the same reports give the same text.
 
-    It needs no network and no other file. ``out`` is the folder that it will stand in, for links to
-    heatmaps.
+    It requires no network and no other file. ``out`` holds the folders of the boards, ``folder``
+    (by default ``out``) the page: links to heatmaps are relative to it.
     """
     data = {
         "boards": fitted(
             [
-                _board(report, folder.relative_to(out).as_posix(), out)
-                for report, folder in zip(
+                _board(report, home.relative_to(out).as_posix(), folder or out)
+                for report, home in zip(
                     reports, board_folders([report.board for report in reports], out), strict=True
                 )
             ],
@@ -98,9 +98,9 @@ def page_html(reports: Sequence[Report], out: Path = Path()) -> str:
     return text
 
 
-def _board(report: Report, place: str, out: Path) -> dict[str, Any]:
+def _board(report: Report, place: str, folder: Path) -> dict[str, Any]:
     board = report.board
-    tables = [*report.tables, runs_table(board, out)]
+    tables = [*report.tables, runs_table(board, folder)]
     return {
         "place": place,
         "title": board.title,

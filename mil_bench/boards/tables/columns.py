@@ -106,6 +106,10 @@ _TABLE = (
     Column("value", "Reported", "fraction"),
     Column("split_caveat", "Caveat"),
     Column("checked", "Checked", note="whether compared with the table of the paper itself"),
+    Column("group", "Group", note="why the variant is run"),
+    Column("change", "Change", note="to the full method", wide=True),
+    Column("overrides", "Settings changed"),
+    Column("default", "Default", "check", note="the row with the method's own settings"),
 )  # fmt: skip
 COLUMNS = {column.name: column for column in _TABLE}
 
@@ -135,6 +139,12 @@ _OWN: dict[str, dict[str, Column]] = {
             ),
         ),
         "published": (Column("source", "Source"),),
+        "ablation": (
+            *_PAIR,
+            Column("variant", "Variant"),
+            Column("value", "Value", "row", interval="patients"),
+            Column("decision", "The row is", note="better or worse requires both tests"),
+        ),
     }.items()
 }
 

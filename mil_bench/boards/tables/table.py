@@ -11,7 +11,9 @@ from mil_bench.evaluation.metrics import Score, Unit
 
 ColumnUnit = (
     Unit
-    | Literal["text", "score", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row"]
+    | Literal[
+        "text", "score", "rank", "seconds", "hours", "MiB", "FLOPs", "probability", "row", "check"
+    ]
 )
 Interval = Literal["", "patients", "patients or Wilson"]
 """How the interval is made: bootstrap over patients; Wilson's where its draws have no spread."""
@@ -27,8 +29,8 @@ class Table:
     ``name`` is that of its files; ``note`` says how to read it. ``keys`` name the columns that
     identify a row; they come first. ``shown`` are the columns that people see unless they request
     more, none for tables of files alone; files hold all. ``leads`` are the scores whose rows stand
-    for all where rows differ in it and space is short. Tables that are not ``printed`` are too long
-    for a printed page.
+    for all where rows differ in it and space is short. A rule separates rows that differ in the
+    column ``sections``. Tables that are not ``printed`` are too long for a printed page.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Table:
     shown: tuple[str, ...]
     note: str = ""
     leads: tuple[Score, ...] = ()
+    sections: str = ""
     printed: bool = True
 
     @property
@@ -58,7 +61,9 @@ class Column:
 
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither. ``level`` is empty
     where a level of the tree means nothing. The unit ``row`` is that of ``Row.score``; a column of
-    the unit ``score`` names that score, by its title where people read it.
+    the unit ``score`` names that score, by its title where people read it. Cells of the unit
+    ``check`` are yes, no or empty, and check marks for people. ``wide`` columns are not on
+    terminals.
     """
 
     name: str
@@ -68,6 +73,7 @@ class Column:
     level: str = ""
     interval: Interval = ""
     note: str = ""
+    wide: bool = False
 
     @property
     def percent(self) -> bool:

@@ -28,11 +28,19 @@ function rankCell(cell, words, low, high) {
 }
 
 function textCell(table, row, name, text, head) {
+  if (column(table, name).unit === "check") return checkCell(text);
   const special = SPECIAL_CELLS[name];
   const said = column(table, name).unit === "score" ? DATA.metrics[text]?.title ?? text : text;
   const body = text && special ? special(text, `${name}-${row}`) : said ?? "";
   if (head) return el("th", { scope: "row", class: "text", title: text }, body);
   return el("td", { class: `text of-${name}`, title: text }, body);
+}
+
+/** A check mark for yes, a dot for no, nothing where it has no meaning. */
+function checkCell(text) {
+  return el("td", { class: "check", title: text },
+    el("span", { "aria-hidden": "true" }, { yes: "✓", no: "·" }[text] ?? ""),
+    el("span", { class: "unseen" }, text ?? ""));
 }
 
 const SPECIAL_CELLS = {

@@ -2,6 +2,7 @@
 
 VIEWS.pairs = {
   title: "Pairs",
+  has: (board) => !ablationTable(board), // its rows are compared with one of them alone
   draw(board) {
     const table = board.tables.pairs;
     if (!table || !table.methods.length) {
