@@ -70,8 +70,8 @@ def _row(boxes: Sequence[tuple[str, str]], top: int) -> Iterator[str]:
         lines = wrap(words, LETTERS, break_long_words=False)
         if len(lines) > LINES or max(map(len, lines)) > LETTERS:
             raise UsageError(
-                f"{words!r} of the paper card does not fit a box of the figure, {LINES} lines of "
-                f"{LETTERS} letters; say less."
+                f"{words!r} of the paper card does not fit a box of the figure ({LINES} lines of "
+                f"{LETTERS} letters); shorten it."
             )
         left = _left(place)
         size = f'width="{WIDTH}" height="{HEIGHT}" rx="5"'

@@ -130,12 +130,12 @@ class PredictionTable:
         seen: dict[tuple[str, str], int] = {}
         for line, key in enumerate(zip(sets, slides, strict=True), start=2):
             if not key[1]:
-                raise DataError(f"{self.path} line {line} has no slide_id; name every slide.")
+                raise DataError(f"{self.path} line {line} has no slide_id; add the slide id.")
             first = seen.setdefault(key, line)
             if first != line:
                 raise DataError(
                     f"{self.path} lists slide {key[1]!r} twice in the {key[0]} set (lines {first} "
-                    f"and {line}); give one row per slide, a file per fold."
+                    f"and {line}); expected one row per slide and one file per fold."
                 )
 
     def _labels(self, taxonomy: Taxonomy, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -231,7 +231,7 @@ def read_predictions(path: Path, taxonomy: Taxonomy) -> dict[str, Predictions]:
     stray = set(table.header) - set(IDENTITY) - {c for cs in levels.values() for c in cs}
     if stray:
         raise DataError(
-            f"{path} has the columns {sorted(stray)}, which are no classes of tree "
+            f"{path} has the columns {sorted(stray)}, which are not classes of tree "
             f"{taxonomy.name!r}; was it written for another tree?"
         )
     return table.build(

@@ -55,7 +55,7 @@ def test_sets_are_counted_by_class_where_the_split_is_sound(tmp_path):
     assert told(report, "split") == [
         "official (official): 1 fold; fold 0 has 4 train, 2 val, 2 test slides"
     ]
-    assert told(report, "leaks") == ["no patient or group stands in two sets of a fold"]
+    assert told(report, "leaks") == ["no patient or group is in two sets of a fold"]
     assert told(report, "patients", "note") == ["unknown for 8 of 8 slides, 8 groups"]
     assert "ready to run" in text_of(report)
 

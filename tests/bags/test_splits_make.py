@@ -168,7 +168,7 @@ def test_the_name_of_a_split_can_fix_its_seed():
     ("text", "words"),
     [
         ("kfold-2", "at least kfold-3"),
-        ("kfold-41", "needs at least 41 groups"),
+        ("kfold-41", "requires at least 41 groups"),
         ("mccv-0", "at least one draw"),
         ("official", "no official split; use kfold-5"),
         ("no/such/file.csv", "does not exist"),

@@ -94,7 +94,7 @@ def test_other_slides_are_an_error_unless_the_common_ones_are_asked_for(tmp_path
     with pytest.raises(DataError, match=r"30 slides are predicted by one of them only.*--common"):
         comparison(board, "good", "poor")
     shared = common_board(board)
-    assert shared.notes[0].text == ("compared on what all have: 30 of 150 predictions are left out")
+    assert shared.notes[0].text == ("compared on shared slides: 30 of 150 predictions are excluded")
     good = next(row for row in shared.rows if row.label == "good")
     (run,) = good.done.values()
     assert len(run.sets["test"]) == 60

@@ -137,7 +137,7 @@ def test_a_plugin_has_a_page_with_its_figure_and_its_cost(elsewhere, capsys):
     ("steps", "sentence"),
     [
         ('"my own step"', "(mine.py, line 11): steps of the paper card is a string; write a tuple"),
-        ('("word" * 20,)', "of the paper card does not fit a box of the figure, 3 lines of 16"),
+        ('("word" * 20,)', "of the paper card does not fit a box of the figure (3 lines of 16"),
     ],
 )
 def test_steps_that_cannot_be_drawn_are_one_sentence(elsewhere, capsys, steps, sentence):

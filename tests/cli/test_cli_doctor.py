@@ -49,7 +49,7 @@ def test_problems_have_advice_and_exit_code_one(place, capsys):
     said = capsys.readouterr().out
     assert "nowhere is not a folder" in said
     assert "-> correct MIL_BENCH_DATA or --data-root" in said
-    assert "'nonsense' is no database URL" in said
+    assert "'nonsense' is not a database URL" in said
     assert "2 problems to solve" in said
 
 

@@ -270,7 +270,7 @@ def test_running_out_of_memory_says_what_to_lower(tmp_path, monkeypatch):
         ({"seeds": [-1]}, UsageError, "seed -1 is negative"),
         ({"device": "cuda:99"}, UsageError, "device 'cuda:99' is not on this machine"),
         ({"device": "tpu"}, UsageError, "device 'tpu' is not on this machine"),
-        ({"precision": "16"}, UsageError, "precision 16 needs a CUDA device"),
+        ({"precision": "16"}, UsageError, "precision 16 requires a CUDA device"),
     ],
 )
 def test_a_wrong_request_is_one_sentence_and_makes_nothing(tmp_path, change, error, message):

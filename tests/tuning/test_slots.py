@@ -97,7 +97,7 @@ def test_a_locked_storage_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("url", "error", "said"),
     [
-        ("nonsense", UsageError, "is no database URL"),
+        ("nonsense", UsageError, "is not a database URL"),
         ("mysql://host/db", UsageError, "mysql is not supported"),
         ("sqlite:///", UsageError, "names no file or database"),
         ("postgresql+psycopg://me@host", UsageError, "names no file or database"),

@@ -37,8 +37,7 @@ def on_labels(tree: Taxonomy, classes: pd.DataFrame) -> Iterator[Finding]:
             "labels",
             f"{len(absent)} classes without a slide: {_some(absent)}",
             "note",
-            "they are never right and never wrong; for scores without them use a tree that lacks "
-            "them",
+            "their scores are undefined; use a tree without them",
         )
     rare = leaves[(leaves["slides"] > 0) & (leaves["groups"] < SETS)]["class"]
     if len(rare):
@@ -46,7 +45,7 @@ def on_labels(tree: Taxonomy, classes: pd.DataFrame) -> Iterator[Finding]:
             "labels",
             f"{len(rare)} classes with fewer than {SETS} patients or groups: {_some(rare)}",
             "note",
-            "they cannot be in train, val and test of a fold; merge them or read their scores so",
+            "they cannot be in all three sets of a fold; merge them, or expect unreliable scores",
         )
 
 
@@ -60,7 +59,7 @@ def on_patients(manifest: Manifest) -> Finding:
         "patients",
         f"unknown for {len(table) - len(known)} of {len(table)} slides, {groups} groups",
         "note",
-        "name them in patient_id: splits keep patients whole, and intervals resample them",
+        "add a patient_id column: splits keep patients together, and intervals resample them",
     )
 
 
@@ -70,7 +69,7 @@ def on_features(
     """Features as packed, and slides without any."""
     if facts is None:
         told = refusal or "no slide has features"
-        yield Finding("features", told, "problem", "only the labels were checked; give --features")
+        yield Finding("features", told, "problem", "only the labels were checked; pass --features")
         return
     yield Finding("features", str(facts))
     if dataset.missing:
@@ -78,7 +77,7 @@ def on_features(
             "features",
             f"{len(dataset.missing)} slides have no features: {_some(dataset.missing)}",
             "problem",
-            "extract them, or go on without them by --allow-missing, which boards show",
+            "extract them, or skip them with --allow-missing, which boards report",
         )
 
 
@@ -93,7 +92,7 @@ def on_split(dataset: Dataset, asked: str | None) -> tuple[Split | None, list[Fi
     found = [Finding("split", f"{split.name} ({split.mode}): {folds}; fold 0 has {sizes} slides")]
     try:
         split.check(dataset.manifest.groups())
-        found.append(Finding("leaks", "no patient or group stands in two sets of a fold"))
+        found.append(Finding("leaks", "no patient or group is in two sets of a fold"))
     except SplitError as error:
         advice = "a grouped split such as kfold-5 has no leaks"
         found.append(Finding("leaks", str(error), "problem", advice))

@@ -44,7 +44,7 @@ def check_data(given: Path | None) -> Iterator[Finding]:
     options = with_data_root(DatasetOptions(data_root=given))
     root = options.data_root
     if root is None:
-        advice = f"set {DATA_ROOT}, or give --data-root; digit-bags needs no files"
+        advice = f"set {DATA_ROOT}, or pass --data-root; digit-bags requires no files"
         yield Finding("data root", "none", "note", advice)
         return
     if not root.is_dir():
@@ -56,7 +56,7 @@ def check_data(given: Path | None) -> Iterator[Finding]:
     if found:
         yield Finding("data root", f"{root}: {names}")
     else:
-        advice = "`mil-bench show NAME` says which files a dataset needs"
+        advice = "`mil-bench show NAME` lists the files of a dataset"
         yield Finding("data root", f"{root}: {names}", "note", advice)
     yield from found
 
@@ -77,7 +77,7 @@ def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
     try:
         sets = find_encoders(cohort.features)
     except FeatureError:
-        advice = "put features beside the labels, or give their folder with --features"
+        advice = "put features next to the labels, or pass their folder with --features"
         yield Finding(name, f"{slides}, no features", "note", advice)
     else:
         features = ", ".join(f"{s.encoder} ({len(s.sources)} bags)" for s in sets)
@@ -101,10 +101,10 @@ def check_cache(folder: Path) -> Iterator[Finding]:
                 "packed features",
                 f"{path.name} cannot be used: {error}",
                 "note",
-                f"the next run packs it anew; or delete it: rm -r '{path}'",
+                f"the next run rebuilds it; or delete it: rm -r '{path}'",
             )
     for path in left:
-        fact = f"{path.name} ({size(_bytes(path))}) is being packed, or was left by a killed run"
+        fact = f"{path.name} ({size(_bytes(path))}) is being packed, or a killed run left it"
         yield Finding("packed features", fact, "note", f"if nothing runs: rm -r '{path}'")
 
 

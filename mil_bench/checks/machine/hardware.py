@@ -45,15 +45,15 @@ def check_devices() -> Iterator[Finding]:
 
 def _no_gpu(found_driver: str | None, built_for: str | None) -> Finding:
     if found_driver is None:
-        return Finding("GPU", "none; runs use the processor")
+        return Finding("GPU", "none; runs use the CPU")
     if built_for is None:
-        advice = "install a torch that is built for CUDA (pytorch.org says how)"
-        return Finding("GPU", f"driver {found_driver}, but torch is for CPUs", "note", advice)
+        advice = "install a CUDA build of torch (see pytorch.org)"
+        return Finding("GPU", f"driver {found_driver}, but torch is a CPU build", "note", advice)
     return Finding(
         "GPU",
-        f"driver {found_driver}, but torch for CUDA {built_for} sees no device",
+        f"driver {found_driver}, but torch for CUDA {built_for} finds no device",
         "note",
-        "look at `nvidia-smi` and CUDA_VISIBLE_DEVICES; the driver may be too old for this torch",
+        "check `nvidia-smi` and CUDA_VISIBLE_DEVICES; the driver may be too old for this torch",
     )
 
 

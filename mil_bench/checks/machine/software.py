@@ -82,7 +82,7 @@ def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
         parsed = make_url(url)
     except ArgumentError:
         advice = "expected for example postgresql+psycopg://USER@HOST/DATABASE"
-        yield Finding("storage", f"{url!r} is no database URL", "problem", advice)
+        yield Finding("storage", f"{url!r} is not a database URL", "problem", advice)
         return
     shown = parsed.render_as_string(hide_password=True)
     try:
@@ -92,7 +92,10 @@ def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
         yield Finding("storage", f"{shown}: no driver ({error})", "problem", advice)
     except SQLAlchemyError as error:
         cause = " ".join(str(error.__cause__ or error).split())
-        advice = "check that the server runs, and host, user, password and database of the URL"
+        advice = (
+            "check that the server is running, and check host, user, password and database of "
+            "the URL"
+        )
         yield Finding("storage", f"{shown} does not answer ({cause})", "problem", advice)
     else:
         yield Finding("storage", f"{shown} {fact}")

@@ -21,7 +21,7 @@ STILL = 1e-9
 ROUNDS, STEPS = 20, 10
 
 
-@check("loss terms", "a term must depend on a parameter; drop those that are only for display")
+@check("loss terms", "a term must depend on a parameter; remove terms that are only displayed")
 def loss_terms(method: Candidate) -> str:
     """Every term moves a parameter at some time of training."""
     names: dict[str, None] = {}
@@ -42,7 +42,7 @@ def loss_terms(method: Candidate) -> str:
 
 @check(
     "parameters",
-    "use every parameter in a loss term; freeze others with requires_grad_(False) or drop them",
+    "use every parameter in a loss term; freeze others with requires_grad_(False) or remove them",
 )
 def parameters(method: Candidate) -> str:
     """Every trainable parameter gets a finite gradient at some time of training."""
@@ -63,7 +63,7 @@ def parameters(method: Candidate) -> str:
     return f"all {count} get a finite gradient"
 
 
-@check("eight bags", "a model that cannot learn them by heart has a part that does not train")
+@check("eight bags", "a model that cannot overfit them has a part that does not train")
 def overfits(method: Candidate) -> str:
     """Eight bags of four classes are learned by heart in 200 steps."""
     taxonomy = Taxonomy.from_tree("four", {"a": ["a0", "a1"], "b": ["b0", "b1"]})
@@ -76,7 +76,7 @@ def overfits(method: Candidate) -> str:
         predicted = model.eval()(batch).logits[LEAF].argmax(1)
         right = int((predicted == batch.labels[LEAF]).sum())
         if right == len(batch):
-            return f"learned by heart in {finished * STEPS} steps"
+            return f"overfits eight bags in {finished * STEPS} steps"
     raise Broken(f"{right} of 8 are right after {ROUNDS * STEPS} steps at a learning rate of 0.01")
 
 

@@ -32,10 +32,13 @@ def settings(method: Candidate) -> str:
         names = type(config).model_fields
         changed = [name for name in names if getattr(again, name) != getattr(config, name)]
         raise Broken(f"{', '.join(changed)} differ when read back from spec.json")
-    return f"{len(written)} options read back from spec.json as they were written"
+    return f"{len(written)} options are read back from spec.json unchanged"
 
 
-@check("checkpoint", "what must outlive a killed run is a buffer or a parameter, not an attribute")
+@check(
+    "checkpoint",
+    "store state that must survive a killed run in a buffer or a parameter, not in an attribute",
+)
 def checkpoint(method: Candidate) -> str:
     """A trained model's ``state_dict`` in a new model gives the same scores."""
     taxonomy = three_levels()
@@ -49,7 +52,7 @@ def checkpoint(method: Candidate) -> str:
     changed = [key for key, value in first.items() if not same(value, again[key])]
     if changed:
         raise Broken(f"{', '.join(changed)} of a trained model differ once it is restored")
-    return "a restored model scores as the trained one"
+    return "a restored model scores like the trained one"
 
 
 def _scores(model: Method, batch: BagBatch) -> dict[str, Tensor]:
@@ -74,7 +77,7 @@ def search(method: Candidate) -> str:
     """Both ends of every range and every choice make a configuration."""
     space = search_space(method.kind.Config)
     if not space:
-        return "no option is tunable: `mil-bench tune` searches the trainer's alone"
+        return "no option is tunable: `mil-bench tune` searches only the trainer's"
     for name, limits in space.items():
         ends = limits.choices or [limits.low, limits.high]
         for value in (end for end in ends if end is not None):
@@ -82,7 +85,11 @@ def search(method: Candidate) -> str:
     return f"{', '.join(space)}: every value is valid"
 
 
-@check("ablations", "every switch must change the configuration, and twins must be known methods")
+@check(
+    "ablations",
+    "every component and variant must change the configuration, and twins must be "
+    "registered methods",
+)
 def ablations(method: Candidate) -> str:
     """Every switch makes another model, which scores bags."""
     declared = method.kind.ablations
@@ -91,8 +98,8 @@ def ablations(method: Candidate) -> str:
     taxonomy = three_levels()
     for name, switch in declared.switches.items():
         if method.config(**switch.overrides) == method.config():
-            raise Broken(f"the switch {name} changes nothing")
+            raise Broken(f"{name} changes nothing")
         model = method.make(taxonomy, **switch.overrides)
         model(seen_by(model, usual_batch(taxonomy)))
     names = ", ".join([*declared.switches, *declared.twins])
-    return names or "none declared: `mil-bench ablate` has nothing to take out"
+    return names or "none declared: `mil-bench ablate` has nothing to remove"

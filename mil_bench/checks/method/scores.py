@@ -40,12 +40,12 @@ def alone_as_in_a_batch(method: Candidate) -> str:
         alone = [tensors(model(seen_by(model, bag))) for bag in batch.bags()]
         for key, value in together.items():
             _require_same(torch.cat([one[key] for one in alone]), value, f"{key} of bags alone")
-    return "a bag alone scores as it does in a batch"
+    return "a bag scores the same alone and in a batch"
 
 
 @check(
     "order of patches",
-    "set order_dependent to what is true; where the order matters, see mil_bench/nn/order.py",
+    "correct order_dependent; if the order matters, see mil_bench/nn/order.py",
 )
 def order(method: Candidate) -> str:
     """The order of patches matters exactly where that is declared."""
@@ -56,15 +56,16 @@ def order(method: Candidate) -> str:
     logits, again = (model(seen_by(model, one)).logits for one in (batch, shuffled))
     change = max(_difference(logits[level], again[level]) for level in logits)
     if change > SAME and not method.kind.order_dependent:
-        raise Broken(f"not declared, but another order of patches changes logits by {change:.2g}")
+        raise Broken(f"not declared, but the order of patches changes logits by {change:.2g}")
     if change <= SAME and method.kind.order_dependent:
-        raise Broken("declared to matter, but another order of patches changes nothing")
-    return "declared: it matters" if method.kind.order_dependent else "changes nothing"
+        raise Broken("declared, but the order of patches changes nothing")
+    return "the order matters, as declared" if method.kind.order_dependent else "changes nothing"
 
 
 @check(
     "features",
-    "never write to batch.features: it is often a view of the packed file, and a write kills",
+    "never write to batch.features: it is often a view of the packed file, and a write ends the "
+    "process",
 )
 def features_untouched(method: Candidate) -> str:
     """Features are read only, in training and in evaluation."""
@@ -74,7 +75,7 @@ def features_untouched(method: Candidate) -> str:
     return "never written to"
 
 
-@check("float16 features", "give new tensors the dtype of their sources, such as new_zeros")
+@check("float16 features", "create new tensors with the dtype of their sources, such as new_zeros")
 def half_features(method: Candidate) -> str:
     """Features stored in half precision, cast to float32 as the harness does, score as such."""
     model = method.make(flat(3)).float().eval()
@@ -83,7 +84,7 @@ def half_features(method: Candidate) -> str:
     batches = (BagBatch.pack([bag], [coords], labels) for bag in (half, half.float()))
     cast, plain = (seen_by(model, batch.to("cpu", torch.float32)) for batch in batches)
     _require_same(model(cast).logits[LEAF], model(plain).logits[LEAF], "logits of float16 features")
-    return "score as their float32 values"
+    return "score like their float32 values"
 
 
 @check("bfloat16", "cast what autocast changes; mil_bench/contract/numerics.py helps")
@@ -126,7 +127,7 @@ def _difference(a: Tensor, b: Tensor) -> float:
 SUM = 1e-6
 
 
-@check("evaluation", "draw nothing at random in eval(): use self.training, and fixed permutations")
+@check("evaluation", "no random draws in eval(): check self.training, and use fixed permutations")
 def deterministic(method: Candidate) -> str:
     """The same bags score the same twice, and in a model made again from the same seed."""
     model, batch = _evaluated(method)
@@ -137,7 +138,7 @@ def deterministic(method: Candidate) -> str:
     return "the same in every pass, and in every model of the same seed"
 
 
-@check("labels", "forward must not read batch.labels: what needs them belongs into loss")
+@check("labels", "forward must not read batch.labels; use them in loss only")
 def blind(method: Candidate) -> str:
     """Scores are the same without labels and with other labels."""
     model, batch = _evaluated(method)
@@ -150,7 +151,7 @@ def blind(method: Candidate) -> str:
 
 @check(
     "attention",
-    "give Output.attention['leaf'], softmax within each bag; for raw relevance declare "
+    "return Output.attention['leaf'], a softmax within each bag; for raw relevance declare "
     "attention_is_distribution = False",
 )
 def attention(method: Candidate) -> str:
@@ -160,7 +161,7 @@ def attention(method: Candidate) -> str:
         batch = usual_batch(tree())
         given = model(seen_by(model, batch)).attention
         if LEAF not in given:
-            raise Doubtful("none for the leaves: heatmaps and localisation take the gradient")
+            raise Doubtful("none for the leaves: heatmaps and localisation use the gradient")
         if not method.kind.attention_is_distribution:
             continue
         for level, weights in given.items():
@@ -172,7 +173,7 @@ def attention(method: Candidate) -> str:
                     raise Broken(f"{level}: weights of a bag of {len(bag)} sum to {sums}")
     if method.kind.attention_is_distribution:
         return "sums to one within each bag"
-    return "declared raw relevance"
+    return "declared as raw relevance"
 
 
 def _evaluated(method: Candidate) -> tuple[Method, BagBatch]:

@@ -26,7 +26,10 @@ PROGRESS = (0.0, 0.3, 1.0)
 LARGEST = 12
 
 
-@check("numbers", "divide by nothing that can be 0; take logarithms by log_softmax, or clamp first")
+@check(
+    "numbers",
+    "never divide by a value that can be 0; use log_softmax for logarithms, or clamp first",
+)
 def numbers(method: Candidate) -> str:
     """Scores and losses of usual bags are finite, at any time of training."""
     for tree in TREES:
@@ -44,7 +47,7 @@ def shapes(method: Candidate) -> str:
             model = method.make(taxonomy, dim)
             batch = make_batch(SIZES, (0, classes - 1, 1), taxonomy, dim)
             _require_scores(model, seen_by(model, batch), f"{classes} classes, D = {dim}")
-    return "right for 2 to 30 classes, trees of one and of three levels, D = 1 to 20"
+    return "correct for 2 to 30 classes, trees of one and of three levels, D = 1 to 20"
 
 
 @check("small bags", "use min(k, N) patches, and no statistics over the patches of a batch")
@@ -63,13 +66,13 @@ def small_bags(method: Candidate) -> str:
 def coordinates(method: Candidate) -> str:
     """Features without coordinates are scored, or refused in a sentence."""
     if method.kind.needs_coords:
-        return "needed, as declared"
+        return "required, as declared"
     taxonomy = flat()
     model = method.make(taxonomy)
     try:
         model.eval()(replace(make_batch((4, 9), (0, 1), taxonomy), coords=None))
     except MilBenchError as error:
-        return f"needed; without them: {error}"
+        return f"required; without them: {error}"
     return "not needed"
 
 

@@ -31,8 +31,8 @@ def check_pairable(methods: Mapping[str, Cells]) -> None:
         if cells.keys() != other.keys():
             only = sorted(cells.keys() ^ other.keys())[:_SHOWN]
             raise DataError(
-                f"{first} and {name} do not have the same (seed, fold) pairs (differ in {only}); "
-                "finish the missing runs, or compare what both have."
+                f"{first} and {name} have different (seed, fold) pairs (they differ in {only}); "
+                "finish the missing runs, or compare the shared ones."
             )
         for cell, p in cells.items():
             _check_slides(f"{first} and {name}, seed {cell[0]} fold {cell[1]}", p, other[cell])
@@ -58,7 +58,7 @@ def common(
     after = sum(len(p) for found in cut.values() for p in found.values())
     if after == before:
         return cut, ""
-    return cut, f"compared on what all have: {before - after} of {before} predictions are left out"
+    return cut, f"compared on shared slides: {before - after} of {before} predictions are excluded"
 
 
 def _cut(p: Predictions, slides: NDArray[np.str_]) -> Predictions:
@@ -72,7 +72,7 @@ def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
         only = np.setxor1d(a.slide_ids, b.slide_ids)
         raise DataError(
             f"{what}: {len(only)} slides are predicted by one of them only (first: "
-            f"{only[:_SHOWN].tolist()}); expected the same slides, or compare what both have."
+            f"{only[:_SHOWN].tolist()}); expected the same slides, or compare the shared ones."
         )
     for kind in ("labels", "groups"):
         differ = getattr(a, kind)[order_a] != getattr(b, kind)[order_b]

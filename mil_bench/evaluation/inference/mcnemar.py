@@ -31,8 +31,8 @@ def mcnemar(
     patients = len(np.unique(groups))
     if patients < len(groups):
         raise DataError(
-            f"the {len(groups)} slides are of {patients} patients, and McNemar's test needs one "
-            "slide per patient; use the paired bootstrap over patients."
+            f"the {len(groups)} slides belong to {patients} patients, but McNemar's test requires "
+            "one slide per patient; use the paired bootstrap over patients."
         )
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     apart = only_a + only_b

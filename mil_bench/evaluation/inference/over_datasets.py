@@ -33,16 +33,16 @@ class Blocks:
         blocks, methods = self.scores.shape
         if blocks < FEWEST:
             raise DataError(
-                f"{counted(blocks, 'dataset')} cannot carry a test over datasets, because even "
-                f"a method that wins on all of them could not be separated; expected at "
-                f"least {FEWEST}, so compare within each dataset."
+                f"{counted(blocks, 'dataset')} are too few for a test over datasets: even a method "
+                "that wins on all of them would not be significantly better. Expected at least "
+                f"{FEWEST}; compare within each dataset."
             )
         if methods < 2:
-            raise DataError(f"there is {methods} method; a comparison needs at least two.")
+            raise DataError(f"there is {methods} method; a comparison requires at least two.")
         if np.isnan(self.scores).any():
             raise DataError(
                 f"{int(np.isnan(self.scores).sum())} of {self.scores.size} scores over datasets "
-                "are missing; expected all methods on all datasets, so leave some out."
+                "are missing; expected all methods on all datasets; leave some out."
             )
 
     @property
@@ -57,7 +57,9 @@ class Blocks:
         """
         blocks, methods = self.scores.shape
         if methods < 3:
-            raise DataError("Friedman's test needs at least three methods; use wilcoxon for two.")
+            raise DataError(
+                "Friedman's test requires at least three methods; use wilcoxon for two."
+            )
         if not np.ptp(self.scores, axis=1).any():
             return 0.0, 1.0
         chi2 = stats.friedmanchisquare(*self.scores.T).statistic

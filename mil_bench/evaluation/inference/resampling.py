@@ -51,8 +51,8 @@ class Resampling:
         patients, dominant = _dominant_classes(cells)
         if len(patients) < 2:
             raise DataError(
-                f"the predictions are of {len(patients)} patient; an interval needs at least two, "
-                "because patients are what is drawn."
+                f"the predictions are of {len(patients)} patient; an interval requires at least "
+                "two, because patients are resampled."
             )
         strata = _strata(dominant)
         rng = np.random.default_rng(seed)

@@ -84,7 +84,7 @@ def test_six_datasets_carry_a_critical_difference_diagram(tmp_path):
 
 def test_five_datasets_do_not_and_the_reason_is_told(tmp_path):
     reports = datasets(tmp_path, 5)
-    with pytest.raises(DataError, match="5 datasets cannot carry a test"):
+    with pytest.raises(DataError, match="5 datasets are too few for a test"):
         critical.draw(reports)
 
 

@@ -74,7 +74,7 @@ def test_a_refusal_of_features_without_coordinates_is_quoted_and_no_problem():
 
 
 def test_coordinates_that_are_declared_to_be_needed_are_no_problem():
-    assert verdict("coordinates", Declares).fact == "needed, as declared"
+    assert verdict("coordinates", Declares).fact == "required, as declared"
 
 
 def test_a_forward_that_returns_a_tensor_is_told_what_is_expected():

@@ -84,14 +84,14 @@ def test_the_order_of_methods_does_not_matter():
 
 def test_too_few_datasets_are_refused_with_the_reason():
     assert stats.wilcoxon(np.arange(1.0, FEWEST)).pvalue > 0.05  # whatever happens on five
-    with pytest.raises(DataError, match="3 datasets cannot carry a test over datasets"):
+    with pytest.raises(DataError, match="3 datasets are too few for a test over datasets"):
         Blocks(("a", "b", "c"), np.ones((3, 3)))
 
 
 def test_two_methods_one_method_and_holes_are_refused():
     with pytest.raises(DataError, match="use wilcoxon for two"):
         random_blocks(6, 2).friedman()
-    with pytest.raises(DataError, match="needs at least two"):
+    with pytest.raises(DataError, match="requires at least two"):
         Blocks(("a",), np.ones((6, 1)))
     holes = np.ones((6, 2))
     holes[0, 0] = np.nan

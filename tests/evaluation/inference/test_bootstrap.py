@@ -103,7 +103,7 @@ def test_other_slides_cannot_be_paired_but_common_ones_can():
     with pytest.raises(DataError, match="a and b, seed 0 fold 1: 5 slides are predicted by one"):
         Bootstrap.of({"a": a, "b": b}, 10)
     both, told = common({"a": a, "b": b})
-    assert told == "compared on what all have: 5 of 715 predictions are left out"
+    assert told == "compared on shared slides: 5 of 715 predictions are excluded"
     assert len(both["a"][0, 1]) == 55
     Bootstrap.of(both, 10)
 
@@ -111,7 +111,7 @@ def test_other_slides_cannot_be_paired_but_common_ones_can():
 def test_other_cells_labels_or_patients_cannot_be_paired():
     a = cells(heads=())
     fewer = {cell: p for cell, p in a.items() if cell != (1, 2)}
-    with pytest.raises(DataError, match=r"do not have the same \(seed, fold\) pairs"):
+    with pytest.raises(DataError, match=r"have different \(seed, fold\) pairs"):
         Bootstrap.of({"a": a, "b": fewer}, 10)
     for field, wrong in (("labels", (a[0, 0].labels + 1) % 7), ("groups", a[0, 0].slide_ids)):
         other = {**a, (0, 0): replace(a[0, 0], **{field: wrong})}

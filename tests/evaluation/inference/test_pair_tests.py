@@ -57,7 +57,7 @@ def test_mcnemar_is_that_of_statsmodels(rights):
 
 def test_mcnemar_refuses_patients_of_several_slides():
     right = np.array([True, False, True])
-    with pytest.raises(DataError, match=r"3 slides are of 2 patients.*paired bootstrap"):
+    with pytest.raises(DataError, match=r"3 slides belong to 2 patients.*paired bootstrap"):
         mcnemar(right, ~right, np.array(["a", "a", "b"]))
 
 

@@ -100,7 +100,7 @@ def test_nobody_is_drawn_among_himself_alone(labels, sizes):
 
 
 def test_one_patient_is_too_few():
-    with pytest.raises(DataError, match="of 1 patient; an interval needs at least two"):
+    with pytest.raises(DataError, match="of 1 patient; an interval requires at least two"):
         Resampling.of([flat([0, 1], ["a", "a"])])
 
 
