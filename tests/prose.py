@@ -102,7 +102,7 @@ _SOURCE = ("scaffold.py",)
 
 @dataclass(frozen=True)
 class Passage:
-    """A text of the product: where it is, and what its kind.
+    """A text of the product, where it is, and its kind.
 
     ``doc``, ``cell`` of a table, ``docstring``, ``function`` (the first paragraph of the docstring
     of a public function) or ``string``.
