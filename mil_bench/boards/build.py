@@ -94,7 +94,7 @@ def _rows(
             variants[digest(_settings(run))].append(run)
     alike_in_role: dict[str, list[str]] = defaultdict(list)
     for hashed, alike in variants.items():
-        alike_in_role[role_of(_spec(alike[0]), alike[0].trained_tree)].append(hashed)
+        alike_in_role[role_of(_spec(alike[0]))].append(hashed)
     rows = []
     for role, group in alike_in_role.items():
         names = _names([variants[hashed] for hashed in group])

@@ -28,12 +28,9 @@ HEADS: Final = {
 _NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
 
 
-def role_of(spec: RunSpec, trained_tree: str = "") -> str:
-    """Return ``shuffled tree``, ``multi head`` and its like, or nothing.
-
-    ``trained_tree`` is the tree of the training where runs are scored under another.
-    """
-    if spec.method_config.get("tree") == "shuffled" or trained_tree.endswith("-shuffled"):
+def role_of(spec: RunSpec) -> str:
+    """Return ``shuffled tree``, ``multi head`` or another head, or nothing."""
+    if spec.method_config.get("tree") == "shuffled":
         return SHUFFLED
     return head_role(spec)
 

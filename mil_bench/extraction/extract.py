@@ -170,6 +170,7 @@ def _write(
         write_bag(path, found, settings)
         draw_check(picture, found)
     except OSError as error:
+        # HDF5 reports a full disk as an OSError without errno, so its text is all there is.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(error)
         reason = "no space left on the disk" if full else str(error)
         advice = "free space and rerun the same command."

@@ -15,7 +15,7 @@ from mil_bench.base.csv_safety import escape
 from mil_bench.base.plural import counted
 from mil_bench.base.version import __version__
 from mil_bench.extraction.encoders.cards import EncoderCard
-from mil_bench.extraction.encoders.encoder import RANDOM_TAG
+from mil_bench.extraction.encoders.encoder import weights_are_random
 from mil_bench.extraction.settings import Settings
 from mil_bench.extraction.slide_files import Extracted, Record
 from mil_bench.extraction.sources import Source
@@ -146,7 +146,7 @@ def _tiles(outcome: Outcome) -> str:
 
 
 def _settings(settings: Settings, card: EncoderCard) -> list[tuple[str, str]]:
-    random = settings.encoder.endswith(RANDOM_TAG)
+    random = weights_are_random(settings.encoder)
     return [
         ("encoder", f"{settings.encoder} ({card.title}), {card.dim} features"),
         ("weights", settings.weights),

@@ -190,6 +190,7 @@ def _told(items: Iterator[Pixels]) -> Iterator[Pixels]:
     try:
         yield from items
     except RuntimeError as error:
+        # PyTorch raises a plain RuntimeError for a dead worker; only its text differs from others.
         if "exited unexpectedly" not in str(error):
             raise
         raise MilBenchError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from mil_bench.base.errors import MilBenchError, UsageError
 
 OWNER, ERROR = "owner", "error"  # what an attempt says of itself; a new one says it anew
 _LOCK = 0x6D696C62  # of PostgreSQL, shared by all mil-bench processes of a database
+_SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_POSTGRES_LOCKED = "55P03"  # lock_not_available
 _SUPPORTED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 
 
@@ -113,7 +116,7 @@ class Storage:
             ) from None
         except (SQLAlchemyError, StorageInternalError, also) as error:
             cause = " ".join(str(error.__cause__ or error).split())
-            if "database is locked" in cause or "lock timeout" in cause:
+            if _is_locked(error):
                 raise self._locked() from None
             raise StorageError(
                 f"cannot use the storage {self.request.shown} ({cause[:200]}); check that it "
@@ -144,6 +147,18 @@ class Storage:
             f"{self.request.patience} s; end that process or wait, then rerun the same command. "
             "Nothing is lost."
         )
+
+
+def _is_locked(error: BaseException) -> bool:
+    """Whether a database refused because another connection holds its lock."""
+    # Optuna wraps the error of SQLAlchemy, which wraps that of the driver and its code.
+    chain = (error, error.__cause__)
+    drivers = [driver for e in chain if (driver := getattr(e, "orig", None)) is not None]
+    return any(
+        getattr(driver, "sqlite_errorcode", 0) & 0xFF in _SQLITE_LOCKED  # without the extension
+        or getattr(driver, "sqlstate", "") == _POSTGRES_LOCKED
+        for driver in drivers
+    )
 
 
 def _check(url: str) -> None:

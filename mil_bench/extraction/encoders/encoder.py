@@ -23,6 +23,17 @@ from mil_bench.extraction.encoders.weights import (
 from mil_bench.nn.precision import autocast
 
 RANDOM_TAG = "-random"
+"""Suffix of the encoder's name in feature files that were made with random weights."""
+
+
+def weights_are_random(encoder: str) -> bool:
+    """Return whether features named after ``encoder`` were made with random weights."""
+    return encoder.endswith(RANDOM_TAG)
+
+
+def without_tag(encoder: str) -> str:
+    """Return the name of the network behind the name in a feature file."""
+    return encoder.removesuffix(RANDOM_TAG)
 
 
 @dataclass(frozen=True)

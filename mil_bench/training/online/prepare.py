@@ -15,7 +15,13 @@ from mil_bench.base.errors import DataError, RunError, UsageError
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import Blocks, Precision
-from mil_bench.extraction.encoders.encoder import RANDOM_TAG, build, find_card, load_encoder
+from mil_bench.extraction.encoders.encoder import (
+    build,
+    find_card,
+    load_encoder,
+    weights_are_random,
+    without_tag,
+)
 from mil_bench.extraction.encoders.weights import WeightsChoice, described
 from mil_bench.extraction.outcome import TABLE
 from mil_bench.extraction.slide_files import read_record
@@ -36,7 +42,7 @@ def check_blocks(online: Blocks, dataset: Dataset) -> None:
         )
     origin = pixels_of(dataset).origin
     _weights(dataset, origin)
-    card = find_card(_plain(origin.encoder))
+    card = find_card(without_tag(origin.encoder))
     last_blocks(build(card), online.blocks, origin.encoder)
 
 
@@ -46,7 +52,7 @@ def fine_tuned(
     """Return ``inner`` behind the encoder of the dataset's features, with its weights."""
     origin = pixels_of(dataset).origin
     choice = _weights(dataset, origin)
-    encoder = load_encoder(_plain(origin.encoder), choice, device, precision)
+    encoder = load_encoder(without_tag(origin.encoder), choice, device, precision)
     return FineTuned(inner, encoder, online.blocks)
 
 
@@ -68,13 +74,9 @@ def check_slides(method: FineTuned, pixels: SlidePixels, slide_id: str) -> None:
         )
 
 
-def _plain(encoder: str) -> str:
-    return encoder.removesuffix(RANDOM_TAG)
-
-
 def _weights(dataset: Dataset, origin: FeatureOrigin) -> WeightsChoice:
     """The weights that computed the features."""
-    if origin.encoder.endswith(RANDOM_TAG):
+    if weights_are_random(origin.encoder):
         return WeightsChoice(random=True)
     card = find_card(origin.encoder)
     if dataset.weights is None:
