@@ -14,7 +14,7 @@ from torch import Tensor
 from mil_bench.bags.cache.index import Cache
 from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Placement
 from mil_bench.contract.store import Bag, BagStore
 from mil_bench.simulation.layouts import LAYOUTS
 from mil_bench.simulation.plan import Tiles
@@ -83,9 +83,9 @@ def packed_readers(name: str, folder: Path) -> dict[str, Read]:
     }
 
 
-def packed_read(store: BagStore, home: Home) -> Read:
+def packed_read(store: BagStore, home: Placement) -> Read:
     """What the loader of a training run does for one bag."""
-    bags = DeviceBags(store, CPU, home=home)
+    bags = DeviceBags(store, CPU, placement=home)
     return lambda: bags.batch([SLIDE]).features
 
 

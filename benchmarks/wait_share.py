@@ -19,14 +19,14 @@ from benchmarks.results import Row
 from benchmarks.table import Table
 from benchmarks.workloads import WORKLOADS, Cohort, make_cohort
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Placement
 from mil_bench.contract.spec import Precision
 from mil_bench.nn.precision import feature_type
 from mil_bench.training.loop import Trainer
 from mil_bench.training.seeding import SETUP, seed_everything
 
 CPU = torch.device("cpu")
-HOMES: tuple[Home, ...] = ("none", "ram")
+HOMES: tuple[Placement, ...] = ("none", "ram")
 PRECISIONS: tuple[Precision, ...] = ("32", "bf16")
 TARGET = 0.03  # of an epoch
 WAIT_KEY = ("workload", "stored", "home", "precision", "threads")
@@ -51,9 +51,9 @@ def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[Row]:
     return rows
 
 
-def trainer_of(entry: Entry, cohort: Cohort, home: Home) -> Trainer:
+def trainer_of(entry: Entry, cohort: Cohort, home: Placement) -> Trainer:
     """The harness's trainer on bags at ``home``."""
-    bags = DeviceBags(cohort.store, CPU, dtype=feature_type(entry.precision), home=home)
+    bags = DeviceBags(cohort.store, CPU, dtype=feature_type(entry.precision), placement=home)
     seed_everything(entry.seed, SETUP)
     return make_trainer(entry, cohort, bags, make_method(entry, cohort.store.dim))
 

@@ -21,10 +21,10 @@ import pandas as pd
 from pydantic import Field
 
 from mil_bench.bags.labels.cohort import (
-    Features,
     LabelledAdapter,
     LabelledCohort,
     Labels,
+    OpenFeatures,
     choose_tree,
     kind_of,
 )
@@ -38,7 +38,7 @@ from mil_bench.base.config import StrictConfig, build, read_toml
 from mil_bench.base.errors import ConfigError, FeatureError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
-from mil_bench.contract.spec import Kind, TrainerConfig
+from mil_bench.contract.spec import DataKind, TrainerConfig
 from mil_bench.contract.store import Tiling
 from mil_bench.datasets import DATASETS
 
@@ -60,7 +60,7 @@ class OwnConfig(StrictConfig):
     encoder: str | None = None
     patch_size: float | None = Field(None, gt=0)  # of features in one file: side, in their pixels
     anchor: Literal["top_left", "center"] = "top_left"  # of a patch, that coordinates are of
-    kind: Kind = "real"
+    kind: DataKind = "real"
     standardize: bool = False  # by mean and deviation over the training bags
     title: str = ""
     source: str = "your own data"
@@ -108,8 +108,8 @@ class OwnData(LabelledAdapter):
             features,
         )
 
-    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> Features:
-        """Features from a folder, or from one file with all bags."""
+    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> OpenFeatures:
+        """Open features from a folder, or from one file with all bags."""
         source = cohort.features
         options = replace(options, encoder=options.encoder or self.config.encoder)
         if source.is_dir():
@@ -189,7 +189,7 @@ class OwnData(LabelledAdapter):
 
 def _in_memory(
     bags: Bags, cohort: LabelledCohort, options: DatasetOptions, tiling: Tiling
-) -> Features:
+) -> OpenFeatures:
     """The wanted bags as a store; missing ones are refused unless allowed."""
     wanted = cohort.labels.manifest.slide_ids
     found = [slide for slide in wanted if slide in bags.features]
@@ -205,7 +205,7 @@ def _in_memory(
         _only(found, bags.coords) if bags.coords else None,
         tiling,
     )
-    return Features(store, missing, _only(found, bags.instance_labels) or None)
+    return OpenFeatures(store, missing, _only(found, bags.instance_labels) or None)
 
 
 def _only(slides: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from benchmarks.contestants.contestant import Contestant
 from benchmarks.workloads import TREE, Cohort
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.placement import choose_home
+from mil_bench.bags.placement import choose_placement
 from mil_bench.base.config import build
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec, TrainerConfig
@@ -41,8 +41,8 @@ class Ours(Contestant):
         prepare_cpu(cohort.store.dim)
         self.device = device
         dtype = feature_type(entry.precision)
-        home = choose_home("auto", cohort.store, dtype, [device])
-        self.bags = DeviceBags(cohort.store, device, dtype=dtype, home=home)
+        home = choose_placement("auto", cohort.store, dtype, [device])
+        self.bags = DeviceBags(cohort.store, device, dtype=dtype, placement=home)
         for slide in cohort.train + cohort.held_out:
             self.bags.batch([slide])  # a home is filled by the first use
 

@@ -1,1 +1,1 @@
-"""What a bag is: readers, the packed cache, manifests, splits and packed batches."""
+"""Bags of patch features: labels, file formats, the packed cache, splits, batches."""

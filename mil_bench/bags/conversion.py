@@ -1,4 +1,4 @@
-"""Feature standardisation with statistics of the training bags only."""
+"""Conversion of stored features for a model: standardised if the dataset says so, and typed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Standardization:
 
     @classmethod
     def fit(cls, store: BagStore, slide_ids: Sequence[str]) -> Standardization:
-        """One pass over the bags; moments are merged bag by bag in float64 (Chan et al. 1979).
+        """Compute the statistics in one pass; moments are merged in float64 (Chan et al. 1979).
 
         A feature that never varies keeps the scale 1.
         """
@@ -38,49 +38,46 @@ class Standardization:
         return cls(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
 
     def to(self, device: torch.device) -> Standardization:
-        """The same statistics on ``device``."""
+        """Return the same statistics on ``device``."""
         return Standardization(self.mean.to(device), self.std.to(device))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """``(N, D)`` float32 -> new ``(N, D)``: zero mean and unit deviation on training bags.
-
-        Subtracted first, so that a mean far from zero costs no digits; features are not written to.
-        """
+        """Scale ``(N, D)`` float32 to zero mean and unit deviation on the training bags."""
+        # Subtracted first, so that a mean far from zero loses no digits. The first operation makes
+        # a new tensor, because features may be a view of the packed file.
         return torch.sub(features, self.mean).mul_(self.std.reciprocal())
 
-
-# Stored features -> what a model is given: another type, standardised if the dataset asks.
 
 ROWS_AT_ONCE = 64  # 64 x 1024 float32 stay in a core's cache between two passes
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """To ``dtype``, after standardisation in float32 if there is one."""
+    """Conversion to ``dtype``, after standardisation in float32 if there is one."""
 
     dtype: torch.dtype
     standardization: Standardization | None = None
 
     def changes(self, stored: torch.dtype) -> bool:
-        """Whether features stored as ``stored`` cannot be used as they are."""
+        """Return whether features of type ``stored`` must be converted."""
         return self.dtype != stored or self.standardization is not None
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """``(N, D)`` of any type -> new ``(N, D)`` of :attr:`dtype` on the same device.
+        """Convert ``(N, D)`` of any type to :attr:`dtype` on the same device.
 
-        The result may be ``rows`` itself when nothing changes.
+        The result is ``rows`` itself when nothing changes.
         """
         wide = rows.float() if self.standardization is None else self.standardization(rows.float())
         return wide.to(self.dtype)
 
     def into(self, rows: Tensor, out: Tensor) -> None:
         """Write converted ``rows`` to ``out``; both ``(N, D)`` on the host."""
-        for some, part in zip(
-            torch.split(rows, ROWS_AT_ONCE), torch.split(out, ROWS_AT_ONCE), strict=True
-        ):
-            part.copy_(self(some))
+        # In slices that stay in the cache: in one go, every step would read and write main memory.
+        slices = torch.split(rows, ROWS_AT_ONCE), torch.split(out, ROWS_AT_ONCE)
+        for source, target in zip(*slices, strict=True):
+            target.copy_(self(source))
 
     def to(self, device: torch.device) -> Conversion:
-        """The same conversion with its statistics on ``device``."""
+        """Return the same conversion with its statistics on ``device``."""
         fitted = self.standardization
         return self if fitted is None else Conversion(self.dtype, fitted.to(device))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.bags.conversion import Conversion, Standardization
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Placement
 from mil_bench.bags.prefetch import read_ahead
 from mil_bench.bags.resident import ResidentFeatures, host_empty, on_cache_line
 from mil_bench.contract.batch import BagBatch
@@ -22,14 +22,15 @@ HOST = torch.device("cpu")
 
 
 class DeviceBags:
-    """Packs bags of a store into batches on ``device`` with features of type ``dtype``.
+    """Packer of bags into batches on ``device`` with features of type ``dtype``.
 
-    ``home`` says where features are between two uses (see :mod:`mil_bench.bags.placement`):
-    ``none`` reads the store's memory map every time, ``ram`` and ``gpu`` keep what the model is
-    given. On the host a batch of one whole bag is a view of its home wherever nothing has to be
-    converted and it begins on a cache line: features of a batch are read-only. To a GPU, bags
-    travel through pinned memory without blocking the host, in the narrower of the two types; they
-    are converted there. No step waits for the device.
+    ``placement`` is where features are between two uses (see :mod:`mil_bench.bags.placement`):
+    ``none`` reads the store's memory map every time, ``ram`` and ``gpu`` keep converted features.
+
+    On the host, a batch of one complete bag is a view of these features or of the map. It is a copy
+    if it must be converted or does not begin on a cache line. Features of a batch are read-only.
+    To a GPU, bags are sent through pinned memory, in the narrower of the two types, and converted
+    there. No step waits for the device.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class DeviceBags:
         *,
         dtype: torch.dtype = torch.float32,
         standardization: Standardization | None = None,
-        home: Home = "none",
+        placement: Placement = "none",
         neighbours: int = 0,
     ) -> None:
         self.device, self.dtype, self.dim = device, dtype, store.dim
@@ -48,8 +49,8 @@ class DeviceBags:
         self._features = _shared(store.features)
         conversion = Conversion(dtype, standardization)
         self._resident: ResidentFeatures | None = None
-        if home != "none":
-            where, pinned = (device, False) if home == "gpu" else (HOST, self.on_cuda)
+        if placement != "none":
+            where, pinned = (device, False) if placement == "gpu" else (HOST, self.on_cuda)
             self._resident = ResidentFeatures(
                 self._features, store.rows, conversion, where, pinned=pinned
             )
@@ -59,17 +60,17 @@ class DeviceBags:
             Graphs(store, neighbours) if neighbours and store.coords is not None else None
         )
         coords = _shared(store.coords) if store.coords is not None else None
-        self._coords = coords.to(device) if coords is not None and home == "gpu" else coords
+        self._coords = coords.to(device) if coords is not None and placement == "gpu" else coords
 
     def at_hand(self, slide_ids: Sequence[str]) -> bool:
-        """Whether any one of these bags is a batch without reading, converting or sending."""
+        """Return whether batches of these bags need no reading, converting or sending."""
         if self._resident is None:
             return not self.on_cuda and not self._converts
-        there = self._resident.tensor.device.type == self.device.type
-        return there and self._resident.holds(slide_ids)
+        on_device = self._resident.tensor.device.type == self.device.type
+        return on_device and self._resident.holds(slide_ids)
 
     def announce(self, slide_ids: Sequence[str]) -> None:
-        """Say that these bags are wanted soon, so that those only on a disk are read meanwhile."""
+        """Announce bags that are used soon, so that those only on a disk are read meanwhile."""
         for slide in slide_ids:
             if self._resident is None or not self._resident.holds([slide]):
                 read_ahead(self._store.features, *self.rows[slide])
@@ -83,8 +84,8 @@ class DeviceBags:
     ) -> BagBatch:
         """Pack bags into ``(sum N, D)`` features of :attr:`dtype`; coordinates are float32.
 
-        ``labels`` are ``(B,)`` int64 per level on the host. ``subsets`` gives the instances to take
-        of each bag (``None``: all of them).
+        ``labels`` are ``(B,)`` int64 per level on the host. ``subsets`` are the instances to take
+        of each bag (``None``: all).
         """
         subsets = subsets or [None] * len(slide_ids)
         spans = _spans(self.rows, slide_ids, subsets)
@@ -111,7 +112,7 @@ class DeviceBags:
         )
 
     def _pack(self, source: Tensor, spans: Sequence[Span]) -> Tensor:
-        """Chosen rows of ``source`` on the device, as few copies and kernels as there can be."""
+        """Chosen rows of ``source`` on the device, with as few copies and kernels as possible."""
         parts = [source[start : start + n] for start, n, _ in spans]
         if all(subset is None for _, _, subset in spans):
             if len(parts) == 1 and self.on_cuda:
@@ -124,9 +125,11 @@ class DeviceBags:
             torch.arange(start, start + n) if subset is None else subset + start
             for start, n, subset in spans
         ]
-        chosen = torch.cat(index)
+        chosen_rows = torch.cat(index)
+        if source.is_cuda:
+            chosen_rows = self._send(chosen_rows)
         rows = _memory([len(part) for part in index], source)
-        torch.index_select(source, 0, self._send(chosen) if source.is_cuda else chosen, out=rows)
+        torch.index_select(source, 0, chosen_rows, out=rows)
         return self._send(rows)
 
     def _converted(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
@@ -138,14 +141,15 @@ class DeviceBags:
 
     def _travelled(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
         """Chosen rows of the memory map, through pinned memory to the GPU and converted there."""
-        stored = self._features.dtype
+        file_dtype = self._features.dtype
         plain = self._conversion.standardization is None
-        dtype = self.dtype if plain and self.dtype.itemsize < stored.itemsize else stored
+        # The narrower type halves the traffic. Standardisation needs the digits of the stored type.
+        dtype = self.dtype if plain and self.dtype.itemsize < file_dtype.itemsize else file_dtype
         pinned = torch.empty((sum(sizes), self.dim), dtype=dtype, pin_memory=True)
         for span, part in zip(spans, pinned.split_with_sizes(sizes), strict=True):
             part.copy_(self._stored_rows(span))
-        there = self._send(pinned)
-        return self._conversion(there) if self._conversion.changes(dtype) else there
+        rows = self._send(pinned)
+        return self._conversion(rows) if self._conversion.changes(dtype) else rows
 
     def _stored_rows(self, span: Span) -> Tensor:
         start, n, subset = span
@@ -153,7 +157,8 @@ class DeviceBags:
         return rows if subset is None else rows[subset]
 
     def _send(self, tensor: Tensor) -> Tensor:
-        """A tensor to the device without waiting for it."""
+        """A tensor on the device, without waiting for the copy."""
+        # Copies from pageable memory block the host; pinned ones are asynchronous.
         if self.on_cuda and not tensor.is_cuda:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
@@ -170,8 +175,8 @@ def _spans(
 def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """``(sum N, D)`` for bags of ``sizes`` in the type of ``like``, or ``dtype``, on its device.
 
-    One bag alone has the room that it has where it is a view, so that a product over it rounds in
-    the same way wherever it comes from: on a GPU none.
+    A single bag gets the padding that it has as a view: products over it then round in the same way
+    whether it is copied or not. On a GPU that is none.
     """
     rows, dim, dtype = sum(sizes), like.shape[1], dtype or like.dtype
     if len(sizes) > 1:
@@ -184,7 +189,8 @@ def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None
 
 
 def _shared(array: object) -> Tensor:
-    """A tensor over the same memory. The map is read-only and so is every use of it here."""
+    """A tensor over the same memory."""
+    # The warning is about writing, which would crash: the map is read-only. Nothing here writes.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)

@@ -1,4 +1,4 @@
-"""From a folder of features and a list of slides to a store: the door that adapters use."""
+"""From a folder of features and a list of slides to a store: the interface for adapters."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def open_store(
     allow_missing: bool = False,
     cache: Path | None = None,
 ) -> tuple[BagStore, tuple[str, ...]]:
-    """The packed features of ``slide_ids`` and the ids that have none.
+    """Open the packed features of ``slide_ids``; return the store and the ids without features.
 
-    ``root`` is any folder layout of :func:`mil_bench.bags.formats.discover`; only the slides asked
-    for are packed, on first use, into ``cache`` (default ``$MIL_BENCH_CACHE`` or
+    ``root`` is any folder layout of :func:`mil_bench.bags.formats.discover`; only the requested
+    slides are packed, on first use, into ``cache`` (default ``$MIL_BENCH_CACHE`` or
     ``~/.cache/mil-bench``). Raises ``FeatureError`` when slides are missing (unless
     ``allow_missing``), when files are not bags, or when several encoders are there and none is
     named.
@@ -40,7 +40,7 @@ def open_store(
 
 
 def find_encoders(root: Path) -> list[FeatureSet]:
-    """The sets of features under ``root``, one per encoder, for ``check dataset``."""
+    """Find the sets of features under ``root``, one per encoder, for ``check dataset``."""
     return discover(root)
 
 

@@ -23,17 +23,17 @@ ON_CUDA, ON_HOST = 8192, 2048
 
 
 def level_labels(taxonomy: Taxonomy, leaf: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Level name -> ``(n,)`` class index at that level, from leaf indices ``(n,)``."""
+    """Return level name -> ``(n,)`` class index at that level, from leaf indices ``(n,)``."""
     return {level: taxonomy.ancestor_index(level)[leaf] for level in taxonomy.levels}
 
 
 class TrainLoader:
-    """Training batches whose content depends on ``seed`` and the epoch number alone.
+    """Training batches whose content depends only on ``seed`` and the epoch number.
 
-    A resumed run therefore sees the batches of an undisturbed one, and every method sees the same
+    A resumed run therefore sees the batches of an uninterrupted one, and every method sees the same
     order. ``leaf`` is ``(n,)`` leaf indices of ``slide_ids``. ``sampling`` is ``"shuffle"`` (every
-    bag once) or ``"balanced"`` (as many draws as bags, with replacement, every class as likely).
-    ``max_instances`` takes a fresh random subset of larger bags each epoch.
+    bag once) or ``"balanced"`` (as many draws as bags, with replacement, classes equally likely).
+    ``max_instances`` takes a new random subset of larger bags in every epoch.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TrainLoader:
         return -(-len(self.slide_ids) // self.batch_size)
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """``(n,)``: indices of the bags of an epoch in the order of their use."""
+        """Return ``(n,)``: indices of the bags of an epoch in order of use."""
         rng = np.random.default_rng([self.seed, epoch])
         n = len(self.slide_ids)
         if self.sampling == "balanced":
@@ -66,20 +66,20 @@ class TrainLoader:
         return rng.permutation(n)
 
     def epoch(self, epoch: int) -> Iterator[BagBatch]:
-        """The batches of an epoch, the last one possibly smaller."""
+        """Return the batches of an epoch; the last one may be smaller."""
         order = list(enumerate(self.order(epoch).tolist()))
         starts = range(0, len(order), self.batch_size)
         chunks = [order[start : start + self.batch_size] for start in starts]
         slides = [[self.slide_ids[bag] for _, bag in chunk] for chunk in chunks]
-        made = (self._batch(epoch, chunk) for chunk in _announced(self.bags, chunks, slides))
+        batches = (self._batch(epoch, chunk) for chunk in _announced(self.bags, chunks, slides))
         single = self.batch_size == 1 and self.max_instances is None
-        return _prepared(made, self.bags, self.slide_ids, single=single)
+        return _prepared(batches, self.bags, self.slide_ids, single=single)
 
     def _batch(self, epoch: int, chunk: Sequence[tuple[int, int]]) -> BagBatch:
-        chosen = [bag for _, bag in chunk]
+        indices = [bag for _, bag in chunk]
         return self.bags.batch(
-            [self.slide_ids[bag] for bag in chosen],
-            labels={level: y[chosen] for level, y in self.labels.items()},
+            [self.slide_ids[bag] for bag in indices],
+            labels={level: y[indices] for level, y in self.labels.items()},
             subsets=[self._subset(epoch, place, bag) for place, bag in chunk],
         )
 
@@ -88,8 +88,8 @@ class TrainLoader:
         if self.max_instances is None or size <= self.max_instances:
             return None
         rng = np.random.default_rng([self.seed, epoch, 1 + place])
-        chosen = rng.choice(size, self.max_instances, replace=False, shuffle=False)
-        return torch.from_numpy(np.sort(chosen))
+        rows = rng.choice(size, self.max_instances, replace=False, shuffle=False)
+        return torch.from_numpy(np.sort(rows))
 
 
 class EvaluationLoader:
@@ -100,9 +100,9 @@ class EvaluationLoader:
 
     def __iter__(self) -> Iterator[BagBatch]:
         chunks = list(self._chunks())
-        made = (self.bags.batch(chunk) for chunk in _announced(self.bags, chunks, chunks))
+        batches = (self.bags.batch(chunk) for chunk in _announced(self.bags, chunks, chunks))
         single = len(chunks) == len(self.slide_ids)
-        return _prepared(made, self.bags, self.slide_ids, single=single)
+        return _prepared(batches, self.bags, self.slide_ids, single=single)
 
     def _chunks(self) -> Iterator[list[str]]:
         chunk: list[str] = []
@@ -119,7 +119,7 @@ class EvaluationLoader:
 
 
 def sampling_weights(leaf: NDArray[np.int64]) -> NDArray[np.float64]:
-    """``(n,)`` draw probabilities: classes equally likely, and bags within a class."""
+    """Return ``(n,)`` draw probabilities: classes equally likely, and bags within a class."""
     _, inverse, counts = np.unique(leaf, return_inverse=True, return_counts=True)
     weights: NDArray[np.float64] = 1 / (counts[inverse] * len(counts))
     weights /= weights.sum()
@@ -129,19 +129,19 @@ def sampling_weights(leaf: NDArray[np.int64]) -> NDArray[np.float64]:
 def _announced(
     bags: DeviceBags, chunks: Sequence[T], slides: Sequence[Sequence[str]]
 ) -> Iterator[T]:
-    """The chunks; when one is taken the slides of the next one are announced."""
-    for chunk, coming in zip(chunks, [*slides[1:], []], strict=True):
-        bags.announce(coming)
+    """The chunks; taking one announces the slides of the next one."""
+    for chunk, upcoming in zip(chunks, [*slides[1:], []], strict=True):
+        bags.announce(upcoming)
         yield chunk
 
 
 def _prepared(
     batches: Iterator[BagBatch], bags: DeviceBags, slide_ids: Sequence[str], *, single: bool
 ) -> Iterator[BagBatch]:
-    """The batches, prepared in a thread where there is work that can overlap with the model's.
+    """The batches, prepared in a thread where that work can overlap with the model's.
 
-    There is none in views of bags at hand (``single``: batches are single whole bags) and in copies
-    within a GPU, which the host only launches.
+    It cannot where batches are views of bags at hand (``single``: one complete bag per batch), nor
+    where they are copies within a GPU, which the host only launches.
     """
     if bags.at_hand(slide_ids) and (single or bags.on_cuda):
         return batches

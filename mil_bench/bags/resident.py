@@ -1,4 +1,4 @@
-"""Memory for features on the host."""
+"""Converted bags kept in memory, on the host or on a device."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CACHE_LINE = 64  # bytes
 
 
 def host_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """An uninitialised tensor on the host that begins on a cache line.
+    """Return an uninitialised tensor on the host that begins on a cache line.
 
-    NumPy asks the system for huge pages under large arrays and PyTorch does not: writing to fresh
-    memory for the first time is then several times faster.
+    The memory is NumPy's: NumPy requests huge pages for large arrays and PyTorch does not. The
+    first writes to fresh memory are then several times faster.
     """
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + CACHE_LINE, dtype=np.uint8)
@@ -28,41 +28,39 @@ def host_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 
 def on_cache_line(tensor: Tensor) -> bool:
-    """Whether a tensor begins on a cache line, as all that PyTorch allocates do.
+    """Return whether a tensor begins on a cache line, as those that PyTorch allocates do.
 
     Matrix products may round in another order where it does not.
     """
     return tensor.data_ptr() % CACHE_LINE == 0
 
 
-# Converted bags kept in memory, on the host or on a device.
-
-
 class ResidentFeatures:
-    """``tensor`` ``(sum N, D)``: every bag of ``spans`` as the model is given it.
+    """``tensor`` ``(sum N, D)``: every bag of ``spans`` as the model gets it.
 
-    ``stored`` ``(total, D)`` are the rows on the host and ``spans`` says which of them are whose.
-    Memory for all bags is set aside at once; a bag is read and converted when it is first asked
-    for, so test bags stay unread until the model is frozen. ``pinned`` is for copies to a GPU.
+    ``rows`` ``(total, D)`` are the stored features on the host, ``spans`` the first row and the
+    length of every bag in them. Memory for all bags is allocated immediately. A bag is read and
+    converted when first used: test bags stay unread until the model is frozen. ``pinned`` is for
+    copies to a GPU.
     """
 
     def __init__(
         self,
-        stored: Tensor,
+        rows: Tensor,
         spans: Mapping[str, tuple[int, int]],
         conversion: Conversion,
         device: torch.device,
         *,
         pinned: bool = False,
     ) -> None:
-        self._stored, self._from = stored, spans
+        self._rows, self._from = rows, spans
         self._conversion = conversion.to(device)
         self.spans: dict[str, tuple[int, int]] = {}
         end = 0
         for bag, (_, length) in spans.items():
             self.spans[bag] = (end, length)
             end += stored_rows(length)
-        shape, dtype = (end, stored.shape[1]), conversion.dtype
+        shape, dtype = (end, rows.shape[1]), conversion.dtype
         self.tensor = (
             torch.empty(shape, dtype=dtype, device=device, pin_memory=pinned)
             if pinned or device.type == "cuda"
@@ -71,11 +69,11 @@ class ResidentFeatures:
         self._filled: set[str] = set()
 
     def holds(self, bags: Iterable[str]) -> bool:
-        """Whether all of ``bags`` have been read."""
+        """Return whether all of ``bags`` have been read."""
         return self._filled.issuperset(bags)
 
     def fill(self, bags: Iterable[str]) -> None:
-        """Read those of ``bags`` that are not here yet."""
+        """Read those of ``bags`` that have not been read yet."""
         for bag in bags:
             if bag not in self._filled:
                 self._read(bag)
@@ -84,7 +82,8 @@ class ResidentFeatures:
     def _read(self, bag: str) -> None:
         start, length = self._from[bag]
         place, _ = self.spans[bag]
-        rows, out = self._stored[start : start + length], self.tensor[place : place + length]
+        rows, out = self._rows[start : start + length], self.tensor[place : place + length]
+        # Fresh memory may hold NaN, and products run over the padding behind a bag as well.
         self.tensor[place + length : place + stored_rows(length)].zero_()
         if out.is_cuda:
             out.copy_(self._conversion(rows.to(out.device)))

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-State = Literal["ok", "note", "problem"]
-STYLES: dict[State, str] = {"ok": "green", "note": "yellow", "problem": "bold red"}
+FindingState = Literal["ok", "note", "problem"]
+STYLES: dict[FindingState, str] = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Finding:
 
     subject: str
     fact: str
-    state: State = "ok"
+    state: FindingState = "ok"
     advice: str = ""
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 

@@ -71,7 +71,7 @@ class BagBatch:
         return torch.repeat_interleave(bags, lengths, output_size=self.features.shape[0])
 
     def bags(self) -> Iterator[BagBatch]:
-        """The bags one by one, each as a batch of one, for methods that need a bag at a time."""
+        """Yield the bags, each as a batch of one, for methods that process a bag at a time."""
         start = 0
         for b, size in enumerate(self.sizes):
             rows = slice(start, start + size)
@@ -86,7 +86,7 @@ class BagBatch:
             start += size
 
     def take(self, rows: Tensor, sizes: Sequence[int]) -> BagBatch:
-        """Some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each.
+        """Return some instances of every bag: packed ``rows``, bag after bag, ``sizes`` of each.
 
         Without edges, as in :meth:`bags`.
         """
@@ -100,7 +100,7 @@ class BagBatch:
         )
 
     def without_labels(self) -> BagBatch:
-        """The same bags as seen at inference."""
+        """Return the same bags as seen at inference."""
         return replace(self, labels={})
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> BagBatch:

@@ -1,4 +1,4 @@
-"""What is asked of a dataset's adapter, said in one sentence that names file and line."""
+"""Checks of a dataset's adapter; every error names file and line."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, Dat
 
 
 def check_adapter(name: str, adapter: Any) -> None:
-    """Raise ``UsageError`` unless ``adapter`` can be asked for its card and its data."""
+    """Raise ``UsageError`` unless ``adapter`` has a valid card and can be made and loaded."""
     if not (isinstance(adapter, type) and issubclass(adapter, DatasetAdapter)):
         raise UsageError(
             f"dataset {name!r} ({defined_at(adapter)}) is not derived from "
             "mil_bench.contract.dataset.DatasetAdapter; derive it."
         )
-    lacking = sorted(getattr(adapter, "__abstractmethods__", ()))
+    faults = sorted(getattr(adapter, "__abstractmethods__", ()))
     card: object = getattr(adapter, "card", None)
     if not isinstance(card, DatasetCard):
-        lacking.append("card (a DatasetCard)")
+        faults.append("card (a DatasetCard)")
     elif card.name != name:
-        lacking.append(f"the name {name!r} on its card (it has {card.name!r})")
+        faults.append(f"the name {name!r} on its card (it has {card.name!r})")
     elif card.default_tree not in card.trees:
-        lacking.append(f"the tree {card.default_tree!r}, its default, among the trees of its card")
-    if lacking:
+        faults.append(f"the tree {card.default_tree!r}, its default, among the trees of its card")
+    if faults:
         raise UsageError(
-            f"dataset {name!r} ({defined_at(adapter)}) lacks {', '.join(lacking)}; add it "
+            f"dataset {name!r} ({defined_at(adapter)}) lacks {', '.join(faults)}; add it "
             "(docs/add-a-dataset.md)."
         )
 
 
 def loaded(adapter: DatasetAdapter, options: DatasetOptions) -> Dataset:
-    """What ``adapter`` makes of the files. Raises ``DataError`` for whatever goes wrong in it."""
+    """Load a dataset with ``adapter``. Raises ``DataError`` for any error in its code."""
     with one_sentence(adapter):
         dataset: object = adapter.load(options)
     if not isinstance(dataset, Dataset):
@@ -48,7 +48,7 @@ def loaded(adapter: DatasetAdapter, options: DatasetOptions) -> Dataset:
 
 @contextmanager
 def one_sentence(adapter: DatasetAdapter) -> Iterator[None]:
-    """Whatever an adapter raises that tells a user nothing is a ``DataError``."""
+    """Turn errors that do not help a user into a ``DataError`` with file and line."""
     try:
         yield
     except (MilBenchError, OSError):

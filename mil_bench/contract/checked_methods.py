@@ -1,4 +1,4 @@
-"""What the harness asks of every method, said in one sentence that names file and line."""
+"""Checks of a method, before and during training; every error names file and line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CALLED = {
     "before_epoch": ("progress",),
     "after_step": ("progress",),
 }
-"""What the harness calls, and with what, by position."""
+"""Functions that the harness calls, and their arguments by position."""
 
 
 def check_class(name: str, method: Any) -> None:
@@ -32,21 +32,21 @@ def check_class(name: str, method: Any) -> None:
             f"method {name!r} ({defined_at(method)}) is not derived from mil_bench.Method, so it "
             "lacks loss and whatever else training requires. Derive it."
         )
-    lacking = sorted(getattr(method, "__abstractmethods__", ()))
+    faults = sorted(getattr(method, "__abstractmethods__", ()))
     if not isinstance(getattr(method, "paper", None), PaperCard):
-        lacking.append("paper (a PaperCard)")
+        faults.append("paper (a PaperCard)")
     config: type = method.Config
     if not issubclass(config, MethodConfig):
-        lacking.append("Config (derived from MethodConfig)")
+        faults.append("Config (derived from MethodConfig)")
     else:
         fields = config.model_fields.items()
-        lacking += [f"a default of its option {key}" for key, f in fields if f.is_required()]
+        faults += [f"a default of its option {key}" for key, f in fields if f.is_required()]
     version: object = method.version
     if not isinstance(version, str):
-        lacking.append("a version that is a text, such as '1'")
-    if lacking:
+        faults.append("a version that is a text, such as '1'")
+    if faults:
         raise UsageError(
-            f"method {name!r} ({defined_at(method)}) lacks {', '.join(lacking)}; add it "
+            f"method {name!r} ({defined_at(method)}) lacks {', '.join(faults)}; add it "
             "(docs/add-a-method.md)."
         )
     for function, words in CALLED.items():
@@ -73,7 +73,7 @@ def check_trainable(name: str, method: Method) -> None:
 
 
 def check_coords(name: str, method: Method, dataset: str, coords: object) -> None:
-    """Raise ``FeatureError`` where a method asks for coordinates that the data do not have."""
+    """Raise ``FeatureError`` where a method requires coordinates that the data do not have."""
     if method.needs_coords and coords is None:
         raise FeatureError(
             f"method {name!r} ({defined_at(type(method))}) requires coordinates, but the features "
@@ -82,13 +82,13 @@ def check_coords(name: str, method: Method, dataset: str, coords: object) -> Non
 
 
 def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
-    """``output`` itself. Raises ``RunError`` unless its shapes are those of the tree and bags."""
+    """Return ``output``. Raises ``RunError`` unless its shapes match the tree and the bags."""
     if not isinstance(output, Output):
         raise _error(method, "forward", f"returns {type(output).__name__}; return an Output")
-    given: object = output.logits
-    if not isinstance(given, Mapping):
-        found = type(given).__name__
-        what = f"has a {found} as logits; return a dictionary, {{'leaf': logits}}"
+    by_level: object = output.logits
+    if not isinstance(by_level, Mapping):
+        kind = type(by_level).__name__
+        what = f"has a {kind} as logits; return a dictionary, {{'leaf': logits}}"
         raise _error(method, "forward", what)
     classes = method.taxonomy.classes
     if LEAF not in output.logits:
@@ -96,13 +96,13 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
     for level, logits in output.logits.items():
         if level not in classes:
             raise _error(method, "forward", f"has logits of {level!r}; levels are {[*classes]}")
-        wanted = (len(batch), len(classes[level]))
-        if logits.shape != wanted:
+        shape = (len(batch), len(classes[level]))
+        if logits.shape != shape:
             raise _error(
                 method,
                 "forward",
                 f"gives {level} logits of shape {tuple(logits.shape)} for {len(batch)} bags and "
-                f"{wanted[1]} classes; return {wanted}",
+                f"{shape[1]} classes; return {shape}",
             )
     for level, weights in output.attention.items():
         if weights.ndim != 2 or len(weights) != len(batch.features):
@@ -116,10 +116,10 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
 
 
 def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """``terms`` themselves. Raises ``RunError`` unless they are named numbers to be added up."""
+    """Return ``terms``. Raises ``RunError`` unless they are named numbers that can be added."""
     if not isinstance(terms, Mapping) or not terms:
-        found = type(terms).__name__ if not isinstance(terms, Mapping) else "no term"
-        raise _error(method, "loss", f"returns {found}; return a dictionary of named terms")
+        kind = "no term" if isinstance(terms, Mapping) else type(terms).__name__
+        raise _error(method, "loss", f"returns {kind}; return a dictionary of named terms")
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.shape:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
@@ -131,10 +131,10 @@ def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, T
 
 
 def held(method: Method) -> Method:
-    """``method`` itself, which raises from now on wherever it breaks the contract."""
+    """Return ``method``, made to raise wherever it breaks the contract."""
 
-    def check_output(_: object, given: tuple[BagBatch], output: Output) -> None:
-        checked_output(method, output, given[0])
+    def check_output(_: object, inputs: tuple[BagBatch], output: Output) -> None:
+        checked_output(method, output, inputs[0])
 
     def loss(output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
         return dict(checked_terms(method, own_loss(output, batch, progress)))

@@ -1,4 +1,4 @@
-"""The contract of a dataset: its card, what an adapter returns, and what a user may ask of it."""
+"""The contract of a dataset: its card, its adapter, and the options of a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from mil_bench.base.errors import UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.contract.spec import Kind
+from mil_bench.contract.spec import DataKind
 
 if TYPE_CHECKING:
     from mil_bench.contract.manifest import Manifest
@@ -30,14 +30,14 @@ class DatasetCard:
     trees: Mapping[str, Taxonomy]
     default_tree: str
     default_split: str = "kfold-5"
-    kind: Kind = "real"
+    kind: DataKind = "real"
     # Recommended settings below --set: {"trainer": {...}, "methods": {"transmil": {"dim": 64,
     # "trainer": {"lr": 5e-4}}}}; settings of one method win over those of all
     overrides: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None  # the TOML file that describes own data
 
     def tree(self, name: str | None) -> Taxonomy:
-        """A tree by name; the default for ``None``."""
+        """Return a tree by name; the default for ``None``."""
         name = name or self.default_tree
         if name not in self.trees:
             raise UnknownNameError("tree", name, self.trees, of=f"dataset {self.name!r}")
@@ -46,7 +46,7 @@ class DatasetCard:
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """What the command line says about data. ``None`` means: find it or use the default.
+    """Options of the command line about data. ``None``: find it or use the default.
 
     ``slides`` and ``weights`` (of the encoder) are for features that are trained with the method.
     """
@@ -66,20 +66,19 @@ class DatasetOptions:
 class Dataset:
     """A dataset ready for splits and runs.
 
-    ``findings`` are computed sentences about defects of the data (leaky patients, wrong rows,
-    missing slides). ``official`` is the dataset's own split when it has one. ``not_for_training``
-    holds slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists
-    slides of the label file that have no features (only with ``allow_missing``), ``dropped`` those
-    left out on request (leaky patients).
-    ``instance_labels`` maps slide to per-patch class names where they are known; names outside the
-    tree are background. ``picture_shape`` says that the features of a patch are a grey picture of
-    that many rows and columns, from 0 to 1. ``standardize`` asks the loader to shift and scale
-    every feature by its mean and deviation over the training bags of the fold. ``slides`` and
-    ``weights`` are those of :class:`DatasetOptions`.
+    ``findings`` are sentences about defects of the data (leaky patients, wrong rows, missing
+    slides). ``official`` is the dataset's own split, if it has one. ``not_for_training`` holds
+    slides that evaluation keeps and training leaves out (noisy labels). ``missing`` lists slides of
+    the label file that have no features (only with ``allow_missing``), ``dropped`` those left out
+    on request (leaky patients). ``instance_labels`` maps a slide to the class names of its patches,
+    if known; names outside the tree are background. ``picture_shape``: the features of a patch are
+    a grey picture of that many rows and columns, from 0 to 1. ``standardize``: the loader shifts
+    and scales every feature by its mean and deviation over the training bags of the fold.
+    ``slides`` and ``weights`` are those of :class:`DatasetOptions`.
     """
 
     card: DatasetCard
-    kind: Kind
+    kind: DataKind
     manifest: Manifest
     taxonomy: Taxonomy
     store: BagStore
@@ -101,15 +100,15 @@ class Dataset:
 
     @property
     def left_out(self) -> frozenset[str]:
-        """Slides that split files may list although the manifest does not hold them."""
+        """Slides that split files may list although they are not in the manifest."""
         return frozenset((*self.missing, *self.dropped))
 
 
 class DatasetAdapter(ABC):
-    """Turns the files users really have into a :class:`Dataset`."""
+    """Reader of the files that users really have; makes a :class:`Dataset` of them."""
 
     card: ClassVar[DatasetCard]
 
     @abstractmethod
     def load(self, options: DatasetOptions) -> Dataset:
-        """Read labels, match features, report defects. Raises ``DataError`` with one sentence."""
+        """Read labels, match features, report defects. Raises ``DataError``."""

@@ -19,19 +19,19 @@ _SPARE = 8  # further patches looked at first, for ties
 
 
 class Graphs:
-    """The graphs of a store's bags, each made when it is first asked for and kept in memory.
+    """Graphs of a store's bags, each made when first used and kept in memory.
 
-    64 bytes per patch with 8 neighbours. The store must have coordinates.
+    They take 64 bytes per patch with 8 neighbours. The store must have coordinates.
     """
 
     def __init__(self, store: BagStore, k: int) -> None:
         self._store, self._k = store, k
-        self._made: dict[str, Tensor] = {}
+        self._edges: dict[str, Tensor] = {}
 
     def packed(self, slide_ids: Sequence[str], subsets: Sequence[Tensor | None]) -> Tensor:
-        """``(2, E)`` int64 on the host: edges of a batch between its packed rows.
+        """Return ``(2, E)`` int64 on the host: edges of a batch between its packed rows.
 
-        Graphs of ``subsets`` are between the chosen patches alone and are not kept.
+        Graphs of ``subsets`` connect only the chosen patches and are not kept.
         """
         graphs, sizes = [], []
         for slide, subset in zip(slide_ids, subsets, strict=True):
@@ -43,14 +43,14 @@ class Graphs:
                 sizes.append(len(subset))
         starts = accumulate(sizes, initial=0)
         return torch.cat(
-            [one.long() + start for one, start in zip(graphs, starts, strict=False)], 1
+            [edges.long() + start for edges, start in zip(graphs, starts, strict=False)], 1
         )
 
     def _whole(self, slide: str) -> Tensor:
-        if slide not in self._made:
+        if slide not in self._edges:
             edges = nearest_edges(self._coords(slide), self._k)
-            self._made[slide] = torch.from_numpy(edges)
-        return self._made[slide]
+            self._edges[slide] = torch.from_numpy(edges)
+        return self._edges[slide]
 
     def _coords(self, slide: str) -> NDArray[np.float64]:
         coords = self._store.bag_coords(slide)
@@ -59,7 +59,7 @@ class Graphs:
 
 
 def batch_edges(coords: Tensor, batch: BagBatch, k: int) -> Tensor:
-    """``(2, E)`` int64: the edges of a batch that has none, from ``(sum N, 2)`` coordinates."""
+    """Compute the edges ``(2, E)`` int64 of a batch from its coordinates ``(sum N, 2)``."""
     starts = accumulate(batch.sizes, initial=0)
     parts = torch.split(coords.detach().cpu().double(), list(batch.sizes))
     edges = [
@@ -70,9 +70,9 @@ def batch_edges(coords: Tensor, batch: BagBatch, k: int) -> Tensor:
 
 
 def with_edges(batch: BagBatch, neighbours: int) -> BagBatch:
-    """``batch`` with the edges that a method of so many ``neighbours`` is given.
+    """Return ``batch`` with the edges that a method of so many ``neighbours`` requires.
 
-    Itself where none are asked for, or where there are no coordinates to make them of.
+    Return ``batch`` itself for 0 neighbours, and where there are no coordinates.
     """
     if not neighbours or batch.coords is None:
         return batch
@@ -80,11 +80,11 @@ def with_edges(batch: BagBatch, neighbours: int) -> BagBatch:
 
 
 def nearest_edges(coords: NDArray[np.floating], k: int) -> NDArray[np.int32]:
-    """``(2, N min(k, N - 1))``: every patch (row 0) and each of its nearest ones (row 1).
+    """Return ``(2, N min(k, N - 1))``: every patch (row 0) and each of its nearest ones (row 1).
 
-    Exact. Of patches equally far the one with the smaller ``x``, then the smaller ``y`` is nearer,
-    so that the graph does not depend on the order of the file; of patches at the same place the
-    one that comes first in it.
+    The result is exact. Of patches at equal distance the one with the smaller ``x``, then the
+    smaller ``y`` is nearer: the graph does not depend on the order of the file. Of patches at the
+    same place the first in the file is nearer.
     """
     xy = np.asarray(coords, np.float64)
     n, k = len(xy), min(k, len(xy) - 1)
@@ -96,13 +96,14 @@ def nearest_edges(coords: NDArray[np.floating], k: int) -> NDArray[np.int32]:
     open_rows, looked_at = np.arange(n), k + 1
     while len(open_rows):
         looked_at = min(n, looked_at + _SPARE)
-        found = tree.query(xy[open_rows], looked_at)[1]
-        far = np.square(xy[found] - xy[open_rows, None]).sum(2)
-        far[found == open_rows[:, None]] = -1  # the patch itself, before all others
-        order = np.lexsort((rank[found], far))
-        found, far = (np.take_along_axis(one, order, 1) for one in (found, far))
+        near = tree.query(xy[open_rows], looked_at)[1]
+        # Squares of whole numbers are exact; the roots that the tree returns could tie by rounding.
+        far = np.square(xy[near] - xy[open_rows, None]).sum(2)
+        far[near == open_rows[:, None]] = -1  # the patch itself, before all others
+        order = np.lexsort((rank[near], far))
+        near, far = (np.take_along_axis(array, order, 1) for array in (near, far))
         # The k-th neighbour is certain once something farther than it has been seen.
         certain = (far[:, k] < far[:, -1]) | (looked_at == n)
-        nearest[open_rows[certain]] = found[certain, 1 : k + 1]
+        nearest[open_rows[certain]] = near[certain, 1 : k + 1]
         open_rows, looked_at = open_rows[~certain], 2 * looked_at
     return np.stack([np.repeat(np.arange(n, dtype=np.int32), k), nearest.ravel()])

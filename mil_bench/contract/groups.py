@@ -1,4 +1,4 @@
-"""Groups of slides that must stay together: patients, or a group of its own for every slide."""
+"""Groups of slides that must stay together: patients, or one group per slide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def slide_group(slide_id: str) -> str:
 def patients_known(slide_ids: Iterable[str], groups: Iterable[str]) -> bool:
     """Return whether any slide has a patient (group) other than itself.
 
-    Manifests and files of predictions have one column for groups and none that says whether they
-    are patients, so the id that :func:`slide_group` makes for exactly this slide is what counts.
+    Manifests and files of predictions have a column for groups and none for whether they are
+    patients. A slide without a patient has exactly the id that :func:`slide_group` makes for it.
     """
     return any(g != slide_group(s) for s, g in zip(slide_ids, groups, strict=True))

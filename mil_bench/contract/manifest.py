@@ -31,18 +31,18 @@ class Manifest:
     table: pd.DataFrame
 
     def __post_init__(self) -> None:
-        missing = [c for c in REQUIRED if c not in self.table.columns]
-        if missing:
+        absent = [c for c in REQUIRED if c not in self.table.columns]
+        if absent:
             raise DataError(
-                f"the manifest has the columns {list(self.table.columns)}; {missing} are missing."
+                f"the manifest has the columns {list(self.table.columns)}; {absent} are missing."
             )
         for slide_id in self.table["slide_id"]:
             check_id(slide_id)
-        twice = self.table["slide_id"][self.table["slide_id"].duplicated()].tolist()
-        if twice:
+        repeated = self.table["slide_id"][self.table["slide_id"].duplicated()].tolist()
+        if repeated:
             raise DataError(
-                f"{len(twice)} slides are listed more than once (first: {twice[:5]}); expected one "
-                "row per slide. Remove the repeats."
+                f"{len(repeated)} slides are listed more than once (first: {repeated[:5]}); "
+                "expected one row per slide. Remove the repeats."
             )
 
     @classmethod
@@ -82,32 +82,31 @@ class Manifest:
         return bool((self.table["patient_id"] != "").all())
 
     def labels(self) -> dict[str, str]:
-        """Slide id -> leaf label."""
+        """Return slide id -> leaf label."""
         return dict(zip(self.table["slide_id"], self.table["label"], strict=True))
 
     def strata(self) -> dict[str, str]:
-        """Slide id -> what splits balance: the label, unless a column ``stratum`` says more."""
+        """Return slide id -> the class that splits balance: column ``stratum``, else the label."""
         column = STRATUM if STRATUM in self.table.columns else "label"
         return dict(zip(self.table["slide_id"], self.table[column], strict=True))
 
     def groups(self) -> dict[str, str]:
-        """Slide id -> group id."""
+        """Return slide id -> group id."""
         return dict(zip(self.table["slide_id"], self.table["group_id"], strict=True))
 
     def clusters(self) -> dict[str, str]:
-        """Slide id -> unit of inference: the patient where known, else the group.
+        """Return slide id -> unit of inference: the patient if known, else the group.
 
         They differ where groups are wider than patients, as the image pools of digit-bags.
         """
-        chosen = self.table["patient_id"].where(
-            self.table["patient_id"] != "", self.table["group_id"]
-        )
-        return dict(zip(self.table["slide_id"], chosen, strict=True))
+        patients, groups = self.table["patient_id"], self.table["group_id"]
+        units = patients.where(patients != "", groups)
+        return dict(zip(self.table["slide_id"], units, strict=True))
 
     def keep(self, slide_ids: Sequence[str] | set[str]) -> Manifest:
-        """Only the given slides, in table order."""
-        chosen = self.table[self.table["slide_id"].isin(list(slide_ids))]
-        return Manifest(chosen.reset_index(drop=True))
+        """Return only the given slides, in table order."""
+        rows = self.table[self.table["slide_id"].isin(list(slide_ids))]
+        return Manifest(rows.reset_index(drop=True))
 
     def check_labels(self, taxonomy: Taxonomy) -> None:
         """Raise ``DataError`` naming the first slide whose label is not a leaf of the tree."""
@@ -119,7 +118,7 @@ class Manifest:
                     raise DataError(f"slide {slide}: {error}") from None
 
     def digest(self) -> str:
-        """Content hash of ids, groups and labels (order-free)."""
+        """Return the content hash of ids, groups and labels, in any order of the rows."""
         rows = sorted(
             self.table[["slide_id", "group_id", "label"]].itertuples(index=False, name=None)
         )
@@ -127,7 +126,7 @@ class Manifest:
 
 
 def check_id(slide_id: str) -> str:
-    """A slide id that is safe in a path; ``DataError`` for ``../``, absolute paths, blanks."""
+    """Return a slide id that is safe in a path; ``DataError`` for ``../``, ``/x`` and blanks."""
     if not slide_id or slide_id != slide_id.strip() or _UNSAFE.search(slide_id):
         raise DataError(
             f"slide id {slide_id!r} is empty or would leave its folder; expected a plain name "

@@ -130,8 +130,8 @@ class Method(nn.Module, ABC):
     relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
     ``docs/performance.md``; ``--precision auto`` uses it only then).
 
-    The harness saves and restores ``state_dict()`` and nothing else of a method: what must outlive
-    a killed process is a buffer, or a parameter without gradient, such as a teacher's weights.
+    The harness saves and restores only the ``state_dict()`` of a method. State that must outlive a
+    killed process is a buffer or a parameter without gradient, such as a teacher's weights.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig

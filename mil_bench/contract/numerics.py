@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
-    """The type autocast asks for on the device of ``x``, or the type of ``x`` outside autocast.
+    """Return the type of autocast on the device of ``x``, or of ``x`` itself outside autocast.
 
-    Layers with a backward pass of their own cast to it explicitly, inside :func:`as_written`:
+    Layers with a hand-written backward pass cast to it explicitly, inside :func:`as_written`:
     autocast does not reach into the backward of a ``torch.autograd.Function``.
     """
     device = x.device.type
@@ -20,12 +20,12 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 
 def as_written(x: Tensor) -> AbstractContextManager[object]:
-    """Operations on the device of ``x`` in the types of their operands, whatever autocast says."""
+    """Run operations on the device of ``x`` in the types of their operands, without autocast."""
     return torch.autocast(x.device.type, enabled=False)
 
 
 def full_precision(x: Tensor) -> Tensor:
-    """``x`` in float32 or more."""
+    """Return ``x`` in float32 or a wider type."""
     return x.float() if x.dtype.itemsize < 4 else x
 
 
@@ -33,7 +33,7 @@ def full_precision(x: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over bags of the cross entropy of ``(B, K)`` with ``(B,)``; ``weight`` is ``(K,)``.
+    """Average the cross entropy of ``(B, K)`` with ``(B,)`` over bags; ``weight`` is ``(K,)``.
 
     The weighted sum is divided by the number of bags, not by the sum of their weights: the latter
     would cancel the weight of a batch of one bag.
@@ -45,7 +45,7 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) 
 
 
 def mean_over_bags(losses: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of ``(B,)``, each weighted by its class in ``target`` as :func:`cross_entropy` does."""
+    """Average ``(B,)`` losses, weighted by class in ``target`` as :func:`cross_entropy` does."""
     if weight is not None:
         losses = losses * weight.to(losses)[target]
     return losses.mean()

@@ -2,8 +2,8 @@
 
 oneDNN compiles a kernel for every new shape: a millisecond and more than a megabyte each, for every
 product of a model and every size of a bag. Products over rows and the padding behind them
-(:func:`padded_rows`) have at most 16 sizes per doubling. What lies behind the last row is finite
-and never used: gradients have zero rows there.
+(:func:`padded_rows`) have at most 16 sizes per doubling. Padding is finite and never
+used: gradients have zero rows there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Settings of the training harness. Imports nothing heavy."""
+"""Everything that defines a run: trainer settings, online training, the run key.
+
+The key is a prefix of the SHA-256 of the canonical JSON: content, never paths, hardware or worker
+count. The same key is the same experiment. Nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ Monitor = Literal["loss", "accuracy", "balanced_accuracy", "macro_auc", "macro_f
 
 
 class TrainerConfig(StrictConfig):
-    """How a method is trained; its ``recipe`` and a dataset's overrides change defaults."""
+    """Settings of a training; a method's ``recipe`` and a dataset's overrides change defaults."""
 
     optimizer: Literal["adam", "adamw", "lookahead_radam"] = "adam"
     lr: float = tunable(1e-4, low=1e-5, high=1e-2, log=True, gt=0)
@@ -34,29 +38,29 @@ class TrainerConfig(StrictConfig):
     min_epochs: int = Field(0, ge=0)
 
 
-# What ``--online`` says: part of a run's definition. Imports nothing heavy.
+# Training of features together with the method: ``--online``.
 
-EXPECTED = "adapter, adapter=WIDTH, blocks=N or blocks=N,tiles=K"
+ONLINE_FORMS = "adapter, adapter=WIDTH, blocks=N or blocks=N,tiles=K"
 
 
-class Adapter(StrictConfig):
+class AdapterTraining(StrictConfig):
     """A residual adapter on the stored features; ``adapter`` is its hidden width."""
 
     adapter: int = Field(64, ge=1)
 
 
-class Blocks(StrictConfig):
+class BlockTraining(StrictConfig):
     """The last ``blocks`` blocks of the encoder, trained on ``tiles`` tiles per bag and step."""
 
     blocks: int = Field(ge=1)
     tiles: int = Field(32, ge=1)
 
 
-Online = Adapter | Blocks
+Online = AdapterTraining | BlockTraining
 
 
 def parse_online(text: str) -> Online:
-    """The words behind ``--online``: ``adapter``, ``adapter=32``, ``blocks=2,tiles=16``.
+    """Parse the value of ``--online``: ``adapter``, ``adapter=32``, ``blocks=2,tiles=16``.
 
     Raises ``UsageError`` (or one of its kinds) for anything else.
     """
@@ -65,27 +69,26 @@ def parse_online(text: str) -> Online:
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if name in values or (equals and not value) or (not equals and word != "adapter"):
-            raise UsageError(f"--online {text!r} cannot be read at {word!r}; expected {EXPECTED}.")
+            raise UsageError(
+                f"--online {text!r} cannot be read at {word!r}; expected {ONLINE_FORMS}."
+            )
         values[name] = value
     if not {"adapter", "blocks"} & set(values):
-        raise UsageError(f"--online {text!r} is neither kind; expected {EXPECTED}.")
-    said = {name: value for name, value in values.items() if value}
+        raise UsageError(f"--online {text!r} is neither kind; expected {ONLINE_FORMS}.")
+    settings = {name: value for name, value in values.items() if value}
     if "adapter" in values:
-        return build(Adapter, said, "--online")
-    return build(Blocks, said, "--online")
+        return build(AdapterTraining, settings, "--online")
+    return build(BlockTraining, settings, "--online")
 
 
 def as_words(online: Online) -> str:
-    """What :func:`parse_online` reads: ``blocks=2,tiles=16``."""
+    """Return the value of ``--online`` that :func:`parse_online` reads: ``blocks=2,tiles=16``."""
     return ",".join(f"{name}={value}" for name, value in online.model_dump().items())
 
 
-# Everything that defines a run, and the key made of it.
-#
-# The key is a prefix of the SHA-256 of the canonical JSON: content, never paths, hardware or worker
-# count. The same key is the same experiment.
+# The definition of a run, and its key.
 
-Kind = Literal["real", "embedded", "simulated"]
+DataKind = Literal["real", "embedded", "simulated"]
 Precision = Literal["32", "bf16", "16"]
 KEY_LENGTH = 16
 HARNESS = "2"
@@ -96,7 +99,7 @@ class RunSpec(StrictConfig):
     """One experiment: one method trained once on one fold of one dataset."""
 
     dataset: str
-    kind: Kind
+    kind: DataKind
     labels_digest: str
     tree: dict[str, Any]
     split: str

@@ -22,7 +22,7 @@ _SPELLINGS = {
 
 
 def set_name(text: str) -> str | None:
-    """``train``, ``val`` or ``test`` for ``Training``, ``valid``...; ``None`` for other words."""
+    """Return ``train``, ``val`` or ``test`` for ``Training``, ``valid``...; else ``None``."""
     return _SPELLINGS.get(text.strip().lower())
 
 
@@ -35,7 +35,7 @@ class Fold:
     test: tuple[str, ...]
 
     def sets(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """``("train", ids)``, ``("val", ids)``, ``("test", ids)``."""
+        """Yield ``("train", ids)``, ``("val", ids)``, ``("test", ids)``."""
         return iter(zip(SETS, (self.train, self.val, self.test), strict=True))
 
 
@@ -44,7 +44,7 @@ class Split:
     """Named folds. ``mode`` is ``official``, ``kfold``, ``monte-carlo`` or ``imported``.
 
     ``name`` is what a user types and what boards show (``kfold-5``, ``official``...). ``notes``
-    are computed warnings, such as patients shared between sets of an imported split.
+    are warnings, such as patients shared between the sets of an imported split.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Split:
     def check(self, groups: Mapping[str, str], allow_leaks: bool = False) -> None:
         """Raise ``SplitError`` unless every fold is complete, known and disjoint in groups.
 
-        ``groups`` maps slide to group (patient); no group may stand in two sets of a fold unless
+        ``groups`` maps slide to group (patient); no group may be in two sets of a fold unless
         ``allow_leaks``. A slide in two sets is refused in any case.
         """
         for k, fold in enumerate(self.folds):
@@ -76,12 +76,12 @@ class Split:
                 _check_groups(fold, groups, where)
 
     def digest(self) -> str:
-        """Content hash of the folds (order of slides within a set does not matter)."""
+        """Return the content hash of the folds, in any order of the slides of a set."""
         content = repr([[sorted(ids) for _, ids in fold.sets()] for fold in self.folds])
         return sha256(content.encode()).hexdigest()[:12]
 
     def table(self) -> pd.DataFrame:
-        """``slide_id, fold_0, ...`` with cells ``train``, ``val``, ``test`` or empty."""
+        """Return ``slide_id, fold_0, ...`` with cells ``train``, ``val``, ``test`` or empty."""
         columns: dict[str, dict[str, str]] = {}
         for k, fold in enumerate(self.folds):
             columns[f"fold_{k}"] = {s: name for name, ids in fold.sets() for s in ids}
@@ -94,7 +94,8 @@ class Split:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}-{self.digest()}.csv"
         if not path.exists():
-            # Runs of a grid save the same split at the same time; a half-written file never shows.
+            # Runs of a grid save the same split at the same time: each process writes its own file
+            # and renames it, so that none ever reads half a split.
             partial = path.with_name(f".{path.name}.{os.getpid()}")
             self.table().to_csv(partial, index=False)
             partial.replace(path)
@@ -102,7 +103,7 @@ class Split:
 
 
 def _check_slides(fold: Fold, groups: Mapping[str, str], where: str) -> None:
-    home: dict[str, str] = {}
+    set_of: dict[str, str] = {}
     for name, slides in fold.sets():
         if not slides:
             raise SplitError(f"{where}: the {name} set is empty; every fold needs all three sets.")
@@ -112,23 +113,23 @@ def _check_slides(fold: Fold, groups: Mapping[str, str], where: str) -> None:
                     f"{where}: {name} slide {slide!r} is not in the dataset; correct the id or "
                     "remove it from the split."
                 )
-            if slide in home:
+            if slide in set_of:
                 raise SplitError(
-                    f"{where}: slide {slide!r} stands in {home[slide]} and again in {name}; "
+                    f"{where}: slide {slide!r} is in {set_of[slide]} and again in {name}; "
                     "list it once."
                 )
-            home[slide] = name
+            set_of[slide] = name
 
 
 def _check_groups(fold: Fold, groups: Mapping[str, str], where: str) -> None:
-    home: dict[str, tuple[str, str]] = {}
+    first_slide: dict[str, tuple[str, str]] = {}
     for name, slides in fold.sets():
         for slide in slides:
             group = groups[slide]
-            other, first = home.setdefault(group, (name, slide))
+            other, first = first_slide.setdefault(group, (name, slide))
             if other != name:
                 raise SplitError(
-                    f"{where} leaks: group {group!r} stands in {other} ({first}) and {name} "
+                    f"{where} leaks: group {group!r} is in {other} ({first}) and {name} "
                     f"({slide}); groups must not cross sets. Use a grouped split, "
                     "--drop-leaky-patients, or --allow-leaks to run it marked as leaky."
                 )

@@ -11,14 +11,14 @@ from typing import Any
 
 from mil_bench.contract.spec import RunSpec
 
-Settings = Mapping[str, str]
+SettingTexts = Mapping[str, str]
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{5,}(e-?\d+)?")
 
 
 def settings(spec: RunSpec) -> dict[str, str]:
-    """Everything a user can vary between two runs of a method in one cell, as text.
+    """Return, as text, everything that a user can vary between two runs of a method in one cell.
 
-    Harness settings stand under their own name unless the method has one of the same name.
+    Trainer settings have their own name, or ``trainer.NAME`` if the method has one of that name.
     """
     method = flattened(spec.method_config)
     trainer = flattened(spec.trainer.model_dump(mode="json"))
@@ -32,32 +32,32 @@ def settings(spec: RunSpec) -> dict[str, str]:
     return {**method, **harness, **other, **flattened(online, "online.")}
 
 
-def digest(chosen: Settings) -> str:
-    """Short hash of all settings; rows with the same hash were made alike."""
-    content = json.dumps(dict(chosen), sort_keys=True)
+def digest(variant: SettingTexts) -> str:
+    """Return a short hash of all settings: equal for runs with equal settings."""
+    content = json.dumps(dict(variant), sort_keys=True)
     return sha256(content.encode()).hexdigest()[:8]
 
 
-def labels(variants: Sequence[Settings], default: Settings | None = None) -> list[str]:
-    """What distinguishes each variant of one method: ``"gated=false"``, or ``""``.
+def labels(variants: Sequence[SettingTexts], default: SettingTexts | None = None) -> list[str]:
+    """Return what distinguishes each variant of one method: ``"gated=false"``, or ``""``.
 
-    What goes without saying is that a variant lacks a setting that others have; of a setting that
-    all have, the value of ``default`` (one of ``variants``), else the value that more than half of
-    them share. Everything else is named. Different variants therefore have different labels.
+    Three things are not named: that a variant lacks a setting that others have, the value of
+    ``default`` (one of ``variants``), and without a default the value of more than half of them.
+    Everything else is. Different variants therefore have different labels.
     """
     keys = dict.fromkeys(key for variant in variants for key in variant)
-    told: list[list[str]] = [[] for _ in variants]
+    named: list[list[str]] = [[] for _ in variants]
     for key in keys:
         values = [variant.get(key) for variant in variants]
         unsaid = _unsaid(values, default.get(key) if default else None)
-        for parts, value in zip(told, values, strict=True):
+        for parts, value in zip(named, values, strict=True):
             if value not in (unsaid, None):
                 parts.append(f"{key}={value}")
-    return [", ".join(parts) for parts in told]
+    return [", ".join(parts) for parts in named]
 
 
 def _unsaid(values: Sequence[str | None], default: str | None) -> str | None:
-    """The value of a setting that goes without saying, if any."""
+    """The value of a setting that labels do not name, if any."""
     if None in values:
         return None
     if default is not None:
@@ -67,29 +67,27 @@ def _unsaid(values: Sequence[str | None], default: str | None) -> str | None:
 
 
 def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
-    """Key -> a line for people, with what sets a run apart from the others of its method.
+    """Return key -> a line for people that distinguishes a run from others of its method.
 
     ``hmil on digit-bags, fold 0, seed 1 [ia_weight=0.0]``; ``specs`` are the runs of one grid.
     """
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     groups: dict[tuple[str, str], list[RunSpec]] = defaultdict(list)
     for spec in specs:
         groups[spec.dataset, spec.method].append(spec)
-    for alike in groups.values():
-        chosen = [
-            {**settings(spec), "encoder": spec.encoder, "split": spec.split} for spec in alike
-        ]
-        distinct = {digest(own): own for own in chosen}
-        told = [{key: _brief(value) for key, value in own.items()} for own in distinct.values()]
-        names = dict(zip(distinct, labels(told), strict=True))
-        for spec, own in zip(alike, chosen, strict=True):
-            name = names[digest(own)]
-            found[spec.key] = f"{spec.title} [{name}]" if name else spec.title
-    return found
+    for runs in groups.values():
+        texts = [{**settings(spec), "encoder": spec.encoder, "split": spec.split} for spec in runs]
+        variants = {digest(text): text for text in texts}
+        brief = [{key: _brief(value) for key, value in v.items()} for v in variants.values()]
+        names = dict(zip(variants, labels(brief), strict=True))
+        for spec, text in zip(runs, texts, strict=True):
+            name = names[digest(text)]
+            lines[spec.key] = f"{spec.title} [{name}]" if name else spec.title
+    return lines
 
 
 def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Settings as text, those of nested groups under dotted names."""
+    """SettingTexts as text, those of nested groups under dotted names."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         flat |= (
@@ -101,7 +99,7 @@ def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
 
 
 def _brief(value: str) -> str:
-    """Three digits of a number with many, as searches find them."""
+    """Three significant digits of a long number, such as those of searches."""
     return f"{float(value):.3g}" if _LONG_NUMBER.fullmatch(value) else value
 
 

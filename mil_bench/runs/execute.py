@@ -12,14 +12,14 @@ import torch
 from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.placement import Home
+from mil_bench.bags.placement import Placement
 from mil_bench.base.atomic import write_json
 from mil_bench.base.config import build
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.checked_methods import check_coords, check_trainable
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.method import Method
-from mil_bench.contract.spec import Adapter, Blocks, RunSpec
+from mil_bench.contract.spec import AdapterTraining, BlockTraining, RunSpec
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.methods import METHODS
@@ -51,14 +51,14 @@ class Trained:
     method: Method
     checkpoint: Checkpoint
     bags: DeviceBags
-    home: Home
+    placement: Placement
     val: Predictions
 
 
 def train(
     spec: RunSpec,
     opened: OpenDataset,
-    home: Home,
+    placement: Placement,
     directory: RunDirectory,
     reporter: Reporter,
     threads: int,
@@ -83,7 +83,7 @@ def train(
         train_bags: DeviceBags = TileBags(pixels, method, opened.device)
         bags: DeviceBags = EncodedBags(pixels, method, opened.device)
     else:
-        bags = opened.bags(spec, home, checkpoint.standardization, method.neighbours)
+        bags = opened.bags(spec, placement, checkpoint.standardization, method.neighbours)
         train_bags = bags
     train_loader = _train_loader(spec, opened, train_bags, fold.train)
     if spec.trainer.class_weighting == "balanced":
@@ -97,7 +97,7 @@ def train(
     method.eval()
     seed_everything(spec.seed, SETUP)
     val = predict(method, val_loader, manifest, spec.precision)
-    return Trained(spec, method, checkpoint, bags, home, val)
+    return Trained(spec, method, checkpoint, bags, placement, val)
 
 
 def finish(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> None:
@@ -135,9 +135,9 @@ def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torc
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
     seed_everything(spec.seed, SETUP)
     method = cls(config, spec.dim, taxonomy)
-    if isinstance(spec.online, Adapter):
+    if isinstance(spec.online, AdapterTraining):
         method = Adapted(method, spec.online.adapter)
-    elif isinstance(spec.online, Blocks):
+    elif isinstance(spec.online, BlockTraining):
         method = fine_tuned(method, spec.online, dataset, device, spec.precision)
     return method.to(device)
 
@@ -172,7 +172,7 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "train_seconds": checkpoint.seconds,
         "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in checkpoint.history),
         "test_seconds": test_seconds,
-        "cache": trained.home,
+        "cache": trained.placement,
         "parameters": sum(p.numel() for p in trained.method.parameters() if p.requires_grad),
         "peak_memory_mb": peak_memory_mb(opened.device),
         "flops": forward_flops(trained.method),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from mil_bench.bags.placement import CacheChoice
+from mil_bench.bags.placement import PlacementChoice
 from mil_bench.base.errors import UsageError
 from mil_bench.contract.spec import Precision
 from mil_bench.nn.precision import resolve_precision
@@ -37,7 +37,7 @@ class MachineRequest:
     jobs: int = 1
     threads: int = 1
     device: str = "auto"
-    cache: CacheChoice = "auto"
+    cache: PlacementChoice = "auto"
     memory: float | None = None
     slurm: tuple[tuple[str, str], ...] = ()
 

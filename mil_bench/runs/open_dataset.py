@@ -9,7 +9,7 @@ import torch
 
 from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.placement import CacheChoice, Home, choose_home
+from mil_bench.bags.placement import Placement, PlacementChoice, choose_placement
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.spec import Precision, RunSpec
 from mil_bench.contract.split import Split
@@ -28,7 +28,7 @@ class OpenDataset:
     def bags(
         self,
         spec: RunSpec,
-        home: Home,
+        placement: Placement,
         standardization: Standardization | None,
         neighbours: int = 0,
     ) -> DeviceBags:
@@ -40,14 +40,14 @@ class OpenDataset:
         # Standardised features differ between folds, because the fold's training slides fit them.
         variant = (dtype, spec.fold if standardization is not None else None, neighbours)
         if variant not in self._prepared:
-            if home != "none":
+            if placement != "none":
                 self._prepared.clear()  # free the copy before the next one is made
             self._prepared[variant] = DeviceBags(
                 self.dataset.store,
                 self.device,
                 dtype=dtype,
                 standardization=standardization,
-                home=home,
+                placement=placement,
                 neighbours=neighbours,
             )
         return self._prepared[variant]
@@ -59,19 +59,19 @@ class FeaturePlacement:
     Decided once for each dataset and type of features, so that all runs of a grid are alike.
     """
 
-    def __init__(self, choice: CacheChoice, devices: Sequence[torch.device]) -> None:
+    def __init__(self, choice: PlacementChoice, devices: Sequence[torch.device]) -> None:
         self._choice, self._devices = choice, devices
-        self._decisions: dict[tuple[str, torch.dtype], Home] = {}
+        self._decisions: dict[tuple[str, torch.dtype], Placement] = {}
 
-    def of(self, dataset: Dataset, precision: Precision) -> Home:
+    def of(self, dataset: Dataset, precision: Precision) -> Placement:
         """Return where features of ``dataset`` are kept for runs in ``precision``.
 
-        Raises as :func:`~mil_bench.bags.placement.choose_home`.
+        Raises as :func:`~mil_bench.bags.placement.choose_placement`.
         """
         dtype = feature_type(precision)
         features = (dataset.store.digest, dtype)
         if features not in self._decisions:
-            self._decisions[features] = choose_home(
+            self._decisions[features] = choose_placement(
                 self._choice, dataset.store, dtype, self._devices, standardize=dataset.standardize
             )
         return self._decisions[features]

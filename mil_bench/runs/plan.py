@@ -12,7 +12,7 @@ from mil_bench.base.config import StrictConfig, build
 from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.method import Method, MethodConfig
-from mil_bench.contract.spec import Blocks, Online, RunSpec, TrainerConfig
+from mil_bench.contract.spec import BlockTraining, Online, RunSpec, TrainerConfig
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.task import DataRequest, Prepare, Task
@@ -42,7 +42,7 @@ def plan(
     machine.check()
     dataset, split = prepare(request.data)
     methods = {name: METHODS.get(name) for name in request.methods}
-    if isinstance(request.online, Blocks):
+    if isinstance(request.online, BlockTraining):
         from mil_bench.training.online.prepare import check_blocks
 
         check_blocks(request.online, dataset)

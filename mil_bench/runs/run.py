@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from rich.console import Console
 
-from mil_bench.bags.placement import CacheChoice
+from mil_bench.bags.placement import PlacementChoice
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.base.plugins import load_plugins
 from mil_bench.base.taxonomy import Taxonomy
@@ -65,7 +65,7 @@ def run(
     threads: int = 1,
     device: str = "auto",
     precision: str = "auto",
-    placement: CacheChoice = "auto",
+    placement: PlacementChoice = "auto",
     memory: float | None = None,
     slurm: Mapping[str, str] | None = None,
     quiet: bool = False,

@@ -75,8 +75,8 @@ class RunWorker:
         try:
             directory.begin(spec)
             opened = self.open(task.data)
-            home = self._placement.of(opened.dataset, spec.precision)
-            trained = train(spec, opened, home, directory, reporter, self.threads)
+            placement = self._placement.of(opened.dataset, spec.precision)
+            trained = train(spec, opened, placement, directory, reporter, self.threads)
             self._finish(trained, opened, directory)
         except (Exception, SystemExit) as error:
             if isinstance(error, SystemExit) and not exits_by_itself(error):

@@ -69,7 +69,7 @@ def test_sizes_dimension_and_type_of_features_are_told(cohort):
 def test_a_leaking_split_is_a_problem(cohort):
     report = check_dataset("bracs", cohort, "official")
     (leak,) = told(report, "leaks", "problem")
-    assert "group '2' stands in train" in leak
+    assert "group '2' is in train" in leak
 
 
 def test_missing_features_are_listed_and_make_the_check_fail(tmp_path):
@@ -85,7 +85,7 @@ def test_missing_features_are_listed_and_make_the_check_fail(tmp_path):
 def test_a_split_is_checked_without_features_too(tmp_path):
     root = write_bracs_workbook(tmp_path)
     report = check_dataset("bracs", DatasetOptions(data_root=root), "official")
-    assert any("group '2' stands in train" in problem for problem in report.problems)
+    assert any("group '2' is in train" in problem for problem in report.problems)
     leaf = report.classes[report.classes["level"] == "leaf"]
     assert leaf[["train", "val", "test"]].sum().tolist() == [2, 3, 1]
 

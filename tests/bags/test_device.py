@@ -56,7 +56,7 @@ def test_a_batch_is_the_converted_bags_one_after_another(
     store = make_store(sizes, stored, coords=True, gap=2)
     fitted = Standardization(torch.tensor([1.0, 2, 3]), torch.tensor([2.0, 3, 5]))
     bags = DeviceBags(
-        store, CPU, dtype=dtype, standardization=fitted if standardize else None, home=home
+        store, CPU, dtype=dtype, standardization=fitted if standardize else None, placement=home
     )
     slides = list(store.rows)[::-1]
     subsets = [torch.arange(0, store.rows[s][1], 2) if cut else None for s in slides]
@@ -85,7 +85,7 @@ def test_features_are_equal_to_the_bit_wherever_they_are_kept(stored, dtype, sta
     store = make_store([5, PADDED_FROM + 9, 1], stored)
     fitted = Standardization.fit(store, ["s0", "s1"]) if standardize else None
     none, ram = (
-        DeviceBags(store, CPU, dtype=dtype, standardization=fitted, home=home)
+        DeviceBags(store, CPU, dtype=dtype, standardization=fitted, placement=home)
         for home in ("none", "ram")
     )
     for slides in (["s1"], ["s2", "s0", "s1"], ["s1", "s2"]):
@@ -113,7 +113,7 @@ def test_one_whole_bag_in_the_right_type_is_a_view_of_the_map(tmp_path):
 @pytest.mark.parametrize("rows", [1, PADDED_FROM - 1, PADDED_FROM, 5000])
 def test_a_bag_alone_has_room_behind_it_whether_it_is_a_view_or_a_copy(home, rows):
     store = store_of_arrays("e", {"a": np.ones((16, DIM)), "b": np.ones((rows, DIM))})
-    features = DeviceBags(store, CPU, home=home).batch(["b"]).features
+    features = DeviceBags(store, CPU, placement=home).batch(["b"]).features
     memory = with_padding(features)
     assert features.shape == (rows, DIM)
     assert len(memory) == padded_rows(rows)
@@ -125,14 +125,14 @@ def test_a_bag_alone_has_room_behind_it_whether_it_is_a_view_or_a_copy(home, row
 def test_a_bag_off_the_cache_line_is_copied_onto_one(tmp_path, home):
     store = mapped(make_store([1, PADDED_FROM + 9]), tmp_path)
     assert store.bag("s1").ctypes.data % 64 == 4 * DIM
-    features = DeviceBags(store, CPU, home=home).batch(["s1"]).features
+    features = DeviceBags(store, CPU, placement=home).batch(["s1"]).features
     assert features.data_ptr() % 64 == 0
     np.testing.assert_array_equal(features.numpy(), store.bag("s1"))
 
 
 def test_a_bag_kept_in_ram_is_converted_once_and_then_a_view():
     store = make_store([16, PADDED_FROM + 9], np.float16)
-    bags = DeviceBags(store, CPU, home="ram")
+    bags = DeviceBags(store, CPU, placement="ram")
     first = bags.batch(["s1"]).features
     store.features[:] = 0  # whatever happens to the file
     again = bags.batch(["s1"]).features
@@ -148,7 +148,7 @@ def test_bags_at_hand_are_those_that_need_no_work():
     assert not DeviceBags(half, CPU).at_hand(["s0"])
     assert not DeviceBags(single, CPU, dtype=torch.bfloat16).at_hand(["s0"])
     assert not DeviceBags(single, CPU, standardization=fitted).at_hand(["s0"])
-    kept = DeviceBags(half, CPU, home="ram")
+    kept = DeviceBags(half, CPU, placement="ram")
     kept.batch(["s0"])
     assert kept.at_hand(["s0"])
     assert not kept.at_hand(["s0", "s1"])
@@ -160,7 +160,7 @@ def test_bags_at_hand_are_those_that_need_no_work():
 def test_batches_do_not_depend_on_the_thread_that_prepares_them(monkeypatch, cores, home, stored):
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     store = make_store([5, 3, 8, 70, 2], stored, coords=True)
-    bags = DeviceBags(store, CPU, home=home)
+    bags = DeviceBags(store, CPU, placement=home)
     loader = TrainLoader(
         bags, list(store.rows), np.array([0, 1, 2, 0, 1]), TREE, batch_size=2, seed=1
     )

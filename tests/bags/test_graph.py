@@ -53,7 +53,7 @@ def store_of(coords=True):
 
 @pytest.mark.parametrize("home", ["none", "ram"])
 def test_a_batch_has_the_edges_of_its_bags_between_its_own_rows(home):
-    bags = DeviceBags(store_of(), CPU, home=home, neighbours=4)
+    bags = DeviceBags(store_of(), CPU, placement=home, neighbours=4)
     batch = bags.batch(["c", "b", "a"])
     assert torch.equal(batch.edges, batch_edges(batch.coords, batch, 4))
     assert batch.edges.shape == (2, 4 * 30 + 4 * 12)

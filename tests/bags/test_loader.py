@@ -150,7 +150,7 @@ def test_batches_on_the_device_equal_batches_on_the_host(home, dtype):
     device = torch.device("cuda", 0)
     ones = Standardization(torch.ones(3), torch.full((3,), 2.0))
     here = DeviceBags(store, CPU, dtype=dtype, standardization=ones)
-    there = DeviceBags(store, device, dtype=dtype, standardization=ones, home=home)
+    there = DeviceBags(store, device, dtype=dtype, standardization=ones, placement=home)
     subsets = [torch.tensor([0, 3]), None]
     labels = {"leaf": torch.tensor([1, 2])}
     one = here.batch(["s2", "s0"], subsets=subsets, labels=labels)

@@ -87,7 +87,7 @@ def test_every_bag_is_announced_while_its_predecessor_is_in_use(packed, monkeypa
 
 def test_bags_kept_in_memory_are_not_announced(packed):
     store, source = packed
-    bags = DeviceBags(store, CPU, home="ram")
+    bags = DeviceBags(store, CPU, placement="ram")
     bags.batch(["s1"])
     bags.announce(["s1", "s2"])
     assert bags_asked(source) == ["s2"]

@@ -29,7 +29,7 @@ def hold(root, cache, home, everyone, results):
     everyone.wait()
     before = proportional_bytes()
     everyone.wait()
-    bags = DeviceBags(open_store(root, SLIDES, cache=cache)[0], torch.device("cpu"), home=home)
+    bags = DeviceBags(open_store(root, SLIDES, cache=cache)[0], torch.device("cpu"), placement=home)
     for slide in SLIDES:
         bags.batch([slide]).features.sum()
     everyone.wait()

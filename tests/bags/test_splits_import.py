@@ -198,14 +198,14 @@ ROWS = [(s, name) for name, ids in REFERENCE[0].sets() for s in ids]
 
 def test_a_slide_in_two_sets_is_refused_by_name(tmp_path):
     slide = REFERENCE[0].test[0]
-    assert f"slide '{slide}' stands in train and again in test" in refused(
+    assert f"slide '{slide}' is in train and again in test" in refused(
         tmp_path, [*ROWS, (slide, "train")]
     )
 
 
 def test_a_slide_in_two_sets_under_two_spellings_is_refused_by_name(tmp_path):
     slide = REFERENCE[0].test[0]
-    assert f"slide '{slide}' stands in" in refused(tmp_path, [*ROWS, (f"{slide}.svs", "train")])
+    assert f"slide '{slide}' is in" in refused(tmp_path, [*ROWS, (f"{slide}.svs", "train")])
 
 
 def test_unknown_slides_are_refused_and_listed_with_near_names(tmp_path):
@@ -244,7 +244,7 @@ def test_slides_that_no_fold_lists_are_noted(tmp_path):
     bigger = of_patients([["A"], ["B"], ["A"], ["B"]])
     path = tmp_path / "my.csv"
     path.write_text("slide_id,split\nS_000,train\nS_001,val\nS_002,test\n")
-    assert "1 slides of the dataset stand in no fold" in note_text(make_split(str(path), bigger))
+    assert "1 slides of the dataset are in no fold" in note_text(make_split(str(path), bigger))
 
 
 def test_a_gap_in_the_numbers_of_folds_is_refused(tmp_path):

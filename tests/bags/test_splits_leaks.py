@@ -35,8 +35,8 @@ def test_a_leak_is_refused_with_group_slides_and_remedies_unless_allowed():
     [
         (Fold(("a1",), ("b1",), ()), "the test set is empty"),
         (Fold(("a1",), ("b1",), ("x9",)), "test slide 'x9' is not in the dataset"),
-        (Fold(("a1",), ("b1",), ("c1", "a1")), "slide 'a1' stands in train and again in test"),
-        (Fold(("a1", "a1"), ("b1",), ("c1",)), "slide 'a1' stands in train and again in train"),
+        (Fold(("a1",), ("b1",), ("c1", "a1")), "slide 'a1' is in train and again in test"),
+        (Fold(("a1", "a1"), ("b1",), ("c1",)), "slide 'a1' is in train and again in train"),
     ],
 )
 def test_a_malformed_fold_is_refused_even_where_leaks_are_allowed(fold, words):

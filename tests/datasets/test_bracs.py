@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
-from mil_bench.bags.labels.cohort import Features, assemble
+from mil_bench.bags.labels.cohort import OpenFeatures, assemble
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.errors import DataError, FeatureError
 from mil_bench.contract.dataset import DatasetOptions
@@ -177,7 +177,7 @@ def test_an_imported_split_may_list_the_patients_that_were_dropped(shared):
     cohort = Bracs().cohort(options)
     assert len(cohort.labels.dropped) == 5
     no_features = BagStore("none", np.zeros((0, 1)), None, {}, "")
-    dataset = assemble(cohort, Features(no_features))
+    dataset = assemble(cohort, OpenFeatures(no_features))
     split = make_split(str(shared / "data/labels/hmil/BRACS_10folds.csv.gz"), dataset)
     listed = {slide for fold in split.folds for _, ids in fold.sets() for slide in ids}
     assert not listed & set(cohort.labels.dropped)

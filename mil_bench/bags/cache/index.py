@@ -20,7 +20,7 @@ INDEX, FEATURES, COORDS = "index.json", "features.npy", "coords.npy"
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-class Record(StrictConfig):
+class PackedBag(StrictConfig):
     """One bag: its rows, its source files as ``(path, size, mtime_ns)``, what the reader found.
 
     ``dtype`` is that of the source; ``patch_size`` is in ``unit``. The digests are those of
@@ -40,7 +40,7 @@ class Record(StrictConfig):
     coords_digest: str
 
     def unchanged(self) -> bool:
-        """Whether the source files are still those that were packed."""
+        """Return whether the source files are still those that were packed."""
         try:
             stats = [(Path(file).stat(), size, mtime) for file, size, mtime in self.stamp]
         except OSError:
@@ -49,17 +49,21 @@ class Record(StrictConfig):
 
 
 class Index(StrictConfig):
-    """The content of ``index.json``."""
+    """Content of ``index.json``."""
 
     format: Literal[2]
     encoder: str
     dim: int
     total: int
-    bags: dict[str, Record]
+    bags: dict[str, PackedBag]
 
 
 class CacheError(Exception):
-    """There is no usable cache; the text says why, or is empty when there is none at all."""
+    """The cache in a folder is not usable, for the reason in the text."""
+
+
+class NoCacheError(CacheError):
+    """There is no cache in a folder."""
 
 
 def _of_this_version(path: Path) -> bytes:
@@ -79,23 +83,25 @@ class Cache:
             self.features = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
             self.coords = np.load(folder / COORDS, mmap_mode="r", allow_pickle=False)
         except FileNotFoundError as error:
-            raise CacheError("" if not folder.exists() else f"incomplete, {error}") from None
+            if not folder.exists():
+                raise NoCacheError("missing") from None
+            raise CacheError(f"incomplete, {error}") from None
         except (OSError, EOFError, ValidationError, ValueError) as error:
             raise CacheError(f"damaged ({str(error).splitlines()[0]})") from None
         if self.features.shape != (self.index.total, self.index.dim):
             raise CacheError(f"damaged (features of shape {self.features.shape})")
 
     def stale(self, sources: Mapping[str, BagSource]) -> str:
-        """Why the cache cannot serve ``sources``: changed or further files; ``""`` if it can."""
-        known = self.index.bags
-        new = sum(slide not in known for slide in sources)
-        changed = sum(s in known and known[s].stamp != b.stamp() for s, b in sources.items())
+        """Return why the cache cannot serve ``sources`` (changed or new files), or ``""``."""
+        bags = self.index.bags
+        new = sum(slide not in bags for slide in sources)
+        changed = sum(s in bags and bags[s].stamp != b.stamp() for s, b in sources.items())
         reasons = {"feature files have changed": changed, "slides are missing from it": new}
         total = len(sources)
         return " and ".join(f"{n} of {total} {why}" for why, n in reasons.items() if n)
 
     def bag(self, slide: str) -> Bag:
-        """One bag as it was read from its source, in the source's precision."""
+        """Return one bag as it was read from its source, in the source's precision."""
         record = self.index.bags[slide]
         rows = slice(record.start, record.start + record.length)
         return Bag(
@@ -105,7 +111,7 @@ class Cache:
         )
 
     def store(self, slides: Iterable[str]) -> BagStore:
-        """The bags of ``slides`` alone; the digest does not depend on what else is cached."""
+        """Return a store of only ``slides``; its digest does not depend on what else is cached."""
         bags = {slide: self.index.bags[slide] for slide in slides}
         return BagStore(
             self.index.encoder,

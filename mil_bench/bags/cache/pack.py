@@ -1,8 +1,8 @@
 """Pack the bags of a dataset into one contiguous array on disk, once, atomically.
 
 A cache is a folder ``features.npy`` (float16 or float32), ``coords.npy`` (float64, NaN where a bag
-has none) and ``index.json``. It is written to a temporary folder beside its place and renamed when
-complete, under a lock, so that a killed or a second process never leaves or sees half a cache.
+has none) and ``index.json``. It is written to a temporary folder next to its place and renamed when
+complete, under a lock: a killed process leaves no half a cache, and a second one sees none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mil_bench.bags.cache.index import Cache, CacheError, Stamp
+from mil_bench.bags.cache.index import Cache, CacheError, NoCacheError, Stamp
 from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats.folder import PACKED, FeatureSet
 from mil_bench.bags.formats.reader import BagSource
@@ -27,83 +27,85 @@ from mil_bench.base.errors import FeatureError
 from mil_bench.contract.store import Bag, BagStore
 
 CACHE_VARIABLE = "MIL_BENCH_CACHE"
-MAX_REFUSED, MAX_LISTED = 20, 5
+MAX_ERRORS, MAX_LISTED = 20, 5
 GIGABYTE = 1e9
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def default_cache() -> Path:
-    """``$MIL_BENCH_CACHE``, else ``~/.cache/mil-bench``."""
+    """Return ``$MIL_BENCH_CACHE``, else ``~/.cache/mil-bench``."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "mil-bench")
 
 
 def packed(
     features: FeatureSet, sources: Mapping[str, BagSource], cache: Path | None = None
 ) -> BagStore:
-    """The store of ``sources`` (slide id -> where its bag lies), packed now if it is not yet.
+    """Return the store of ``sources`` (slide id -> where its bag is), packed now if it is not yet.
 
     An existing cache serves while the size and time of every source file are as recorded;
     otherwise it is rebuilt, copying what is unchanged. Raises ``FeatureError`` listing the files
     that are not bags (the others stay packed), for a full disk and an unusable cache folder.
     """
     place = cache_folder(features, cache or default_cache())
-    opened, _ = _open(place, sources)
-    if opened is None:
+    cached, _ = _open(place, sources)
+    if cached is None:
         with _disk_errors(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
             with _lock(place):
-                opened = _rebuilt(place, features.encoder, sources)
-    return opened.store(sources)
+                cached = _rebuilt(place, features.encoder, sources)
+    return cached.store(sources)
 
 
 def cache_folder(features: FeatureSet, cache: Path) -> Path:
-    """The folder of one feature set's cache, named after it for people and by hash for machines."""
+    """Return the folder of a feature set's cache: its name for people, a hash for machines."""
     identity = sha256(f"{features.folder}\n{features.encoder}".encode()).hexdigest()[:10]
     title = "".join(c if c.isalnum() or c in "._-@" else "-" for c in features.encoder)
     return cache / f"{features.folder.name}-{title}-{identity}{PACKED}"
 
 
 def _open(place: Path, sources: Mapping[str, BagSource]) -> tuple[Cache | None, str]:
-    """The cache if it serves ``sources``, else ``None`` and the reason."""
+    """The cache if it serves ``sources``, else ``None`` and why an existing one does not."""
     try:
-        found = Cache(place)
+        cached = Cache(place)
+    except NoCacheError:
+        return None, ""
     except CacheError as error:
         return None, str(error)
-    reason = found.stale(sources)
-    return (None, reason) if reason else (found, "")
+    reason = cached.stale(sources)
+    return (None, reason) if reason else (cached, "")
 
 
 def _rebuilt(place: Path, encoder: str, sources: Mapping[str, BagSource]) -> Cache:
     """Build the cache unless another process has done so while this one waited for the lock."""
-    opened, reason = _open(place, sources)
-    if opened is not None:
-        return opened
+    cached, reason = _open(place, sources)
+    if cached is not None:
+        return cached
     if reason:
         print_on_stderr(f"the cache {place} is rebuilt: {reason}.")
     for leftover in place.parent.glob(f"{place.name}.tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    # Next to its place, because a folder can only be renamed within one file system.
     folder = place.with_name(f"{place.name}.tmp-{os.getpid()}")
     folder.mkdir()
     try:
-        refused = _fill(folder, place, encoder, sources)
-        if len(refused) < len(sources):
+        errors = _fill(folder, place, encoder, sources)
+        if len(errors) < len(sources):
             _commit(folder, place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if refused:
-        raise _refusal(refused, len(sources))
+    if errors:
+        raise _summary(errors, len(sources))
     return Cache(place)
 
 
 def _fill(
     folder: Path, place: Path, encoder: str, sources: Mapping[str, BagSource]
 ) -> list[FeatureError]:
-    """Write all bags to ``folder``; the errors of the files that are not bags.
+    """Write all bags to ``folder``; return the errors of the files that are not bags.
 
-    Bags whose files have not changed are copied from the old cache, also those that ``sources``
-    does not ask for.
+    Bags of unchanged files are copied from the old cache, including those not in ``sources``.
     """
-    refused: list[FeatureError] = []
+    errors: list[FeatureError] = []
     old = _old_cache(place)
     with (
         PackWriter(folder, encoder) as writer,
@@ -115,8 +117,8 @@ def _fill(
                 bag = _take(old, slide, stamp) or source.read()
                 _check_alike(source.paths[0], bag, writer)
             except FeatureError as error:
-                refused.append(error)
-                if len(refused) == MAX_REFUSED:
+                errors.append(error)
+                if len(errors) == MAX_ERRORS:
                     break
             else:
                 writer.add(slide, bag, stamp)
@@ -125,7 +127,7 @@ def _fill(
             for slide, record in old.index.bags.items():
                 if slide not in sources and record.unchanged():
                     writer.add(slide, old.bag(slide), record.stamp)
-    return refused
+    return errors
 
 
 def _old_cache(place: Path) -> Cache | None:
@@ -158,7 +160,9 @@ def _check_alike(path: Path, bag: Bag, writer: PackWriter) -> None:
 
 
 def _commit(folder: Path, place: Path) -> None:
-    """Put the finished cache in place of the old one; open memory maps of that stay valid."""
+    """Put the finished cache in place of the old one."""
+    # Renamed away and not overwritten, because other processes may have its arrays mapped: a map
+    # stays valid when its file is removed, and does not when the file is written to.
     aside = folder.with_name(f"{folder.name}-old")
     if place.exists():
         place.rename(aside)
@@ -166,19 +170,20 @@ def _commit(folder: Path, place: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _refusal(refused: list[FeatureError], total: int) -> FeatureError:
-    if len(refused) == 1:
-        return refused[0]
-    count = f"at least {MAX_REFUSED}" if len(refused) == MAX_REFUSED else str(len(refused))
-    lines = [str(error) for error in refused[:MAX_LISTED]]
-    more = [f"and {len(refused) - MAX_LISTED} more."] if len(refused) > MAX_LISTED else []
+def _summary(errors: list[FeatureError], total: int) -> FeatureError:
+    if len(errors) == 1:
+        return errors[0]
+    count = f"at least {MAX_ERRORS}" if len(errors) == MAX_ERRORS else str(len(errors))
+    lines = [str(error) for error in errors[:MAX_LISTED]]
+    more = [f"and {len(errors) - MAX_LISTED} more."] if len(errors) > MAX_LISTED else []
     heading = f"{count} of {total} feature files are not usable:"
     return FeatureError("\n  ".join([heading, *lines, *more]))
 
 
 @contextmanager
 def _lock(place: Path) -> Iterator[None]:
-    """Only one process packs ``place``; the others wait and say so."""
+    """Let one process pack ``place``; others print that they wait."""
+    # A lock of the operating system on a file, which ends with its process however it dies.
     lock = FileLock(f"{place}.lock")
     try:
         lock.acquire(timeout=0)

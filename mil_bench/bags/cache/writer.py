@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, Record, Stamp
+from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, PackedBag, Stamp
 from mil_bench.bags.store import bag_digests, padded_bag
 from mil_bench.contract.store import Bag
 
@@ -44,7 +44,7 @@ class GrowingArray:
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file as it is; what is still buffered may not fit on the disk."""
+        """Close an unfinished file, even where its buffer does not fit on the disk."""
         try:
             self._file.close()
         except OSError:
@@ -67,7 +67,7 @@ class PackWriter:
 
     def __init__(self, folder: Path, encoder: str) -> None:
         self.folder, self.encoder = folder, encoder
-        self.bags: dict[str, Record] = {}
+        self.bags: dict[str, PackedBag] = {}
         self.seen_encoder: str | None = None  # what the files themselves name, if they do
         self._features: GrowingArray | None = None
         self._coords = GrowingArray(folder / COORDS, 2, np.float64)
@@ -85,7 +85,7 @@ class PackWriter:
         features = self._target(bag)
         self.seen_encoder = self.seen_encoder or bag.encoder
         digest, coords_digest = bag_digests(bag)
-        self.bags[slide] = Record(
+        self.bags[slide] = PackedBag(
             start=features.length,
             length=len(bag),
             stamp=stamp,

@@ -20,34 +20,34 @@ from mil_bench.contract.store import Bag
 
 
 def read_npy(path: Path) -> Bag:
-    """The bag of a .npy file, with the coordinates of torchmil's parallel ``coords`` folder."""
+    """Read the bag of a .npy file, with coordinates of torchmil's parallel ``coords`` folder."""
     array = load_array(path)
-    beside = torchmil_coords(path)
-    xy = None if beside is None else load_array(beside)
+    coords_file = torchmil_coords(path)
+    xy = None if coords_file is None else load_array(coords_file)
     shape = checks.bag_shape(path, array.shape, None if xy is None else xy.shape)
     features = checks.bag_features(path, array, shape)
-    if beside is None or xy is None:
+    if coords_file is None or xy is None:
         return Bag(features, writer="npy")
-    coords = checks.bag_coords(beside, xy, shape[0])
+    coords = checks.bag_coords(coords_file, xy, shape[0])
     return Bag(features, coords, patch_size=grid_step(coords), writer="torchmil")
 
 
 def torchmil_coords(path: Path) -> Path | None:
-    """``../coords/<name>`` or ``../../coords/<name>``, whichever exists."""
+    """Return ``../coords/<name>`` or ``../../coords/<name>``, whichever exists."""
     folders = path.parent.parent, path.parent.parent.parent
     candidates = (folder / "coords" / path.name for folder in folders)
     return next((c for c in candidates if c.is_file() and c != path), None)
 
 
 def load_array(path: Path) -> NDArray[Any]:
-    """One array of a .npy file or the key ``arr_0`` of an .npz file; pickles are refused."""
+    """Read the array of a .npy file or ``arr_0`` of an .npz file; pickles are refused."""
     checks.check_file(path)
     try:
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             array: NDArray[Any] = content["arr_0"] if path.suffix == ".npz" else content
             return array
-    except ValueError as error:
+    except ValueError as error:  # NumPy has one class for pickled, damaged and foreign files
         if "Object arrays" in str(error):
             raise checks.refuse(
                 path,
@@ -67,7 +67,7 @@ _UNSAFE_GLOBAL = re.compile(r"(?:GLOBAL|global|class|type) '?([\w.]+\.[\w.]+)")
 
 
 def read_pt(path: Path) -> Bag:
-    """The bag of a .pt file: a tensor, a list of tensors or a dict with a known key.
+    """Read the bag of a .pt file: a tensor, a list of tensors or a dict with a known key.
 
     Only tensors are loaded (``weights_only``); a file that would run code is refused.
     """
@@ -94,9 +94,9 @@ def read_pt(path: Path) -> Bag:
 
 
 def read_eva(paths: Sequence[Path]) -> Bag:
-    """One slide of an eva manifest: its files one after another, without coordinates.
+    """Read one slide of an eva manifest: its files in sequence, without coordinates.
 
-    eva does not keep the order of the tiles, so coordinates are never joined to them. A file may
+    eva does not keep the order of the tiles, so coordinates cannot be assigned to them. A file may
     hold a single patch as ``(D,)``.
     """
     parts = []
@@ -110,13 +110,13 @@ def read_eva(paths: Sequence[Path]) -> Bag:
 
 
 def slideflow_index(path: Path) -> Path | None:
-    """The file of tile centres that slideflow writes beside ``path``, if it is there."""
+    """Return the file of tile centres that slideflow writes next to ``path``, if it exists."""
     candidates = (path.with_name(f"{path.stem}.index{suffix}") for suffix in (".npz", ".npy"))
     return next((c for c in candidates if c.is_file()), None)
 
 
 def slideflow_encoder(folder: Path) -> str | None:
-    """The extractor named in slideflow's ``bags_config.json``; a class path loses its module."""
+    """Return the extractor of slideflow's ``bags_config.json``, a class without its module."""
     try:
         extractor = json.loads((folder / SLIDEFLOW_CONFIG).read_text())["extractor"]
     except (OSError, ValueError, KeyError, TypeError):

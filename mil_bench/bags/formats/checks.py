@@ -1,4 +1,4 @@
-"""What every reader verifies: an array is a bag of patch features, or the reason why it is not."""
+"""Checks of every reader: an array is a bag of patch features, or an error says why not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ EXTRACT_AGAIN = "extract the features of this slide again"
 LEAVE_OUT = "remove the file and use --allow-missing, or extract the slide again"
 
 
-def refuse(path: Path, found: str, advice: str) -> FeatureError:
-    """The error of a file that is not a bag: what was found in it and what to do."""
-    return FeatureError(f"{path}: {found}; {advice}.")
+def refuse(path: Path, fault: str, advice: str) -> FeatureError:
+    """Return the error of a file that is not a bag: its fault and what to do."""
+    return FeatureError(f"{path}: {fault}; {advice}.")
 
 
 def check_file(path: Path) -> None:
@@ -38,14 +38,14 @@ def check_file(path: Path) -> None:
 
 
 def is_zarr(folder: Path) -> bool:
-    """Whether ``folder`` is a zarr store, the directory format of LazySlide and SpatialData."""
+    """Return whether ``folder`` is a zarr store, the format of LazySlide and SpatialData."""
     return folder.is_dir() and (
         folder.suffix == ".zarr" or any((folder / n).is_file() for n in (".zgroup", "zarr.json"))
     )
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
-    """A file that its library cannot open as ``kind`` ("an HDF5 file")."""
+    """Return the error of a file that its library cannot open as ``kind`` ("an HDF5 file")."""
     lines = [] if isinstance(error, KeyError) else str(error).splitlines()
     reason = lines[0].rstrip(".") if lines else type(error).__name__
     if isinstance(error, PermissionError):
@@ -54,7 +54,7 @@ def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
 
 
 def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
-    """A container without features: a patch file, or one with keys nobody knows."""
+    """Return the error of a container without features: a patch file, or unknown keys."""
     if "imgs" in keys:
         return refuse(
             path,
@@ -67,14 +67,14 @@ def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
             "a patch file: it holds coordinates but no features",
             "run the feature extraction and use its output folder",
         )
-    found = ", ".join(map(repr, keys[:12])) or "nothing"
-    return refuse(path, f"no features, only {found}", f"expected one of {', '.join(FEATURE_KEYS)}")
+    names = ", ".join(map(repr, keys[:12])) or "nothing"
+    return refuse(path, f"no features, only {names}", f"expected one of {', '.join(FEATURE_KEYS)}")
 
 
 def bag_shape(
     path: Path, shape: Sequence[int], coords: Sequence[int] | None = None
 ) -> tuple[int, int]:
-    """``(N, D)`` of features stored with ``shape``, beside coordinates of shape ``coords``.
+    """Return ``(N, D)`` of features stored with ``shape`` and coordinates of shape ``coords``.
 
     A leading dimension of one is dropped. Slide embeddings, empty bags and several bags in one
     array raise ``FeatureError``.
@@ -118,7 +118,7 @@ def coords_length(path: Path, shape: Sequence[int], patches: int) -> int:
 
 
 def bag_features(path: Path, array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.floating]:
-    """The features as ``(N, D)`` float16 or float32; NaN, Inf and non-numbers are refused."""
+    """Return the features as ``(N, D)`` float16 or float32; NaN, Inf and text are refused."""
     if array.dtype.kind not in "fiu":
         raise refuse(path, f"features of type {array.dtype}", "expected floating-point numbers")
     features = array.reshape(shape)
@@ -136,7 +136,7 @@ def bag_features(path: Path, array: NDArray[Any], shape: tuple[int, int]) -> NDA
 
 
 def bag_coords(path: Path, array: NDArray[Any], patches: int) -> NDArray[Any]:
-    """The coordinates as ``(N, 2)`` finite numbers."""
+    """Return the coordinates as ``(N, 2)`` finite numbers."""
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise refuse(path, "coordinates that are not finite numbers", EXTRACT_AGAIN)
     return np.ascontiguousarray(array.reshape(patches, 2))
@@ -147,7 +147,9 @@ def _not_finite(features: NDArray[np.floating]) -> NDArray[np.bool_]:
     if features.dtype != np.float16:
         good: NDArray[np.bool_] = np.isfinite(features).all(axis=1)
         return ~good
-    infinity = 0x7C00  # NaN is above it
+    # NumPy converts float16 to test it. Without the sign, bit patterns are in the order of the
+    # numbers, infinity above all of them and NaN above infinity.
+    infinity = 0x7C00
     magnitude = np.ascontiguousarray(features).view(np.uint16) & 0x7FFF
     bad: NDArray[np.bool_] = magnitude.max(axis=1) >= infinity
     return bad

@@ -27,7 +27,7 @@ COLUMNS = {"origin", "embeddings"}
 
 
 def is_eva(folder: Path) -> bool:
-    """Whether ``folder`` holds a manifest with eva's columns."""
+    """Return whether ``folder`` has a manifest with eva's columns."""
     path = folder / MANIFEST
     if not path.is_file():
         return False
@@ -36,7 +36,7 @@ def is_eva(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, BagSource]:
-    """Slide name -> its files in the order of the manifest.
+    """Return slide name -> its files in the order of the manifest.
 
     Rows of one ``wsi_id`` are one slide; without that column every row is a slide named after its
     file. Raises ``FeatureError`` for a path that leaves the folder.
@@ -71,8 +71,8 @@ _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "test
 class FeatureSet:
     """The bags of one encoder under one folder.
 
-    ``encoder`` is canonical; two sets of one encoder (magnifications, tile sizes) are told apart
-    by ``@`` and their folder. ``sources`` maps names without suffix to files.
+    ``encoder`` is canonical; two sets of one encoder (magnifications, tile sizes) get ``@`` and
+    their folder as a suffix. ``sources`` maps names without suffix to files.
     """
 
     encoder: str
@@ -84,7 +84,7 @@ class FeatureSet:
 
 
 def discover(root: Path) -> list[FeatureSet]:
-    """Every set of bags under ``root``, sorted by encoder.
+    """Find every set of bags under ``root``, sorted by encoder.
 
     ``root`` may be what CLAM, TRIDENT, STAMP, eva, slideflow or torchmil wrote, a folder above it,
     ``features/<encoder>/`` or a flat folder.
@@ -103,13 +103,13 @@ def discover(root: Path) -> list[FeatureSet]:
         ) from None
     if not sets:
         raise _nothing(root)
-    return sorted(_told_apart(root, [_named(s) for s in sets]), key=lambda s: s.encoder)
+    return sorted(_distinct(root, [_named(s) for s in sets]), key=lambda s: s.encoder)
 
 
 def choose(root: Path, encoder: str | None = None) -> FeatureSet:
-    """The set of bags to use; with several encoders under ``root``, the one named ``encoder``.
+    """Choose the set of bags to use; of several encoders under ``root``, the one named ``encoder``.
 
-    A folder whose encoder nobody recorded takes the name given. Raises ``FeatureError`` listing
+    A folder whose encoder is unknown takes the name ``encoder``. Raises ``FeatureError`` listing
     the encoders when the choice is open, ``UnknownNameError`` when none has that name.
     """
     sets = discover(root)
@@ -131,13 +131,13 @@ def choose(root: Path, encoder: str | None = None) -> FeatureSet:
 
 
 def encoder_of_folder(folder: Path) -> str | None:
-    """The encoder a folder's name declares, in any writer's way; ``None`` if it declares none."""
+    """Return the encoder that a folder's name declares in the way of any writer, if it does."""
     name = folder.name
     declared = _FEATURES.fullmatch(name) or _stamp(folder)
     if declared:
         return canonical_encoder(declared["encoder"])
-    own = folder.parent.name == "features" and name not in {*_CLAM, *_SPLIT_NAMES}
-    return canonical_encoder(name) if own or is_known_encoder(name) else None
+    named_after_encoder = folder.parent.name == "features" and name not in {*_CLAM, *_SPLIT_NAMES}
+    return canonical_encoder(name) if named_after_encoder or is_known_encoder(name) else None
 
 
 def _sets(root: Path) -> list[FeatureSet]:
@@ -179,12 +179,12 @@ def _stamp(folder: Path) -> re.Match[str] | None:
 
 def _files(folder: Path, deep: bool = False) -> dict[str, BagSource]:
     """Feature files by their name relative to ``folder`` without suffix, the best suffix each."""
-    found: dict[str, Path] = {}
+    best: dict[str, Path] = {}
     for path in _feature_files(folder, deep):
         name = path.relative_to(folder).with_name(path.stem).as_posix()
-        if name not in found or _rank(path) < _rank(found[name]):
-            found[name] = path
-    return {name: BagSource((path,)) for name, path in sorted(found.items())}
+        if name not in best or _rank(path) < _rank(best[name]):
+            best[name] = path
+    return {name: BagSource((path,)) for name, path in sorted(best.items())}
 
 
 def _feature_files(folder: Path, deep: bool) -> Iterator[Path]:
@@ -214,16 +214,16 @@ def _rank(path: Path) -> int:
     return FEATURE_SUFFIXES.index(path.suffix.lower())
 
 
-def _named(found: FeatureSet) -> FeatureSet:
+def _named(features: FeatureSet) -> FeatureSet:
     """The set with the encoder that its first file names, where no folder declares one."""
-    first = next(iter(found.sources.values())).paths[0]
-    if found.encoder != UNKNOWN or first.suffix.lower() not in (".h5", ".hdf5"):
-        return found
-    return replace(found, encoder=h5_encoder(first) or UNKNOWN)
+    first = next(iter(features.sources.values())).paths[0]
+    if features.encoder != UNKNOWN or first.suffix.lower() not in (".h5", ".hdf5"):
+        return features
+    return replace(features, encoder=h5_encoder(first) or UNKNOWN)
 
 
-def _told_apart(root: Path, sets: list[FeatureSet]) -> list[FeatureSet]:
-    """Sets whose encoder occurs twice get ``@folder`` appended."""
+def _distinct(root: Path, sets: list[FeatureSet]) -> list[FeatureSet]:
+    """The sets; those of one encoder get ``@folder`` appended to its name."""
     counts = Counter(s.encoder for s in sets)
     return [
         replace(s, encoder=f"{s.encoder}@{_place(root, s.folder)}") if counts[s.encoder] > 1 else s

@@ -1,4 +1,4 @@
-"""Where the patches of a bag lie: unit, anchor and size as each writer means them."""
+"""Geometry of patches: unit, anchor and size as each writer defines them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Attrs = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Geometry:
-    """The fields of a bag that do not come from its arrays; ``scale`` multiplies the coords."""
+    """Fields of a bag that do not come from its arrays; ``scale`` multiplies the coordinates."""
 
     writer: str
     unit: str = "level0_px"
@@ -36,7 +36,7 @@ class Geometry:
 def h5_geometry(
     key: str, root: Attrs, features: Attrs, coords: Attrs, xy: NDArray[Any] | None
 ) -> Geometry:
-    """Tell the writer of an h5 bag by its feature key and the attributes of root and datasets."""
+    """Recognise the writer of an h5 bag by its feature key and the attributes of its parts."""
     if key in ("feats", "patch_embeddings") or "stamp_version" in root or "extractor" in root:
         return _stamp(root, xy)
     encoder = _text(features.get("encoder"))
@@ -48,10 +48,10 @@ def h5_geometry(
 
 
 def grid_step(xy: NDArray[Any] | None) -> float | None:
-    """The distance of neighbouring patches: the smallest positive step that is frequent.
+    """Return the distance of neighbouring patches: the smallest frequent positive step.
 
-    Steps are taken along the patches of one row or column, so that tissue pieces whose grids
-    are shifted against each other do not invent a smaller one. ``None`` when nothing neighbours.
+    Steps are measured within a row or column: the shift between the grids of two tissue pieces is
+    not a step. Return ``None`` when no patches are neighbours.
     """
     if xy is None or len(xy) < 2:
         return None

@@ -15,7 +15,7 @@ from mil_bench.contract.store import Bag
 
 
 def read_h5(path: Path) -> Bag:
-    """The bag of an h5 file.
+    """Read the bag of an h5 file.
 
     Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
     """
@@ -30,7 +30,7 @@ def read_h5(path: Path) -> Bag:
 
 
 def h5_encoder(path: Path) -> str | None:
-    """The encoder that an h5 file names, without reading its arrays; ``None`` if it names none."""
+    """Return the encoder that an h5 file names, if any, without reading its arrays."""
     try:
         with h5py.File(path, "r") as file:
             key = _feature_key(file)

@@ -46,12 +46,12 @@ UNKNOWN = "unknown"
 
 
 def canonical_encoder(name: str) -> str:
-    """The canonical id of an encoder (``UNI``, ``mahmood_uni`` -> ``uni_v1``), else ``name``."""
+    """Return the canonical id of an encoder (``UNI`` -> ``uni_v1``), else ``name``."""
     return _BY_ALIAS.get(_squeeze(name), name.strip())
 
 
 def is_known_encoder(name: str) -> bool:
-    """Whether ``name`` is an encoder's name or alias, so that a folder called so holds features."""
+    """Return whether ``name`` is an encoder's name or alias, so that its folder has features."""
     return _squeeze(name) in _BY_ALIAS
 
 
@@ -72,7 +72,7 @@ FEATURE_TAILS = ("_features", "_feat")
 
 
 def normalise(name: str) -> str:
-    """A slide name without one slide suffix and one ``_feat`` or ``_features`` tail.
+    """Return a slide name without one slide suffix and one ``_feat`` or ``_features`` tail.
 
     >>> normalise("CCC_0001.ome.tif"), normalise("CCC_0001_feat")
     ('CCC_0001', 'CCC_0001')
@@ -84,8 +84,8 @@ def normalise(name: str) -> str:
     return name[: len(name) - len(tail)]
 
 
-def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
-    """Wanted slide id -> feature name, for those that have one.
+def match_ids(slide_ids: Sequence[str], names: Iterable[str]) -> dict[str, str]:
+    """Return slide id -> feature name, for slides that have one.
 
     ``names`` are file names without the feature suffix, possibly with folders (``site1/x``). An id
     without a slash is compared with the last part. Equal names are taken first, then names equal
@@ -95,18 +95,18 @@ def match_ids(wanted: Sequence[str], names: Iterable[str]) -> dict[str, str]:
     names = list(names)
     keys = (str, normalise, lambda name: normalise(name).lower())
     looser = [(key, _by(names, key)) for key in keys]
-    found: dict[str, str] = {}
-    for slide in dict.fromkeys(wanted):
-        fits = next((near for key, known in looser if (near := known.get(key(slide)))), [])
+    matches: dict[str, str] = {}
+    for slide in dict.fromkeys(slide_ids):
+        fits = next((near for key, by_key in looser if (near := by_key.get(key(slide)))), [])
         if len(fits) > 1:
             raise FeatureError(
                 f"slide {slide!r} fits {len(fits)} feature files ({_listed(fits)}); expected one. "
                 "Remove or rename the others."
             )
         if fits:
-            found[slide] = fits[0]
-    _check_distinct(found)
-    return found
+            matches[slide] = fits[0]
+    _check_distinct(matches)
+    return matches
 
 
 def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[str]]:
@@ -118,9 +118,9 @@ def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[st
     return groups
 
 
-def _check_distinct(found: Mapping[str, str]) -> None:
+def _check_distinct(matches: Mapping[str, str]) -> None:
     slides: dict[str, list[str]] = defaultdict(list)
-    for slide, name in found.items():
+    for slide, name in matches.items():
         slides[name].append(slide)
     for name, owners in slides.items():
         if len(owners) > 1:

@@ -22,10 +22,10 @@ SLIDE_EMBEDDINGS = "slide_features"
 
 
 def read_bag(path: Path) -> Bag:
-    """The bag of one feature file of any known format (formats.md, section 1).
+    """Read the bag of one feature file of any known format.
 
     Features come back as ``(N, D)`` float16 or float32 (other types are converted to float32),
-    coordinates as ``(N, 2)`` with unit, anchor and patch size as the writer means them.
+    coordinates as ``(N, 2)`` with unit, anchor and patch size as the writer defines them.
     Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
     """
     checks.check_file(path)
@@ -51,17 +51,17 @@ def read_bag(path: Path) -> Bag:
 
 @dataclass(frozen=True)
 class BagSource:
-    """Where one bag lies on disk: a file, or one or several files of an eva manifest."""
+    """Place of one bag on disk: a file, or the files of an eva manifest."""
 
     paths: tuple[Path, ...]
     layout: Literal["file", "eva"] = "file"
 
     def read(self) -> Bag:
-        """The bag. Raises ``FeatureError`` as :func:`read_bag` does."""
+        """Read the bag. Raises ``FeatureError`` as :func:`read_bag` does."""
         return read_eva(self.paths) if self.layout == "eva" else read_bag(self.paths[0])
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """``(path, size, mtime_ns)`` of every file the bag depends on; changes when they do."""
+        """Return ``(path, size, mtime_ns)`` of every file that the bag depends on."""
         files = [*self.paths, *self._companions()]
         try:
             stats = [(file, file.stat()) for file in files]

@@ -20,7 +20,7 @@ from mil_bench.base.errors import DataError, LabelFileNotFoundError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
-from mil_bench.contract.spec import Kind
+from mil_bench.contract.spec import DataKind
 from mil_bench.contract.split import Split
 from mil_bench.contract.store import BagStore
 
@@ -38,11 +38,11 @@ class Labels:
     dropped: tuple[str, ...] = ()
 
     def keep(self, slides: frozenset[str], *findings: str) -> Labels:
-        """Only the given slides everywhere, with further findings."""
+        """Return the labels of only the given slides, with further findings."""
         official = keep_slides(self.official, slides) if self.official else None
         noisy = self.not_for_training & slides
-        told = (*self.findings, *findings)
-        return Labels(self.manifest.keep(set(slides)), official, told, noisy, self.dropped)
+        sentences = (*self.findings, *findings)
+        return Labels(self.manifest.keep(set(slides)), official, sentences, noisy, self.dropped)
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class LabelledCohort:
     """A dataset before its features are opened. ``features`` is where to look for them."""
 
     card: DatasetCard
-    kind: Kind
+    kind: DataKind
     taxonomy: Taxonomy
     labels: Labels
     features: Path
 
 
 @dataclass(frozen=True)
-class Features:
+class OpenFeatures:
     """Opened features of a cohort: the store, slides without features, known patch labels."""
 
     store: BagStore
@@ -65,7 +65,7 @@ class Features:
     instance_labels: Mapping[str, tuple[str, ...]] | None = None
 
 
-NO_FEATURES = Features(BagStore("none", np.empty((0, 0), np.float32), None, {}, ""))
+NO_FEATURES = OpenFeatures(BagStore("none", np.empty((0, 0), np.float32), None, {}, ""))
 
 
 class LabelledAdapter(DatasetAdapter):
@@ -75,8 +75,8 @@ class LabelledAdapter(DatasetAdapter):
     def read(self, options: DatasetOptions) -> LabelledCohort:
         """Labels, tree and place of the features. Raises ``DataError`` with one sentence."""
 
-    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> Features:
-        """Features of the cohort's slides. Raises ``FeatureError`` unless all are there."""
+    def open(self, cohort: LabelledCohort, options: DatasetOptions) -> OpenFeatures:
+        """Open the features of all slides. Raises ``FeatureError`` if slides have none."""
         store, missing = open_store(
             cohort.features,
             cohort.labels.manifest.slide_ids,
@@ -85,10 +85,10 @@ class LabelledAdapter(DatasetAdapter):
             cache=options.cache,
         )
         sizes = {slide: size for slide, (_, size) in store.rows.items()}
-        return Features(store, missing, read_instances(cohort.features, sizes))
+        return OpenFeatures(store, missing, read_instances(cohort.features, sizes))
 
     def cohort(self, options: DatasetOptions) -> LabelledCohort:
-        """The cohort with its labels checked and, if asked for, leaky patients left out."""
+        """Read and check the labels; leave out leaky patients if requested."""
         cohort = self.read(options)
         _check_labels(cohort)
         if options.drop_leaky_patients:
@@ -127,13 +127,13 @@ class FolderAdapter(LabelledAdapter):
         )
 
 
-def assemble(cohort: LabelledCohort, features: Features) -> Dataset:
-    """The dataset of the slides that have features; the others are named in ``missing``."""
+def assemble(cohort: LabelledCohort, features: OpenFeatures) -> Dataset:
+    """Make the dataset of the slides with features; the others are in ``missing``."""
     labels = cohort.labels
     if features.missing:
-        total, gone = len(labels.manifest), len(features.missing)
-        found = frozenset(labels.manifest.slide_ids) - frozenset(features.missing)
-        labels = labels.keep(found, f"{gone} of {total} labelled slides have no features")
+        slides = frozenset(labels.manifest.slide_ids)
+        finding = f"{len(features.missing)} of {len(slides)} labelled slides have no features"
+        labels = labels.keep(slides - frozenset(features.missing), finding)
     return Dataset(
         card=cohort.card,
         kind=cohort.kind,
@@ -150,37 +150,37 @@ def assemble(cohort: LabelledCohort, features: Features) -> Dataset:
 
 
 def choose_tree(card: DatasetCard, tree: str | None) -> Taxonomy:
-    """A tree of the card by name, or a ``.toml``/``.json`` file over the same leaves."""
+    """Return a tree of the card by name, or read a ``.toml``/``.json`` file with its leaves."""
     if tree is None or tree in card.trees or not tree.endswith((".toml", ".json")):
         return card.tree(tree)
-    own, chosen = card.tree(None), Taxonomy.load(Path(tree))
-    if set(own.leaves) != set(chosen.leaves):
-        lacks = [leaf for leaf in own.leaves if leaf not in chosen.leaves]
-        adds = [leaf for leaf in chosen.leaves if leaf not in own.leaves]
+    default, custom = card.tree(None), Taxonomy.load(Path(tree))
+    if set(default.leaves) != set(custom.leaves):
+        lacks = [leaf for leaf in default.leaves if leaf not in custom.leaves]
+        adds = [leaf for leaf in custom.leaves if leaf not in default.leaves]
         raise DataError(
             f"tree file {tree} does not have the leaves of dataset {card.name}: it lacks {lacks} "
-            f"and adds {adds}; expected exactly {list(own.leaves)}."
+            f"and adds {adds}; expected exactly {list(default.leaves)}."
         )
-    return replace(chosen, titles={**own.titles, **chosen.titles})
+    return replace(custom, titles={**default.titles, **custom.titles})
 
 
 def drop_leaky(labels: Labels) -> Labels:
-    """Leave out every patient (group) that stands in two official sets."""
+    """Leave out every patient (group) that is in two official sets."""
     groups = labels.manifest.groups()
     leaky = leaky_groups(labels.official, groups) if labels.official else {}
     if not leaky:
         return labels
-    kept = frozenset(slide for slide, group in groups.items() if group not in leaky)
-    gone = tuple(slide for slide in groups if slide not in kept)
-    told = f"left out {len(gone)} slides of the leaky patients {', '.join(sorted(leaky))}"
-    return replace(labels.keep(kept, told), dropped=gone)
+    clean = frozenset(slide for slide, group in groups.items() if group not in leaky)
+    dropped = tuple(slide for slide in groups if slide not in clean)
+    finding = f"left out {len(dropped)} slides of the leaky patients {', '.join(sorted(leaky))}"
+    return replace(labels.keep(clean, finding), dropped=dropped)
 
 
-def kind_of(kind: Kind, *places: Path) -> Kind:
-    """``simulated`` when a file of the cohort lies under a folder marked so, else ``kind``."""
+def kind_of(kind: DataKind, *places: Path) -> DataKind:
+    """Return ``simulated`` when a place is in a folder with that mark, else ``kind``."""
     for place in places:
-        here = place.resolve()
-        if any((folder / SIMULATED).is_file() for folder in (here, *here.parents)):
+        path = place.resolve()
+        if any((folder / SIMULATED).is_file() for folder in (path, *path.parents)):
             return "simulated"
     return kind
 

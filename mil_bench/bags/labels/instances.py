@@ -29,16 +29,16 @@ def write_instances(root: Path, labels: Mapping[str, Mapping[int, str]]) -> Path
 
 
 def read_instances(root: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]] | None:
-    """:func:`read_instance_file` of ``<root>/instances.csv``; ``None`` without the file."""
+    """Read ``<root>/instances.csv`` by :func:`read_instance_file`, if the file exists."""
     path = root / INSTANCES
     return read_instance_file(path, sizes) if path.is_file() else None
 
 
 def read_instance_file(path: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Slide -> class name of each of its ``sizes[slide]`` patches.
+    """Return slide -> class name of each of its ``sizes[slide]`` patches.
 
     Slides outside ``sizes`` are left out. Raises ``DataError`` for a file that cannot be read,
-    missing columns and rows that are no patch of the bag.
+    missing columns and rows beyond the bag.
     """
     table = read_table(path)
     columns = (table[require(table, [name], path)] for name in ("slide_id", "row", "label"))

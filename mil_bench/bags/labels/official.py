@@ -1,4 +1,4 @@
-"""A dataset's own split, and what patients say about it."""
+"""A dataset's own split, and findings about its patients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mil_bench.contract.split import SETS, Fold, Split, set_name
 
 
 def official_split(sets: Mapping[str, str]) -> Split | None:
-    """A one-fold split from slide -> set name (``Training``, ``valid``, ``test``...).
+    """Make a one-fold split from slide -> set name (``Training``, ``valid``, ``test``...).
 
     A blank leaves the slide out; all blank gives ``None``. Raises ``DataError`` for other names.
     """
@@ -31,7 +31,7 @@ def official_split(sets: Mapping[str, str]) -> Split | None:
 
 
 def keep_slides(split: Split, slides: frozenset[str]) -> Split:
-    """The split without slides that are not in ``slides``."""
+    """Return the split with only the given slides."""
     folds = (
         Fold(**{name: tuple(s for s in ids if s in slides) for name, ids in fold.sets()})
         for fold in split.folds
@@ -40,23 +40,23 @@ def keep_slides(split: Split, slides: frozenset[str]) -> Split:
 
 
 def leaky_groups(split: Split, groups: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
-    """Groups that stand in more than one set of the first fold: group -> set -> slides."""
-    where: dict[str, dict[str, list[str]]] = {}
+    """Return groups in more than one set of the first fold: group -> set -> slides."""
+    sets_of: dict[str, dict[str, list[str]]] = {}
     for name, slides in split[0].sets():
         for slide in slides:
-            where.setdefault(groups[slide], {}).setdefault(name, []).append(slide)
-    return {group: homes for group, homes in where.items() if len(homes) > 1}
+            sets_of.setdefault(groups[slide], {}).setdefault(name, []).append(slide)
+    return {group: sets for group, sets in sets_of.items() if len(sets) > 1}
 
 
 def mixed_patients(manifest: Manifest) -> list[str]:
-    """Patients whose slides carry different labels."""
-    known = manifest.table[manifest.table["patient_id"] != ""]
-    labels = known.groupby("patient_id", sort=False)["label"].nunique()
+    """Return the patients whose slides have different labels."""
+    rows = manifest.table[manifest.table["patient_id"] != ""]
+    labels = rows.groupby("patient_id", sort=False)["label"].nunique()
     return [str(patient) for patient in labels.index[labels > 1]]
 
 
 def patient_findings(manifest: Manifest, official: Split | None) -> list[str]:
-    """Sentences about patients: unknown ones, mixed classes, patients in two official sets."""
+    """Return sentences on unknown patients, mixed classes, patients in two official sets."""
     patients = set(manifest.table["patient_id"]) - {""}
     findings = []
     if not patients:

@@ -61,9 +61,9 @@ def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path:
             f"{unknown[:5]}; correct `feature_columns`."
         )
     numbers = table[list(columns)].apply(pd.to_numeric, errors="coerce")
-    rows, wrong = np.nonzero(numbers.isna().to_numpy())
+    rows, bad_columns = np.nonzero(numbers.isna().to_numpy())
     if len(rows):
-        name = columns[wrong[0]]
+        name = columns[bad_columns[0]]
         raise FeatureError(
             f"{path}: column {name!r} holds {table[name].iloc[rows[0]]!r} in data row "
             f"{rows[0] + 1}; expected numbers. List the feature columns in `feature_columns`."
@@ -76,21 +76,19 @@ def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path:
 def _read_groups(groups: dict[str, h5py.Group], classes: Sequence[str], path: Path) -> Bags:
     first, node = next(iter(groups.items()))
     key = next((key for key in FEATURE_KEYS if key in node), FEATURE_KEYS[0])
-    lacking = [name for name, group in groups.items() if key not in group]
-    if lacking:
+    empty = [name for name, group in groups.items() if key not in group]
+    if empty:
         raise FeatureError(
-            f"{path}: group {lacking[0]!r} holds {sorted(groups[lacking[0]])} and no {key!r}; "
+            f"{path}: group {empty[0]!r} holds {sorted(groups[empty[0]])} and no {key!r}; "
             f"expected features in every group, as in {first!r}."
         )
-    everywhere = set.intersection(*(set(group) for group in groups.values()))
-    known = classes and INSTANCE_LABELS in everywhere
+    shared = set.intersection(*(set(group) for group in groups.values()))
+    has_labels = classes and INSTANCE_LABELS in shared
     return Bags(
         {name: group[key][:] for name, group in groups.items()},
-        {name: group[COORDS][:] for name, group in groups.items()}
-        if COORDS in everywhere
-        else None,
+        {name: group[COORDS][:] for name, group in groups.items()} if COORDS in shared else None,
         {name: tuple(classes[i] for i in group[INSTANCE_LABELS]) for name, group in groups.items()}
-        if known
+        if has_labels
         else {},
     )
 

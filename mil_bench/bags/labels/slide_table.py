@@ -13,7 +13,7 @@ from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.manifest import REQUIRED, Manifest
 
-Column = str | int  # a name, or a position in a table without a header
+ColumnRef = str | int  # a name, or a position in a table without a header
 OPTIONAL = ("patient_id", "group_id", "split")
 _LEVEL = "level:"  # prefix of the canonical columns of the tree's inner levels
 
@@ -21,15 +21,15 @@ _LEVEL = "level:"  # prefix of the canonical columns of the tree's inner levels
 class Columns(StrictConfig):
     """Which column holds what. Positions (0, 1, ...) say that the table has no header."""
 
-    slide_id: Column = "slide_id"
-    label: Column = "label"
-    patient_id: Column = "patient_id"
-    group_id: Column = "group_id"
-    split: Column = "split"
-    coarse: Column | tuple[Column, ...] = ()  # the tree's inner levels, from the top
+    slide_id: ColumnRef = "slide_id"
+    label: ColumnRef = "label"
+    patient_id: ColumnRef = "patient_id"
+    group_id: ColumnRef = "group_id"
+    split: ColumnRef = "split"
+    coarse: ColumnRef | tuple[ColumnRef, ...] = ()  # the tree's inner levels, from the top
 
     @property
-    def levels(self) -> tuple[Column, ...]:
+    def levels(self) -> tuple[ColumnRef, ...]:
         """Columns of the inner levels."""
         return self.coarse if isinstance(self.coarse, tuple) else (self.coarse,)
 
@@ -44,20 +44,20 @@ class Columns(StrictConfig):
         single = (self.slide_id, self.label, self.patient_id, self.group_id, self.split)
         return frozenset(map(str, (*single, *self.levels)))
 
-    def find(self, name: Column, table: pd.DataFrame, path: Path) -> str:
-        """The table's column called ``name``, or ``DataError`` that says how to name it."""
+    def find(self, name: ColumnRef, table: pd.DataFrame, path: Path) -> str:
+        """Return the table's column called ``name``, or raise ``DataError``."""
         hint = 'Name it under [columns], such as slide_id = "bag" (or a position without a header).'
         return require(table, [str(name)], path, hint)
 
 
 def read_slide_table(path: Path, columns: Columns, row_per_slide: bool = True) -> pd.DataFrame:
-    """One row per slide under canonical names, then the further columns of a label table.
+    """Read one row per slide with canonical column names, then the other columns.
 
     Without ``row_per_slide`` the table has a row per instance that repeats what is true of the
     bag; rows that disagree are a ``DataError``.
     """
     table = read_table(path, header=columns.header)
-    wanted: dict[str, Column] = {"slide_id": columns.slide_id, "label": columns.label}
+    wanted: dict[str, ColumnRef] = {"slide_id": columns.slide_id, "label": columns.label}
     wanted |= {f"{_LEVEL}{i}": name for i, name in enumerate(columns.levels)}
     for key in OPTIONAL:
         name = getattr(columns, key)
@@ -72,7 +72,7 @@ def read_slide_table(path: Path, columns: Columns, row_per_slide: bool = True) -
 
 
 def manifest_of(table: pd.DataFrame) -> Manifest:
-    """The manifest of a canonical table; further columns are kept."""
+    """Make the manifest of a canonical table; other columns are kept."""
     extra = [c for c in map(str, table) if c not in REQUIRED and not c.startswith(_LEVEL)]
     return Manifest.build(
         table["slide_id"],
@@ -84,13 +84,13 @@ def manifest_of(table: pd.DataFrame) -> Manifest:
 
 
 def tree_of(table: pd.DataFrame, name: str, classes: Sequence[str], ordered: bool) -> Taxonomy:
-    """The tree that the coarse columns spell out; without such columns a flat one.
+    """Make the tree that the coarse columns describe, or a flat one without such columns.
 
     ``classes`` is the order of the leaves; by default numbers come first, then the alphabet.
     """
     levels = [c for c in map(str, table) if c.startswith(_LEVEL)]
-    found = table[[*levels, "label"]].drop_duplicates().itertuples(index=False, name=None)
-    paths = sorted(found, key=lambda path: _natural(path[-1]))
+    rows = table[[*levels, "label"]].drop_duplicates().itertuples(index=False, name=None)
+    paths = sorted(rows, key=lambda path: _natural(path[-1]))
     if classes:
         unknown = sorted({path[-1] for path in paths} - set(classes))
         if unknown:

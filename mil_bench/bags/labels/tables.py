@@ -19,7 +19,7 @@ TABLE_SUFFIXES = (".xlsx", *TEXT_SUFFIXES)
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of ``path`` ends like a table this module reads."""
+    """Return whether the name of ``path`` has the suffix of a table that can be read."""
     return path.name.lower().endswith(TABLE_SUFFIXES)
 
 
@@ -71,25 +71,25 @@ def headers(path: Path) -> list[str]:
 
 
 def column(table: pd.DataFrame, names: Iterable[str]) -> str | None:
-    """The column called one of ``names``, ignoring case, blanks, ``_`` and ``-``; else ``None``."""
-    known = {_plain(name): name for name in reversed(list(table.columns))}
-    return next((known[_plain(name)] for name in names if _plain(name) in known), None)
+    """Return the column called one of ``names``, ignoring case, blanks, ``_`` and ``-``."""
+    by_name = {_plain(name): name for name in reversed(list(table.columns))}
+    return next((by_name[_plain(name)] for name in names if _plain(name) in by_name), None)
 
 
 def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "") -> str:
-    """Like :func:`column`, but a missing column is a ``DataError`` that lists what is there."""
-    found = column(table, names)
-    if found is None:
+    """Return a column as :func:`column` does; ``DataError`` lists the columns if it is missing."""
+    name = column(table, names)
+    if name is None:
         near = nearest(names[0], table.columns)
-        shown, more = list(table.columns)[:12], len(table.columns) - 12
-        others = f" and {more} more" if more > 0 else ""
+        columns, more = list(table.columns)[:12], len(table.columns) - 12
+        rest = f" and {more} more" if more > 0 else ""
         guess = f"; the nearest is {near[0]!r}" if near else ""
-        wanted = " or ".join(repr(name) for name in names)
+        expected = " or ".join(map(repr, names))
         raise DataError(
-            f"{path} has the columns {shown}{others}; expected {wanted}{guess}. "
+            f"{path} has the columns {columns}{rest}; expected {expected}{guess}. "
             f"{hint or 'Rename the column.'}"
         )
-    return found
+    return name
 
 
 def _read(path: Path, sheet: str | int, header: int | None) -> pd.DataFrame:
@@ -119,34 +119,34 @@ def _plain(name: object) -> str:
 # Labels that come as a table per set: ``train.csv``, ``val.csv``, ``test.csv``.
 
 SET = "set"
-_TOLD = ("split", "set", "split_info", "dataset_split")
+_SET_COLUMNS = ("split", "set", "split_info", "dataset_split")
 
 
 def read_sets(root: Path, columns: Sequence[str]) -> pd.DataFrame | None:
-    """All tables of ``root`` that have ``columns``, one below the other; ``None`` without any.
+    """Join all tables of ``root`` that have ``columns``; return ``None`` without any.
 
-    The result has ``columns`` first, under these names, then :data:`SET`: what a column ``split``
-    says, else the set that ends the file's name (``train.csv``, ``tcga-ot_train.csv``), else blank.
-    Raises ``DataError`` for a table of a set that cannot be read, and for one that lacks a column
-    and is of a set or the only one.
+    The result has ``columns`` first, under these names, then :data:`SET`: the value of a column
+    ``split``, else the set that ends the file's name (``train.csv``, ``tcga-ot_train.csv``), else
+    blank. Raises ``DataError`` for a table of a set that cannot be read. It is also raised for a
+    table that lacks a column, if its name has a set or there is no other table.
     """
-    lacking = {
+    absent = {
         path: _lacking(path, columns) for path in tables_in(root) if path.suffix.lower() != ".xlsx"
     }
-    whole = [path for path, names in lacking.items() if not names]
-    for path, names in lacking.items():
-        if 0 < len(names) <= len(columns) / 2 and (_set_of(path) or not whole):
+    complete = [path for path, names in absent.items() if not names]
+    for path, names in absent.items():
+        if 0 < len(names) <= len(columns) / 2 and (_set_of(path) or not complete):
             hint = "Rename the column, or remove the file if it is not one of these lists."
             require(read_table(path), names[:1], path, hint)
-    tables = [_read_sets(path, columns) for path in whole]
+    tables = [_read_sets(path, columns) for path in complete]
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def _read_sets(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     table = read_table(path)
-    told = column(table, _TOLD)
-    own = table[[str(column(table, [name])) for name in columns]].set_axis([*columns], axis=1)
-    return own.assign(**{SET: table[told] if told else _set_of(path)})
+    set_column = column(table, _SET_COLUMNS)
+    renamed = table[[str(column(table, [name])) for name in columns]].set_axis([*columns], axis=1)
+    return renamed.assign(**{SET: table[set_column] if set_column else _set_of(path)})
 
 
 def _lacking(path: Path, columns: Sequence[str]) -> list[str]:

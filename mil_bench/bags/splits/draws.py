@@ -1,9 +1,9 @@
-"""Cut slides into parts that keep groups whole and class shares alike.
+"""K-fold, Monte-Carlo and hold-out draws that keep groups together and class shares even.
 
-A group (patient) may hold slides of several classes, so strata of patients do not exist; instead
-groups are dealt one by one, those that matter most first, to the part that lacks their classes
-most. This is the greedy of ``StratifiedGroupKFold`` with another cost: it also balances the number
-of slides, and works when a class has fewer groups than there are parts.
+A group (patient) may hold slides of several classes, so patients cannot be stratified. Instead,
+groups are assigned one by one, the most influential first, to the part that lacks their classes
+most. This is the greedy algorithm of ``StratifiedGroupKFold`` with another cost. It also balances
+the number of slides, and works when a class has fewer groups than there are parts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Cohort:
 
     @classmethod
     def of(cls, manifest: Manifest, slide_ids: Iterable[str]) -> Cohort:
-        """The given slides of ``manifest``."""
+        """Make the cohort of the given slides of ``manifest``."""
         groups, labels = manifest.groups(), manifest.strata()
         members: dict[str, list[str]] = {}
         for slide in sorted(slide_ids):
@@ -48,27 +48,25 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.slides)
 
-    def take(self, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Slides of the groups where ``chosen`` (``(G,)``) is true."""
-        return tuple(
-            s for group, yes in zip(self.slides, chosen, strict=True) if yes for s in group
-        )
+    def take(self, mask: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Return the slides of the groups where ``mask`` (``(G,)``) is true."""
+        return tuple(s for group, yes in zip(self.slides, mask, strict=True) if yes for s in group)
 
     def present(self, parts: Assignment, n: int) -> NDArray[np.bool_]:
-        """``(n, C)``: whether a part holds any slide of a class."""
+        """Return ``(n, C)``: whether a part holds any slide of a class."""
         return self.totals(parts, n) > 0
 
     def totals(self, parts: Assignment, n: int) -> NDArray[np.float64]:
-        """``(n, C)``: slides of each class in each part."""
-        held = np.zeros((n, len(self.classes)))
-        np.add.at(held, parts, self.counts)
-        return held
+        """Return ``(n, C)``: slides of each class in each part."""
+        totals = np.zeros((n, len(self.classes)))
+        np.add.at(totals, parts, self.counts)
+        return totals
 
 
 def deal(
     cohort: Cohort, n: int, rng: np.random.Generator, emphasis: NDArray[np.float64] | float = 1.0
 ) -> Assignment:
-    """``(G,)``: the part, ``0`` to ``n - 1``, of every group; random under ``rng``.
+    """Assign every group to a part, ``(G,)`` from ``0`` to ``n - 1``, at random under ``rng``.
 
     A group goes to the part with the smallest sum over its classes of ``v h / t``: ``v`` slides of
     the class in the group, ``h`` already in the part, ``t`` in all. Up to a constant it is the
@@ -92,7 +90,7 @@ def deal(
 
 
 def imbalance(cohort: Cohort, parts: Assignment, n: int) -> float:
-    """Mean squared deviation of the parts' class shares from ``1 / n``; 0 is a perfect cut."""
+    """Return the mean squared deviation of the parts' class shares from ``1 / n``."""
     shares = cohort.totals(parts, n) / cohort.counts.sum(axis=0)
     return float(np.mean((shares - 1 / n) ** 2))
 
@@ -120,7 +118,7 @@ Presence = NDArray[np.bool_]
 
 
 def kfold(cohort: Cohort, k: int, seed: int) -> tuple[Fold, ...]:
-    """``k`` folds whose test sets partition the cohort; validation is the next fold's test set.
+    """Draw ``k`` folds whose test sets partition the cohort; the next test set validates.
 
     Raises ``SplitError`` for ``k < 3`` (train would be empty) or fewer groups than folds.
     """
@@ -145,7 +143,7 @@ def kfold(cohort: Cohort, k: int, seed: int) -> tuple[Fold, ...]:
 
 
 def monte_carlo(cohort: Cohort, draws: int, seed: int) -> tuple[Fold, ...]:
-    """``draws`` independent folds of 80/10/10 % of the slides; their test sets overlap.
+    """Draw ``draws`` independent folds of 80/10/10 % of the slides; test sets overlap.
 
     A cohort of fewer than ten groups gives one group to validation and one to test.
     """
@@ -163,15 +161,15 @@ def monte_carlo(cohort: Cohort, draws: int, seed: int) -> tuple[Fold, ...]:
 
 
 def hold_out(cohort: Cohort, rng: np.random.Generator) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """``(rest, held)``: one eighth of the slides held out as validation, groups whole."""
+    """Return ``(rest, held_out)``: one eighth of the slides validates, groups kept together."""
     n = min(EIGHTHS, len(cohort))
     if n < 2:
         raise SplitError(
             "a validation set cannot be drawn from the train slides of one group (patient); "
             "list the validation slides in the split file."
         )
-    held = _best_deal(cohort, n, rng, _absent_in_holdout) == 0
-    return cohort.take(~held), cohort.take(held)
+    held_out = _best_deal(cohort, n, rng, _absent_in_holdout) == 0
+    return cohort.take(~held_out), cohort.take(held_out)
 
 
 def _fold(cohort: Cohort, parts: Assignment, test: int, val: int) -> Fold:
@@ -197,11 +195,11 @@ def _best_deal(
         # Later tries weigh classes at random, because the even weights may lead to a dead end.
         emphasis = rng.exponential(size=len(cohort.classes)) if attempt >= EVEN_TRIES else 1.0
         parts = deal(cohort, n, rng, emphasis)
-        missing = absent(cohort.present(parts, n))
+        lacks = absent(cohort.present(parts, n))
         spread = imbalance(cohort, parts, n)
-        if best is None or (*missing, spread) < best[0]:
-            best = (*missing, spread), parts
-        if not any(missing) and spread < (GOOD_SPREAD / n) ** 2:
+        if best is None or (*lacks, spread) < best[0]:
+            best = (*lacks, spread), parts
+        if not any(lacks) and spread < (GOOD_SPREAD / n) ** 2:
             break
     assert best is not None
     return best[1]

@@ -1,4 +1,4 @@
-"""What a split does that its scores should be read with: shared groups, overlapping test sets."""
+"""Defects of a split that its scores depend on: shared groups, overlapping test sets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ CONSEQUENCES = {
 
 
 def leak_share(fold: Fold, groups: Mapping[str, str], of: str = "test", to: str = "train") -> float:
-    """Share of the slides of set ``of`` whose group has a slide in set ``to``; 0 when clean."""
+    """Return the share of slides of set ``of`` whose group has a slide in set ``to``."""
     sets = dict(fold.sets())
-    homes = {groups[slide] for slide in sets[to]}
-    return sum(groups[slide] in homes for slide in sets[of]) / len(sets[of]) if sets[of] else 0.0
+    groups_in_to = {groups[slide] for slide in sets[to]}
+    return (
+        sum(groups[slide] in groups_in_to for slide in sets[of]) / len(sets[of])
+        if sets[of]
+        else 0.0
+    )
 
 
 def is_leaky(split: Split, groups: Mapping[str, str]) -> bool:
-    """Whether any group stands in two sets of a fold, so that ``Split.check`` would refuse it."""
+    """Return whether any group is in two sets of a fold, which ``Split.check`` refuses."""
     return any(leak_share(fold, groups, *pair) > 0 for fold in split.folds for pair in CONSEQUENCES)
 
 
@@ -85,8 +89,8 @@ def _span(shares: list[float]) -> str:
 def _by_fold(shares: list[float]) -> str:
     if len(shares) == 1:
         return ""
-    each = " ".join(f"{share:.2f}".removeprefix("0") for share in shares)
-    return f" (mean {100 * fmean(shares):.0f} %; by fold {each})"
+    by_fold = " ".join(f"{share:.2f}".removeprefix("0") for share in shares)
+    return f" (mean {100 * fmean(shares):.0f} %; by fold {by_fold})"
 
 
 def _group_word(manifest: Manifest) -> str:

@@ -21,24 +21,25 @@ _MADE = re.compile(r"(?P<kind>kfold|mccv)-(?P<number>\d+)(-seed(?P<seed>\d+))?")
 
 
 def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
-    """The split that ``text`` names, on the slides of ``dataset`` that have features.
+    """Make or read the split that ``text`` names, for slides of ``dataset`` with features.
 
     ``official``             the dataset's own split
-    ``kfold-K``              stratified, groups whole, every slide tested once
-    ``mccv-K``               ``K`` random 80/10/10 draws, stratified, groups whole
-    a path                   a split file or folder of another tool, see ``importers``
+    ``kfold-K``              stratified, groups kept together, every slide tested once
+    ``mccv-K``               ``K`` random 80/10/10 draws, stratified, groups kept together
+    a path                   a split file or folder of another tool, see ``split_files``
 
-    ``kfold-5-seed3`` fixes the seed by name. A given fold without validation slides gets one eighth
-    of its train slides, groups whole. Slides of ``dataset.not_for_training`` stay out of train.
-    ``notes`` say what is wrong with the split; leaks are noted here and refused by
+    ``kfold-5-seed3`` fixes the seed by name. An imported fold without validation slides gets one
+    eighth of its train slides, groups kept together. Slides of ``dataset.not_for_training`` stay
+    out of train. ``notes`` state defects of the split; leaks are noted here and refused by
     :meth:`Split.check`. Raises ``SplitError`` or ``UnknownNameError``.
     """
-    made = _MADE.fullmatch(text)
-    if made:
-        split = _make(made["kind"], int(made["number"]), int(made["seed"] or seed), dataset)
+    words = _MADE.fullmatch(text)
+    if words:
+        split = _make(words["kind"], int(words["number"]), int(words["seed"] or seed), dataset)
     else:
-        given = _official(dataset) if text == "official" else import_split(_existing(text), dataset)
-        split = _with_val(_without_absent(given, dataset), dataset, seed)
+        path = None if text == "official" else _existing(text)
+        split = _official(dataset) if path is None else import_split(path, dataset)
+        split = _with_val(_without_absent(split, dataset), dataset, seed)
     split = _without_noisy(split, dataset)
     split.check(dataset.manifest.groups(), allow_leaks=True)
     return replace(split, notes=(*split.notes, *notes_on(split, dataset.manifest)))
@@ -89,14 +90,14 @@ def _with_val(split: Split, dataset: Dataset, seed: int) -> Split:
             train, val = hold_out(cohort, np.random.default_rng([seed, k]))
             fold = Fold(train, val, fold.test)
         folds.append(fold)
-    drawn = any(not fold.val for fold in split.folds)
-    text = "no validation set is given, so one eighth of train was drawn, groups whole"
+    incomplete = any(not fold.val for fold in split.folds)
+    text = "no validation set is given, so one eighth of train was drawn, groups kept together"
     note = (Note("split", text),)
-    return replace(split, folds=tuple(folds), notes=split.notes + note * drawn)
+    return replace(split, folds=tuple(folds), notes=split.notes + note * incomplete)
 
 
 def _without_noisy(split: Split, dataset: Dataset) -> Split:
-    """Leave out of train what must not teach; evaluation keeps it."""
+    """Leave slides with noisy labels out of train; evaluation keeps them."""
     noisy = dataset.not_for_training
     folds = tuple(
         replace(fold, train=tuple(s for s in fold.train if s not in noisy)) for fold in split.folds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from mil_bench.bags.placement import CacheChoice
+from mil_bench.bags.placement import PlacementChoice
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.open_dataset import FeaturePlacement
@@ -63,7 +63,7 @@ def failed_outcome(task: Task, directory: RunDirectory, sentence: str) -> RunOut
 
 
 @cache
-def _worker(device: str, threads: int, choice: CacheChoice) -> RunWorker:
+def _worker(device: str, threads: int, choice: PlacementChoice) -> RunWorker:
     """Return the only run worker of this process: a grid uses the same settings everywhere."""
     place = torch.device(device, 0) if device == "cuda" else torch.device(device)
     # As many such processes as the machine has room for; a GPU is given to one of them alone.

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mil_bench.base.errors import DataError, RunError, UsageError
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.method import Method
-from mil_bench.contract.spec import Blocks, Precision
+from mil_bench.contract.spec import BlockTraining, Precision
 from mil_bench.extraction.encoders.encoder import (
     build,
     find_card,
@@ -33,7 +33,7 @@ MIN_COSINE = 0.99  # of equal features in another precision or from another mach
 CHECKED_TILES = 4
 
 
-def check_blocks(online: Blocks, dataset: Dataset) -> None:
+def check_blocks(online: BlockTraining, dataset: Dataset) -> None:
     """Raise a ``MilBenchError`` unless blocks of this encoder can be trained on this dataset."""
     if dataset.standardize:
         raise UsageError(
@@ -47,7 +47,11 @@ def check_blocks(online: Blocks, dataset: Dataset) -> None:
 
 
 def fine_tuned(
-    inner: Method, online: Blocks, dataset: Dataset, device: torch.device, precision: Precision
+    inner: Method,
+    online: BlockTraining,
+    dataset: Dataset,
+    device: torch.device,
+    precision: Precision,
 ) -> FineTuned:
     """Return ``inner`` behind the encoder of the dataset's features, with its weights."""
     origin = pixels_of(dataset).origin

@@ -17,7 +17,7 @@ from toy_grid import toy_dataset
 
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import MilBenchError
-from mil_bench.contract.spec import Blocks
+from mil_bench.contract.spec import BlockTraining
 from mil_bench.extraction.sources import Source
 from mil_bench.training.online.pixels import FeatureOrigin
 from mil_bench.training.online.prepare import _weights, check_blocks, check_slides, pixels_of
@@ -26,7 +26,7 @@ from mil_bench.training.online.prepare import fine_tuned as make
 
 def refusal(dataset, blocks: int = 1) -> str:
     with pytest.raises(MilBenchError) as error:
-        check_blocks(Blocks(blocks=blocks), dataset)
+        check_blocks(BlockTraining(blocks=blocks), dataset)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -37,7 +37,7 @@ def copied(cohort: Path, folder: Path) -> Path:
 
 
 def test_a_good_dataset_is_not_refused(cohort):
-    check_blocks(Blocks(blocks=6), opened(cohort))
+    check_blocks(BlockTraining(blocks=6), opened(cohort))
 
 
 def test_features_that_come_from_no_files():
@@ -73,7 +73,7 @@ def test_slides_that_are_gone_and_found_again(cohort, tmp_path):
         table.unlink()
     assert "6 of 6 slides are missing (first: s00" in refusal(opened(toml))
     elsewhere = (toml.parent / "slides").rename(tmp_path / "elsewhere")
-    check_blocks(Blocks(blocks=1), opened(toml, slides=elsewhere))
+    check_blocks(BlockTraining(blocks=1), opened(toml, slides=elsewhere))
 
 
 def test_a_slide_of_another_size(cohort, tmp_path):
@@ -119,7 +119,9 @@ def test_an_encoder_that_nobody_knows(cohort):
 def test_the_weights_of_a_fine_tuned_method_are_those_of_the_features(cohort):
     dataset = opened(cohort)
     inner = fine_tuned().inner
-    check_slides(make(inner, Blocks(blocks=1), dataset, CPU, "32"), pixels_of(dataset), "s00")
+    check_slides(
+        make(inner, BlockTraining(blocks=1), dataset, CPU, "32"), pixels_of(dataset), "s00"
+    )
 
 
 def test_a_store_in_memory_has_no_files():

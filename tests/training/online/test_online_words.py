@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mil_bench.base.errors import UsageError
-from mil_bench.contract.spec import Adapter, Blocks, as_words, parse_online
+from mil_bench.contract.spec import AdapterTraining, BlockTraining, as_words, parse_online
 
 READ = {
-    "adapter": Adapter(adapter=64),
-    "adapter=8": Adapter(adapter=8),
-    "blocks=2": Blocks(blocks=2, tiles=32),
-    "blocks=2, tiles=5": Blocks(blocks=2, tiles=5),
+    "adapter": AdapterTraining(adapter=64),
+    "adapter=8": AdapterTraining(adapter=8),
+    "blocks=2": BlockTraining(blocks=2, tiles=32),
+    "blocks=2, tiles=5": BlockTraining(blocks=2, tiles=5),
 }
 
 

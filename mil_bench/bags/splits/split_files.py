@@ -1,4 +1,4 @@
-"""Find out what wrote a split file or folder, and read it."""
+"""Split files and folders of any tool: find out what wrote them, and read them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-import pandas as pd
-
 from mil_bench.bags.labels.tables import read_table
-from mil_bench.bags.splits.importers import hmil, set_columns, slide_rows, stamp
-from mil_bench.bags.splits.importers.listing import Listing
+from mil_bench.bags.splits.split_formats import (
+    HMIL_NAME,
+    Listing,
+    read_hmil,
+    read_set_columns,
+    read_slide_rows,
+    read_stamp,
+)
 from mil_bench.base.errors import SplitError
 
 # One file per fold, in the order of preference; the group is the number of the fold.
@@ -20,7 +24,7 @@ NUMBERED = {
     "TransMIL fold{k}.csv": re.compile(r"fold_?(\d+)\.csv"),
     "MIL_BASELINE _{k}fold.csv": re.compile(r".*_(\d+)fold\.csv"),
 }
-WHOLE = ("k=all.tsv", "splits.csv", "splits.json")  # Patho-Bench, torchmil, STAMP
+ALL_FOLDS = ("k=all.tsv", "splits.csv", "splits.json")  # Patho-Bench, torchmil, STAMP
 FORMS = (
     "CLAM splits_k.csv, Patho-Bench k=all.tsv, HMIL {set}_splits_{k}.pkl, TransMIL, MIL_BASELINE, "
     "torchmil, STAMP splits.json, or a CSV with the columns slide_id,split or slide_id,fold_0,..."
@@ -28,22 +32,8 @@ FORMS = (
 
 
 def read_listing(path: Path) -> Listing:
-    """Read a split file, or a folder with one file per fold; ``SplitError`` says what is wrong."""
+    """Read a split file, or a folder with one file per fold. Raises ``SplitError``."""
     return _read_folder(path) if path.is_dir() else _read_file(path)
-
-
-def _read_file(path: Path) -> Listing:
-    pickled = hmil.NAME.fullmatch(path.name)
-    if pickled:
-        siblings = _pickles(path.parent)[pickled["prefix"] or ""]
-        return hmil.read_folds({0: siblings[int(pickled["fold"])]})
-    if path.suffix == ".json":
-        return stamp.read(path)
-    table = _read_table(path)
-    listing = set_columns.read(table) or slide_rows.read(table, str(path))
-    if listing is None:
-        raise SplitError(f"{path} has the columns {list(table.columns)}; expected {FORMS}.")
-    return listing
 
 
 def _read_folder(folder: Path) -> Listing:
@@ -55,26 +45,40 @@ def _read_folder(folder: Path) -> Listing:
         )
     for files in pickles.values():
         _check_numbers(folder, list(files))
-        return hmil.read_folds(files)
+        return read_hmil(files)
     for form, name in NUMBERED.items():
         numbered = [(int(m[1]), p) for p in folder.iterdir() if (m := name.fullmatch(p.name))]
         if numbered:
             return _join(folder, form, sorted(numbered))
-    whole = [folder / name for name in WHOLE if (folder / name).is_file()]
-    if len(whole) == 1:
-        return _read_file(whole[0])
-    found = [p.name for p in whole] or sorted(p.name for p in folder.iterdir())[:5]
-    raise SplitError(f"the folder {folder} holds {found or 'nothing'}; expected one of {FORMS}.")
+    candidates = [folder / name for name in ALL_FOLDS if (folder / name).is_file()]
+    if len(candidates) == 1:
+        return _read_file(candidates[0])
+    names = [p.name for p in candidates] or sorted(p.name for p in folder.iterdir())[:5]
+    raise SplitError(f"the folder {folder} holds {names or 'nothing'}; expected one of {FORMS}.")
+
+
+def _read_file(path: Path) -> Listing:
+    pickled = HMIL_NAME.fullmatch(path.name)
+    if pickled:
+        siblings = _pickles(path.parent)[pickled["prefix"] or ""]
+        return read_hmil({0: siblings[int(pickled["fold"])]})
+    if path.suffix == ".json":
+        return read_stamp(path)
+    table = read_table(path).rename(columns=str.lower)
+    listing = read_set_columns(table) or read_slide_rows(table, str(path))
+    if listing is None:
+        raise SplitError(f"{path} has the columns {list(table.columns)}; expected {FORMS}.")
+    return listing
 
 
 def _pickles(folder: Path) -> dict[str, dict[int, dict[str, Path]]]:
     """Prefix -> fold -> set -> file."""
-    found: dict[str, dict[int, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
+    files: dict[str, dict[int, dict[str, Path]]] = defaultdict(lambda: defaultdict(dict))
     for path in folder.iterdir():
-        match = hmil.NAME.fullmatch(path.name)
+        match = HMIL_NAME.fullmatch(path.name)
         if match:
-            found[match["prefix"] or ""][int(match["fold"])][match["set"]] = path
-    return found
+            files[match["prefix"] or ""][int(match["fold"])][match["set"]] = path
+    return files
 
 
 def _join(folder: Path, form: str, numbered: list[tuple[int, Path]]) -> Listing:
@@ -82,19 +86,15 @@ def _join(folder: Path, form: str, numbered: list[tuple[int, Path]]) -> Listing:
     listings = [_read_file(path) for _, path in numbered]
     if any(len(listing.folds) != 1 for listing in listings):
         raise SplitError(f"a file of {folder} holds several folds; expected one each ({form}).")
-    return Listing(listings[0].origin, tuple(fold for one in listings for fold in one.folds))
+    folds = tuple(fold for listing in listings for fold in listing.folds)
+    return Listing(listings[0].origin, folds)
 
 
 def _check_numbers(folder: Path, numbers: list[int]) -> None:
-    """A gap would shift the numbers of the folds behind it."""
+    """Refuse a gap, which would shift the numbers of the folds behind it."""
     first = min(numbers)
     if first > 1 or sorted(numbers) != list(range(first, first + len(numbers))):
         raise SplitError(
             f"{folder} holds the folds {sorted(numbers)}; expected each number once, without gaps, "
             "from 0 or 1. Add the missing files, or pass the path of one file."
         )
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """All cells as text, blank for missing; column names in lower case."""
-    return read_table(path).rename(columns=str.lower)
