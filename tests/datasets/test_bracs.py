@@ -100,7 +100,7 @@ def test_a_slide_in_two_folders_of_the_tree_is_refused(tmp_path):
     for place in ("train/Group_BT/Type_N", "test/Group_BT/Type_N"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "BRACS_1.svs").touch()
-    with pytest.raises(DataError, match="BRACS_1 lies in test/N and in train/N"):
+    with pytest.raises(DataError, match="BRACS_1 is in test/N and in train/N"):
         labels_of(tmp_path)
 
 

@@ -231,7 +231,7 @@ def test_recommended_settings_reach_the_card(make, options):
         (BASIC.replace("mine", "bracs"), ConfigError, "'bracs' belongs to a built-in dataset"),
         (BASIC + "name = 3\n", ConfigError, "not valid TOML"),
         ('name = "mine"\n', ConfigError, "required key 'features' is missing"),
-        ('classes = ["a"]\n' + BASIC + '[tree]\na=["b"]\n', ConfigError, "keep one of them"),
+        ('classes = ["a"]\n' + BASIC + '[tree]\na=["b"]\n', ConfigError, "Keep one of them"),
     ],
 )
 def test_a_wrong_toml_gets_one_sentence(make, options, toml, error, message):
