@@ -1,4 +1,4 @@
-"""The text of a new method: a plug-in file that works at once and says where to change it."""
+"""The text of a new method: a plug-in file that works unchanged and shows where to change it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mil_bench.base.errors import UsageError
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 _FRESH = Template('''\
-"""$name: say in one line what it does."""
+"""$name: describe it in one line."""
 
 from torch import nn
 
@@ -31,7 +31,7 @@ from mil_bench import (
 
 
 class ${cls}Config(HeadConfig):
-    """Options are typed fields: `--set width=128`. What a tuner may search has a range."""
+    """Settings are typed fields (`--set width=128`); those that `tune` searches have a range."""
 
     width: int = tunable(128, choices=(64, 128, 256), ge=1)
     dropout: float = tunable(0.25, low=0.0, high=0.5, ge=0, lt=1)
@@ -60,18 +60,18 @@ class ${cls}(HeadedMethod):
         self.classifier = nn.Linear(config.width, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Several bags in one tensor, without padding; `batch.labels` must not be read."""
+        """Score several bags, packed in one tensor without padding; never read `batch.labels`."""
         h = self.project(batch.features)  # (sum N, width)
         attention = segment_softmax(self.score(h), batch.segment, batch.offsets)  # (sum N, 1)
         z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)  # (bags, width)
         return Output(self.decision(self.classifier(z)), {LEAF: attention})
 
-    # `loss(self, output, batch, progress)` may add named terms to those of the head:
+    # `loss(self, output, batch, progress)` can add named terms to those of the head:
     # return {**super().loss(output, batch, progress), "mine": 0.1 * term}
 ''')
 
 _DERIVED = Template('''\
-"""$name: $base, changed. Say in one line how."""
+"""$name: $base, changed. Describe the change in one line."""
 
 from torch import Tensor
 
@@ -86,11 +86,12 @@ from mil_bench import (
     Taxonomy,
     tunable,
 )
-from $module import $parent
+
+$parent = METHODS.get("$base")
 
 
 class ${cls}Config($parent.Config):
-    """The options of $base and one of your own: `--set logit_weight=0`."""
+    """The settings of $base and an additional one: `--set logit_weight=0`."""
 
     logit_weight: float = tunable(0.01, low=0.0, high=0.1, ge=0)
 
@@ -110,20 +111,20 @@ class ${cls}($parent):
         steps=$parent.paper.steps,  # drawn by `mil-bench show $name --page DIR`
         losses=(*$parent.paper.losses, "penalty on large logits"),
     )
-    # Taken out by `mil-bench ablate`, which compares with $base under the same budget:
+    # Removed by `mil-bench ablate`, which compares with $base under the same budget:
     ablations = Ablations(
         components={"penalty": Component("penalty", {"logit_weight": 0.0})}, twins=("$base",)
     )
 
     def __init__(self, config: ${cls}Config, dim: int, taxonomy: Taxonomy) -> None:
-        super().__init__(config, dim, taxonomy)  # then layers of your own, or in place of its own
+        super().__init__(config, dim, taxonomy)  # then additional layers, or replacements
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits by level, attention by level, and `extras` that the loss needs."""
+        """Return logits by level, attention by level, and `extras` that the loss requires."""
         return super().forward(batch)
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Named terms, already weighted; the harness adds them up. `progress` runs from 0 to 1."""
+        """Return named, weighted terms; the harness adds them. `progress` runs from 0 to 1."""
         terms = super().loss(output, batch, progress)
         if self.config.logit_weight == 0:
             return terms
@@ -133,7 +134,7 @@ class ${cls}($parent):
 
 
 def checked_name(name: str) -> str:
-    """``name`` itself. Raises ``UsageError`` unless it can be that of a new method."""
+    """Return ``name``. Raises ``UsageError`` unless a new method can have it."""
     from mil_bench.methods import METHODS
 
     if not _NAME.fullmatch(name):
@@ -146,7 +147,7 @@ def checked_name(name: str) -> str:
 
 
 def method_text(name: str, base: str | None) -> str:
-    """A file that registers ``name``: a small method, or one derived from ``base``."""
+    """Return a file that registers ``name``: a small method, or one derived from ``base``."""
     from datetime import date
 
     words = {
@@ -159,5 +160,4 @@ def method_text(name: str, base: str | None) -> str:
     from mil_bench.methods import METHODS
 
     parent = METHODS.get(base)
-    where = {"base": base, "module": parent.__module__, "parent": parent.__name__}
-    return _DERIVED.substitute(words, **where)
+    return _DERIVED.substitute(words, base=base, parent=parent.__name__)
