@@ -1,4 +1,4 @@
-"""One fact that was looked at and, where something is wrong, a line of advice."""
+"""A finding: one fact of a check and, where something is wrong, a line of advice."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def render(findings: Iterable[Finding], console: Console) -> None:
 def render_verdict(count: int, console: Console, sound: str = "ready to run") -> None:
     """Print the last line: ``sound``, or the number of problems."""
     word = "problem" if count == 1 else "problems"
-    console.print(f"[red]{count} {word} to solve[/]" if count else f"[green]{sound}[/]")
+    console.print(f"[red]{count} {word} to fix[/]" if count else f"[green]{sound}[/]")

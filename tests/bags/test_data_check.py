@@ -17,7 +17,7 @@ def text_of(report):
 
 def told(report, subject, state="ok"):
     """Facts on one subject."""
-    return [f.fact for f in report.verdicts if (f.subject, f.state) == (subject, state)]
+    return [f.fact for f in report.findings if (f.subject, f.state) == (subject, state)]
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def test_missing_features_are_listed_and_make_the_check_fail(tmp_path):
     write_features(root / "features", bracs_sheet()["WSI Filename"][:5])
     options = DatasetOptions(data_root=root, cache=tmp_path / "cache", allow_missing=True)
     report = check_dataset("bracs", options, "official")
-    assert told(report, "features", "problem") == ["1 slides have no features: BRACS_6"]
+    assert told(report, "features", "problem") == ["1 slide without features: BRACS_6"]
     assert "-> extract them" in text_of(report)
-    assert "to solve" in text_of(report)
+    assert "to fix" in text_of(report)
 
 
 def test_a_split_is_checked_without_features_too(tmp_path):
@@ -103,7 +103,7 @@ def test_labels_are_checked_when_there_are_no_features_at_all(tmp_path):
 def test_classes_that_no_fold_can_hold_are_notes(cohort):
     absent, rare = told(check_dataset("bracs", cohort, "official"), "labels", "note")
     assert absent == "2 classes without a slide: PB, UDH"
-    assert rare.startswith("5 classes with fewer than 3 patients or groups: N, FEA, ADH, DCIS, IC")
+    assert rare.startswith("5 classes with fewer than 3 patients (groups): N, FEA, ADH, DCIS, IC")
 
 
 def test_findings_of_the_adapter_and_of_the_split_are_notes(cohort):

@@ -55,7 +55,7 @@ def test_a_broken_plug_in_is_told_what_to_do_and_exit_code_one(tmp_path, capsys)
     said = capsys.readouterr().out
     assert "leaf logits of bags alone differ by" in said
     assert "-> pool within bags" in said
-    assert "1 problem to solve" in said
+    assert "1 problem to fix" in said
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_problems_have_advice_and_exit_code_one(place, capsys):
     assert "nowhere is not a folder" in said
     assert "-> correct MIL_BENCH_DATA or --data-root" in said
     assert "'nonsense' is not a database URL" in said
-    assert "2 problems to solve" in said
+    assert "2 problems to fix" in said
 
 
 def test_every_problem_and_note_has_advice(place):
@@ -78,7 +78,7 @@ def test_a_damaged_pack_is_named_with_what_to_delete(place):
     open_store(features, ["a", "b"])
     (found,) = about("packed features")
     assert found.state == "ok"
-    assert found.fact.startswith("1 set(s)")
+    assert found.fact.startswith("1 set,")
     (array,) = (place / "cache").rglob("features.npy")
     np.save(array, np.zeros((1, 4), np.float32))
     _, damaged = about("packed features")
@@ -111,7 +111,7 @@ def test_missing_and_old_packages_are_problems_and_extras_are_not(place, monkeyp
     found = {f.subject: f for f in software.check_software()}
     assert found["torch"].state == "problem"
     assert found["torch"].advice == 'pip install "torch>=99"'
-    assert found["nosuch"].fact == "not installed, expected >=1"
+    assert found["nosuch"].fact == "not installed; requires >=1"
     assert (found["extra ray"].state, "extra dev" in found) == ("ok", False)
     assert 'pip install "mil-bench[ray]"' in found["extra ray"].fact
 

@@ -1,1 +1,1 @@
-"""What ``mil-bench check dataset`` says: a verdict per subject, and the classes by set."""
+"""The checks of a dataset: ids, labels, patients, features, split and leaks."""

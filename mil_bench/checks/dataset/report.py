@@ -1,4 +1,4 @@
-"""From the name of a dataset to a report, with or without features."""
+"""``mil-bench check dataset``: from the name of a dataset to a report."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class DataReport:
 
     ``classes`` has a row per class, leaf level last, and the columns ``level``, ``class``,
     ``slides``, ``patients``, ``groups``, then a column per set of the split's first fold.
-    ``verdicts`` are what was looked at: problems stop a run (no features, a leaking split), notes
-    are what a reader of results should know. ``features`` is ``None`` when no slide has any.
+    ``findings`` are the results of the checks: problems stop a run (no features, a leaking split),
+    notes matter to a reader of results. ``features`` is ``None`` when no slide has any.
     """
 
     name: str
@@ -39,18 +39,18 @@ class DataReport:
     split: str
     classes: pd.DataFrame
     features: FeatureFacts | None
-    verdicts: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What stops a run."""
-        return tuple(f.fact for f in self.verdicts if f.state == "problem")
+        """Return what stops a run."""
+        return tuple(f.fact for f in self.findings if f.state == "problem")
 
 
 def check_dataset(
     name_or_toml: str, options: DatasetOptions, split: str | None = None
 ) -> DataReport:
-    """Look at ids, labels, patients, features and a split (default: the dataset's own choice).
+    """Check ids, labels, patients, features and a split (default: the dataset's).
 
     Missing features and leaking splits are reported; a label file that cannot be used raises
     ``DataError`` as in a run.
@@ -60,7 +60,7 @@ def check_dataset(
     features = facts_of(dataset.store) if dataset.store.rows else None
     chosen, on_split = verdicts.on_split(dataset, split)
     classes = class_table(manifest.table, dataset.taxonomy, chosen)
-    told = dict.fromkeys((*dataset.findings, *(map(str, chosen.notes) if chosen else ())))
+    sentences = dict.fromkeys((*dataset.findings, *(map(str, chosen.notes) if chosen else ())))
     return DataReport(
         name=dataset.name,
         title=dataset.card.title,
@@ -69,20 +69,21 @@ def check_dataset(
         split=chosen.name if chosen else "",
         classes=classes,
         features=features,
-        verdicts=(
+        findings=(
             verdicts.on_ids(manifest),
             *verdicts.on_labels(dataset.taxonomy, classes),
             verdicts.on_patients(manifest),
             *verdicts.on_features(dataset, features, refusal),
             *on_split,
-            *(Finding("finding", sentence, "note") for sentence in told),
+            *(Finding("finding", sentence, "note") for sentence in sentences),
         ),
     )
 
 
 def _open(adapter: DatasetAdapter, options: DatasetOptions) -> tuple[Manifest, Dataset, str | None]:
-    """All labelled slides, the dataset of those with features (of all when none has any), and why
-    no features could be opened.
+    """Return all labelled slides, the dataset, and why no features could be opened.
+
+    The dataset has the slides with features, or all slides if none has any.
     """
     if not isinstance(adapter, LabelledAdapter):
         dataset = loaded(adapter, options)
@@ -96,17 +97,14 @@ def _open(adapter: DatasetAdapter, options: DatasetOptions) -> tuple[Manifest, D
     return cohort.labels.manifest, assemble(cohort, features), refusal
 
 
-# The report for people.
-
-
 def show(report: DataReport, console: Console) -> None:
-    """The classes, a line per verdict, and whether a run can start."""
+    """Print the classes, a line per finding, and whether a run can start."""
     console.print(
         f"[bold]{escape(report.name)}[/]  {escape(report.title)}  ({report.kind} data, "
         f"tree {escape(report.tree)})"
     )
     console.print(_classes(report))
-    render(report.verdicts, console)
+    render(report.findings, console)
     render_verdict(len(report.problems), console)
 
 

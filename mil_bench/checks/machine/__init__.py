@@ -1,1 +1,1 @@
-"""What `mil-bench doctor` looks at: whether this machine can make runs, and what to do if not."""
+"""The checks of this machine: software, devices, folders, data."""

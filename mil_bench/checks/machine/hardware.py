@@ -1,4 +1,4 @@
-"""Numbers of bytes."""
+"""Devices, memory and disks of this machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ GIGABYTE = 1e9
 
 
 def size(number: float) -> str:
-    """Bytes for people: ``12 MB``, ``3.4 GB``."""
+    """Return a number of bytes as text: ``12.0 MB``, ``3.4 GB``."""
     for unit, of in {"GB": GIGABYTE, "MB": 1e6}.items():
         if number >= of:
             return f"{number / of:.1f} {unit}"
     return f"{number / 1e3:.0f} kB"
 
-
-# Devices, memory and disks.
 
 LITTLE_MEMORY = 2 * GIGABYTE  # one process with torch and a small dataset takes about a quarter
 LITTLE_DISK = 5 * GIGABYTE  # packed features of one cohort can take more
@@ -32,9 +30,9 @@ NO_DISK = 0.1 * GIGABYTE  # checkpoints of a few runs
 
 
 def check_devices() -> Iterator[Finding]:
-    """The processor and every GPU that torch can use."""
+    """Report the processor and every GPU that torch can use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("processor", f"{processor()}, {cores} core(s) for this process")
+    yield Finding("processor", f"{processor()}, {cores} cores for this process")
     for i in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(i)
         name = torch.cuda.get_device_name(i)
@@ -43,43 +41,43 @@ def check_devices() -> Iterator[Finding]:
         yield _no_gpu(driver(), torch.version.cuda)
 
 
-def _no_gpu(found_driver: str | None, built_for: str | None) -> Finding:
-    if found_driver is None:
-        return Finding("GPU", "none; runs use the CPU")
-    if built_for is None:
-        advice = "install a CUDA build of torch (see pytorch.org)"
-        return Finding("GPU", f"driver {found_driver}, but torch is a CPU build", "note", advice)
+def _no_gpu(driver: str | None, cuda: str | None) -> Finding:
+    if driver is None:
+        return Finding("GPU", "none; runs use the processor")
+    if cuda is None:
+        advice = "install a CUDA build of torch (pytorch.org)"
+        return Finding("GPU", f"driver {driver}, but torch is a CPU build", "note", advice)
     return Finding(
         "GPU",
-        f"driver {found_driver}, but torch for CUDA {built_for} finds no device",
+        f"driver {driver}, but torch for CUDA {cuda} sees no device",
         "note",
         "check `nvidia-smi` and CUDA_VISIBLE_DEVICES; the driver may be too old for this torch",
     )
 
 
 def check_memory() -> Iterator[Finding]:
-    """RAM that runs may still take, within the limits of a container or batch job."""
+    """Report the free RAM, within the limits of a container or batch job."""
     free = available_memory()
     if free < LITTLE_MEMORY:
-        advice = "use --jobs 1 and --placement none, or end other programs"
+        advice = "use --jobs 1 and --placement none, or close other programs"
         yield Finding("memory", f"{size(free)} free", "note", advice)
     else:
         yield Finding("memory", f"{size(free)} free")
 
 
 def check_folder(subject: str, folder: Path, option: str) -> Iterator[Finding]:
-    """Whether a folder can be written (or made) and how much room its disk has."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    """Report whether a folder can be written (or made) and the free space of its disk."""
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(parent).free
     fact = f"{folder}: {size(free)} free"
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        advice = f"choose another folder with {option}, or change its permissions"
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        advice = f"choose another folder by {option}, or change its permissions"
         yield Finding(subject, f"{folder} cannot be written", "problem", advice)
     elif free < NO_DISK:
-        advice = f"free some space, or choose another disk with {option}"
+        advice = f"free some space, or choose another disk by {option}"
         yield Finding(subject, fact, "problem", advice)
     elif free < LITTLE_DISK:
-        advice = f"packed features can be large: free some space, or use {option}"
+        advice = f"packed features can be large: free some space, or use another disk by {option}"
         yield Finding(subject, fact, "note", advice)
     else:
         yield Finding(subject, fact)

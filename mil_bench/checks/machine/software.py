@@ -1,4 +1,4 @@
-"""Versions: Python, mil-bench, and whether its declared requirements are met."""
+"""Versions of Python, mil-bench and its requirements, and the database of searches."""
 
 from __future__ import annotations
 
@@ -23,30 +23,28 @@ FOR_DEVELOPERS = {"dev", "bench"}
 
 
 def check_software() -> Iterator[Finding]:
-    """Requirements that are missing or too old are problems; extras are only mentioned."""
+    """Report requirements that are missing or too old as problems; missing extras are ok."""
     yield Finding("mil-bench", f"{__version__} on Python {platform.python_version()}")
-    needed = [Requirement(line) for line in requires(PACKAGE) or []]
-    plain = [need for need in needed if not _extra(need)]
-    wrong = [need for need in plain if not _met(need)]
+    requirements = [Requirement(line) for line in requires(PACKAGE) or []]
+    wrong = [need for need in requirements if not _extra(need) and not _met(need)]
     for need in wrong:
         yield Finding(
             need.name,
-            f"{_version(need.name) or 'not installed'}, expected {need.specifier}",
+            f"{_version(need.name) or 'not installed'}; requires {need.specifier}",
             "problem",
             f'pip install "{need.name}{need.specifier}"',
         )
     names = [name for name in SHOWN if name not in {need.name for need in wrong}]
     yield Finding("packages", ", ".join(f"{name} {_version(name)}" for name in names))
-    for extra in sorted({_extra(need) for need in needed} - {""} - FOR_DEVELOPERS):
-        parts = [need for need in needed if _extra(need) == extra]
-        found = ", ".join(f"{need.name} {_version(need.name)}" for need in parts if _met(need))
-        complete = all(map(_met, parts))
-        how = f'not installed; for it: pip install "{PACKAGE}[{extra}]"'
-        yield Finding(f"extra {extra}", found if complete else how)
+    for extra in sorted({_extra(need) for need in requirements} - {""} - FOR_DEVELOPERS):
+        parts = [need for need in requirements if _extra(need) == extra]
+        versions = ", ".join(f"{need.name} {_version(need.name)}" for need in parts)
+        how = f'not installed; to add it: pip install "{PACKAGE}[{extra}]"'
+        yield Finding(f"extra {extra}", versions if all(map(_met, parts)) else how)
 
 
 def _extra(need: Requirement) -> str:
-    """The extra that a requirement belongs to, or ``""``."""
+    """Return the extra that a requirement belongs to, or ``""``."""
     marker = str(need.marker or "")
     return marker.partition("extra ==")[2].strip().strip("\"'")
 
@@ -59,29 +57,27 @@ def _version(name: str) -> str | None:
 
 
 def _met(need: Requirement) -> bool:
-    found = _version(need.name)
-    return found is not None and need.specifier.contains(found, prereleases=True)
+    installed = _version(need.name)
+    return installed is not None and need.specifier.contains(installed, prereleases=True)
 
-
-# Whether the storage of tuning studies answers.
 
 SECONDS = 5  # until a server that does not answer counts as unreachable
 
 
 def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
-    """Connect and ask one question; nothing is written.
+    """Connect to the database of searches and query it; nothing is written.
 
-    Without ``url`` the SQLite file beside the runs, if there is one.
+    Without ``url`` this is the SQLite file next to the runs, if there is one.
     """
     if url is None:
-        own = StorageRequest.beside(runs)
-        if own.file is None or not own.file.exists():
+        request = StorageRequest.beside(runs)
+        if request.file is None or not request.file.exists():
             return
-        url = own.url
+        url = request.url
     try:
         parsed = make_url(url)
     except ArgumentError:
-        advice = "expected for example postgresql+psycopg://USER@HOST/DATABASE"
+        advice = "expected a URL such as postgresql+psycopg://USER@HOST/DATABASE"
         yield Finding("storage", f"{url!r} is not a database URL", "problem", advice)
         return
     shown = parsed.render_as_string(hide_password=True)
@@ -92,10 +88,7 @@ def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
         yield Finding("storage", f"{shown}: no driver ({error})", "problem", advice)
     except SQLAlchemyError as error:
         cause = " ".join(str(error.__cause__ or error).split())
-        advice = (
-            "check that the server is running, and check host, user, password and database of "
-            "the URL"
-        )
+        advice = "check the server, and host, user, password and database of the URL"
         yield Finding("storage", f"{shown} does not answer ({cause})", "problem", advice)
     else:
         yield Finding("storage", f"{shown} {fact}")

@@ -1,4 +1,4 @@
-"""The method under test."""
+"""A check of a method: the method under test, a requirement, and the advice if it is not met."""
 
 from __future__ import annotations
 
@@ -21,34 +21,32 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Candidate:
-    """A method class, the name that messages use, and settings other than its defaults."""
+    """A method class, the name that messages use, and settings other than the defaults."""
 
     name: str
     kind: type[Method]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self, **overrides: Any) -> MethodConfig:
-        """Its configuration. Raises ``ConfigError`` or ``UnknownNameError``."""
+        """Return its configuration. Raises ``ConfigError`` or ``UnknownNameError``."""
         return build(self.kind.Config, {**self.settings, **overrides}, f"method {self.name}")
 
     def make(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
-        """A new model that is held to the contract: what it returns is checked at once."""
+        """Return a new model whose outputs and losses are checked against the contract."""
         return held(self.plain(taxonomy, dim, seed, **overrides))
 
     def plain(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
-        """A new model with float64 parameters, so that equal results are equal to 1e-7."""
+        """Return a new model with float64 parameters, so that equal results are equal to 1e-7."""
         config = self.config(**overrides)
         torch.manual_seed(seed)
         return self.kind(config, dim, taxonomy).double()
 
 
-# A check: a promise, how to look whether it is kept, and what to do if not.
-
 Look = Callable[[Candidate], str]
 
 
 class Broken(Exception):
-    """The promise is not kept; the message says what was seen."""
+    """The requirement is not met; the message states what was seen."""
 
 
 class NotFinite(Broken):
@@ -56,12 +54,12 @@ class NotFinite(Broken):
 
 
 class Doubtful(Exception):
-    """Nothing that stops a run; the message says what was seen."""
+    """Nothing that stops a run; the message states what was seen."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Called with a method, a check gives its finding; it raises nothing.
+    """A requirement that returns a finding when called with a method; it raises nothing.
 
     ``look`` returns a sentence, or raises :class:`Broken` or :class:`Doubtful`. Whatever else it
     raises is a problem of the method.
@@ -72,24 +70,24 @@ class Check:
     look: Look
 
     def __call__(self, method: Candidate) -> Finding:
-        """The verdict on one method."""
+        """Return the finding on one method."""
         try:
             return Finding(self.subject, self.look(method))
         except Broken as error:
             return Finding(self.subject, str(error), "problem", self.advice, error)
         except Doubtful as error:
             return Finding(self.subject, str(error), "note", self.advice)
-        except RunError as error:  # the contract, which says what to do
+        except RunError as error:  # the contract, whose message has the advice
             return Finding(self.subject, str(error), "problem")
         except MilBenchError as error:
             fact = str(error)
         except (Exception, SystemExit) as error:
             where = place_of(error)
-            told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            fact = f"{told} ({where})" if where else told
+            fact = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            fact += f" ({where})" if where else ""
         return Finding(self.subject, fact, "problem", self.advice)
 
 
 def check(subject: str, advice: str) -> Callable[[Look], Check]:
-    """Decorator that makes a check of what looks."""
+    """Return a decorator that makes a check of a function."""
     return lambda look: Check(subject, advice, look)

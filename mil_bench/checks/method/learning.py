@@ -1,4 +1,4 @@
-"""Losses, gradients, and whether eight bags can be learned by heart."""
+"""Losses, gradients, and whether the model overfits eight bags."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ STILL = 1e-9
 ROUNDS, STEPS = 20, 10
 
 
-@check("loss terms", "a term must depend on a parameter; remove terms that are only displayed")
+@check(
+    "loss terms", "make every term depend on a parameter; remove terms that are only for display"
+)
 def loss_terms(method: Candidate) -> str:
-    """Every term moves a parameter at some time of training."""
+    """Every term changes a parameter at some time in training."""
     names: dict[str, None] = {}
     for tree in TREES:
         model = method.make(tree())
@@ -36,16 +38,16 @@ def loss_terms(method: Candidate) -> str:
             moving |= {term for term, value in terms.items() if _moves(value, parameters)}
         still = [term for term in terms if term not in moving]
         if still or not terms:
-            raise Broken(f"{', '.join(still) or 'no term'} moves no parameter ({tree.__name__})")
-    return f"{', '.join(names)}: each moves parameters"
+            raise Broken(f"{', '.join(still) or 'no term'} changes no parameter ({tree.__name__})")
+    return f"{', '.join(names)}: each changes parameters"
 
 
 @check(
     "parameters",
-    "use every parameter in a loss term; freeze others with requires_grad_(False) or remove them",
+    "use every parameter in a loss term; freeze others by requires_grad_(False) or remove them",
 )
 def parameters(method: Candidate) -> str:
-    """Every trainable parameter gets a finite gradient at some time of training."""
+    """Every trainable parameter gets a finite gradient at some time in training."""
     count = 0
     for tree in TREES:
         model = method.make(tree())
@@ -63,9 +65,9 @@ def parameters(method: Candidate) -> str:
     return f"all {count} get a finite gradient"
 
 
-@check("eight bags", "a model that cannot overfit them has a part that does not train")
+@check("eight bags", "find the part that does not train: a sound model overfits them")
 def overfits(method: Candidate) -> str:
-    """Eight bags of four classes are learned by heart in 200 steps."""
+    """The model overfits eight bags of four classes in 200 steps."""
     taxonomy = Taxonomy.from_tree("four", {"a": ["a0", "a1"], "b": ["b0", "b1"]})
     model = method.make(taxonomy, dim=16)
     batch = seen_by(model, make_batch(range(1, 9), (0, 1, 2, 3) * 2, taxonomy, dim=16))
@@ -77,11 +79,13 @@ def overfits(method: Candidate) -> str:
         right = int((predicted == batch.labels[LEAF]).sum())
         if right == len(batch):
             return f"overfits eight bags in {finished * STEPS} steps"
-    raise Broken(f"{right} of 8 are right after {ROUNDS * STEPS} steps at a learning rate of 0.01")
+    raise Broken(
+        f"{right} of 8 are correct after {ROUNDS * STEPS} steps at a learning rate of 0.01"
+    )
 
 
 def train(model: Method, batch: BagBatch, optimizer: Optimizer, steps: int) -> None:
-    """Steps on one batch, with the hooks of an epoch."""
+    """Train on one batch, with the hooks of an epoch."""
     model.train()
     model.before_epoch(HALF_WAY)
     for _ in range(steps):

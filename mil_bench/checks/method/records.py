@@ -1,4 +1,4 @@
-"""What is written down: settings, weights, the card, the search space, the ablations."""
+"""What a method stores and declares: settings, weights, card, search space, ablations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.base.config import build, search_space
+from mil_bench.base.plural import counted
 from mil_bench.cards.steps_figure import steps_figure
 from mil_bench.checks.method.check import SEED, Broken, Candidate, check
 from mil_bench.checks.method.learning import train
@@ -22,9 +23,9 @@ from mil_bench.training.optimizers import make_optimizer
 STEPS = 3
 
 
-@check("settings", "use fields that JSON can hold: numbers, texts, booleans, tuples of them")
+@check("settings", "use fields that JSON can store: numbers, text, booleans, and tuples of them")
 def settings(method: Candidate) -> str:
-    """What ``spec.json`` holds of a configuration makes the same configuration again."""
+    """The settings read back from ``spec.json`` are the same settings."""
     config = method.config()
     written = json.loads(json.dumps(config.model_dump(mode="json")))
     again = build(method.kind.Config, written, f"method {method.name}")
@@ -32,15 +33,15 @@ def settings(method: Candidate) -> str:
         names = type(config).model_fields
         changed = [name for name in names if getattr(again, name) != getattr(config, name)]
         raise Broken(f"{', '.join(changed)} differ when read back from spec.json")
-    return f"{len(written)} options are read back from spec.json unchanged"
+    return f"{len(written)} settings are unchanged when read back from spec.json"
 
 
 @check(
     "checkpoint",
-    "store state that must survive a killed run in a buffer or a parameter, not in an attribute",
+    "store state that must survive a kill as a buffer or a parameter, not as an attribute",
 )
 def checkpoint(method: Candidate) -> str:
-    """A trained model's ``state_dict`` in a new model gives the same scores."""
+    """A new model with the ``state_dict`` of a trained one has the same scores."""
     taxonomy = three_levels()
     model = method.make(taxonomy)
     batch = seen_by(model, usual_batch(taxonomy))
@@ -48,10 +49,10 @@ def checkpoint(method: Candidate) -> str:
     train(model, batch, optimizer, STEPS)
     other = method.make(taxonomy, seed=SEED + 1)
     other.load_state_dict(model.state_dict())
-    first, again = (_scores(one.eval(), batch) for one in (model, other))
+    first, again = (_scores(trained.eval(), batch) for trained in (model, other))
     changed = [key for key, value in first.items() if not same(value, again[key])]
     if changed:
-        raise Broken(f"{', '.join(changed)} of a trained model differ once it is restored")
+        raise Broken(f"{', '.join(changed)} of a trained model differ after restoring it")
     return "a restored model scores like the trained one"
 
 
@@ -60,24 +61,26 @@ def _scores(model: Method, batch: BagBatch) -> dict[str, Tensor]:
     return tensors(model(batch))
 
 
-@check("card", "declare paper = PaperCard(title, year, venue, link) and a recipe of known settings")
+@check("card", "set paper = PaperCard(title, year, venue, link) and a recipe of existing settings")
 def card(method: Candidate) -> str:
-    """The paper is named, its steps can be drawn, the recipe holds settings of the trainer."""
+    """The paper is named, its steps can be drawn, and the recipe has settings of the trainer."""
     check_class(method.name, method.kind)
     paper = method.kind.paper
     if not (paper.title and paper.link):
         raise Broken("the paper card has no title or no link")
     steps_figure(paper, paper)
     build(TrainerConfig, method.kind.recipe, f"recipe of {method.name}")
-    return f"{paper.title} ({paper.year}), {len(method.kind.recipe)} settings in the recipe"
+    return (
+        f"{paper.title} ({paper.year}), {counted(len(method.kind.recipe), 'setting')} in the recipe"
+    )
 
 
-@check("search space", "declare options with tunable(default, low=..., high=...) or choices=...")
+@check("search space", "declare settings by tunable(default, low=..., high=...) or choices=...")
 def search(method: Candidate) -> str:
-    """Both ends of every range and every choice make a configuration."""
+    """Both ends of every range and every choice are valid."""
     space = search_space(method.kind.Config)
     if not space:
-        return "no option is tunable: `mil-bench tune` searches only the trainer's"
+        return "no setting is tunable: `mil-bench tune` searches only those of the trainer"
     for name, limits in space.items():
         ends = limits.choices or [limits.low, limits.high]
         for value in (end for end in ends if end is not None):
@@ -86,12 +89,10 @@ def search(method: Candidate) -> str:
 
 
 @check(
-    "ablations",
-    "every component and variant must change the configuration, and twins must be "
-    "registered methods",
+    "ablations", "make every change alter the configuration, and name registered methods as twins"
 )
 def ablations(method: Candidate) -> str:
-    """Every switch makes another model, which scores bags."""
+    """Every change makes another model that scores bags."""
     declared = method.kind.ablations
     for twin in declared.twins:
         METHODS.get(twin)

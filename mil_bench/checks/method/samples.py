@@ -1,4 +1,4 @@
-"""Made-up trees and bags."""
+"""Synthetic label trees and bags."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CLASSES = 5
 
 
 def flat(classes: int = CLASSES) -> Taxonomy:
-    """Leaves alone."""
+    """Return a tree of one level."""
     return Taxonomy.flat("flat", [f"leaf{c}" for c in range(classes)])
 
 
 def three_levels(classes: int = CLASSES) -> Taxonomy:
-    """Groups of two leaves, groups of two groups."""
+    """Return a tree of three levels: groups of two leaves, groups of two groups."""
     leaves = [f"leaf{c}" for c in range(classes)]
     pairs = [leaves[i : i + 2] for i in range(0, classes, 2)]
     fours = [pairs[i : i + 2] for i in range(0, len(pairs), 2)]
@@ -45,7 +45,7 @@ TREES = (flat, three_levels)
 def make_batch(
     sizes: Sequence[int], labels: Sequence[int], taxonomy: Taxonomy, dim: int = 6
 ) -> BagBatch:
-    """Random bags, float64, with coordinates and the labels of every level."""
+    """Return random float64 bags with coordinates and the labels of every level."""
     draw = torch.Generator().manual_seed(2)
     bags = [torch.randn(size, dim, dtype=torch.float64, generator=draw) for size in sizes]
     coords = [torch.rand(size, 2, generator=draw) * 1000 for size in sizes]
@@ -57,27 +57,27 @@ def make_batch(
 
 
 def usual_batch(taxonomy: Taxonomy) -> BagBatch:
-    """Bags of :data:`SIZES` instances with :data:`LABELS`."""
+    """Return bags of :data:`SIZES` instances with :data:`LABELS`."""
     return make_batch(SIZES, LABELS, taxonomy)
 
 
 def seen_by(model: Method, batch: BagBatch) -> BagBatch:
-    """The batch as the harness gives it: with edges for a method that asks for neighbours."""
+    """Return the batch as the harness passes it: with edges if the method has neighbours."""
     return with_edges(batch, model.neighbours)
 
 
 def total(terms: Mapping[str, Tensor]) -> Tensor:
-    """The loss, summed in float32 or wider as the harness does."""
+    """Return the loss, summed in float32 or wider as the harness does."""
     return torch.stack([full_precision(term) for term in terms.values()]).sum()
 
 
 def same(a: Tensor, b: Tensor) -> bool:
-    """Equal to the last bit, also where both are not a number."""
+    """Return whether two tensors are equal to the last bit; NaN equals NaN."""
     return torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def tensors(output: Output) -> dict[str, Tensor]:
-    """Logits and attention by name."""
+    """Return logits and attention by name."""
     return {f"{k} logits": v for k, v in output.logits.items()} | {
         f"{k} attention": v for k, v in output.attention.items()
     }

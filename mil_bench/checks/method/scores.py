@@ -1,4 +1,4 @@
-"""What a batch may and may not change: company, order, dtype; and that its features stay as is."""
+"""What may and may not change the scores of a bag: batch, order, dtype, repetition, labels."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ MANY = 130  # patches: more than any window, region or landmark of a small model
     "pool within bags (mil_bench/nn/segment.py), not over the rows of the batch",
 )
 def alone_as_in_a_batch(method: Candidate) -> str:
-    """A bag by itself has the scores and the attention that it has in a batch."""
+    """A bag has the same scores and attention alone and in a batch."""
     for tree in TREES:
         batch = usual_batch(tree())
         model = method.make(tree()).eval()
         together = tensors(model(seen_by(model, batch)))
         alone = [tensors(model(seen_by(model, bag))) for bag in batch.bags()]
         for key, value in together.items():
-            _require_same(torch.cat([one[key] for one in alone]), value, f"{key} of bags alone")
-    return "a bag scores the same alone and in a batch"
+            _require_same(torch.cat([bag[key] for bag in alone]), value, f"{key} of bags alone")
+    return "a bag alone scores as it does in a batch"
 
 
 @check(
     "order of patches",
-    "correct order_dependent; if the order matters, see mil_bench/nn/order.py",
+    "set order_dependent correctly; if the order matters, mil_bench.Ordered sorts the patches",
 )
 def order(method: Candidate) -> str:
-    """The order of patches matters exactly where that is declared."""
+    """The order of patches matters if and only if that is declared."""
     batch = make_batch((MANY,), (1,), three_levels())
     model = method.make(three_levels()).eval()
     rows = torch.randperm(MANY, generator=torch.Generator().manual_seed(0))
     shuffled = batch.take(rows, (MANY,))
-    logits, again = (model(seen_by(model, one)).logits for one in (batch, shuffled))
+    logits, again = (model(seen_by(model, bags)).logits for bags in (batch, shuffled))
     change = max(_difference(logits[level], again[level]) for level in logits)
     if change > SAME and not method.kind.order_dependent:
         raise Broken(f"not declared, but the order of patches changes logits by {change:.2g}")
@@ -64,20 +64,21 @@ def order(method: Candidate) -> str:
 
 @check(
     "features",
-    "never write to batch.features: it is often a view of the packed file, and a write ends the "
-    "process",
+    "never write to batch.features: it is often a view of a read-only file, and writing crashes",
 )
 def features_untouched(method: Candidate) -> str:
-    """Features are read only, in training and in evaluation."""
+    """Features are never modified, in training and in evaluation."""
     model = method.make(flat())
     batch = seen_by(model, usual_batch(flat()))
     _require_untouched(model, batch)
-    return "never written to"
+    return "never modified"
 
 
-@check("float16 features", "create new tensors with the dtype of their sources, such as new_zeros")
+@check(
+    "float16 features", "create tensors with the dtype of their sources, as x.new_zeros(...) does"
+)
 def half_features(method: Candidate) -> str:
-    """Features stored in half precision, cast to float32 as the harness does, score as such."""
+    """Features stored in half precision and cast to float32 score like float32 features."""
     model = method.make(flat(3)).float().eval()
     half = torch.randn(7, 6, generator=torch.Generator().manual_seed(0)).half()
     coords, labels = torch.arange(14.0).view(7, 2), {LEAF: torch.tensor([0])}
@@ -87,7 +88,9 @@ def half_features(method: Candidate) -> str:
     return "score like their float32 values"
 
 
-@check("bfloat16", "cast what autocast changes; mil_bench/contract/numerics.py helps")
+@check(
+    "bfloat16", "cast what autocast changes, with the functions of mil_bench/contract/numerics.py"
+)
 def mixed_precision(method: Candidate) -> str:
     """A step under bfloat16 autocast (``--precision bf16``) has finite losses."""
     model = method.make(flat()).float()
@@ -98,7 +101,7 @@ def mixed_precision(method: Candidate) -> str:
 
 
 def _require_untouched(model: Method, batch: BagBatch) -> None:
-    """A step in training and one in evaluation leave the features as they are."""
+    """A step in training and one in evaluation leave the features unchanged."""
     before, version = batch.features.clone(), batch.features._version
     for training in (True, False):
         model.train(training)
@@ -107,7 +110,7 @@ def _require_untouched(model: Method, batch: BagBatch) -> None:
             raise Broken(f"the loss is {loss.item()}")
         loss.backward()  # type: ignore[no-untyped-call]
     if batch.features._version != version or not torch.equal(batch.features, before):
-        raise Broken("batch.features is written to")
+        raise Broken("batch.features is modified")
 
 
 def _require_same(value: Tensor, expected: Tensor, what: str) -> None:
@@ -118,18 +121,16 @@ def _require_same(value: Tensor, expected: Tensor, what: str) -> None:
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    """Largest difference, relative where values are large."""
+    """Return the largest difference, relative where values are large."""
     return ((a - b).abs() / b.abs().clamp(min=1)).max().item()
 
-
-# Evaluation: the same every time, without labels, with attention that is one.
 
 SUM = 1e-6
 
 
-@check("evaluation", "no random draws in eval(): check self.training, and use fixed permutations")
+@check("evaluation", "draw no random numbers in eval(): check self.training, fix permutations")
 def deterministic(method: Candidate) -> str:
-    """The same bags score the same twice, and in a model made again from the same seed."""
+    """The same bags score the same twice, and in another model of the same seed."""
     model, batch = _evaluated(method)
     first, second = (_scores(model, batch, seed) for seed in (11, 12))
     _require_equal(first, second, "in a second pass")
@@ -138,7 +139,7 @@ def deterministic(method: Candidate) -> str:
     return "the same in every pass, and in every model of the same seed"
 
 
-@check("labels", "forward must not read batch.labels; use them in loss only")
+@check("labels", "forward must not read batch.labels: what requires them belongs in loss")
 def blind(method: Candidate) -> str:
     """Scores are the same without labels and with other labels."""
     model, batch = _evaluated(method)
@@ -151,20 +152,20 @@ def blind(method: Candidate) -> str:
 
 @check(
     "attention",
-    "return Output.attention['leaf'], a softmax within each bag; for raw relevance declare "
+    "return Output.attention['leaf'] with a softmax within each bag; for raw relevance set "
     "attention_is_distribution = False",
 )
-def attention(method: Candidate) -> str:
+def attention_sums(method: Candidate) -> str:
     """Weights are a distribution over each bag, or declared to be raw relevance."""
     for tree in TREES:
         model = method.make(tree()).eval()
         batch = usual_batch(tree())
-        given = model(seen_by(model, batch)).attention
-        if LEAF not in given:
+        attention = model(seen_by(model, batch)).attention
+        if LEAF not in attention:
             raise Doubtful("none for the leaves: heatmaps and localisation use the gradient")
         if not method.kind.attention_is_distribution:
             continue
-        for level, weights in given.items():
+        for level, weights in attention.items():
             if (weights < 0).any():
                 raise Broken(f"{level}: the smallest weight is {weights.min().item():.3g}")
             for bag in weights.split(list(batch.sizes)):

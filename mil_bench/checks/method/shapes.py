@@ -1,4 +1,4 @@
-"""Bags of any size, features of any dimension, trees of any size: finite scores and losses."""
+"""Finite scores and losses for bags, features and label trees of any size."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ PROGRESS = (0.0, 0.3, 1.0)
 LARGEST = 12
 
 
-@check(
-    "numbers",
-    "never divide by a value that can be 0; use log_softmax for logarithms, or clamp first",
-)
+@check("numbers", "never divide by what can be 0; take logarithms by log_softmax, or clamp first")
 def numbers(method: Candidate) -> str:
-    """Scores and losses of usual bags are finite, at any time of training."""
+    """Scores and losses of normal bags are finite at any time in training."""
     for tree in TREES:
         model, batch = method.make(tree()), usual_batch(tree())
-        _require_scores(model, seen_by(model, batch), f"usual bags ({tree.__name__} tree)")
-    return "scores and losses of usual bags are finite"
+        _require_scores(model, seen_by(model, batch), f"normal bags ({tree.__name__} tree)")
+    return "scores and losses of normal bags are finite"
 
 
-@check("shapes", "take dim and the classes from the constructor's arguments, not from constants")
+@check(
+    "shapes",
+    "take dim and the number of classes from the arguments of __init__, not from constants",
+)
 def shapes(method: Candidate) -> str:
-    """Trees of 2 to 30 classes, flat and of three levels, and features of 1 to 20 dimensions."""
+    """Flat and three-level trees of 2 to 30 classes and features of 1 to 20 dimensions work."""
     for classes, dim in CASES:
         for tree in TREES:
             taxonomy = tree(classes)
@@ -50,9 +50,9 @@ def shapes(method: Candidate) -> str:
     return "correct for 2 to 30 classes, trees of one and of three levels, D = 1 to 20"
 
 
-@check("small bags", "use min(k, N) patches, and no statistics over the patches of a batch")
+@check("small bags", "use at most min(k, N) patches, and no statistics over all patches of a batch")
 def small_bags(method: Candidate) -> str:
-    """A bag of 1 to 12 patches by itself, in training and in evaluation."""
+    """A bag of 1 to 12 patches works alone, in training and in evaluation."""
     taxonomy = three_levels()
     model = method.make(taxonomy)
     for size in range(1, LARGEST + 1):
@@ -62,9 +62,9 @@ def small_bags(method: Candidate) -> str:
     return f"bags of 1 to {LARGEST} patches have finite scores and losses"
 
 
-@check("coordinates", "declare needs_coords = True, or score where batch.coords is None")
+@check("coordinates", "set needs_coords = True, or score bags with batch.coords = None")
 def coordinates(method: Candidate) -> str:
-    """Features without coordinates are scored, or refused in a sentence."""
+    """Features without coordinates are scored, or refused with a clear message."""
     if method.kind.needs_coords:
         return "required, as declared"
     taxonomy = flat()
@@ -73,11 +73,11 @@ def coordinates(method: Candidate) -> str:
         model.eval()(replace(make_batch((4, 9), (0, 1), taxonomy), coords=None))
     except MilBenchError as error:
         return f"required; without them: {error}"
-    return "not needed"
+    return "not required"
 
 
 def _require_scores(model: Method, batch: BagBatch, case: str) -> None:
-    """Output and losses that the harness takes, all finite."""
+    """Raise unless output and losses fit the contract and are finite."""
     output = model(batch)
     for name, value in tensors(output).items():
         _require_finite(value, f"{name} for {case}")

@@ -1,4 +1,4 @@
-"""All checks in the order in which they are read."""
+"""All checks of ``mil-bench check method`` in the order in which they are read."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mil_bench.base.finding import Finding
-from mil_bench.checks.method import (
-    learning,
-    records,
-    shapes,
-)
-from mil_bench.checks.method import (
-    scores as batches,
-)
-from mil_bench.checks.method import (
-    scores as inference,
-)
+from mil_bench.checks.method import learning, records, scores, shapes
 from mil_bench.checks.method.check import Candidate, Check, NotFinite
 
 CHECKS: tuple[Check, ...] = (
@@ -24,14 +14,14 @@ CHECKS: tuple[Check, ...] = (
     shapes.shapes,
     shapes.small_bags,
     shapes.coordinates,
-    batches.alone_as_in_a_batch,
-    batches.order,
-    batches.features_untouched,
-    batches.half_features,
-    batches.mixed_precision,
-    inference.deterministic,
-    inference.blind,
-    inference.attention,
+    scores.alone_as_in_a_batch,
+    scores.order,
+    scores.features_untouched,
+    scores.half_features,
+    scores.mixed_precision,
+    scores.deterministic,
+    scores.blind,
+    scores.attention_sums,
     learning.loss_terms,
     learning.parameters,
     learning.overfits,
@@ -44,24 +34,24 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(method: Candidate) -> Iterator[Finding]:
-    """The finding of every check; what several stumble over is said and counted once.
+    """Yield the finding of every check; a problem that several checks meet is counted once.
 
-    Where usual bags have numbers that are not finite, whatever else fails may follow from them.
+    If usual bags have numbers that are not finite, later problems are notes: they may follow.
     """
-    told: dict[str, str] = {}
-    wild = False
+    subjects: dict[str, str] = {}  # of a problem, where it was first met
+    not_finite = False
     for check in CHECKS:
         finding = check(method)
         if finding.state == "problem":
-            same = told.setdefault(finding.fact, finding.subject)
-            if same != finding.subject:
-                finding = _follows(finding, f"as in {same}")
-            elif wild:
+            first = subjects.setdefault(finding.fact, finding.subject)
+            if first != finding.subject:
+                finding = _follows(finding, f"as in {first}")
+            elif not_finite:
                 finding = _follows(
                     finding, f"may follow from {shapes.numbers.subject}: {finding.fact}"
                 )
         if check is shapes.numbers:
-            wild = isinstance(finding.cause, NotFinite)
+            not_finite = isinstance(finding.cause, NotFinite)
         yield finding
 
 

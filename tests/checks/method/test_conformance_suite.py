@@ -123,7 +123,7 @@ def test_a_fault_is_told_by_the_check_that_is_about_it(kind, fact):
 def test_numbers_that_are_not_finite_are_one_problem_and_what_follows_is_told():
     (problem,) = findings_of(NoNumber, "problem")
     assert problem.subject == "numbers"
-    assert problem.fact == "leaf logits for usual bags (flat tree): not finite"
+    assert problem.fact == "leaf logits for normal bags (flat tree): not finite"
     following = {finding.subject for finding in findings_of(NoNumber, "note")}
     assert "parameters" in following
     assert not following & {"evaluation", "labels", "loss terms", "checkpoint"}
