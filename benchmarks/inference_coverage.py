@@ -23,7 +23,7 @@ from benchmarks.table import Table
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.cli.parser import numbers
 from mil_bench.evaluation.inference.bootstrap import Bootstrap
-from mil_bench.evaluation.inference.delong import Components
+from mil_bench.evaluation.inference.delong import AucComponents
 from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.scores import score_draws
@@ -129,7 +129,7 @@ def by_theory(a: Predictions, b: Predictions, truth: dict[Score, float]) -> Iter
     """Standard errors of one class's AUC: of patients and, wrongly, of slides."""
     k = a.taxonomy.index(AUC.name)
     positive = a.labels == k
-    one, other = (Components.of(positive, p.heads[LEAF][:, k]) for p in (a, b))
+    one, other = (AucComponents.of(positive, p.heads[LEAF][:, k]) for p in (a, b))
     pair = one - other
     for unit in (OBUCHOWSKI, DELONG):
         found, difference = (

@@ -1,4 +1,4 @@
-"""A board with what its patients allow to be said about it."""
+"""A board with the scores of every row under the same draws of patients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from mil_bench.boards.board import Board, BoardRow
 from mil_bench.evaluation.inference.bootstrap import check_pairable, replicate
 from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.formulas import detectable_difference
-from mil_bench.evaluation.inference.ranks import Better, Rank, bootstrap_tiers, rank_intervals
+from mil_bench.evaluation.inference.ranks import (
+    Better,
+    Rank,
+    bootstrap_tiers,
+    rank_agreement,
+    rank_intervals,
+)
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
 from mil_bench.evaluation.metrics import Score
 
@@ -38,19 +44,19 @@ class Analysis:
 
     @classmethod
     def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
-        """Draw the patients of a board. The draws depend on the patients alone."""
+        """Draw the patients of a board. The draws depend on the patients only."""
         rows = {row.label: row.predictions for row in board.rows if row.predictions}
         unpaired = _unpaired(board)
-        cells = [p for found in rows.values() for p in found.values()]
-        if not cells:
+        predictions = [p for runs in rows.values() for p in runs.values()]
+        if not predictions:
             return cls(board, {}, unpaired, "no run is finished")
         try:
-            resampling = Resampling.of(cells, replicates)
+            resampling = Resampling.of(predictions, replicates)
         except DataError as error:
             return cls(board, {}, unpaired, str(error))
-        found = {label: replicate(cells, resampling) for label, cells in rows.items()}
+        scores = {label: replicate(runs, resampling) for label, runs in rows.items()}
         twins = tuple(replicate(twin.predictions, resampling) for _, twin in board.twins)
-        return cls(board, found, unpaired, "", twins, resampling)
+        return cls(board, scores, unpaired, "", twins, resampling)
 
     @cached_property
     def paired(self) -> tuple[str, ...]:
@@ -64,44 +70,48 @@ class Analysis:
         return tuple(r for r in rows if r.label in self.scores and r.label not in self.unpaired)
 
     def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
-        """Label -> replicates, for comparable rows that have the score."""
+        """Return, by label, the replicates of comparable rows that have the score."""
         return {
             label: self.scores[label][score] for label in self.paired if score in self.scores[label]
         }
 
     def difference(self, a: str, b: str, score: Score) -> Replicated:
-        """``a - b``, paired over patients; ``KeyError`` unless both are comparable and have it."""
-        found = self.of_score(score)
-        return found[a] - found[b]
+        """Return ``a - b``, paired over patients; ``KeyError`` unless both are comparable."""
+        scores = self.of_score(score)
+        return scores[a] - scores[b]
 
     def ranks(self, score: Score, better: Better) -> dict[str, Rank]:
-        """Label -> rank and its interval, of comparable rows."""
+        """Return, by label, the rank of comparable rows and its interval."""
         return rank_intervals(self.of_score(score), better)
 
     def tiers(self, score: Score, better: Better) -> list[tuple[str, ...]]:
-        """Groups that cannot be separated from their leader."""
+        """Group rows that are not significantly different from the leader of their group."""
         return bootstrap_tiers(self.of_score(score), better)
 
+    def agreement(self, score: Score, better: Better) -> float:
+        """Return the mean Kendall tau of the ranking and those of the draws of patients."""
+        return rank_agreement(self.of_score(score), better)
+
     def detectable(self, score: Score) -> float:
-        """The smallest difference this board would find: the median over pairs of methods."""
-        found = list(self.of_score(score).values())
-        errors = [(a - b).error for i, a in enumerate(found) for b in found[:i]]
-        known = [detectable_difference(e) for e in errors if e == e]
-        return float(np.median(known)) if known else float("nan")
+        """Return the smallest difference this board would detect: the median over pairs."""
+        scores = list(self.of_score(score).values())
+        errors = [(a - b).error for i, a in enumerate(scores) for b in scores[:i]]
+        differences = [detectable_difference(e) for e in errors if e == e]
+        return float(np.median(differences)) if differences else float("nan")
 
 
 def _unpaired(board: Board) -> dict[str, str]:
     """Rows that lack cells, or predict other slides than the first complete row."""
-    found = {}
+    reasons = {}
     first: BoardRow | None = None
     for row in board.rows:
         if not row.complete:
-            found[row.label] = f"has {row.coverage} cells"
+            reasons[row.label] = f"has {row.coverage} cells"
         elif first is None:
             first = row
         else:
             try:
                 check_pairable({r.label: r.predictions for r in (first, row)})
             except DataError as error:
-                found[row.label] = str(error)
-    return found
+                reasons[row.label] = str(error)
+    return reasons

@@ -27,7 +27,10 @@ from mil_bench.boards.tables.pairs import (
 )
 from mil_bench.boards.tables.table import Cell, Number, Row, Table
 from mil_bench.boards.verdict import verdict_of
+from mil_bench.evaluation.inference.delong import auc_difference
+from mil_bench.evaluation.inference.formulas import mcnemar
 from mil_bench.evaluation.metrics import Score
+from mil_bench.evaluation.predictions import Predictions
 
 FIRST_SLIDES = 15
 _OF_CLASSES = ("auc", "sensitivity")
@@ -36,6 +39,7 @@ _CLASS_SHOWN = (*_CLASS_KEYS, "first", "second", "difference", "p")
 _CLASS_NOTE = (
     "{} first, {} second; difference: first minus second; p is not corrected for many classes"
 )
+_BY_FORMULA = "p_formula"
 _SLIDE_KEYS = ("slide", "fold")
 _SLIDE_SHOWN = ("label", "first", "second", "right", "first_p", "second_p")
 _SLIDE_COLUMNS = columns("slide", "patient", "fold", *_SLIDE_SHOWN, table="slides")
@@ -105,9 +109,35 @@ def _scores_table(analysis: Analysis) -> Table | None:
     shown = tuple(name for name in table.shown if name not in ("method", "other"))
     a, b = analysis.paired
     note = f"Difference: {a} minus {b}. {AS_TRAINED}"
-    return replace(
+    table = replace(
         table, name="scores", title="Scores", keys=("score",), shown=shown, note=note, leads=()
     )
+    p = _mcnemar(analysis)
+    if p is None:
+        return table
+    rows = tuple(
+        replace(row, cells={**row.cells, _BY_FORMULA: p}) if row.score == Score("accuracy") else row
+        for row in table.rows
+    )
+    every = (*table.columns, *columns(_BY_FORMULA, table="scores"))
+    return replace(table, rows=rows, columns=every, shown=(*shown, _BY_FORMULA))
+
+
+def _mcnemar(analysis: Analysis) -> Number | None:
+    """McNemar's exact p of the accuracies, on one test set with one slide per patient."""
+    pair = _single_test(analysis)
+    if pair is None or len(np.unique(pair[0].groups)) < len(pair[0]):
+        return None
+    return Number(mcnemar(*(p.heads[LEAF].argmax(1) == p.labels for p in pair)))
+
+
+def _single_test(analysis: Analysis) -> tuple[Predictions, Predictions] | None:
+    """The predictions of both rows in one order, where each has a single run."""
+    rows = {row.label: row for row in analysis.board.rows}
+    a, b = (list(rows[label].predictions.values()) for label in analysis.paired[:2])
+    if len(a) > 1 or len(b) > 1:
+        return None
+    return a[0].cut(np.argsort(a[0].slide_ids)), b[0].cut(np.argsort(b[0].slide_ids))
 
 
 def _classes_table(analysis: Analysis) -> Table | None:
@@ -115,18 +145,23 @@ def _classes_table(analysis: Analysis) -> Table | None:
     if len(analysis.paired) < 2:
         return None
     a, b = analysis.paired[:2]
+    single = _single_test(analysis)
     rows = [
-        _class_row(analysis, pair)
+        _class_row(analysis, pair, single)
         for metric in _OF_CLASSES
         for key in analysis.board.class_keys
         for pair in compare_pairs(analysis, Score(metric, *key), [(a, b)])
     ]
     note = _CLASS_NOTE.format(a, b)
-    every = columns(*_CLASS_KEYS, "first", "second", *DIFFERENCE, table="classes")
-    return Table("classes", "Classes", every, tuple(rows), _CLASS_KEYS, _CLASS_SHOWN, note)
+    formula = (_BY_FORMULA,) if single else ()
+    every = columns(*_CLASS_KEYS, "first", "second", *DIFFERENCE, *formula, table="classes")
+    shown = (*_CLASS_SHOWN, *formula)
+    return Table("classes", "Classes", every, tuple(rows), _CLASS_KEYS, shown, note)
 
 
-def _class_row(analysis: Analysis, pair: Pair) -> Row:
+def _class_row(
+    analysis: Analysis, pair: Pair, single: tuple[Predictions, Predictions] | None
+) -> Row:
     metric, level, source, name = pair.score
     cells: dict[str, Cell] = {
         "level": level,
@@ -136,6 +171,11 @@ def _class_row(analysis: Analysis, pair: Pair) -> Row:
         "first": Number.of(analysis.scores[pair.a][pair.score]),
         "second": Number.of(analysis.scores[pair.b][pair.score]),
     }
+    if single and metric == "auc":
+        k = single[0].taxonomy.classes[level].index(name)
+        a, b = (p.probabilities(level, source)[:, k] for p in single)
+        positive = single[0].truth(level) == k
+        cells[_BY_FORMULA] = Number(auc_difference(positive, a, b, single[0].groups).p)
     return Row(pair.a, cells | difference_cells(analysis, pair), pair.score)
 
 

@@ -9,6 +9,7 @@ import pytest
 from paired_runs import analysis_of, paired_predictions, write_grid
 from prediction_cases import BRACS
 from run_folders import finish, make_spec
+from statsmodels.stats.contingency_tables import mcnemar
 
 from mil_bench.base.errors import DataError, UnknownNameError
 from mil_bench.boards.board import RANKED
@@ -17,6 +18,7 @@ from mil_bench.boards.collect import collect
 from mil_bench.boards.compare import comparison, comparisons, shortened
 from mil_bench.boards.rescore import common_board
 from mil_bench.cli.main import main
+from mil_bench.evaluation.inference.delong import auc_difference
 from mil_bench.evaluation.scores import Scores
 
 
@@ -76,6 +78,42 @@ def test_classes_hold_both_scores_and_their_difference(report):
     for row in report.table("classes").rows:
         difference = row["first"].value - row["second"].value
         assert row["difference"].value == pytest.approx(difference)
+
+
+def test_one_test_set_has_p_by_formula_and_several_have_not(tmp_path):
+    """McNemar's of the accuracy, where every slide is a patient, and Obuchowski's of an AUC."""
+    runs = write_grid(tmp_path / "one", {"good": 3.0, "poor": 0.5}, seeds=1, folds=1, n=60)
+    (board,) = boards_of(runs)
+    report = comparison(board, "good", "poor")
+    classes = report.table("classes")
+    good, poor = (row.predictions[0, 0] for row in sorted(board.rows, key=lambda r: r.label))
+    row = next(r for r in classes.rows if (r["class"], r["score"]) == ("DCIS", "auc"))
+    k = BRACS.index("DCIS")
+    expected = auc_difference(
+        good.labels == k, good.heads["leaf"][:, k], poor.heads["leaf"][:, k], good.groups
+    )
+    assert row["p_formula"].value == pytest.approx(expected.p)
+    assert report.table("scores").column("p").name == "p"
+    assert "p_formula" not in {c.name for c in report.table("scores").columns}  # patients repeat
+    for name, skill in (("good", 3.0), ("poor", 0.5)):
+        p = paired_predictions(skill)
+        finish(tmp_path / "alone", make_spec(name), replace(p, groups=p.slide_ids))
+    (board,) = boards_of(tmp_path / "alone")
+    accuracy = next(
+        r
+        for r in comparison(board, "good", "poor").table("scores").rows
+        if r["score"] == "accuracy"
+    )
+    right = [
+        row.predictions[0, 0].heads["leaf"].argmax(1) == row.predictions[0, 0].labels
+        for row in board.rows
+    ]
+    table = [[0, (right[0] & ~right[1]).sum()], [(right[1] & ~right[0]).sum(), 0]]
+    assert accuracy["p_formula"].value == pytest.approx(mcnemar(table, exact=True).pvalue)
+    several = write_grid(tmp_path / "two", {"good": 3.0, "poor": 0.5}, seeds=1, folds=2)
+    (board,) = boards_of(several)
+    for table in comparison(board, "good", "poor").tables:
+        assert "p_formula" not in {column.name for column in table.columns}
 
 
 def test_other_slides_are_an_error_unless_the_common_ones_are_asked_for(tmp_path):

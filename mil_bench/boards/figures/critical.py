@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from mil_bench.base.errors import DataError
 from mil_bench.boards.figures.panels import numbers
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.inference.over_datasets import FEWEST, Blocks
+from mil_bench.evaluation.inference.over_datasets import FEWEST, DatasetScores
+from mil_bench.evaluation.inference.ranks import ALPHA
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.sums import mean_defined
 from mil_bench.pictures.style import BLACK, BLUE, GREY, SMALL, TINY, blank, titled
@@ -33,10 +34,23 @@ def draw(reports: Sequence[Report]) -> Figure:
         f"{len(blocks.scores)} datasets, balanced accuracy of leaves. Bars join methods within one "
         f"critical difference of Nemenyi's test (95 %, {blocks.critical_difference():.2f} ranks)."
     )
-    return titled(figure, "Mean ranks over datasets", note)
+    return titled(figure, "Mean ranks over datasets", f"{note} {_tests(blocks)}")
 
 
-def blocks_of(reports: Sequence[Report]) -> Blocks:
+def _tests(scores: DatasetScores) -> str:
+    """Whether methods differ at all, and how many pairs do."""
+    p = scores.wilcoxon()[np.triu_indices(len(scores.methods), 1)]
+    pairs = (
+        f"Wilcoxon's signed ranks, Holm-corrected: {int((p <= ALPHA).sum())} of {len(p)} pairs "
+        "differ significantly."
+    )
+    if len(scores.methods) < 3:
+        return pairs
+    f, overall = scores.friedman()
+    return f"Iman-Davenport F = {f:.1f}, p = {overall:.2g}. {pairs}"
+
+
+def blocks_of(reports: Sequence[Report]) -> DatasetScores:
     """Complete rows that all datasets share, by label. One kind of data only."""
     kinds = {report.board.id.kind for report in reports}
     if len(kinds) > 1:
@@ -50,18 +64,18 @@ def blocks_of(reports: Sequence[Report]) -> Blocks:
         values = {label: n.value for label, n in found.items() if label in complete}
         by_dataset.setdefault(report.board.id.dataset, []).append(values)
     if len(by_dataset) < FEWEST:
-        # the sentence of Blocks, whichever methods they share
-        return Blocks((), np.empty((len(by_dataset), 0)))
+        # the sentence of DatasetScores, whichever methods they share
+        return DatasetScores((), np.empty((len(by_dataset), 0)))
     boards = [values for found in by_dataset.values() for values in found]
     shared = sorted(set.intersection(*(set(values) for values in boards)))
     scores = [
         [mean_defined([values[method] for values in found]) for method in shared]
         for found in by_dataset.values()
     ]
-    return Blocks(tuple(shared), np.array(scores).reshape(len(by_dataset), len(shared)))
+    return DatasetScores(tuple(shared), np.array(scores).reshape(len(by_dataset), len(shared)))
 
 
-def _ranks(axis: Axes, blocks: Blocks) -> None:
+def _ranks(axis: Axes, blocks: DatasetScores) -> None:
     ranks, count = blocks.mean_ranks, len(blocks.methods)
     shown = names(blocks.methods)
     order = np.argsort(ranks, kind="stable")

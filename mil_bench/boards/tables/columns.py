@@ -118,6 +118,12 @@ _PAIR = (
     Column("detectable", "MDD", "row", note="smallest difference found with 80 % power"),
     Column("folds", "Folds", "count", note="in which both define the score"),
 )
+_BY_FORMULA = (
+    Column(
+        "p_formula", "p, formula", "probability",
+        note="without draws, for one test set: Obuchowski's of an AUC, McNemar's of an accuracy",
+    ),
+)  # fmt: skip
 _SIDES = (
     Column("first", "First", "row", interval="patients"),
     Column("second", "Second", "row", interval="patients"),
@@ -127,7 +133,8 @@ _OWN: dict[str, dict[str, Column]] = {
     for table, own in {
         "pairs": _PAIR,
         "controls": (*_PAIR, Column("other", "Of")),
-        "classes": (*_PAIR, *_SIDES),
+        "classes": (*_PAIR, *_SIDES, *_BY_FORMULA),
+        "scores": _BY_FORMULA,
         "slides": (Column("first", "First says"), Column("second", "Second says")),
         "reliability": (Column("slides", "Slides", "count", note="once per seed"),),
         "localisation": (

@@ -49,21 +49,28 @@ def overall_table(analysis: Analysis) -> Table | None:
     rows = method_rows(analysis, {str(score): measured(analysis, score) for score in scores})
     every = (*columns(*KEYS), *STANDING, *map(score_column, scores), *origin_columns(board))
     wanted = ("tier", "rank", *_OF_LEAVES, "detectable", "coverage")
-    return Table("overall", "Overall", every, rows, KEYS, _there(every, wanted), _least(analysis))
+    return Table("overall", "Overall", every, rows, KEYS, _there(every, wanted), _note(analysis))
 
 
 def _of_leaves(score: Score) -> bool:
     return score.is_leaf and not score.name
 
 
-def _least(analysis: Analysis) -> str:
-    least = analysis.detectable(RANKED)
-    if least != least:
-        return ""
-    return (
-        f"differences of balanced accuracy below about {100 * least:.1f} points are not found with "
-        "this many patients"
-    )
+def _note(analysis: Analysis) -> str:
+    """What this many patients can show: differences, and the ranking as a whole."""
+    least, agreement = analysis.detectable(RANKED), analysis.agreement(RANKED, 1)
+    sentences = []
+    if 100 * least >= 0.05:
+        sentences.append(
+            f"Differences of balanced accuracy below about {100 * least:.1f} points are not "
+            "detectable with this many patients"
+        )
+    if agreement == agreement:
+        sentences.append(
+            f"The ranking and those of resampled patients agree with a Kendall's tau of "
+            f"{agreement:.2f} on average (1: nothing changes)"
+        )
+    return ". ".join(sentences)
 
 
 def hierarchical_table(analysis: Analysis) -> Table | None:

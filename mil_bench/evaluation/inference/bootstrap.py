@@ -1,4 +1,4 @@
-"""Whether methods can be paired: the same slides, of the same patients, in the same cells."""
+"""Methods with replicates under the same draws of patients, and whether they can be paired."""
 
 from __future__ import annotations
 
@@ -13,57 +13,79 @@ from mil_bench.base.errors import DataError
 from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
 from mil_bench.evaluation.metrics import Score
-from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import score_draws
 from mil_bench.evaluation.sums import Draws, means_defined
 
-Cells = Mapping[tuple[int, int], Predictions]
-"""Test predictions of one method by ``(seed, fold)``."""
+RunPredictions = Mapping[SeedFold, Predictions]
+"""Test predictions of the runs of one method, by ``(seed, fold)``."""
 _SHOWN = 3
 
 
-def check_pairable(methods: Mapping[str, Cells]) -> None:
-    """``DataError`` unless all methods have the same cells and in each the same slides."""
+def replicate(runs: RunPredictions, resampling: Resampling) -> dict[Score, ScoreReplicates]:
+    """Compute all scores of one method with replicates.
+
+    Folds are averaged within a seed, then seeds, inside every replicate. Scores of a fold are
+    computed in that fold, because models of different folds do not share a scale. A fold in which a
+    score is undefined is left out of its mean.
+    """
+    draws = {cell: score_draws(p, resampling.of_slides(p)) for cell, p in sorted(runs.items())}
+    scores = dict.fromkeys(score for of_run in draws.values() for score in of_run)
+    freedom = resampling.freedom
+    return {score: ScoreReplicates.of(_mean(draws, score), freedom) for score in scores}
+
+
+def _mean(draws: Mapping[SeedFold, Mapping[Score, Draws]], score: Score) -> Draws:
+    by_seed: dict[int, list[Draws]] = {}
+    for (seed, _), of_run in draws.items():
+        by_seed.setdefault(seed, []).append(of_run[score])
+    return means_defined([means_defined(folds, axis=0) for folds in by_seed.values()], axis=0)
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Scores of several methods with replicates; ``resampling`` says who was drawn."""
+
+    resampling: Resampling
+    scores: Mapping[str, Mapping[Score, ScoreReplicates]]
+
+    @classmethod
+    def of(
+        cls, methods: Mapping[str, RunPredictions], replicates: int = REPLICATES, seed: int = 0
+    ) -> Bootstrap:
+        """Compute all scores of all methods from their predictions.
+
+        Raises ``DataError`` unless all methods predict the same slides in the same runs
+        (:func:`common` cuts them down to that) and there are at least two patients.
+        """
+        check_pairable(methods)
+        first = next(iter(methods.values()))
+        resampling = Resampling.of(first.values(), replicates, seed)
+        return cls(resampling, {name: replicate(r, resampling) for name, r in methods.items()})
+
+    def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
+        """Return that score of every method that has it."""
+        return {name: scores[score] for name, scores in self.scores.items() if score in scores}
+
+    def difference(self, a: str, b: str, score: Score) -> Replicated:
+        """Return ``a - b``, paired over patients."""
+        return self.scores[a][score] - self.scores[b][score]
+
+
+def check_pairable(methods: Mapping[str, RunPredictions]) -> None:
+    """Raise ``DataError`` unless all methods have the same runs and in each the same slides."""
     if not methods or not all(methods.values()):
         raise DataError("there are no predictions to compare; expected at least one per method.")
-    (first, cells), *others = methods.items()
+    (first, runs), *others = methods.items()
     for name, other in others:
-        if cells.keys() != other.keys():
-            only = sorted(cells.keys() ^ other.keys())[:_SHOWN]
+        if runs.keys() != other.keys():
+            only = sorted(runs.keys() ^ other.keys())[:_SHOWN]
             raise DataError(
                 f"{first} and {name} have different (seed, fold) pairs (they differ in {only}); "
                 "finish the missing runs, or compare the shared ones."
             )
-        for cell, p in cells.items():
+        for cell, p in runs.items():
             _check_slides(f"{first} and {name}, seed {cell[0]} fold {cell[1]}", p, other[cell])
-
-
-def common(
-    methods: Mapping[str, Cells],
-) -> tuple[dict[str, dict[tuple[int, int], Predictions]], str]:
-    """The cells and slides that all methods have, in one order, and a sentence on what is left out.
-
-    The sentence is empty where nothing is. Labels and patients must still agree.
-    """
-    cells = sorted(set.intersection(*(set(found) for found in methods.values())))
-    shared = {
-        cell: reduce(np.intersect1d, [found[cell].slide_ids for found in methods.values()])
-        for cell in cells
-    }
-    cut = {
-        name: {cell: _cut(found[cell], shared[cell]) for cell in cells if len(shared[cell])}
-        for name, found in methods.items()
-    }
-    before = sum(len(p) for found in methods.values() for p in found.values())
-    after = sum(len(p) for found in cut.values() for p in found.values())
-    if after == before:
-        return cut, ""
-    return cut, f"compared on shared slides: {before - after} of {before} predictions are excluded"
-
-
-def _cut(p: Predictions, slides: NDArray[np.str_]) -> Predictions:
-    order = np.argsort(p.slide_ids)
-    return p.cut(order[np.isin(p.slide_ids[order], slides)])
 
 
 def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
@@ -84,53 +106,29 @@ def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
             )
 
 
-# Methods side by side under the same draws of patients.
+def common(
+    methods: Mapping[str, RunPredictions],
+) -> tuple[dict[str, dict[SeedFold, Predictions]], str]:
+    """Return the runs and slides that all methods have, in one order, and what is left out.
 
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """Scores of every method with replicates; ``resampling`` says who was drawn."""
-
-    resampling: Resampling
-    scores: Mapping[str, Mapping[Score, ScoreReplicates]]
-
-    @classmethod
-    def of(
-        cls, methods: Mapping[str, Cells], replicates: int = REPLICATES, seed: int = 0
-    ) -> Bootstrap:
-        """All scores of all methods, each from its predictions by ``(seed, fold)``.
-
-        Raises ``DataError`` unless all methods predict the same slides in the same cells
-        (``pairing.common`` cuts them down to that) and there are at least two patients.
-        """
-        check_pairable(methods)
-        first = next(iter(methods.values()))
-        resampling = Resampling.of(first.values(), replicates, seed)
-        return cls(resampling, {name: replicate(c, resampling) for name, c in methods.items()})
-
-    def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
-        """Method -> that score, for the methods that have it."""
-        return {name: found[score] for name, found in self.scores.items() if score in found}
-
-    def difference(self, a: str, b: str, score: Score) -> Replicated:
-        """``a - b``, paired over patients."""
-        return self.scores[a][score] - self.scores[b][score]
-
-
-def replicate(cells: Cells, resampling: Resampling) -> dict[Score, ScoreReplicates]:
-    """Scores of one method: folds averaged within a seed, then seeds, inside every replicate.
-
-    Scores of a fold are computed in that fold, because models of different folds do not share a
-    scale. A fold in which a score is undefined is left out of its mean.
+    The sentence is empty where nothing is. Labels and patients must still agree.
     """
-    found = {cell: score_draws(p, resampling.of_slides(p)) for cell, p in sorted(cells.items())}
-    names = dict.fromkeys(score for values in found.values() for score in values)
-    freedom = resampling.freedom
-    return {name: ScoreReplicates.of(_mean(found, name), freedom) for name in names}
+    cells = sorted(set.intersection(*(set(runs) for runs in methods.values())))
+    shared = {
+        cell: reduce(np.intersect1d, [runs[cell].slide_ids for runs in methods.values()])
+        for cell in cells
+    }
+    cut = {
+        name: {cell: _cut(runs[cell], shared[cell]) for cell in cells if len(shared[cell])}
+        for name, runs in methods.items()
+    }
+    before = sum(len(p) for runs in methods.values() for p in runs.values())
+    after = sum(len(p) for runs in cut.values() for p in runs.values())
+    if after == before:
+        return cut, ""
+    return cut, f"compared on shared slides: {before - after} of {before} predictions are excluded"
 
 
-def _mean(found: Mapping[tuple[int, int], Mapping[Score, Draws]], score: Score) -> Draws:
-    by_seed: dict[int, list[Draws]] = {}
-    for (seed, _), values in found.items():
-        by_seed.setdefault(seed, []).append(values[score])
-    return means_defined([means_defined(folds, axis=0) for folds in by_seed.values()], axis=0)
+def _cut(p: Predictions, slides: NDArray[np.str_]) -> Predictions:
+    order = np.argsort(p.slide_ids)
+    return p.cut(order[np.isin(p.slide_ids[order], slides)])

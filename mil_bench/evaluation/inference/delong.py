@@ -1,4 +1,9 @@
-"""A number with a standard error from theory, read as normal."""
+"""The standard error of an AUC and of a paired difference of AUCs, without resampling.
+
+DeLong, DeLong and Clarke-Pearson (Biometrics 44:837-845, 1988) with the fast midranks of Sun and Xu
+(IEEE Signal Processing Letters 21:1389-1393, 2014); Obuchowski (Biometrics 53:567-578, 1997) for
+slides of a patient, which is exactly DeLong's where every patient has one slide.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +18,92 @@ from mil_bench.evaluation.inference.draws import CONFIDENCE
 from mil_bench.evaluation.sums import ratio
 
 
+def auc_difference(
+    positive: NDArray[np.bool_],
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    groups: NDArray[np.str_],
+) -> NormalEstimate:
+    """Return the AUC of the scores ``a`` minus that of ``b`` on slides of the patients ``groups``.
+
+    All are ``(n,)``.
+    """
+    pair = AucComponents.of(positive, a) - AucComponents.of(positive, b)
+    return pair.clustered(positive, groups)
+
+
+def obuchowski(
+    positive: NDArray[np.bool_], score: NDArray[np.float64], groups: NDArray[np.str_]
+) -> NormalEstimate:
+    """Return the AUC of ``(n,)`` slides of the patients ``groups``."""
+    return AucComponents.of(positive, score).clustered(positive, groups)
+
+
+def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> NormalEstimate:
+    """Return the AUC of ``(n,)`` slides that are patients of their own."""
+    return AucComponents.of(positive, score).unclustered()
+
+
 @dataclass(frozen=True)
-class Estimate:
-    """``value`` and its standard ``error``; interval and p are ``nan`` where the error is."""
+class AucComponents:
+    """How often a positive beats negatives ``v10 (m,)``, a negative is beaten by positives
+    ``v01 (n,)``; the mean of either is the AUC. Differences of two methods are components, too.
+    """
+
+    v10: NDArray[np.float64]
+    v01: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> AucComponents:
+        """Compute them from ``(n,)`` truth and scores; ties count a half."""
+        m, n = int(positive.sum()), int((~positive).sum())
+        rank = rankdata(score)
+        beaten_by = rank[positive] - rankdata(score[positive])
+        beats = rank[~positive] - rankdata(score[~positive])
+        return cls(ratio(beaten_by, n), 1 - ratio(beats, m))
+
+    def __sub__(self, other: AucComponents) -> AucComponents:
+        return AucComponents(self.v10 - other.v10, self.v01 - other.v01)
+
+    @property
+    def mean(self) -> float:
+        """The AUC, or the difference of AUCs; ``nan`` without a positive or without a negative."""
+        if not (len(self.v10) and len(self.v01)):
+            return float("nan")
+        return float(self.v10.mean())
+
+    def unclustered(self) -> NormalEstimate:
+        """Estimate with DeLong's error: every slide is a patient of its own."""
+        spread = [ratio(_squares(v).sum(), len(v) * (len(v) - 1)) for v in (self.v10, self.v01)]
+        return NormalEstimate(self.mean, float(np.sqrt(sum(spread))))
+
+    def clustered(self, positive: NDArray[np.bool_], groups: NDArray[np.str_]) -> NormalEstimate:
+        """Estimate with Obuchowski's error: ``groups`` ``(n,)`` are the patients of the slides.
+
+        The error is ``nan`` unless at least two patients have positives and two have negatives.
+        """
+        names, patient = np.unique(groups, return_inverse=True)
+        m, n, patients = len(self.v10), len(self.v01), len(names)
+        sum10 = np.bincount(patient[positive], self.v10 - self.mean, patients)
+        sum01 = np.bincount(patient[~positive], self.v01 - self.mean, patients)
+        with10, with01 = (len(np.unique(patient[side])) for side in (positive, ~positive))
+        s10 = ratio(with10, (with10 - 1) * m) * (sum10**2).sum()
+        s01 = ratio(with01, (with01 - 1) * n) * (sum01**2).sum()
+        s11 = ratio(patients, patients - 1) * (sum10 * sum01).sum()
+        variance = ratio(s10, m) + ratio(s01, n) + ratio(2 * s11, m * n)
+        return NormalEstimate(self.mean, float(np.sqrt(np.maximum(variance, 0))))
+
+
+def _squares(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.square(v - v.mean()) if len(v) else v
+
+
+@dataclass(frozen=True)
+class NormalEstimate:
+    """A ``value`` with a standard ``error`` from theory, read as normal.
+
+    Interval and p are ``nan`` where the error is.
+    """
 
     value: float
     error: float
@@ -40,87 +128,3 @@ class Estimate:
     @property
     def _half_width(self) -> float:
         return float(stats.norm.ppf((1 + CONFIDENCE) / 2) * self.error)
-
-
-# The standard error of an AUC and of a paired difference of AUCs, without resampling.
-#
-# DeLong, DeLong and Clarke-Pearson (Biometrics 44:837-845, 1988) with the fast midranks of Sun
-# and Xu (IEEE Signal Processing Letters 21:1389-1393, 2014); Obuchowski (Biometrics 53:567-578,
-# 1997) for slides of a patient, which is exactly DeLong's where every patient has one slide.
-
-
-@dataclass(frozen=True)
-class Components:
-    """How often a positive beats negatives ``v10 (m,)``, a negative is beaten by positives
-    ``v01 (n,)``; the mean of either is the AUC. Differences of two methods are components, too.
-    """
-
-    v10: NDArray[np.float64]
-    v01: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Components:
-        """From ``(n,)`` truth and scores; ties count a half."""
-        m, n = int(positive.sum()), int((~positive).sum())
-        rank = rankdata(score)
-        beaten_by = rank[positive] - rankdata(score[positive])
-        beats = rank[~positive] - rankdata(score[~positive])
-        return cls(ratio(beaten_by, n), 1 - ratio(beats, m))
-
-    def __sub__(self, other: Components) -> Components:
-        return Components(self.v10 - other.v10, self.v01 - other.v01)
-
-    @property
-    def mean(self) -> float:
-        """The AUC, or the difference of AUCs; ``nan`` without a positive or without a negative."""
-        if not (len(self.v10) and len(self.v01)):
-            return float("nan")
-        return float(self.v10.mean())
-
-    def unclustered(self) -> Estimate:
-        """DeLong: every slide is a patient of its own."""
-        spread = [ratio(_squares(v).sum(), len(v) * (len(v) - 1)) for v in (self.v10, self.v01)]
-        return Estimate(self.mean, float(np.sqrt(sum(spread))))
-
-    def clustered(self, positive: NDArray[np.bool_], groups: NDArray[np.str_]) -> Estimate:
-        """Obuchowski: ``groups`` ``(n,)`` are the patients of the slides that ``positive`` tells.
-
-        The error is ``nan`` unless at least two patients have positives and two have negatives.
-        """
-        names, patient = np.unique(groups, return_inverse=True)
-        m, n, patients = len(self.v10), len(self.v01), len(names)
-        sum10 = np.bincount(patient[positive], self.v10 - self.mean, patients)
-        sum01 = np.bincount(patient[~positive], self.v01 - self.mean, patients)
-        with10, with01 = (len(np.unique(patient[side])) for side in (positive, ~positive))
-        s10 = ratio(with10, (with10 - 1) * m) * (sum10**2).sum()
-        s01 = ratio(with01, (with01 - 1) * n) * (sum01**2).sum()
-        s11 = ratio(patients, patients - 1) * (sum10 * sum01).sum()
-        variance = ratio(s10, m) + ratio(s01, n) + ratio(2 * s11, m * n)
-        return Estimate(self.mean, float(np.sqrt(np.maximum(variance, 0))))
-
-
-def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Estimate:
-    """AUC of ``(n,)`` slides that are patients of their own."""
-    return Components.of(positive, score).unclustered()
-
-
-def obuchowski(
-    positive: NDArray[np.bool_], score: NDArray[np.float64], groups: NDArray[np.str_]
-) -> Estimate:
-    """AUC of ``(n,)`` slides of the patients ``groups``."""
-    return Components.of(positive, score).clustered(positive, groups)
-
-
-def auc_difference(
-    positive: NDArray[np.bool_],
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
-    groups: NDArray[np.str_],
-) -> Estimate:
-    """AUC of the scores ``a`` minus that of ``b`` on the same slides of the patients ``groups``."""
-    pair = Components.of(positive, a) - Components.of(positive, b)
-    return pair.clustered(positive, groups)
-
-
-def _squares(v: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.square(v - v.mean()) if len(v) else v

@@ -1,8 +1,6 @@
-"""Many tests at once."""
+"""Statistics with formulas of their own, which need no draws."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +9,16 @@ from scipy.stats import norm
 
 from mil_bench.evaluation.inference.draws import CONFIDENCE
 
+POWER = 0.8
+ALPHA = 0.05
+FACTOR = float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER))
+"""2.80: a difference of so many standard errors is detected with 80 % power at the 5 % level."""
+
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p ``(m,)`` (Holm 1979): ``max_{j <= i} min(1, (m - j + 1) p_(j))``.
+    """Adjust p ``(m,)`` for many tests (Holm 1979): ``max_{j <= i} min(1, (m - j + 1) p_(j))``.
 
-    Undefined p (``nan``) stay undefined and are no tests.
+    Undefined p (``nan``) stay undefined and do not count as tests.
     """
     raw = np.asarray(p, dtype=np.float64)
     adjusted = np.full(raw.shape, np.nan)
@@ -25,21 +28,28 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-# Intervals of proportions near 0 or 1, where resampling sees no spread (12 of 12 is [1, 1]).
+def detectable_difference(error: float) -> float:
+    """Return the smallest difference that a comparison of this standard error would detect.
 
-
-def effective_size(groups: NDArray[np.str_]) -> float:
-    """Independent slides that slides of ``groups`` are worth at least, ``(sum m)^2 / sum m^2``.
-
-    ``m`` are slides per patient (Kish 1965); as if a patient's slides were all alike.
+    ``error`` is that of a paired difference, such as ``Replicated.error``.
     """
-    sizes = np.unique(groups, return_counts=True)[1]
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
+    return FACTOR * error
+
+
+def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
+    """Return the exact two-sided p (McNemar 1947) of ``(n,)`` right decisions of two methods.
+
+    Slides must be independent: one per patient. 1 where the methods never differ.
+    """
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    apart = only_a + only_b
+    return float(stats.binomtest(only_a, apart).pvalue) if apart else 1.0
 
 
 def wilson(share: float, size: float) -> tuple[float, float]:
-    """95 % interval of a proportion ``share`` of ``size`` independent slides (Wilson 1927).
+    """Return the 95 % interval of a proportion of ``size`` independent slides (Wilson 1927).
 
+    It is meant for a ``share`` near 0 or 1, where resampling sees no spread (12 of 12 is [1, 1]).
     ``size`` may be an effective size; ``nan`` where it is 0.
     """
     if not size > 0:
@@ -50,23 +60,10 @@ def wilson(share: float, size: float) -> tuple[float, float]:
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
-# The smallest difference that a comparison of this size would find.
+def effective_size(groups: NDArray[np.str_]) -> float:
+    """Return how many independent slides those of ``groups`` are at least: ``(sum m)^2 / sum m^2``.
 
-POWER = 0.8
-ALPHA = 0.05
-FACTOR = float(norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER))
-"""2.80: a difference of so many standard errors is found with 80 % power at the 5 % level."""
-
-
-def detectable_difference(error: float) -> float:
-    """From the standard error of a paired difference, such as ``Replicated.error``."""
-    return FACTOR * error
-
-
-def detectable_accuracy(discordant: float, slides: int) -> float:
-    """For accuracies on independent slides: ``2.80 sqrt(discordant / slides)`` (Connor 1987).
-
-    ``discordant`` is the share of slides that one method decides rightly and the other wrongly.
-    With slides of the same patients it is larger; use ``detectable_difference`` there.
+    ``m`` are slides per patient (Kish 1965), as if a patient's slides were all alike.
     """
-    return FACTOR * math.sqrt(discordant / slides)
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0

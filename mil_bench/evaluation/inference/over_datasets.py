@@ -1,4 +1,4 @@
-"""Who is best over many datasets? Tests on ranks within blocks (Demsar, JMLR 7:1-30, 2006)."""
+"""Who is best over many datasets? Tests on ranks within datasets (Demsar, JMLR 7:1-30, 2006)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from scipy import stats
 from mil_bench.base.errors import DataError
 from mil_bench.base.plural import counted
 from mil_bench.evaluation.inference.formulas import holm
-from mil_bench.evaluation.sums import means_defined
 
 FEWEST = 6
 """With 5 blocks the smallest possible p of Wilcoxon's test is 0.0625."""
 
 
 @dataclass(frozen=True)
-class Blocks:
+class DatasetScores:
     """``scores`` ``(N, k)`` of ``k`` methods on ``N`` independent datasets; higher is better.
 
-    Folds, seeds and encoders of one dataset are not independent blocks. Raises ``DataError`` for
-    fewer than 6 blocks, fewer than 2 methods or an undefined score.
+    Folds, seeds and encoders of one dataset are not independent. Raises ``DataError`` for fewer
+    than 6 datasets, fewer than 2 methods or an undefined score.
     """
 
     methods: tuple[str, ...]
     scores: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        blocks, methods = self.scores.shape
-        if blocks < FEWEST:
+        datasets, methods = self.scores.shape
+        if datasets < FEWEST:
             raise DataError(
-                f"{counted(blocks, 'dataset')} are too few for a test over datasets: even a method "
-                "that wins on all of them would not be significantly better. Expected at least "
-                f"{FEWEST}; compare within each dataset."
+                f"{counted(datasets, 'dataset')} are too few for a test over datasets: even a "
+                "method that wins on all of them would not be significantly better. Expected at "
+                f"least {FEWEST}; compare within each dataset."
             )
         if methods < 2:
             raise DataError(f"there is {methods} method; a comparison requires at least two.")
@@ -55,7 +54,7 @@ class Blocks:
 
         Raises ``DataError`` for two methods, where Wilcoxon's test is the test.
         """
-        blocks, methods = self.scores.shape
+        datasets, methods = self.scores.shape
         if methods < 3:
             raise DataError(
                 "Friedman's test requires at least three methods; use wilcoxon for two."
@@ -63,9 +62,9 @@ class Blocks:
         if not np.ptp(self.scores, axis=1).any():
             return 0.0, 1.0
         chi2 = stats.friedmanchisquare(*self.scores.T).statistic
-        left = max(0.0, blocks * (methods - 1) - float(chi2))
-        f = (blocks - 1) * float(chi2) / left if left else float("inf")
-        return f, float(stats.f.sf(f, methods - 1, (methods - 1) * (blocks - 1)))
+        left = max(0.0, datasets * (methods - 1) - float(chi2))
+        f = (datasets - 1) * float(chi2) / left if left else float("inf")
+        return f, float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1)))
 
     def wilcoxon(self) -> NDArray[np.float64]:
         """``(k, k)`` two-sided p of signed ranks, Holm-corrected over pairs; 1 on the diagonal."""
@@ -77,16 +76,11 @@ class Blocks:
             p[i, j] = p[j, i] = value
         return p
 
-    def win_rates(self) -> NDArray[np.float64]:
-        """``(k, k)``: share of blocks on which the row's method beats the column's, ties half."""
-        apart = np.sign(self.scores[:, :, None] - self.scores[:, None, :])
-        return means_defined((1 + apart) / 2, axis=0)
-
     def critical_difference(self, alpha: float = 0.05) -> float:
         """Mean ranks closer than ``q sqrt(k (k + 1) / 6 N)`` are not separable (Nemenyi 1963)."""
-        blocks, methods = self.scores.shape
+        datasets, methods = self.scores.shape
         q = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
-        return float(q * np.sqrt(methods * (methods + 1) / (6 * blocks)))
+        return float(q * np.sqrt(methods * (methods + 1) / (6 * datasets)))
 
     def cliques(self, alpha: float = 0.05) -> list[tuple[str, ...]]:
         """Largest sets of methods within one critical difference: the bars of the diagram."""

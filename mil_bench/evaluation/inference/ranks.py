@@ -1,4 +1,4 @@
-"""Ranks of methods, and how much patients drawn anew would change them."""
+"""Ranks and tiers of methods, and how much resampling patients changes them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mil_bench.evaluation.inference.draws import CONFIDENCE, Replicated
 from mil_bench.evaluation.inference.formulas import holm
 
 Better = Literal[1, -1]
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Rank:
 
 
 def rank_intervals(scores: Mapping[str, Replicated], better: Better) -> dict[str, Rank]:
-    """Method -> rank (Wiesenfarth et al., Scientific Reports 11:2369, 2021).
+    """Rank methods with intervals (Wiesenfarth et al., Scientific Reports 11:2369, 2021).
 
     All scores must come from the same draws. Methods whose score is undefined have no rank;
     replicates that leave a ranked method's score undefined do not count.
@@ -48,7 +49,7 @@ def rank_intervals(scores: Mapping[str, Replicated], better: Better) -> dict[str
 
 
 def rank_agreement(scores: Mapping[str, Replicated], better: Better) -> float:
-    """Mean Kendall tau-a between the ranking and those of replicates: 1 where nothing changes.
+    """Return the mean Kendall tau-a of the ranking and those of replicates: 1 if nothing changes.
 
     ``nan`` with fewer than two ranked methods.
     """
@@ -75,40 +76,35 @@ def _ranks(values: NDArray[np.float64], better: Better) -> NDArray[np.int64]:
     return ranks.astype(np.int64)
 
 
-# Groups of methods that cannot be told apart from the best of their group.
-
-ALPHA = 0.05
-
-
 def tiers(
     values: Mapping[str, float],
     p_value: Callable[[str, str], float],
     better: Better,
     alpha: float = ALPHA,
 ) -> list[tuple[str, ...]]:
-    """Groups from the best, each in order of value, its leader first.
+    """Group methods from the best, each group in order of value, its leader first.
 
-    Group 1 is the best method and all that ``p_value`` (leader, other) cannot separate from it
-    after Holm's correction over those others; group 2 is made of the rest in the same way. A p that
-    is ``nan`` separates nothing. Methods with an undefined value are in no group.
+    Group 1 is the best method and all that are not significantly different from it by ``p_value``
+    (leader, other) after Holm's correction over those others; group 2 is made of the rest in the
+    same way. A p that is ``nan`` separates nothing. Methods without a value are in no group.
 
-    A group holds what cannot be separated from its leader, so a method may stand in it while one
-    of slightly better value, measured more exactly, does not.
+    A group holds what is not significantly different from its leader, so a method may be in it
+    while one of slightly better value, measured more exactly, is not.
     """
     left = sorted((n for n, v in values.items() if v == v), key=lambda n: -better * values[n])
-    found = []
+    groups: list[tuple[str, ...]] = []
     while left:
         leader, *others = left
         adjusted = dict(zip(others, holm([p_value(leader, o) for o in others]), strict=True))
         behind = [name for name in others if adjusted[name] <= alpha]
-        found.append((leader, *(name for name in others if name not in behind)))
+        groups.append((leader, *(name for name in others if name not in behind)))
         left = behind
-    return found
+    return groups
 
 
 def bootstrap_tiers(
     scores: Mapping[str, Replicated], better: Better, alpha: float = ALPHA
 ) -> list[tuple[str, ...]]:
-    """Groups by the paired bootstrap: ``scores`` must come from the same draws of patients."""
+    """Group methods by the paired bootstrap; ``scores`` come from the same draws of patients."""
     values = {name: score.value for name, score in scores.items()}
     return tiers(values, lambda a, b: (scores[a] - scores[b]).p, better, alpha)

@@ -1,4 +1,4 @@
-"""Is one method better than another over folds that share their training bags?
+"""Retraining: is one method better than another over folds that share training bags, and seeds?
 
 Training sets of folds overlap, so their differences are not independent, and an ordinary paired t
 test is far too sure. Nadeau and Bengio (Machine Learning 52:239-281, 2003) correct the variance:
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.draws import CONFIDENCE, Replicated
 from mil_bench.evaluation.inference.resampling import REPLICATES
+from mil_bench.evaluation.predictions import SeedFold
 
-CONFIDENCE = 0.95
+ROPE = 0.01
+"""Differences up to this size are equivalent in practice (region of practical equivalence)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class PairedDifference:
 
     @classmethod
     def of(cls, differences: ArrayLike, test_share: float) -> PairedDifference:
-        """From ``(J,)`` differences, one per fold; ``test_share`` is ``n_test / n_train``.
+        """Summarise ``(J,)`` differences, one per fold; ``test_share`` is ``n_test / n_train``.
 
         Without any difference the mean is ``nan``.
         """
@@ -67,9 +69,9 @@ class PairedDifference:
 
 
 def fold_differences(
-    values: Mapping[tuple[int, int], float], reference: Mapping[tuple[int, int], float]
+    values: Mapping[SeedFold, float], reference: Mapping[SeedFold, float]
 ) -> NDArray[np.float64]:
-    """``(J,)`` differences ``values - reference``, one per fold, seeds averaged within the fold.
+    """Return ``(J,)`` differences ``values - reference``, one per fold, seeds averaged within it.
 
     Both map ``(seed, fold)`` to a score and must hold the same cells: seeds are repetitions of one
     fold and would otherwise count as folds of their own. Raises ``ValueError`` when they do not.
@@ -82,12 +84,6 @@ def fold_differences(
     )
 
 
-# How probable is a difference worth having? Over folds that share training slides.
-
-ROPE = 0.01
-"""Differences up to this size are equivalent in practice (region of practical equivalence)."""
-
-
 @dataclass(frozen=True)
 class Equivalence:
     """Probabilities that the mean difference is below, within and above ``+-rope``."""
@@ -98,7 +94,7 @@ class Equivalence:
 
 
 def equivalence(difference: PairedDifference, rope: float = ROPE) -> Equivalence:
-    """Posterior of the correlated t (Corani and Benavoli, Machine Learning 100:285-304, 2015).
+    """Return the posterior of the correlated t (Corani and Benavoli, Mach Learn 100:285-304, 2015).
 
     A Student t with ``n - 1`` degrees of freedom at the mean, scaled by the error that Nadeau and
     Bengio allow for. All ``nan`` with fewer than two folds; a point where nothing ever differs.
@@ -111,16 +107,10 @@ def equivalence(difference: PairedDifference, rope: float = ROPE) -> Equivalence
     return Equivalence(below, 1 - below - above, above)
 
 
-# Spread over random initialisations, which is not spread over patients.
-
-MEANINGFUL = 0.75
-"""P(A > B) from which an improvement is worth having (Bouthillier et al. 2021)."""
-
-
 def probability_better(
     a: ArrayLike, b: ArrayLike, replicates: int = REPLICATES, seed: int = 0
 ) -> Replicated:
-    """P(A > B) paired over seeds, ties counting a half (Bouthillier et al., MLSys 2021).
+    """Return P(A > B) paired over runs, ties counting a half (Bouthillier et al., MLSys 2021).
 
     ``a`` and ``b`` ``(J,)`` are scores of which higher is better, of the same seeds in one order.
     The interval is the percentile bootstrap over pairs; A is better in a meaningful way where
@@ -132,23 +122,3 @@ def probability_better(
     rng = np.random.default_rng(seed)
     drawn = wins[rng.integers(0, len(wins), (replicates, len(wins)))]
     return Replicated(float(wins.mean()), drawn.mean(1))
-
-
-def probability_of_improvement(a: Mapping[str, ArrayLike], b: Mapping[str, ArrayLike]) -> float:
-    """Mean over tasks of ``P(X > Y)``, the share ``U / (n m)`` of unpaired pairs of runs.
-
-    ``a`` and ``b`` map the same tasks to scores of runs (Agarwal et al., NeurIPS 2021).
-    """
-    shares = []
-    for task in a:
-        x, y = (np.asarray(runs[task], dtype=np.float64) for runs in (a, b))
-        shares.append(float(stats.mannwhitneyu(x, y).statistic) / (x.size * y.size))
-    return float(np.mean(shares))
-
-
-def interquartile_mean(scores: ArrayLike) -> float:
-    """Mean of the middle half of all runs of all tasks (Agarwal et al., NeurIPS 2021).
-
-    Meant for at least 5 seeds on at least 3 tasks.
-    """
-    return float(stats.trim_mean(np.ravel(scores), 0.25))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from mil_bench.evaluation.inference.delong import Components, auc_difference, delong, obuchowski
+from mil_bench.evaluation.inference.delong import AucComponents, auc_difference, delong, obuchowski
 
 
 def sample(n=60, seed=0, ties=False, patients=20, effect=0.0):
@@ -32,7 +32,7 @@ def kernel(positive, score):
 @given(st.integers(3, 50), st.integers(0, 999), st.booleans())
 def test_components_are_means_of_the_kernel(n, seed, ties):
     positive, score, *_ = sample(n, seed, ties)
-    found, pairs = Components.of(positive, score), kernel(positive, score)
+    found, pairs = AucComponents.of(positive, score), kernel(positive, score)
     np.testing.assert_allclose(found.v10, pairs.mean(1), atol=1e-12)
     np.testing.assert_allclose(found.v01, pairs.mean(0), atol=1e-12)
     assert found.mean == pytest.approx(roc_auc_score(positive, score), abs=1e-12)
@@ -44,7 +44,7 @@ def test_the_variance_is_that_of_delong_et_al():
     s10, s01 = (np.cov(ka.mean(i), kb.mean(i)) for i in (1, 0))
     s = s10 / positive.sum() + s01 / (~positive).sum()
     assert delong(positive, a).error == pytest.approx(np.sqrt(s[0, 0]))
-    pair = Components.of(positive, a) - Components.of(positive, b)
+    pair = AucComponents.of(positive, a) - AucComponents.of(positive, b)
     expected = np.sqrt(s[0, 0] + s[1, 1] - 2 * s[0, 1])
     assert pair.unclustered().error == pytest.approx(expected)
     assert pair.mean == pytest.approx(roc_auc_score(positive, a) - roc_auc_score(positive, b))

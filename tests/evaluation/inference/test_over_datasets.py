@@ -9,16 +9,18 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from mil_bench.base.errors import DataError
-from mil_bench.evaluation.inference.over_datasets import FEWEST, Blocks
+from mil_bench.evaluation.inference.over_datasets import FEWEST, DatasetScores
 
 
 def random_blocks(blocks=8, methods=4, seed=0):
     scores = np.random.default_rng(seed).normal(size=(blocks, methods)) + np.arange(methods) / 2
-    return Blocks(tuple(f"m{i}" for i in range(methods)), scores)
+    return DatasetScores(tuple(f"m{i}" for i in range(methods)), scores)
 
 
 def test_mean_ranks_and_critical_difference():
-    blocks = Blocks(("a", "b", "c", "d"), np.array([[4.0, 3, 2, 2]] * 7 + [[1.0, 2, 2, 2]] * 7))
+    blocks = DatasetScores(
+        ("a", "b", "c", "d"), np.array([[4.0, 3, 2, 2]] * 7 + [[1.0, 2, 2, 2]] * 7)
+    )
     np.testing.assert_allclose(blocks.mean_ranks, [2.5, 2, 2.75, 2.75])
     assert blocks.critical_difference() == pytest.approx(1.25, abs=5e-3)  # Demsar 2006, p. 14
 
@@ -34,10 +36,10 @@ def test_friedman_agrees_with_scipy(methods):
 
 
 def test_certain_and_absent_differences():
-    certain = Blocks(("a", "b", "c"), np.tile([3.0, 2.0, 1.0], (6, 1)))
+    certain = DatasetScores(("a", "b", "c"), np.tile([3.0, 2.0, 1.0], (6, 1)))
     assert certain.friedman() == (float("inf"), 0.0)
-    assert Blocks(("a", "b", "c"), np.ones((6, 3))).friedman() == (0.0, 1.0)
-    assert (Blocks(("a", "b", "c"), np.ones((6, 3))).wilcoxon() == 1).all()
+    assert DatasetScores(("a", "b", "c"), np.ones((6, 3))).friedman() == (0.0, 1.0)
+    assert (DatasetScores(("a", "b", "c"), np.ones((6, 3))).wilcoxon() == 1).all()
 
 
 def test_wilcoxon_over_all_pairs_is_corrected_by_holm():
@@ -64,19 +66,14 @@ def test_the_critical_value_is_that_of_the_tables():
 
 def test_cliques_are_the_largest_bars():
     scores = np.array([[4, 3, 2, 1]] * 5 + [[3, 4, 1, 2]] * 5, dtype=float)
-    blocks = Blocks(("a", "b", "c", "d"), scores)  # mean ranks 1.5 1.5 3.5 3.5, CD 1.48
+    blocks = DatasetScores(("a", "b", "c", "d"), scores)  # mean ranks 1.5 1.5 3.5 3.5, CD 1.48
     assert blocks.cliques() == [("a", "b"), ("c", "d")]
-    assert Blocks(("a", "b"), np.tile([2.0, 1.0], (20, 1))).cliques() == []
-
-
-def test_win_rates_count_ties_half_and_add_up_to_one():
-    blocks = Blocks(("a", "b"), np.array([[1.0, 0], [1, 0], [1, 1], [0, 1], [2, 1], [2, 2]]))
-    np.testing.assert_allclose(blocks.win_rates(), [[0.5, 4 / 6], [2 / 6, 0.5]])
+    assert DatasetScores(("a", "b"), np.tile([2.0, 1.0], (20, 1))).cliques() == []
 
 
 def test_the_order_of_methods_does_not_matter():
     order, blocks = [2, 0, 3, 1], random_blocks(30)
-    turned = Blocks(tuple(blocks.methods[i] for i in order), blocks.scores[:, order])
+    turned = DatasetScores(tuple(blocks.methods[i] for i in order), blocks.scores[:, order])
     np.testing.assert_allclose(turned.mean_ranks, blocks.mean_ranks[order])
     assert turned.friedman() == pytest.approx(blocks.friedman())
     assert turned.cliques() == blocks.cliques()
@@ -85,15 +82,15 @@ def test_the_order_of_methods_does_not_matter():
 def test_too_few_datasets_are_refused_with_the_reason():
     assert stats.wilcoxon(np.arange(1.0, FEWEST)).pvalue > 0.05  # whatever happens on five
     with pytest.raises(DataError, match="3 datasets are too few for a test over datasets"):
-        Blocks(("a", "b", "c"), np.ones((3, 3)))
+        DatasetScores(("a", "b", "c"), np.ones((3, 3)))
 
 
 def test_two_methods_one_method_and_holes_are_refused():
     with pytest.raises(DataError, match="use wilcoxon for two"):
         random_blocks(6, 2).friedman()
     with pytest.raises(DataError, match="requires at least two"):
-        Blocks(("a",), np.ones((6, 1)))
+        DatasetScores(("a",), np.ones((6, 1)))
     holes = np.ones((6, 2))
     holes[0, 0] = np.nan
     with pytest.raises(DataError, match="1 of 12 scores over datasets are missing"):
-        Blocks(("a", "b"), holes)
+        DatasetScores(("a", "b"), holes)
