@@ -35,7 +35,7 @@ class Difference:
 def difference(entry: Entry, size: int) -> Difference:
     """Ours against the plain form in float64 on a random bag of ``size`` patches, no dropout.
 
-    In float32 the plain form of TransMIL is no reference: oneDNN's weight gradient of its long
+    In float32 the plain form of TransMIL is not a reference: oneDNN's weight gradient of its long
     convolution is wrong by up to some per cent at lengths 15 i + 1 (torch 2.15 on CPU), 256 is one.
     """
     entry = replace(entry, dropout=False)

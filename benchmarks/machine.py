@@ -27,7 +27,7 @@ class Rates:
 
 
 class Machine:
-    """Measures the rates in a process of its own; one of the crowd in every round."""
+    """Measures the rates in a separate process; it takes a turn in every round."""
 
     def __init__(self, precisions: Sequence[Precision], threads: int, device: str = "cpu") -> None:
         torch.set_num_threads(threads)

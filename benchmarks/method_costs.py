@@ -21,7 +21,7 @@ from mil_bench.methods import METHODS
 
 
 def memory(name: str, n: int) -> float:
-    """MB by which a process grows in a training step; asked for in a process of its own."""
+    """MB by which a process grows in a training step; measured in a separate process."""
     torch.set_num_threads(1)
     model, batch = build(METHODS.get(name)).train(), bag_of(n)
     step(model, bag_of(64))  # what libraries take once

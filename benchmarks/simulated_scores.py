@@ -37,7 +37,7 @@ class Sampling:
     patient_sd: float = 1.0
 
     def draw(self, rng: np.random.Generator, patients: int = 0) -> Cohort:
-        """A new sample of patients (``self.patients`` unless told)."""
+        """A new sample of patients (``self.patients`` by default)."""
         number = patients or self.patients
         share = np.array(self.counts) / sum(self.counts)
         main = rng.choice(len(share), number, p=share)

@@ -89,7 +89,7 @@ class Cohort:
 
 
 def make_cohort(workload: Workload, seed: int = 0, *, held_out: bool = False) -> Cohort:
-    """The training bags of ``workload`` and, if asked for, its held-out bags, float32."""
+    """The training bags of ``workload`` and, on request, its held-out bags, float32."""
     rng = np.random.default_rng(seed)
     shifts = class_shifts(workload.dim, rng)
     train = _bags("train", workload.sizes(workload.train), shifts, rng)

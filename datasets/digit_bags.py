@@ -17,8 +17,8 @@ and the leaf is not, and averaging a bag hides both.
 
 **No leaks.** The images are dealt into five pools, stratified by digit, and every bag draws from
 one pool. Fold ``k`` of the official split tests pool ``k``, validates on pool ``k + 1`` and trains
-on the other three, so no image is in two sets. ``group_id`` is the pool, which keeps images apart
-in every grouped split.
+on the other three. No image is in two sets. ``group_id`` is the pool, which keeps images apart in
+every grouped split.
 
 **The same everywhere.** All choices are integers from the raw stream of PCG64, which NumPy
 guarantees across versions and platforms; sizes come from a table of log-normal quantiles.

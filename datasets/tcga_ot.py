@@ -109,7 +109,7 @@ def _site_tree(manifest: Manifest) -> Taxonomy:
     if several:
         raise TaxonomyError(
             f"{len(several)} codes occur at several sites ({_shown(several)}), so sites do not "
-            "form a tree over the codes; use --tree oncotree, which puts each under its OncoTree "
+            "form a tree over the codes. Use --tree oncotree, which puts each under its OncoTree "
             "tissue."
         )
     known = manifest.table[manifest.table[SITE] != ""]

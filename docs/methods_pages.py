@@ -83,8 +83,9 @@ def overview(cards: Sequence[MethodCard]) -> str:
         [
             "# All methods",
             "",
-            "A page each, made of the code. What methods have in common is in",
-            "[methods.md](../methods.md), how to add one in [add-a-method.md](../add-a-method.md).",
+            "One page per method, generated from the code. Shared facts are in",
+            "[methods.md](../methods.md), and how to add one is in "
+            "[add-a-method.md](../add-a-method.md).",
             "*Needs*: the order of patches matters, or their coordinates must be there. The last",
             "column is the balanced accuracy in per cent on the largest committed board, default",
             "settings, with its 95 % interval over patients.",

@@ -71,16 +71,16 @@ class MHIM(HeadedMethod):
         link="https://arxiv.org/abs/2307.15254",
         code="DearCaat/MHIM-MIL @ 65cec90 (read for facts; no golden vectors)",
         differs=(
-            "the official teacher and part of the student start from a trained ABMIL; here both "
-            "start alike and the teacher's momentum is low in its first steps",
+            "the official teacher and part of the student start from a trained ABMIL. Here both "
+            "start with equal weights, and the teacher's momentum is low in its first steps",
             "the MHIM(ABMIL) form with this package's ABMIL: attention with tanh and biases and "
             "PyTorch's initial weights, there ReLU, no biases, Xavier",
             "default masks are those of the published Camelyon16 command; early stopping as for "
             "TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 and 130), by "
             "validation loss instead of AUC",
-            "masks do not overlap: the random one takes its share of what the others left; "
-            "officially all are drawn from the complete bag and joined",
-            "the share of easy instances falls by epochs, there by steps",
+            "masks do not overlap: the random mask takes its share of the remaining instances; the "
+            "official code draws all masks from the complete bag and joins them",
+            "the share of easy instances falls per epoch; in the official code, per step",
             "the teacher has no dropout",
             "one instance is always left; several slides per step",
         ),

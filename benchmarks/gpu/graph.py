@@ -35,7 +35,7 @@ def graph_row(entry: Entry, cohort: Cohort, device: torch.device) -> Row:
 
 
 def fixed_step(ours: Ours) -> Callable[[], None]:
-    """Forward, loss and backward of the first batch; gradients are made anew."""
+    """Forward, loss and backward of the first batch; gradients are allocated again."""
     batch = next(iter(ours.trainer.data.train.epoch(1)))
 
     def gradients() -> None:

@@ -1,7 +1,7 @@
 """The opponents: each method in plain PyTorch, one bag per step, as papers write it.
 
-A module has ``build(dim, taxonomy) -> PlainModel``, whose parameters carry the names of our method
-so that one state dict fits both, and ``optimizer(model)`` as the papers use it.
+A module has ``build(dim, taxonomy) -> PlainModel``, whose parameters have the names of our method,
+so that one state dict fits both. ``optimizer(model)`` is that of the papers.
 """
 
 from __future__ import annotations

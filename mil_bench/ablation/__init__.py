@@ -1,1 +1,1 @@
-"""Ablation studies: which part of a method pays, and how much its settings matter."""
+"""Ablation studies: the effect of a method's parts and settings."""

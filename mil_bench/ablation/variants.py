@@ -77,8 +77,8 @@ def plan_components(
     """Plan the runs of every declared variant of the one method of ``grid``, the full one first.
 
     ``only`` names variants, empty for all. Twins get the trainer settings of the full method.
-    Raises ``UsageError`` for a method that declares nothing, an unknown variant, a tree without
-    the levels that a variant requires, and settings that already are what a variant switches to.
+    Raises ``UsageError`` for a method that declares nothing, an unknown variant, a tree without the
+    levels that a variant requires, and settings that equal those of a variant.
     """
     (method,) = grid.methods
     declared = METHODS.get(method).ablations

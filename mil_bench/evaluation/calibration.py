@@ -66,8 +66,8 @@ def calibration_errors(
     """Compute ``sum_b n_b / n |accuracy_b - confidence_b|`` of the decided class, ``(B,)``.
 
     Bins hold equally many slides (Naeini 2015, Guo 2017) and are those of the unweighted sample in
-    every replicate, so that a replicate asks about the same ranges of confidence. Biased upward for
-    few slides (about 100): rank methods on Brier or log loss instead.
+    every replicate, so all replicates have the same ranges of confidence. Biased upward for few
+    slides (about 100): rank methods on Brier or log loss instead.
     """
     confidence = probs.max(1)
     gap = (probs.argmax(1) == truth) - confidence

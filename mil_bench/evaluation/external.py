@@ -127,5 +127,8 @@ def _groups(
         return [group or slide_group(slide) for slide, group in named]
     if known is not None:
         return [known[slide] for slide in slides]
-    notes.append("no patient or group is given, so every slide counts as a patient of its own")
+    notes.append(
+        "no patient or group is given: each slide counts as one patient, so intervals may "
+        "be too narrow"
+    )
     return [slide_group(slide) for slide in slides]

@@ -1,4 +1,4 @@
-"""What a score is, and the facts about every metric in one table.
+"""The definition of a score, and the facts about every metric in one table.
 
 A :class:`Score` is the key of every number: a metric, of a level of the tree, from a source, of all
 slides or of one class. A metric with a line in this table and a function that computes it (see
@@ -25,8 +25,8 @@ class Metric:
 
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither (a count). ``chance``
     is what random predictions reach, in words. ``needs`` says when it is absent. ``upper`` metrics
-    are on boards for upper levels, too; ``compared`` ones also as the gain of a level's own head
-    over summed leaves and, of decisions, for the ancestors of a decided leaf.
+    are on boards for upper levels, too. ``compared`` metrics are also shown as the gain of a
+    level's own head over summed leaves and, of decisions, for the ancestors of a decided leaf.
     """
 
     name: str

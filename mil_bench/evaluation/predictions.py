@@ -1,4 +1,4 @@
-"""Stored predictions: what every number on a leaderboard is computed from."""
+"""Stored predictions, from which every number on a leaderboard is computed."""
 
 from __future__ import annotations
 

@@ -100,14 +100,13 @@ Node = tuple[str, ...]
 class Conditional(Head):
     """``p(C | parent) = softmax`` over siblings, ``p(C)`` their product down to ``C``.
 
-    The term ``hxe`` is hierarchical cross entropy (eq. 3), ``-sum w(C) log p(C | parent)`` over
-    the path to the true leaf with ``w = exp(-alpha depth)`` and depth 0 below the root. The weight
-    follows the distance from the root as in the authors' code, which also divides by the sum over
-    the tree and takes its conditionals from one softmax over the leaves.
+    The term ``hxe`` is hierarchical cross entropy (eq. 3), ``-sum w(C) log p(C | parent)`` over the
+    path to the true leaf with ``w = exp(-alpha depth)`` and depth 0 below the root. The weight
+    depends on the distance from the root, as in the authors' code. That code also divides by the
+    sum over the tree and takes its conditionals from one softmax over the leaves.
 
     There is an output per node with siblings; the others are certain. Levels agree by construction.
-    With class-wise attention every such node has a branch, which single classes below it
-    share.
+    With class-wise attention every such node has a branch, shared by the single classes below it.
     """
 
     def __init__(self, taxonomy: Taxonomy, alpha: float) -> None:

@@ -147,7 +147,7 @@ class RunDirectory:
     def locked(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the run for this process.
 
-        ``flock`` is bound to the open file, so the system frees it however the process ends; a lock
+        ``flock`` is bound to the open file, so the system frees it however the process ends. A lock
         file with a process id would outlive a kill.
 
         Raises ``RunBusyError`` when another process holds it for ``patience`` seconds more.

@@ -90,8 +90,8 @@ def host_copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write ``train.csv`` in one atomic step: a row per epoch with losses, rate, scores, seconds.
 
-    The file is rewritten from the checkpoint's history each time, so it never holds an epoch twice
-    or one that a resumed run has to repeat. A term that an epoch does not have is an empty cell.
+    The file is rewritten from the checkpoint's history each time, so it never holds an epoch twice,
+    or one that a resumed run repeats. A term that an epoch does not have is an empty cell.
     """
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO(newline="")

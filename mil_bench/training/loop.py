@@ -159,7 +159,7 @@ class Trainer:
         """Write the state after an epoch: the checkpoint, then the log derived from it.
 
         In this order, a process killed in between leaves a log that lacks an epoch, and the resumed
-        run writes it again; the other order could leave an epoch that is repeated.
+        run writes it again. The other order could leave an epoch that is repeated.
         """
         checkpoint = self.checkpoint
         checkpoint.model = host_copy(self.method.state_dict())

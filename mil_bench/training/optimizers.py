@@ -111,9 +111,9 @@ class Schedule:
 class LookaheadRAdam(AdamW):
     """RAdam with decoupled weight decay and, every ``k`` steps, ``slow + alpha (fast - slow)``.
 
-    As in TransMIL's repository: weights decay by ``lr * weight_decay`` before a step; while the
-    length of the averaged variance is below 5 the step is bias-corrected momentum; the slow weights
-    are copied at the first synchronisation, which therefore changes nothing.
+    As in TransMIL's repository: weights decay by ``lr * weight_decay`` before a step. While the
+    length of the averaged variance is below 5, the step is bias-corrected momentum. The slow
+    weights are copied at the first synchronisation, which therefore changes nothing.
 
     A rectified step is one of AdamW with other constants, so it runs in that fused kernel. Steps
     are counted per parameter group.

@@ -13,8 +13,8 @@ from mil_bench.contract.split import Split
 def without_test(dataset: Dataset, split: Split, folds: Sequence[int]) -> tuple[Dataset, Split]:
     """Return ``dataset`` and ``split`` with only training and validation slides of ``folds``.
 
-    Slides outside them have no label and no rows of features any more, and every test set is empty:
-    asking for one is a ``KeyError``. Digests stay those of the whole, because the runs of a search
+    Slides outside them no longer have a label or rows of features, and every test set is empty:
+    looking one up is a ``KeyError``. Digests stay those of the whole, because the runs of a search
     are named by the experiment that they belong to.
     """
     visible = {slide for fold in folds for slide in (*split[fold].train, *split[fold].val)}

@@ -31,7 +31,7 @@ GP_TRIALS = 100  # up to here a Gaussian process is the better sampler; see docs
 
 @dataclass(frozen=True)
 class SearchRules:
-    """Objective, sampler, pruner and limits of a search; ``None`` is no limit."""
+    """Objective, sampler, pruner and limits of a search; ``None`` means no limit."""
 
     objective: str = PRIMARY
     sampler: SamplerName = "auto"
@@ -50,9 +50,9 @@ class Search:
     """Everything that defines one search. Processes receive this and a storage, nothing else.
 
     ``starts`` are the runs of trial 0, fold by fold and seed by seed: the default configuration.
-    ``scope`` is which folds' validation sets choose the settings: ``fold`` one fold, whose test
-    slides stay held out; ``folds`` several folds with test sets that no fold trains on; ``shared``
-    several folds that train on each other's test slides.
+    ``scope`` is which folds' validation sets choose the settings: ``fold``: one fold, whose test
+    slides stay held out. ``folds``: several folds with test sets that no fold trains on.
+    ``shared``: several folds that train on each other's test slides.
     """
 
     data: DataRequest

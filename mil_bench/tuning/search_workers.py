@@ -117,7 +117,7 @@ def _work_in_processes(
         raise
     if lost and lost.isdisjoint(useful) and unfinished_trials(workload, storage):
         raise RunError(
-            "every worker process ended before its first trial; see the lines above, use fewer "
+            "every worker process ended before its first trial; see the lines above. Use fewer "
             "--jobs if memory ran out, then rerun the same command to resume."
         )
 

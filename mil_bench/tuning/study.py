@@ -59,8 +59,8 @@ def differences(storage: Storage, search: Search) -> str | None:
                 before, n = study.user_attrs.get(CONTENT, {}), len(last_attempts(study))
                 return (
                     f"{search.title} has been searched before ({counted(n, 'trial')} of study "
-                    f"{name}), but {_changed(before, search.describe())}; this is a new study, the "
-                    "other one stays and goes on when its command is given again"
+                    f"{name}), but {_changed(before, search.describe())}. This is a new study; "
+                    "rerun the earlier command to resume the other one"
                 )
     return None
 
@@ -101,8 +101,8 @@ def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
     points = [point for point in points if point != search.space.start()]
     if trials > len(points) + 1:
         raise UsageError(
-            f"the grid of {search.method} has {len(points) + 1} points with the default, --trials "
-            f"asks for {trials}; ask for at most {len(points) + 1}."
+            f"the grid of {search.method} has {len(points) + 1} points with the default, but "
+            f"--trials is {trials}; use at most {len(points) + 1}."
         )
     random.Random(search.name).shuffle(points)
     return points
@@ -115,7 +115,7 @@ WILCOXON_P = 0.1
 def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> BaseSampler:
     """Return a sampler for trial ``number`` only, so that a resumed study continues identically.
 
-    ``grid`` values are queued beforehand; beyond them nothing is drawn.
+    ``grid`` values are queued in advance; beyond them nothing is drawn.
     """
     seed = int.from_bytes(sha256(f"{study}:{number}".encode()).digest()[:4], "big")
     if name == "auto":

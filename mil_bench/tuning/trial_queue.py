@@ -1,8 +1,8 @@
 """The queue of trials: exactly as many as requested, however many processes work and die.
 
 A *slot* is a trial with its retries: a chain of attempts at the same settings. Slots are counted
-and assigned under the lock of the storage, so ``n`` processes never execute more than requested,
-and a trial whose process died returns to the queue instead of counting twice.
+and assigned under the lock of the storage, so ``n`` processes never execute more than requested. A
+trial whose process died returns to the queue and does not count twice.
 """
 
 from __future__ import annotations

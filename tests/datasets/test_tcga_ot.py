@@ -63,7 +63,7 @@ def test_sites_as_a_tree_are_refused_with_the_codes_named(tmp_path):
     with pytest.raises(TaxonomyError, match="8 codes occur at several sites") as refusal:
         cohort_of(tmp_path, "site")
     assert all(f"{code}: " in str(refusal.value) for code in WANDERING)
-    assert "use --tree oncotree" in str(refusal.value)
+    assert "Use --tree oncotree" in str(refusal.value)
 
 
 def test_sites_are_a_tree_of_codes_that_keep_to_one(tmp_path):

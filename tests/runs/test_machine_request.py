@@ -30,7 +30,7 @@ def test_device_and_precision_of_other_machines_must_be_said(tmp_path, monkeypat
         ({"device": "auto"}, "--device auto cannot be resolved for .*; pass --device cpu"),
         ({"device": "cuda:1"}, "--device cuda:1 cannot be resolved"),
         ({"precision": "auto"}, "--precision auto cannot be resolved for .*; pass --precision 32"),
-        ({"precision": "16"}, "precision 16 needs a CUDA device"),
+        ({"precision": "16"}, "precision 16 requires a CUDA device"),
     ):
         with pytest.raises(UsageError, match=message):
             plan(*request(tmp_path, executor=executor, **changes))

@@ -23,9 +23,9 @@ _LARGEST_SHIFT = 1.0
 class Replicated:
     """A score, or a difference of scores: its ``value`` and its ``draws`` ``(B,)``.
 
-    ``freedom`` is that of Student's t, ``Resampling.freedom``; infinite is normal.
-    Draws in which the score is undefined are ``nan`` and take part in nothing; interval and p are
-    ``nan`` where the value is undefined or fewer than half of the draws are defined.
+    ``freedom`` is that of Student's t, ``Resampling.freedom``; infinite is normal. Draws in which
+    the score is undefined are ``nan`` and are ignored. Interval and p are ``nan`` where the value
+    is undefined or fewer than half of the draws are defined.
     """
 
     value: float
@@ -38,7 +38,7 @@ class Replicated:
 
     @cached_property
     def defined(self) -> NDArray[np.float64]:
-        """The draws that are defined; none where they say nothing."""
+        """The defined draws; none if too few are defined."""
         kept = self.draws[~np.isnan(self.draws)]
         return kept if 2 * len(kept) > len(self.draws) and self.value == self.value else kept[:0]
 
@@ -62,8 +62,8 @@ class Replicated:
         """Two-sided p of no difference, ``2 min(P(draw <= 0), P(draw >= 0))`` read as Student's t.
 
         One draw is added to both sides (Davison and Hinkley 1997, 4.2). Where all draws are on one
-        side, they only say that p is below about 0.001; the distance from 0 in standard errors
-        says how far, without which no difference would survive a correction for many tests.
+        side, they only show that p is below about 0.001. The distance from 0 in standard errors
+        then determines p; without it, no difference would survive a correction for many tests.
         """
         d = self.defined
         if not len(d):
@@ -101,9 +101,9 @@ class Replicated:
 class ScoreReplicates(Replicated):
     """A score of one method, whose interval is corrected for bias (BC, Efron 1987).
 
-    Macro F1, ECE and others of few slides are lower or higher in replicates than in the sample, and
-    by as much again in the sample than in truth. The correction moves the interval back, by one
-    standard error each at most. In differences between methods such bias cancels.
+    Macro F1, ECE and other scores of few slides are biased in replicates against the sample, and in
+    the sample against the truth by as much. The correction moves the interval back, by one standard
+    error each at most. In differences between methods such bias cancels.
     """
 
     @classmethod

@@ -95,7 +95,7 @@ def _dominant_classes(
 
 
 def _strata(dominant: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Classes if one is rare, else all together. Nobody is left alone: lone patients join up.
+    """Classes if one is rare, else all together. A lone patient joins another stratum.
 
     A stratum of one patient has no spread to learn from. Such strata are collapsed, with the
     smallest other one if there is a single patient in all (Wolter 2007, section 2.5).

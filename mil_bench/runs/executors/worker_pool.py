@@ -49,8 +49,8 @@ class Death:
 class WorkerPool(AbstractContextManager["WorkerPool"]):
     """Processes that each call ``work(device, *arguments, pipe)``.
 
-    Used as a context: whatever ends the block (an error, Ctrl-C, a caller that stops) ends the
-    workers too, and a parent that is killed takes them along. Ctrl-C reaches the parent alone.
+    Used as a context: the end of the block (an error, Ctrl-C, a caller that stops) ends the workers
+    too, and so does a kill of the parent. Ctrl-C reaches only the parent.
     """
 
     def __init__(self, work: Callable[..., None], *arguments: object) -> None:
