@@ -1,7 +1,7 @@
 import pytest
 from run_specs import SPEC
 
-from mil_bench.contract.spec import Adapter, Blocks, RunSpec, TrainerConfig
+from mil_bench.contract.spec import AdapterTraining, BlockTraining, RunSpec, TrainerConfig
 
 CHANGED = {
     "harness": "0",
@@ -22,7 +22,7 @@ CHANGED = {
     "trainer": TrainerConfig(lr=2e-4),
     "seed": 3,
     "precision": "bf16",
-    "online": Blocks(blocks=1),
+    "online": BlockTraining(blocks=1),
 }
 
 
@@ -58,7 +58,10 @@ def test_a_definition_survives_json():
     assert RunSpec(**SPEC.model_dump(mode="json")).key == SPEC.key
 
 
-@pytest.mark.parametrize("online", [Adapter(), Adapter(adapter=8), Blocks(blocks=2, tiles=4)])
+ONLINE = [AdapterTraining(), AdapterTraining(adapter=8), BlockTraining(blocks=2, tiles=4)]
+
+
+@pytest.mark.parametrize("online", ONLINE)
 def test_online_features_are_part_of_the_key_and_survive_json(online):
     run = SPEC.model_copy(update={"online": online})
     again = RunSpec(**run.model_dump(mode="json"))

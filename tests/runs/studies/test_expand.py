@@ -8,7 +8,7 @@ import toy_grid
 
 from mil_bench.base.errors import ConfigError, DataError, SplitError, UnknownNameError, UsageError
 from mil_bench.contract.dataset import DatasetOptions
-from mil_bench.contract.spec import Adapter
+from mil_bench.contract.spec import AdapterTraining
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.studies.expand import StudyContext, expand
 from mil_bench.runs.studies.study_file import read_study
@@ -75,7 +75,7 @@ def test_variants_are_overrides_of_the_common_settings_and_the_same_run_is_made_
 def test_a_variant_may_train_its_features(expanded):
     text = 'methods = ["plain"]\ndatasets = ["toy"]\nfolds = [0]\n[[variants]]\nname = "stored"\n'
     tasks = expanded(text + '[[variants]]\nname = "adapted"\nonline = "adapter=8"\n').tasks
-    assert [task.spec.online for task in tasks] == [None, Adapter(adapter=8)]
+    assert [task.spec.online for task in tasks] == [None, AdapterTraining(adapter=8)]
     with pytest.raises(UsageError, match="--online 'lora'"):
         expanded(text + 'online = "lora"\n')
 

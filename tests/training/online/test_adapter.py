@@ -13,7 +13,7 @@ from toy_grid import DIM, TREE
 
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.contract.batch import BagBatch
-from mil_bench.contract.spec import Adapter
+from mil_bench.contract.spec import AdapterTraining
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import run_directories
 from mil_bench.training.online.wrapped import Adapted
@@ -88,9 +88,9 @@ def test_a_run_with_an_adapter_differs_from_the_one_without_and_has_its_paramete
     grid, machine = request(tmp_path / "runs")
     console = Console(quiet=True)
     assert not run_grid(grid, machine, console).failed
-    assert not run_grid(replace(grid, online=Adapter(adapter=4)), machine, console).failed
+    assert not run_grid(replace(grid, online=AdapterTraining(adapter=4)), machine, console).failed
     found = {d.read_spec().online: d for d in run_directories(tmp_path / "runs")}
-    plain, adapted = found[None], found[Adapter(adapter=4)]
+    plain, adapted = found[None], found[AdapterTraining(adapter=4)]
     more = adapted.read_result()["parameters"] - plain.read_result()["parameters"]
     assert more == 2 * 4 * DIM + 4 + DIM
     first, second = (pd.read_csv(d.predictions) for d in (plain, adapted))

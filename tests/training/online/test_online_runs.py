@@ -21,7 +21,7 @@ from run_requests import run_grid
 from slide_writer import TISSUES, glass, write_slide
 
 from mil_bench.contract.dataset import DatasetOptions
-from mil_bench.contract.spec import Blocks
+from mil_bench.contract.spec import BlockTraining
 from mil_bench.extraction.encoders.encoder import load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import Request, extract
@@ -48,7 +48,7 @@ def only_run(runs: Path) -> RunDirectory:
     return directory
 
 
-def grid_of(toml: Path, settings: dict[str, str], online: Blocks | None) -> GridRequest:
+def grid_of(toml: Path, settings: dict[str, str], online: BlockTraining | None) -> GridRequest:
     options = DatasetOptions(cache=toml.parent / "cache")
     data = DataRequest(str(toml), options, split="kfold-3")
     return GridRequest(data, ["abmil"], [0], (0,), settings, "32", online)
@@ -66,7 +66,7 @@ def made(grid: GridRequest, runs: Path) -> RunDirectory:
 def whole(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs folder of one run that was never disturbed."""
     runs = tmp_path_factory.mktemp("whole")
-    made(grid_of(cohort, {"epochs": "4"}, Blocks(blocks=1, tiles=3)), runs)
+    made(grid_of(cohort, {"epochs": "4"}, BlockTraining(blocks=1, tiles=3)), runs)
     return runs
 
 
@@ -103,7 +103,7 @@ def test_the_model_of_a_run_opened_again_predicts_what_was_stored(cohort, whole)
 
 def test_a_result_counts_the_trained_blocks_as_parameters(whole):
     result, spec = only_run(whole).read_result(), only_run(whole).read_spec()
-    assert spec.online == Blocks(blocks=1, tiles=3)
+    assert spec.online == BlockTraining(blocks=1, tiles=3)
     state = torch.load(only_run(whole).checkpoint, weights_only=True)["best_model"]
     assert any(name.startswith("last.blocks/5/") for name in state)
     assert result["parameters"] == sum(tensor.numel() for tensor in state.values())
@@ -137,7 +137,7 @@ def test_trained_blocks_learn_in_epochs_in_which_a_frozen_random_encoder_stays_a
     toml = write_stripes(tmp_path)
     settings = {"epochs": "16", "batch_size": "2", "lr": "1e-3"}
     logs = {}
-    for name, online in {"frozen": None, "trained": Blocks(blocks=4, tiles=4)}.items():
+    for name, online in {"frozen": None, "trained": BlockTraining(blocks=4, tiles=4)}.items():
         directory = made(grid_of(toml, settings, online), tmp_path / name)
         logs[name] = pd.read_csv(directory.path / "train.csv")
     for column in ("loss", "val_log_loss"):
