@@ -72,7 +72,7 @@ def retry(parser: Parser, words: Sequence[str]) -> int:
     retried = retry_runs(machine_request(args), statuses, console)
     if not retried.rerun:
         which = " or ".join(sorted(statuses))
-        print_line(f"No {which} run to rerun in {escape(str(args.runs))}.", console)
+        print_line(f"no {which} run to rerun in {escape(str(args.runs))}.", console)
     for sentence in (*retried.notes, *retried.refused):
         print_note(sentence, console)
     return 0 if retried.complete else 1

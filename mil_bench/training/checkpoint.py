@@ -70,7 +70,7 @@ class Checkpoint:
             return cls(**torch.load(content, map_location="cpu", weights_only=True))
         except Exception:
             raise RunError(
-                f"{path} is not a readable checkpoint; start this run again with --overwrite, "
+                f"{path} is not a readable checkpoint; restart this run with --overwrite, "
                 "which keeps the old folder."
             ) from None
 

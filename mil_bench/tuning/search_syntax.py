@@ -63,5 +63,5 @@ def _range(name: str, value: str) -> SearchOption:
             f"--search {name}={value} is an empty range; the first number must be the smaller one."
         )
     if scale == ["log"] and ends[0] <= 0:
-        raise UsageError(f"--search {name}={value}: a log scale begins above zero.")
+        raise UsageError(f"--search {name}={value}: a log scale starts above zero.")
     return SearchOption(name, *ends, log=scale == ["log"])

@@ -97,5 +97,5 @@ def test_a_folder_without_runs_is_one_sentence(typed):
 def test_it_wants_to_know_which(typed):
     assert typed("retry") == (
         2,
-        "error: specify which runs to rerun: --failed, --interrupted or both.\n",
+        "error: nothing to rerun: pass --failed, --interrupted or both.\n",
     )

@@ -61,7 +61,7 @@ def test_standardised_features_are_those_of_the_training(tmp_path):
 
 
 def test_other_data_than_the_runs_are_refused(directory):
-    with pytest.raises(RunError, match="made on other labels of toy"):
+    with pytest.raises(RunError, match="used other labels of toy"):
         load_run(directory, toy_grid.toy_dataset(slides=40), CPU)
 
 
@@ -74,7 +74,7 @@ def test_a_run_without_a_result_is_refused(directory):
 def test_a_method_of_another_version_is_refused(directory):
     content = json.loads(directory.spec_path.read_text())
     directory.spec_path.write_text(json.dumps(content | {"method_version": "0"}))
-    with pytest.raises(RunError, match="made with version 0 of plain, and this is version 1"):
+    with pytest.raises(RunError, match="used version 0 of plain, but version 1 is installed"):
         load_run(directory, toy_grid.toy_dataset(), CPU)
 
 

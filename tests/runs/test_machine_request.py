@@ -54,4 +54,4 @@ def test_a_worker_without_the_gpu_it_was_asked_for_leaves_a_failed_run(tmp_path,
     _, asked = request(tmp_path, executor="ray", device="cuda")
     outcome = RemoteContext.here(asked).make(task)
     assert outcome.status == "failed"
-    assert "sees no GPU, but --device cuda was requested" in outcome.sentence
+    assert "has no GPU, but --device cuda was requested" in outcome.sentence

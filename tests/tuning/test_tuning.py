@@ -124,8 +124,8 @@ def test_unequal_budgets_are_said_on_the_board(tuned, tmp_path):
     changed = [records[0].model_copy(update={"trials": 9}), records[1]]
     (board,) = build_boards(collect(runs), changed)
     (note,) = [note for note in board.notes if "budgets differ" in note.text]
-    assert "plain (tuned) 9" in note
-    assert "tiny (tuned) 5" in note
+    assert "plain (tuned) 9" in note.text
+    assert "tiny (tuned) 5" in note.text
     (board,) = build_boards(collect(runs), records[:1])
     assert "only some methods were tuned; never tuned: tiny" in map(str, board.notes)
 
@@ -179,7 +179,7 @@ def values_with(runs, prepare):
         machine(runs),
         (CPU,),
     )
-    work(job, job.places[0], lambda told: None, prepare)
+    work(job, job.devices[0], lambda told: None, prepare)
     ((_, study),) = studies(request, runs)
     return [(t.state, t.value, t.params) for t in study.trials]
 
@@ -254,7 +254,7 @@ def test_more_trials_go_on_with_the_same_study_and_draw_what_it_would_have_drawn
 
 
 def test_ctrl_c_gives_the_trial_back_as_it_was(tmp_path, monkeypatch):
-    made, real = [], TrialRunner.make
+    made, real = [], TrialRunner.measure
 
     def make(bench, spec):
         made.append(spec)
@@ -262,7 +262,7 @@ def test_ctrl_c_gives_the_trial_back_as_it_was(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(bench, spec)
 
-    monkeypatch.setattr(TrialRunner, "make", make)
+    monkeypatch.setattr(TrialRunner, "measure", make)
     with pytest.raises(KeyboardInterrupt):
         run(tuning(3, refit=False), tmp_path)
     ((_, study),), _ = run(tuning(3, refit=False), tmp_path)
@@ -278,7 +278,7 @@ def test_failed_trials_are_tried_again_when_asked(tmp_path, monkeypatch):
         raise RunError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(TrialRunner, "make", fail)
+        patch.setattr(TrialRunner, "measure", fail)
         with pytest.raises(RunError, match="no search found any settings"):
             run(tuning(2, refit=False), tmp_path)
     with pytest.raises(RunError, match="no search found any settings"):
@@ -361,9 +361,10 @@ def test_a_wrong_request_is_refused_before_any_trial(tmp_path, changes, error, s
 @pytest.mark.filterwarnings("error")  # a search of one trial has pictures too
 def test_every_level_of_the_tree_may_be_the_objective(tmp_path):
     request = tuning(1, rules={"objective": "coarse_summed_balanced_accuracy"}, refit=False)
-    ((_, study),), _ = run(request, tmp_path)
+    ((search, study),), _ = run(request, tmp_path)
     assert 0 <= study.trials[0].value <= 1
-    assert SearchRules(objective="log_loss").direction == "minimize"
+    assert search.direction == "maximize"
+    assert replace(search, rules=SearchRules(objective="log_loss")).direction == "minimize"
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(capsys, tmp_path):

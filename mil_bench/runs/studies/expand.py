@@ -100,7 +100,7 @@ def _check_rules(unused: list[StudyRule], tasks: dict[str, Task]) -> None:
             f"the rule ({unused[0]}) of the study file matches no run; correct it or remove it."
         )
     if not tasks:
-        raise ConfigError("the rules of the study file leave no run; loosen one of them.")
+        raise ConfigError("the rules of the study file exclude every run; relax one of them.")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def test_a_good_dataset_is_not_refused(cohort):
 
 
 def test_features_that_come_from_no_files():
-    assert "come from no feature files; use --online adapter" in refusal(toy_dataset())
+    assert "have no feature files; use --online adapter" in refusal(toy_dataset())
 
 
 def test_features_without_coordinates(cohort):
@@ -55,7 +55,7 @@ def test_features_of_other_tools(cohort, tmp_path):
     for file in (toml.parent / "features").rglob("*.h5"):
         with h5py.File(file, "a") as content:
             del content.attrs["mil_bench_extraction"]
-    assert "lacks a record of its slide and extraction" in refusal(opened(toml))
+    assert "has no record of its slide and extraction" in refusal(opened(toml))
 
 
 def test_more_blocks_than_the_encoder_has(cohort):
@@ -104,7 +104,9 @@ def test_weights_that_are_not_given_or_not_those_of_the_features(cohort, tmp_pat
         _weights(dataset, made)
     file = tmp_path / "weights.pth"
     torch.save({"x": torch.zeros(1)}, file)
-    with pytest.raises(MilBenchError, match="is not the file of the extraction"):
+    with pytest.raises(
+        MilBenchError, match="is not the file that the features were extracted with"
+    ):
         _weights(replace(dataset, weights=file), made)
     with pytest.raises(MilBenchError, match="there is no such checkpoint"):
         _weights(replace(dataset, weights=tmp_path / "none.pth"), made)
