@@ -227,7 +227,7 @@ def test_a_lost_run_keeps_its_line_and_its_reason(report, folder):
     assert "max*" in line
     assert "1/6" in line
     assert "out of memory; use bf16" in shown
-    assert "\\* fewer runs than asked" in report_page(report, figure=False)
+    assert "\\* missing runs, so neither ranked nor compared" in report_page(report, figure=False)
 
 
 def test_the_same_runs_in_any_order_give_the_same_bytes(runs, folder, tmp_path):

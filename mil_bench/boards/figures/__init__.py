@@ -1,4 +1,1 @@
-"""Pictures of boards, one file per figure, drawn from reports; ``write`` puts them into folders.
-
-Every ``draw`` returns ``None`` for a board that has no such thing to show.
-"""
+"""Figures of boards, drawn from reports; a board without the data of a figure has none."""

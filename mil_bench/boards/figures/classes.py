@@ -1,4 +1,4 @@
-"""Class-wise heat maps: what every method reaches on every leaf class."""
+"""Class-wise heat maps: AUC and sensitivity of every method on every leaf class."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from mil_bench.evaluation.metrics import Score
 from mil_bench.pictures.style import GREY, LABEL, SEQUENTIAL, SMALL, TINY, blank, ink_on, titled
 
 _LOWEST = {"auc": 50.0, "sensitivity": 0.0}
-"""Value of the palest cell, per cent: chance, or nothing."""
+"""Value of the palest cell, in percent: chance, or zero."""
 
 
 def draw(report: Report) -> Figure | None:
-    """AUC and sensitivity of every leaf class with their intervals."""
+    """Draw AUC and sensitivity of every leaf class with their intervals."""
     rows, tree = rows_of(report), report.board.taxonomy
     if tree is None or not rows:
         return None
@@ -58,15 +58,15 @@ def draw(report: Report) -> Figure | None:
 def heat_map(
     axis: Axes, report: Report, rows: Sequence[BoardRow], metric: str, ends: bool = False
 ) -> None:
-    """Methods down, leaves across, per cent; ``ends`` writes intervals below values."""
+    """Draw methods down, leaves across, in percent; ``ends`` writes intervals below values."""
     tree = report.board.taxonomy
     assert tree is not None
     values = np.full((len(rows), len(tree.leaves)), np.nan)
     words = np.full(values.shape, "", dtype=object)
     for x, leaf in enumerate(tree.leaves):
-        found = numbers(report, Score(metric, LEAF, "direct", leaf))
+        values_of = numbers(report, Score(metric, LEAF, "direct", leaf))
         for y, row in enumerate(rows):
-            if n := found.get(row.label):
+            if n := values_of.get(row.label):
                 values[y, x] = 100 * n.value
                 words[y, x] = f"{100 * n.low:.0f}–{100 * n.high:.0f}" if n.low == n.low else ""
     sns.heatmap(

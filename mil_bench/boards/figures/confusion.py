@@ -42,7 +42,7 @@ _READABLE = 12
 
 
 def draw(report: Report) -> Figure | None:
-    """A matrix per method: where the slides of every true class went, per cent of the class."""
+    """Draw a matrix per method: the decided classes of each true class, in percent."""
     rows, tree = rows_of(report), report.board.taxonomy
     if tree is None or not rows:
         return None
@@ -64,14 +64,14 @@ def draw(report: Report) -> Figure | None:
     for axis in axes[len(rows) :]:
         axis.set_axis_off()
     note = (
-        f"{sample(report.board)} Rows: true class, columns: decided class; per cent of the true "
-        f"class, slides added up over folds and seeds.{_blocks_note(tree)}"
+        f"{sample(report.board)} Rows: true class, columns: decided class; percent of the true "
+        f"class, slides summed over folds and seeds.{_blocks_note(tree)}"
     )
     return titled(figure, heading(report, "Confusions"), note)
 
 
 def _blocks_note(tree: Taxonomy) -> str:
-    return f" Frames: right at level {tree.levels[-2]}." if tree.depth > 1 else ""
+    return f" Frames: correct at level {tree.levels[-2]}." if tree.depth > 1 else ""
 
 
 def _matrix(axis: Axes, tree: Taxonomy, counts: NDArray[np.float64]) -> None:
@@ -101,7 +101,7 @@ def _cell(axis: Axes, x: int, y: int, share: float) -> None:
 
 
 def _blocks(axis: Axes, tree: Taxonomy) -> None:
-    """Frames around the decisions that are right one level above the leaves."""
+    """Draw frames around the decisions that are correct one level above the leaves."""
     for first, end, name in runs_of(tree, tree.levels[-2]) if tree.depth > 1 else ():
         for start, stop, other in runs_of(tree, tree.levels[-2]):
             if name == other:

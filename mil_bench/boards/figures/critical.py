@@ -1,4 +1,4 @@
-"""Critical-difference diagram: who is best over datasets? Refused below six of them."""
+"""Critical-difference diagram: mean ranks over at least six datasets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mil_bench.pictures.words import names
 
 
 def draw(reports: Sequence[Report]) -> Figure:
-    """Mean ranks of the methods that every dataset has, bars over those not separable.
+    """Draw mean ranks of the methods that all datasets share, with bars over equivalent ones.
 
     Boards of one dataset (encoders, splits) are no blocks of their own: their values are averaged.
     Raises ``DataError`` with the reason where a test over datasets means nothing.

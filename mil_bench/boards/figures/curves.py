@@ -22,7 +22,7 @@ from mil_bench.pictures.words import short
 
 GRID = np.linspace(0, 1, 201)
 IN_COLOUR, WITH_BAND = 4, 2
-"""Rows from the top that can be told apart, and that have bands; all others are grey."""
+"""Rows from the top that have colours, and that have bands; all others are grey."""
 _REPLICATES, _ACROSS = 500, 4
 At = Callable[
     [NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float32]],
@@ -32,7 +32,7 @@ At = Callable[
 
 @dataclass(frozen=True)
 class Kind:
-    """What a figure of curves shows. ``chance`` is the prevalence for precision."""
+    """Axes of a figure of curves, and the function that computes a curve."""
 
     title: str
     x: str
@@ -45,17 +45,17 @@ _PRECISION = Kind("Precision and recall", "recall (%)", "precision (%)", precisi
 
 
 def draw_roc(report: Report) -> Figure | None:
-    """Sensitivity against 1 - specificity, a panel per leaf class."""
+    """Draw sensitivity against 1 - specificity, a panel per leaf class."""
     return _draw(report, _ROC)
 
 
 def draw_precision(report: Report) -> Figure | None:
-    """Precision against recall, a panel per leaf class."""
+    """Draw precision against recall, a panel per leaf class."""
     return _draw(report, _PRECISION)
 
 
 def curve(row: BoardRow, k: int, at: At, drawn: Resampling | None) -> NDArray[np.float64]:
-    """``(1 + B, places)``: the mean curve of class ``k``, then those of replicates, if any.
+    """Return ``(1 + B, places)``: the mean curve of class ``k``, then those of replicates, if any.
 
     Averaged over folds within a seed, then over seeds, as all scores are; a fold without the class
     is left out. ``nan`` where there is none.
@@ -63,8 +63,8 @@ def curve(row: BoardRow, k: int, at: At, drawn: Resampling | None) -> NDArray[np
     by_seed: dict[int, list[NDArray[np.float64]]] = {}
     for (seed, _), p in sorted(row.predictions.items()):
         weights = drawn.of_slides(p) if drawn else np.ones((len(p), 1), dtype=np.float32)
-        found = at(GRID, p.labels == k, p.heads[LEAF][:, k], weights)
-        by_seed.setdefault(seed, []).append(found.T)
+        points = at(GRID, p.labels == k, p.heads[LEAF][:, k], weights)
+        by_seed.setdefault(seed, []).append(points.T)
     return means_defined([means_defined(folds, axis=0) for folds in by_seed.values()], axis=0)
 
 
@@ -101,20 +101,20 @@ def _panel(
 ) -> None:
     names = row_names(rows)
     for i, row in enumerate(rows):
-        found = 100 * curve(row, k, kind.at, drawn if i < WITH_BAND else None)
-        if np.isnan(found[0]).all():
+        curves = 100 * curve(row, k, kind.at, drawn if i < WITH_BAND else None)
+        if np.isnan(curves[0]).all():
             continue
         style = look[row.label]
         if i >= IN_COLOUR:
             label = "others" if i == IN_COLOUR else f"_{i}"
-            axis.plot(100 * GRID, found[0], color=GREY, alpha=0.45, lw=0.7, label=label)
+            axis.plot(100 * GRID, curves[0], color=GREY, alpha=0.45, lw=0.7, label=label)
             continue
         axis.plot(
-            100 * GRID, found[0], color=style.color, ls=style.dashes, lw=1.4, zorder=4 - 0.1 * i,
+            100 * GRID, curves[0], color=style.color, ls=style.dashes, lw=1.4, zorder=4 - 0.1 * i,
             label=names[row.label],
         )  # fmt: skip
-        if len(found) > 1:
-            low, high = np.nanquantile(found[1:], [0.025, 0.975], axis=0)
+        if len(curves) > 1:
+            low, high = np.nanquantile(curves[1:], [0.025, 0.975], axis=0)
             axis.fill_between(100 * GRID, low, high, color=style.color, alpha=0.15, lw=0)
     if not axis.lines:
         axis.text(50, 50, "no slide of this class", ha="center", fontsize=TINY, color=GREY)
@@ -140,13 +140,13 @@ def _resampling(report: Report, rows: Sequence[BoardRow]) -> Resampling | None:
 
 
 def _note(report: Report, rows: Sequence[BoardRow], drawn: Resampling | None) -> str:
-    told = [
+    lines = [
         sample(report.board),
-        "Curves of folds, then of seeds, averaged at equal places.",
+        "Curves are averaged over folds, then seeds, at equal positions.",
         "Dashed grey: chance.",
     ]
     if drawn:
         whose = "both methods" if len(rows) == WITH_BAND else f"the first {WITH_BAND} methods"
         whose = "the method" if len(rows) < WITH_BAND else whose
-        told.append(f"Bands: 95 % at each place over patients drawn anew, of {whose}.")
-    return " ".join(told)
+        lines.append(f"Bands: pointwise 95 % CI (bootstrap over patients) of {whose}.")
+    return " ".join(lines)

@@ -1,4 +1,4 @@
-"""Interval forest: every method's value with its interval over patients, a panel per score."""
+"""Forest plot: every method's value with its 95 % CI over patients, a panel per score."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PANELS, _ACROSS = 6, 3
 
 
 def draw(report: Report) -> Figure | None:
-    """Up to six scores of the leaf level; rows in order of the board."""
+    """Draw up to six scores of the leaf level; rows in order of the board."""
     rows = rows_of(report)
     found = {score: numbers(report, score) for score in SCORES}
     shown = [score for score in SCORES if found[score]][:_PANELS]
@@ -49,4 +49,4 @@ def draw(report: Report) -> Figure | None:
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
     note = f"{sample(report.board)} {bars_note(report)} {marks_note(report)}"
-    return titled(figure, heading(report, "Scores with intervals"), note)
+    return titled(figure, heading(report, "Scores with 95 % CI"), note)

@@ -1,4 +1,4 @@
-"""Coarse gain: what a level's own head has over every control that comes without it."""
+"""Coarse gain: the difference of a level's own head to every control without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mil_bench.pictures.style import BLUE, GREY, INK, LABEL, ORANGE, SMALL, blan
 from mil_bench.pictures.words import short
 
 MOST = 4
-"""Heads that one picture has room for."""
+"""Heads that one figure has room for."""
 _Head = tuple[Cell, Cell]
 _OWN, _SHUFFLED = (
     {str(Control(kind, rule)) for rule in get_args(Rule)}
@@ -26,7 +26,7 @@ _OWN, _SHUFFLED = (
 
 
 def draw(report: Report) -> Figure | None:
-    """A block per head (method and level), a line per control, a panel per score."""
+    """Draw a block per head (method and level), a line per control, a panel per score."""
     table = report.table("controls")
     if table is None:
         return None
@@ -53,8 +53,8 @@ def draw(report: Report) -> Figure | None:
             axis.set_yticks([])
     left = f" The first {MOST} of {len(every)} heads." if len(every) > MOST else ""
     note = (
-        f"{sample(report.board)}{left} Zero is the control, to the right the head is better. "
-        f"{bars_note(report)} Filled: separable (Holm over controls). {table.note}."
+        f"{sample(report.board)}{left} Zero is the control; right of it the head is better. "
+        f"{bars_note(report)} Filled: significant (Holm over controls). {table.note}."
     )
     return titled(figure, heading(report, "Coarse gain"), note)
 

@@ -1,4 +1,4 @@
-"""The picture of a board: every method at leaf and coarse level, and its classes."""
+"""The overview of a board: every method at leaf and coarse level, and per class."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from mil_bench.pictures.style import (
 )
 
 _ROOMY = 12
-"""Rows up to which lines are wide apart."""
+"""Rows up to which the line spacing is wide."""
 _LOOKS = {"summed": (BLUE, "o", "leaves summed"), "direct": (ORANGE, "s", "own head")}
 
 
 def draw(report: Report) -> Figure | None:
-    """Balanced accuracy with intervals, tiers and single runs; AUC of every class."""
+    """Draw balanced accuracy with intervals, tiers and single runs, and AUC per class."""
     rows, tree = rows_of(report), report.board.taxonomy
     if tree is None or not rows:
         return None
@@ -102,7 +102,7 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
 
 
 def _legend(axis: Axes) -> None:
-    """The two sources, above a panel."""
+    """Name the two sources above a panel."""
     above: dict[str, Any] = {
         "xycoords": "axes fraction", "textcoords": "offset points", "fontsize": TINY,
         "annotation_clip": False, "va": "center",
@@ -125,14 +125,14 @@ def _runs(axis: Axes, y: float, row: BoardRow, score: Score, color: str) -> None
 
 
 def _tiers(axis: Axes, rows: Sequence[BoardRow], stands: Mapping[str, Standing]) -> None:
-    """Tier and rank interval under every name; every other tier on grey."""
+    """Write tier and rank interval under every name; every other tier has a grey band."""
     for name in axis.get_yticklabels():
         name.set_verticalalignment("bottom")
     for y, row in enumerate(rows):
         standing = stands.get(row.label)
-        told = _standing_words(row, standing)
+        words = _standing_words(row, standing)
         axis.annotate(
-            told, (0, y), xycoords=("axes fraction", "data"), xytext=(-3.5, -1.5), ha="right",
+            words, (0, y), xycoords=("axes fraction", "data"), xytext=(-3.5, -1.5), ha="right",
             va="top", textcoords="offset points", fontsize=TINY, color=GREY,
             annotation_clip=False,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The numbers that pictures show: those of the tables, of every row that has results."""
+"""Parts that several figures share: numbers, captions, dots with intervals, class brackets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mil_bench.base.plural import counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.report import Report
@@ -20,43 +21,43 @@ from mil_bench.pictures.words import LONGEST, names, short
 
 
 def rows_of(report: Report) -> list[BoardRow]:
-    """Rows that can be drawn, in order of the board; tables name the others."""
+    """List the rows that have results, in order of the board; tables name the others."""
     return [row for row in report.board.rows if row.done]
 
 
 def numbers(report: Report, score: Score) -> dict[str, Number]:
-    """Label -> score as a fraction, of the rows for which it is defined."""
-    found = measured(report.analysis, score)
+    """Map labels to the numbers of the tables, for the rows with a defined score."""
+    cells = measured(report.analysis, score)
     return {
         label: cell
-        for label, cell in found.items()
+        for label, cell in cells.items()
         if isinstance(cell, Number) and cell.value == cell.value
     }
 
 
 def scale_of(score: Score) -> float:
-    """By what screens and pictures multiply: 100 for fractions."""
+    """Return the factor of screens and figures: 100 for fractions."""
     return 100.0 if score.facts.percent else 1.0
 
 
-# Words on pictures: titles, axes, and what the numbers rest on.
+# Captions: titles, axes, sample sizes.
 
 
 def heading(report: Report, what: str) -> str:
-    """Title of a figure: what it shows, of which board, and whether the split leaks."""
+    """Return the title of a figure: what it shows, of which board, and whether the split leaks."""
     leak = " - LEAKY SPLIT" if report.board.leaky else ""
     return f"{what}: {report.board.title}{leak}"
 
 
 def bars_note(report: Report, mark: str = "Bars") -> str:
-    """What bars (or whatever ``mark`` names) show, or why there are none."""
+    """State what bars (or ``mark``) show, or why there are none."""
     if report.analysis.refusal:
         return f"No intervals: {report.analysis.refusal}"
-    return f"{mark}: 95 % intervals over patients of these trained models."
+    return f"{mark}: 95 % CI (bootstrap over patients, these trained models)."
 
 
 def row_names(rows: Sequence[BoardRow], longest: int = LONGEST) -> dict[str, str]:
-    """Label -> name to draw; a row that lacks runs says so."""
+    """Map labels to names to draw; incomplete rows have their number of runs."""
     shown = names([row.label for row in rows], longest)
     return {
         row.label: shown[row.label] + ("" if row.complete else f" ({row.coverage} runs)")
@@ -65,7 +66,7 @@ def row_names(rows: Sequence[BoardRow], longest: int = LONGEST) -> dict[str, str
 
 
 def axis_words(score: Score) -> str:
-    """``Bal. acc (%) ↑``: title, unit and direction of a score."""
+    """Return title, unit and direction of a score: ``Bal. acc (%) ↑``."""
     f = score.facts
     unit = {"fraction": " (%)", "levels": " (levels)", "nats": " (nats)", "grades": " (grades)"}
     return f.title + unit.get(f.unit, "") + {1: " ↑", -1: " ↓", 0: ""}[f.better]
@@ -74,10 +75,10 @@ def axis_words(score: Score) -> str:
 def number_words(number: Number, scale: float) -> str:
     """``64.2 [58.9, 69.4]``."""
     digits = 1 if scale == 100 else 2
-    told, low, high = (
-        f"{scale * value:z.{digits}f}" for value in (number.value, number.low, number.high)
+    value, low, high = (
+        f"{scale * part:z.{digits}f}" for part in (number.value, number.low, number.high)
     )
-    return told if number.low != number.low else f"{told} [{low}, {high}]"
+    return value if number.low != number.low else f"{value} [{low}, {high}]"
 
 
 def sample(board: Board) -> str:
@@ -86,25 +87,21 @@ def sample(board: Board) -> str:
     seeds, folds = ({cell[i] for cell in cells} for i in (0, 1))
     return (
         f"{board.slides} test slides of {board.groups} patients or groups; "
-        f"{_count(len(folds), 'fold')} x {_count(len(seeds), 'seed')}."
+        f"{counted(len(folds), 'fold')} x {counted(len(seeds), 'seed')}."
     )
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' if number != 1 else ''}"
-
-
-# Parts that several pictures share: dots with intervals, names of rows, brackets of classes.
+# Dots with intervals, names of rows, brackets of classes.
 
 
 def marks_note(report: Report) -> str:
-    """How to read filled and hollow marks."""
+    """Explain filled and hollow marks."""
     if len(report.analysis.paired) < 2:
         return ""
-    lacking = "; diamond: cannot be compared, see the tables" if report.analysis.unpaired else ""
+    unpaired = "; diamond: cannot be compared, see the tables" if report.analysis.unpaired else ""
     return (
-        "Filled: best, or not separable from the best (paired over patients, Holm); hollow: "
-        f"separable{lacking}."
+        "Filled: best, or not significantly different from it (paired over patients, Holm); "
+        f"hollow: significantly worse{unpaired}."
     )
 
 
@@ -117,7 +114,7 @@ def dot(
     marker: str = "o",
     filled: bool = True,
 ) -> None:
-    """A value with its interval."""
+    """Draw a value with its interval."""
     if number.low == number.low:
         ends = [scale * number.low, scale * number.high]
         axis.plot(ends, [y, y], "-", color=color, lw=1.6, solid_capstyle="butt")
@@ -125,25 +122,25 @@ def dot(
     axis.plot([scale * number.value], [y], marker, color=color, mfc=face, ms=5.5, mew=1.3, zorder=3)
 
 
-def dots(axis: Axes, report: Report, found: Mapping[str, Number], scale: float) -> None:
-    """A line per row, filled where the row is the best or tied with it."""
+def dots(axis: Axes, report: Report, values: Mapping[str, Number], scale: float) -> None:
+    """Draw a line per row; the best row and those tied with it are filled."""
     for y, row in enumerate(rows_of(report)):
-        if number := found.get(row.label):
+        if number := values.get(row.label):
             shape = "D" if row.label in report.analysis.unpaired else "o"
-            dot(axis, y, number, scale, marker=shape, filled=is_filled(number, found))
+            dot(axis, y, number, scale, marker=shape, filled=is_filled(number, values))
         else:
             missing(axis, y)
 
 
 def is_filled(number: Number, all_rows: Mapping[str, Number]) -> bool:
-    """Whether a row is the best or tied with it; all are where nothing is compared."""
+    """Whether a row is the best or tied with it; all rows are where nothing is compared."""
     return bool(number.mark) or not any(other.mark for other in all_rows.values())
 
 
 def cross(
     axis: Axes, x: Number, y: Number, scales: tuple[float, float], look: Look, name: str
 ) -> None:
-    """A method in the plane, with an interval in each direction that has one."""
+    """Draw a method in the plane, with its interval in each direction."""
     at = (scales[0] * x.value, scales[1] * y.value)
     if x.low == x.low:
         axis.plot([scales[0] * x.low, scales[0] * x.high], [at[1], at[1]], color=look.color, lw=1.1)
@@ -156,7 +153,7 @@ def cross(
 
 
 def key(figure: Figure, axis: Axes) -> None:
-    """Which look is which method, right of the panels, on paper of its own, clear of the note."""
+    """Draw the legend right of the panels; the figure grows so that it is clear of the note."""
     handles, words = axis.get_legend_handles_labels()
     width = 0.55 + 0.075 * max(map(len, words))
     figure.set_figwidth(figure.get_figwidth() + width)
@@ -165,7 +162,7 @@ def key(figure: Figure, axis: Axes) -> None:
 
 
 def beside(axis: Axes, words: Mapping[int, str]) -> None:
-    """Row -> words right of a panel."""
+    """Write words right of a panel, by row."""
     for y, word in words.items():
         axis.annotate(
             word, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=TINY,
@@ -174,7 +171,7 @@ def beside(axis: Axes, words: Mapping[int, str]) -> None:
 
 
 def missing(axis: Axes, y: float) -> None:
-    """A word in place of a number that a row does not have."""
+    """Write a word in place of a number that a row does not have."""
     axis.annotate(
         "not defined", (0.02, y), xycoords=("axes fraction", "data"), va="center",
         fontsize=TINY, color=GREY,
@@ -182,14 +179,14 @@ def missing(axis: Axes, y: float) -> None:
 
 
 def name_rows(axis: Axes, rows: Sequence[BoardRow], shown: bool = True) -> None:
-    """One line per row from the top, with its name unless not ``shown``."""
+    """Set one line per row from the top; names only if ``shown``."""
     axis.set_ylim(len(rows) - 0.5, -0.5)
     words = list(row_names(rows).values()) if shown else [""] * len(rows)
     axis.set_yticks(range(len(rows)), words, fontsize=TEXT, color=INK)
 
 
 def chance(axis: Axes, value: float) -> None:
-    """A dashed line at what random predictions reach."""
+    """Draw a dashed line at the value of random predictions."""
     axis.axvline(value, color=GREY, lw=1, ls=(0, (3, 3)), zorder=1)
     axis.annotate(
         "chance", (value, 0), xycoords=("data", "axes fraction"), xytext=(2, 2),
@@ -198,14 +195,14 @@ def chance(axis: Axes, value: float) -> None:
 
 
 def runs_of(tree: Taxonomy, level: str) -> list[tuple[int, int, str]]:
-    """Neighbouring leaves of one class of ``level``: first, one past the last, name."""
+    """List neighbouring leaves of one class of ``level``: first, one past the last, name."""
     index = tree.ancestor_index(level)
     cuts = [0, *(np.flatnonzero(np.diff(index)) + 1).tolist(), len(index)]
     return [(a, b, tree.classes[level][index[a]]) for a, b in itertools.pairwise(cuts)]
 
 
 def brackets(axis: Axes, tree: Taxonomy, y: float = -0.08, per_leaf: int = 9) -> None:
-    """Coarse classes above the columns of their leaves; ``y`` in rows of the axis."""
+    """Draw coarse classes above the columns of their leaves; ``y`` in rows of the axis."""
     for first, end, name in runs_of(tree, tree.levels[0]) if tree.depth > 1 else ():
         axis.plot(
             [first + 0.1, end - 0.1], [y, y], color=GREY, lw=1.2, clip_on=False,
@@ -219,5 +216,5 @@ def brackets(axis: Axes, tree: Taxonomy, y: float = -0.08, per_leaf: int = 9) ->
 
 
 def leaf_names(tree: Taxonomy, longest: int = 14) -> list[str]:
-    """Short names of the leaves."""
+    """Return short names of the leaves."""
     return [short(name, longest) for name in tree.leaves]

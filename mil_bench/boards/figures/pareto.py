@@ -1,4 +1,4 @@
-"""Quality against cost: what a method buys with parameters, operations, time and memory."""
+"""Quality against cost: parameters, operations, time and memory."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _Point = tuple[float, float, str]
 
 
 def draw(report: Report) -> Figure | None:
-    """A panel per cost that was measured; the staircase joins methods that nothing dominates."""
+    """Draw a panel per measured cost; the staircase joins methods that no other one dominates."""
     table, quality = report.table("cost"), numbers(report, RANKED)
     rows = [row for row in rows_of(report) if row.label in quality]
     if table is None or not rows:
         return None
-    costs = {axis: found for axis in AXES if (found := _costs(table, axis))}
+    costs = {axis: values for axis in AXES if (values := _costs(table, axis))}
     if not costs:
         return None
     across = 2 if len(costs) in (2, 4) else 3
@@ -53,13 +53,13 @@ def draw(report: Report) -> Figure | None:
     axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
     look, names = looks([row.label for row in rows]), row_names(rows)
     gap = _GAP * 100 * float(np.ptp([quality[row.label].value for row in rows]))
-    for i, (axis, (name, found)) in enumerate(zip(axes, costs.items(), strict=False)):
+    for i, (axis, (name, values)) in enumerate(zip(axes, costs.items(), strict=False)):
         for row in rows:
-            if cost := found.get(row.label):
+            if cost := values.get(row.label):
                 cross(axis, cost, quality[row.label], (1, 100), look[row.label],
                       names[row.label])  # fmt: skip
-        best = _staircase(axis, rows, found, quality)
-        _scale(axis, found.values())
+        best = _staircase(axis, rows, values, quality)
+        _scale(axis, values.values())
         _name(axis, best, names, gap)
         column = COLUMNS[name]
         axis.set_xlabel(f"{column.title}{_UNITS[column.unit]} ↓", **LABEL)
@@ -70,14 +70,14 @@ def draw(report: Report) -> Figure | None:
         axis.set_axis_off()
     key(figure, axes[0])
     note = (
-        f"{sample(report.board)} {bars_note(report)} Grey line: methods that no other matches at "
-        "less cost, but for controls and those that lack runs; costs are means over runs."
+        f"{sample(report.board)} {bars_note(report)} Grey line: methods that no other method "
+        "matches at lower cost (without controls and incomplete rows). Costs are means over runs."
     )
     return titled(figure, heading(report, "Quality and cost"), note)
 
 
 def _costs(table: Table, axis: str) -> dict[str, Number]:
-    """Label -> cost, where it is known and positive."""
+    """Label -> cost, where it is measured and positive."""
     cells = {row.method: row[axis] for row in table.rows}
     return {k: c for k, c in cells.items() if isinstance(c, Number) and c.value > 0}
 
@@ -85,7 +85,7 @@ def _costs(table: Table, axis: str) -> dict[str, Number]:
 def _staircase(
     axis: Axes, rows: Sequence[BoardRow], costs: dict[str, Number], quality: dict[str, Number]
 ) -> list[_Point]:
-    """Draw the frontier of the rows that compete; its points, the cheapest first."""
+    """Draw the frontier of the competing rows; return its points, the cheapest first."""
     points = {
         row.label: (-quality[row.label].value, costs[row.label].value)
         for row in rows
@@ -100,12 +100,12 @@ def _staircase(
 
 
 def _name(axis: Axes, best: Sequence[_Point], names: Mapping[str, str], gap: float) -> None:
-    """Names at the points of a frontier, above them and from the best down, where there is room.
+    """Write names at the points of a frontier, from the best down, where there is room.
 
-    They stand left of their points, where nothing is as good, or right of them at the edge.
+    They are left of their points, where nothing is as good, or right of them at the edge.
     """
     last = float("inf")
-    axis.autoscale_view()  # places are known only then
+    axis.autoscale_view()  # positions are final only now
     for x, y, label in reversed(best):
         if last - y < gap:
             continue
@@ -122,7 +122,7 @@ def _name(axis: Axes, best: Sequence[_Point], names: Mapping[str, str], gap: flo
 
 
 def _scale(axis: Axes, costs: Iterable[Number]) -> None:
-    """A log scale where costs differ much; plain numbers, where matplotlib would write formulas."""
+    """Use a log scale where costs differ much, with plain numbers instead of powers of ten."""
     values = [cost.value for cost in costs]
     if max(values) > _FAR * min(values):
         axis.set_xscale("log")

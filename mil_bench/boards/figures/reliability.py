@@ -1,4 +1,4 @@
-"""Reliability diagrams: is a decision as often right as the model is sure of it?"""
+"""Reliability diagrams: are decisions right as often as their confidence states?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SCORES = (("ece", "ECE", 100.0), ("brier", "Brier", 1.0))
 
 
 def draw(report: Report) -> Figure | None:
-    """Bins of leaf decisions, a panel per method with its calibration error and Brier score."""
+    """Draw bins of leaf decisions, a panel per method with its ECE and Brier score."""
     bins, scores = report.table("reliability"), report.table("calibration")
     if bins is None or scores is None:
         return None
@@ -40,14 +40,14 @@ def draw(report: Report) -> Figure | None:
         _panel(axis, _of_leaves(bins, row.label))
         axis.set_title(names[row.label], loc="left", **LABEL)
         (whole,) = _of_leaves(scores, row.label)
-        told = "\n".join(
+        words = "\n".join(
             f"{title} {number_words(cell, scale)}"
             for name, title, scale in _SCORES
             if isinstance(cell := whole[name], Number)
         )
-        axis.text(98, 2, told, ha="right", va="bottom", fontsize=TINY, color=GREY, bbox=_PAPER)
+        axis.text(98, 2, words, ha="right", va="bottom", fontsize=TINY, color=GREY, bbox=_PAPER)
         if i % across == 0:
-            axis.set_ylabel("right (%)", fontsize=SMALL)
+            axis.set_ylabel("accuracy (%)", fontsize=SMALL)
         if i + across >= len(rows):
             axis.set_xlabel("confidence (%)", fontsize=SMALL)
             axis.tick_params(labelbottom=True)
@@ -55,7 +55,7 @@ def draw(report: Report) -> Figure | None:
         axis.set_axis_off()
     note = (
         f"{sample(report.board)} Leaf decisions. {bars_note(report)} Orange: gap to the diagonal; "
-        f"below it the model is too sure. {bins.note}."
+        f"below it the model is overconfident. {bins.note}."
     )
     return titled(figure, heading(report, "Reliability"), note)
 
@@ -67,10 +67,10 @@ def _of_leaves(table: Table, label: str) -> list[Row]:
 def _panel(axis: Axes, bins: Sequence[Row]) -> None:
     axis.plot([0, 100], [0, 100], color=GREY, lw=1, ls=(0, (3, 3)), zorder=1)
     pairs = [(row["confidence"], row["accuracy"]) for row in bins]
-    known = [(x, y) for x, y in pairs if isinstance(x, Number) and isinstance(y, Number)]
-    sure, right = [100 * x.value for x, _ in known], [100 * y.value for _, y in known]
+    points = [(x, y) for x, y in pairs if isinstance(x, Number) and isinstance(y, Number)]
+    sure, right = [100 * x.value for x, _ in points], [100 * y.value for _, y in points]
     axis.fill_between(sure, sure, right, color=ORANGE, alpha=0.18, lw=0)
-    for x, (_, y) in zip(sure, known, strict=True):
+    for x, (_, y) in zip(sure, points, strict=True):
         axis.plot([x, x], [100 * y.low, 100 * y.high], color=BLUE, lw=1.1)
     axis.plot(sure, right, "-o", color=BLUE, ms=3.5, lw=0.9)
     axis.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")

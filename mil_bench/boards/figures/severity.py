@@ -1,4 +1,4 @@
-"""Severity against accuracy: fewer mistakes, or milder ones?"""
+"""Severity of mistakes against accuracy: fewer mistakes, or milder ones?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mil_bench.pictures.style import GREY, LABEL, TINY, blank, looks, quiet, tit
 
 
 def draw(report: Report) -> Figure | None:
-    """Leaf accuracy and severity of mistakes, with lines of equal mean distance to the truth."""
+    """Draw leaf accuracy and severity of mistakes, with lines of equal mean distance."""
     rows = rows_of(report)
     right, severity = (
         numbers(report, score) for score in (Score("accuracy"), Score.of_tree("severity"))
@@ -51,7 +51,7 @@ def draw(report: Report) -> Figure | None:
 
 
 def _equal_distances(axis: Axes) -> None:
-    """Dotted lines of equal mean distance, labelled where they enter from below or the left."""
+    """Draw dotted lines of equal mean distance, labelled at their right end."""
     (left, end), (low, high) = axis.get_xlim(), axis.get_ylim()
     x = np.linspace(max(left, 0.0), min(end, 99.5), 200)
     grid = (1 - x[None, ::40] / 100) * np.linspace(low, high, 5)[:, None]

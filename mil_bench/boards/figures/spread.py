@@ -1,4 +1,4 @@
-"""Seed and fold spread: every run, so that both can be seen apart."""
+"""Spread over folds and seeds: every run as a dot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TALLEST = 0.8
 
 
 def draw(report: Report) -> Figure | None:
-    """A line per fold, a dot per seed, a tick at the mean of a fold, a diamond at that of all."""
+    """Draw a line per fold, a dot per seed, a tick per fold mean, a diamond at the overall mean."""
     rows = rows_of(report)
     if not rows:
         return None
@@ -35,8 +35,8 @@ def draw(report: Report) -> Figure | None:
     axis.set_xlabel("balanced accuracy (%)", **LABEL)
     quiet(axis, "x", left=True)
     note = (
-        f"{sample(report.board)} Lines: folds from the top, 0 first; dots: seeds; tick: mean of a "
-        "fold; diamond: mean of all."
+        f"{sample(report.board)} Lines: folds, 0 at the top; dots: seeds; ticks: means of "
+        "folds; diamond: overall mean."
     )
     return titled(figure, heading(report, "Spread over folds and seeds"), note)
 

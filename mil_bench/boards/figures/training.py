@@ -25,7 +25,7 @@ _LOSSES = ("log_loss", "brier")
 
 
 def draw(record: RunRecord) -> Figure:
-    """Loss terms, validation scores and learning rate over epochs; a line at the chosen epoch.
+    """Draw loss terms, validation scores and learning rate per epoch; a line at the chosen epoch.
 
     Raises ``DataError`` where the run has no readable ``train.csv``.
     """
@@ -58,7 +58,7 @@ def draw(record: RunRecord) -> Figure:
 
 
 def read_history(path: Path) -> History:
-    """Column -> values of all epochs; ``nan`` where a term does not exist in an epoch."""
+    """Map columns to the values of all epochs; ``nan`` where an epoch has no such term."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -66,7 +66,7 @@ def read_history(path: Path) -> History:
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"cannot read {path} ({error}); was the run trained?") from None
     if not columns.get("epoch"):
-        raise DataError(f"{path} holds no epochs yet; wait for the first one to end.")
+        raise DataError(f"{path} has no epochs yet; wait until the first epoch ends.")
     return {name: np.array(values) for name, values in columns.items()}
 
 
@@ -88,7 +88,7 @@ def _chosen(axis: Axes, epoch: float) -> None:
 
 
 def _best_epoch(path: Path) -> float:
-    """The epoch whose weights were kept; ``nan`` while the run is not done."""
+    """The epoch of the chosen weights; ``nan`` while the run is not finished."""
     try:
         return float(json.loads((path / "result.json").read_text(encoding="utf-8"))["best_epoch"])
     except (OSError, ValueError, KeyError):
@@ -104,5 +104,5 @@ def _title(record: RunRecord) -> str:
 
 def _note(record: RunRecord, epochs: int) -> str:
     chosen = _best_epoch(record.path)
-    kept = f" Dashed: epoch {chosen:.0f}, whose weights were kept." if chosen == chosen else ""
+    kept = f" Dashed: epoch {chosen:.0f}, the chosen weights." if chosen == chosen else ""
     return f"Run {record.key}, {record.status}, {epochs} epochs.{kept}"

@@ -58,9 +58,9 @@ def write_overviews(reports: Sequence[Report], out: Path) -> list[Path]:
 
 
 def write_all(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[str]]:
-    """Everything but overviews, as PNG and SVG: paths, and sentences on what was refused.
+    """Draw all figures but overviews as PNG and SVG; return paths, and why others are missing.
 
-    What a board does not have is left out. The same runs give the same bytes.
+    A figure without data is skipped. The same runs give the same bytes.
     """
     drawn, refused = _critical(reports, out)
     return _figures(reports, out) + drawn, refused

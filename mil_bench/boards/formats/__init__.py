@@ -1,1 +1,1 @@
-"""Reports as files and on screens: one file per format, all made from the same tables."""
+"""Reports as files and on screens: a module per format, all from the same tables."""

@@ -1,4 +1,4 @@
-"""A table as people open it: a line per row, a column per number and per end of its interval."""
+"""Tables as CSV: wide for people, tidy for programs, and the numbers of single runs."""
 
 from __future__ import annotations
 
@@ -50,23 +50,22 @@ def _parts(table: Table, column: Column) -> Iterator[str]:
 
 
 def _value(row: Row, column: Column, part: str) -> object:
-    found = row[column.name]
-    return getattr(found, part or "value") if isinstance(found, Number) else found
+    cell = row[column.name]
+    return getattr(cell, part or "value") if isinstance(cell, Number) else cell
 
 
 def _notes(table: Table, row: Row) -> str:
     numbers = ((c.name, row[c.name]) for c in table.columns)
-    told = [f"{name}: {n.note}" for name, n in numbers if isinstance(n, Number) and n.note]
-    return "; ".join(told)
+    return "; ".join(f"{name}: {n.note}" for name, n in numbers if isinstance(n, Number) and n.note)
 
 
-# A table as programs read it: a line per number, with all that is known of it.
+# Tidy: a line per number, with all of its parts.
 
 
 def csv_tidy(table: Table) -> str:
-    """CSV text: the keys of the row, ``metric``, then the fields of :class:`Number`.
+    """Return CSV text: the keys of the row, ``metric``, then the fields of :class:`Number`.
 
-    Numbers that do not exist for a row have no line, undefined ones have an empty ``value``.
+    Numbers that do not exist for a row have no line; undefined ones have an empty ``value``.
     """
     names = [*table.keys, "metric", *(f.name for f in fields(Number))]
     rows = (
@@ -82,17 +81,17 @@ def _key(cell: Cell) -> str | float | None:
     return cell.value if isinstance(cell, Number) else cell
 
 
-# What the runs of a board measured: a line per number of one run, before any averaging.
+# Runs: a line per number of one run, before any averaging.
 
 _COLUMNS = ("method", "variant", "seed", "fold", "status", "run_key", "reason")
 _SCORE = ("level", "source", "class", "metric", "value")
 
 
 def runs_tidy(board: Board) -> str:
-    """CSV text: method, variant, seed, fold, status, run, then level, decision, class and score.
+    """Return CSV text: method, variant, seed, fold, status, run, then level, source, class, score.
 
-    ``reason`` is why a run has no result; it keeps one line with an empty score. A score that a
-    method does not have has no line.
+    ``reason`` is why a run has no result; such a run has one line with an empty score. A method has
+    no line for scores that it does not have.
     """
     return csv_text([*_COLUMNS, *_SCORE], _lines(board))
 
@@ -101,13 +100,13 @@ def _lines(board: Board) -> Iterator[list[object]]:
     for row in board.rows:
         for cell in row.asked:
             record = row.runs.get(cell)
-            told = (record.key, record.reason) if record else ("", "")
-            place = [row.method, variant_text(row), *cell, row.status_of(cell), *told]
+            run = (record.key, record.reason) if record else ("", "")
+            place = [row.method, variant_text(row), *cell, row.status_of(cell), *run]
             if record is None or record.scores is None or board.taxonomy is None:
                 yield [*place, "", "", "", "", None]
                 continue
-            for found in _scores(record.scores, board.taxonomy):
-                yield [*place, *found]
+            for line in _scores(record.scores, board.taxonomy):
+                yield [*place, *line]
 
 
 def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:

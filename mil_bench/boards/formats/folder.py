@@ -19,7 +19,7 @@ from mil_bench.boards.report import Report
 
 
 def check_writable(out: Path) -> None:
-    """Make the folder ``out``; ``DataError`` where that cannot be, before any work is done."""
+    """Create the folder ``out`` before any work is done; ``DataError`` if that is impossible."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -29,7 +29,7 @@ def check_writable(out: Path) -> None:
 
 
 def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -> list[Path]:
-    """Write every table of every report, ``runs_tidy.csv`` and ``README.md``; the paths, in order.
+    """Write every table of every report, ``runs_tidy.csv`` and ``README.md``; return the paths.
 
     A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``. ``figures`` puts the
     overview picture on the page. The same runs give the same bytes. Raises ``DataError`` when
@@ -49,29 +49,29 @@ def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -
 
 
 def unwritable(path: Path, error: OSError) -> DataError:
-    """What to say where ``path`` cannot be written."""
+    """Return the error of a ``path`` that cannot be written."""
     return DataError(f"cannot write {path} ({error.strerror}); choose another --out folder.")
 
 
 def _files(report: Report, figures: bool) -> dict[str, str]:
     """Name -> content."""
-    found = {}
+    contents = {}
     grids = grids_of(report)
     for table in report.tables:
-        found[f"{table.name}.csv"] = csv_wide(table)
-        found[f"{table.name}_tidy.csv"] = csv_tidy(table)
+        contents[f"{table.name}.csv"] = csv_wide(table)
+        contents[f"{table.name}_tidy.csv"] = csv_tidy(table)
         alike = [grid for grid in grids if grid.name == table.name]
         if alike:
-            found[f"{table.name}.tex"] = grids_latex(report, alike)
+            contents[f"{table.name}.tex"] = grids_latex(report, alike)
     if report.board.scores:
-        found["runs_tidy.csv"] = runs_tidy(report.board)
-    return found | {"README.md": report_page(report, figures)}
+        contents["runs_tidy.csv"] = runs_tidy(report.board)
+    return contents | {"README.md": report_page(report, figures)}
 
 
 def board_folders(boards: Sequence[Board], out: Path) -> list[Path]:
-    """The folder of every board. Boards of one place differ by tree, then by content hash.
+    """Return the folder of every board; boards of one place differ by tree, then by content hash.
 
-    A board under another tree than that of the training never takes the place of the first.
+    A board under another tree than that of the training never replaces the first one.
     """
     homes = [_home(board) for board in boards]
     same_split = Counter(homes)
@@ -89,7 +89,7 @@ def board_folders(boards: Sequence[Board], out: Path) -> list[Path]:
 
 
 def safe_name(text: str) -> str:
-    """``text`` as one plain folder name."""
+    """Return ``text`` as a plain folder name."""
     return re.sub(r"[^\w.-]+", "-", text).strip(".-") or "unnamed"
 
 

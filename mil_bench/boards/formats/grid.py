@@ -1,4 +1,4 @@
-"""Tables as text for people: what screens, Markdown and LaTeX have in common."""
+"""Tables as text for people, shared by screens, Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.board import BoardRow
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.columns import COLUMNS
 from mil_bench.boards.tables.identity import KEYS
@@ -16,7 +15,7 @@ from mil_bench.evaluation.metrics import Score
 
 ARROWS = {1: " ↑", -1: " ↓", 0: ""}
 PIVOTED = ("auc", "sensitivity")
-"""What is shown of classes, a grid each, a column per class. Files hold all."""
+"""Class scores that people see, a grid each with a column per class. Files have all."""
 INCOMPLETE = "*"
 CHECKS = {"yes": "✓", "no": "·"}
 METHOD = COLUMNS["method"].title
@@ -50,30 +49,30 @@ class Grid:
 
 
 def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Grid]:
-    """The tables of a report; classes as one grid per score, of leaves alone unless ``upper``.
+    """Return the tables of a report; classes as one grid per score, only leaves unless ``upper``.
 
     ``long`` includes tables that are too long for a printed page.
     """
-    lacking = {row.label for row in report.board.rows if _lacks(row)}
-    found = []
+    incomplete = {row.label for row in report.board.rows if row.done and not row.complete}
+    grids: list[Grid] = []
     for table in report.tables:
         if table.name == "classwise":
-            found += _class_grids(table, lacking, upper)
+            grids += _class_grids(table, incomplete, upper)
         elif table.shown and (table.printed or long):
-            found += [grid_of(table, lacking, lead) for lead in table.leads or (None,)]
-    return found
+            grids += [grid_of(table, incomplete, lead) for lead in table.leads or (None,)]
+    return grids
 
 
-def grid_of(table: Table, lacking: Iterable[str] = (), lead: Score | None = None) -> Grid:
-    """Return one table, of it the rows of the score ``lead``; rows ``lacking`` runs are marked."""
+def grid_of(table: Table, incomplete: Iterable[str] = (), lead: Score | None = None) -> Grid:
+    """Return a table, or its rows of the score ``lead``; ``incomplete`` rows get a star."""
     labelled = "variant" in table.keys
-    said = {"score"} if lead else set()  # by the title
-    named = [key for key in table.keys if key not in said and not (labelled and key in KEYS)]
-    wanted = dict.fromkeys((*named, *table.shown))
-    shown = [table.column(name) for name in wanted if name not in said]
+    in_title = {"score"} if lead else set()
+    named = [key for key in table.keys if key not in in_title and not (labelled and key in KEYS)]
+    names = dict.fromkeys((*named, *table.shown))
+    shown = [table.column(name) for name in names if name not in in_title]
     lines = [row for row in table.rows if lead is None or row.score in (None, lead)]
     rows = tuple(
-        (*([_label(row, lacking)] if labelled else []), *(_shown(row, c) for c in shown))
+        (*([_label(row, incomplete)] if labelled else []), *(_shown(row, c) for c in shown))
         for row in lines
     )
     label = METHOD if "method" in table.keys else table.column("variant").title if labelled else ""
@@ -98,11 +97,11 @@ def with_notes(grids: Sequence[Grid]) -> Iterator[tuple[Grid, str]]:
         yield grid, "" if after is not None and after.note == grid.note else grid.note
 
 
-def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid]:
+def _class_grids(table: Table, incomplete: Iterable[str], upper: bool) -> list[Grid]:
     """Methods by classes: one grid per score, level and decision."""
     places = dict.fromkeys((row["level"], row["source"]) for row in table.rows)
     return [
-        _class_grid(table, metric, place, lacking)
+        _class_grid(table, metric, place, incomplete)
         for place in sorted(places, key=lambda place: place[0] != LEAF)
         if upper or place[0] == LEAF
         for metric in PIVOTED
@@ -110,7 +109,7 @@ def _class_grids(table: Table, lacking: Iterable[str], upper: bool) -> list[Grid
 
 
 def _class_grid(
-    table: Table, metric: str, place: tuple[Cell, Cell], lacking: Iterable[str]
+    table: Table, metric: str, place: tuple[Cell, Cell], incomplete: Iterable[str]
 ) -> Grid:
     rows = [row for row in table.rows if (row["level"], row["source"]) == place]
     column = table.column(metric)
@@ -120,10 +119,10 @@ def _class_grid(
         of_method.setdefault(row.method, {})[str(row["class"])] = row
     lines = tuple(
         (
-            _label(next(iter(found.values())), lacking),
-            *(_shown(found[c], column) if c in found else Shown(NONE) for c in classes),
+            _label(next(iter(by_class.values())), incomplete),
+            *(_shown(by_class[c], column) if c in by_class else Shown(NONE) for c in classes),
         )
-        for found in of_method.values()
+        for by_class in of_method.values()
     )
     level, source = map(str, place)
     where = level if level == LEAF else f"{level}, {source}"
@@ -136,8 +135,8 @@ def head(column: Column) -> str:
     return f"{column.title}{ARROWS[column.better] if column.unit != 'rank' else ''}"
 
 
-def _label(row: Row, lacking: Iterable[str]) -> Shown:
-    return Shown(row.method + (INCOMPLETE if row.method in lacking else ""))
+def _label(row: Row, incomplete: Iterable[str]) -> Shown:
+    return Shown(row.method + (INCOMPLETE if row.method in incomplete else ""))
 
 
 def _shown(row: Row, column: Column) -> Shown:
@@ -156,21 +155,17 @@ def _word(text: str, row: Row, column: Column) -> str:
     return row.score.facts.title if column.unit == "score" and row.score else text
 
 
-def _lacks(row: BoardRow) -> bool:
-    return bool(row.done) and not row.complete
-
-
 def caption(grids: Sequence[Grid]) -> str:
-    """How to read the grids."""
-    told = ["fractions times 100", "[95 % interval over patients]"]
+    """Explain numbers, intervals and marks of the grids."""
+    words = ["fractions x 100", "[95 % CI, bootstrap over patients]"]
     if any(cell.mark == "best" for grid in grids for row in grid.rows for cell in row):
-        told.append("bold: best, underlined: not separable from the best (paired, Holm)")
+        words.append("bold: best; underlined: not significantly different from it (paired, Holm)")
     if any(row[0].text.endswith(INCOMPLETE) for grid in grids for row in grid.rows):
-        told.append(f"{INCOMPLETE} fewer runs than asked, so neither ranked nor compared")
-    return "; ".join(told)
+        words.append(f"{INCOMPLETE} missing runs, so neither ranked nor compared")
+    return "; ".join(words)
 
 
-# Numbers as text for people; files for programs hold them as computed.
+# Numbers as text for people; files for programs have all digits.
 
 NONE = "–"
 _LEAST = 0.001
@@ -178,7 +173,7 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def number_text(value: float, unit: str) -> str:
-    """``41.7`` for a fraction, ``1.73`` for levels, ``1,024`` for a count; a dash if undefined."""
+    """Return ``41.7`` for a fraction, ``1.73`` for levels, ``1,024`` for a count."""
     if value != value:
         return NONE
     match unit:
@@ -202,7 +197,7 @@ def number_text(value: float, unit: str) -> str:
 
 
 def interval_text(number: Number, unit: str) -> str:
-    """``[38.2, 45.0]``; empty where there is none, or for a rank no other."""
+    """Return ``[38.2, 45.0]``, empty without an interval or for a rank that is certain."""
     if number.low != number.low or (unit == "rank" and number.low == number.high):
         return ""
     return f"[{number_text(number.low, unit)}, {number_text(number.high, unit)}]"

@@ -1,4 +1,4 @@
-"""Tables as papers print them (package booktabs; graphicx to fit the page)."""
+"""Tables for papers (packages booktabs and, to fit the page, graphicx)."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _LIGATURE = {"-": "-{}", "'": "'{}", ",": ",{}"}
 _CODE = re.compile("`([^`]+)`")
 _PATTERN = re.compile(f"[{re.escape(''.join(_SPECIAL))}]|-(?=-)|'(?=')|,(?=,)")
 _MARKS = {"": "{}", "best": r"\textbf{{{}}}", "tied": r"\underline{{{}}}"}
-_PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters want LuaLaTeX or XeLaTeX"
+_PACKAGES = "% packages: booktabs, graphicx; names beyond Latin letters require LuaLaTeX or XeLaTeX"
 _LONGEST = 12
 _WIDE = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
 _HIGH = r"\resizebox*{!}{\ifdim\totalheight>0.8\textheight0.8\textheight\else\totalheight\fi}{%"
 _MOST = 40
-"""Rows that one page bears; more are dealt evenly onto several."""
+"""Rows per page; more rows are divided evenly onto several pages."""
 
 
 def grids_latex(report: Report, grids: Sequence[Grid]) -> str:
-    """A ``table*`` for every grid, several for a long one; intervals stand below their numbers."""
+    """Return a ``table*`` per grid, several for a long one; intervals are below their numbers."""
     tables = [_table(report, part) for grid in grids for part in _parts(grid)]
     checks = any(
         cell.text in CHECKS.values() for grid in grids for row in grid.rows for cell in row
@@ -101,7 +101,7 @@ def _table(report: Report, grid: Grid) -> str:
 
 
 def _head(text: str) -> str:
-    """Long heads stand on two lines."""
+    """A head; long ones are on two lines."""
     words = text.split()
     if len(text) <= _LONGEST or len(words) == 1:
         return escape(text)
@@ -123,14 +123,14 @@ def _lines(row: Sequence[Shown], rule: bool) -> list[str]:
 def _caption(report: Report, grid: Grid) -> str:
     board = report.board
     study = f"{board.study.title}. " if board.study else ""
-    told = (
+    words = (
         f"{study}{grid.title} on {board.id.title}: {board.slides} test slides of "
         f"{board.groups} patients; "
         f"{caption([grid])}. {grid.note}"
     )
-    words = _CODE.split(f"{told.strip().rstrip('.')}.")
+    parts = _CODE.split(f"{words.strip().rstrip('.')}.")
     return "".join(
-        rf"\texttt{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(words)
+        rf"\texttt{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(parts)
     )
 
 

@@ -1,4 +1,4 @@
-"""A report as a Markdown page, readable where repositories are browsed."""
+"""A report as a Markdown page, for people who browse the repository."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mil_bench.boards.report import Report
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 _MARKS = {"": "{}", "best": "**{}**", "tied": "<ins>{}</ins>"}
 _LONGEST = 60
-"""Rows of a table that stands open."""
+"""Tables with more rows are folded."""
 _CODE = re.compile(r"(`[\w ./=,:-]+`)")
 
 
 def report_page(report: Report, figure: bool) -> str:
-    """The ``README.md`` of a board's folder; ``figure`` says that a picture lies beside it."""
+    """Return the ``README.md`` of a board's folder; ``figure`` embeds its picture."""
     board = report.board
     parts = [f"# {escape(board.title)}"]
     if board.leaky:
-        parts.append("**This split leaks: its numbers must not be compared with clean ones.**")
+        parts.append("**This split leaks: do not compare its numbers with those of clean splits.**")
     if report.verdict:
         parts.append(escape(report.verdict))
     if figure and board.scores:
@@ -38,8 +38,8 @@ def report_page(report: Report, figure: bool) -> str:
     if bullets:
         parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
     parts.append(
-        "Every number with its interval, spread and run keys is in the CSV files beside this page, "
-        "those of single runs in `runs_tidy.csv`."
+        "The CSV files next to this page have every number with its interval, spread and run keys; "
+        "`runs_tidy.csv` has those of single runs."
     )
     return "\n\n".join(parts) + "\n"
 
@@ -56,26 +56,26 @@ def _picture_words(board: Board) -> str:
 
 
 def grid_markdown(grid: Grid) -> str:
-    """One table, numbers to the right, intervals below them."""
+    """Return one table with numbers on the right and intervals below them."""
     rule = [*["---"] * grid.names, *["--:"] * (len(grid.heads) - grid.names)]
     cells = [[_cell(cell) for cell in row] for row in grid.rows]
     return "\n".join(map(_line, [[escape(h) for h in grid.heads], rule, *cells]))
 
 
 def _folded(table: str, rows: int) -> str:
-    """A long table opens at a click."""
+    """Fold a long table."""
     if rows <= _LONGEST:
         return table
     return f"<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Return ``text`` so that Markdown shows exactly these characters, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def prose(text: str) -> str:
-    """Text as it is, but for commands between backticks, which are code."""
+    """Escape ``text``, except for commands between backticks, which are code."""
     return "".join(
         part if i % 2 else _SPECIAL.sub(r"\\\1", part)
         for i, part in enumerate(_CODE.split(" ".join(text.split())))

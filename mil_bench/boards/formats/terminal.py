@@ -15,10 +15,10 @@ from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_n
 from mil_bench.boards.report import TABLES, Report
 from mil_bench.boards.subgroups import NAME as SUBGROUPS
 
-_WIDEST = 40  # name that is kept on one line
+_WIDEST = 40  # characters of a name on one line
 _PADDING = 2
 READ = ("overall", "hierarchical", "published")
-"""What a screen shows unless asked for more."""
+"""Tables that a screen shows by default."""
 EVERYTHING = "all"
 NOTES = 5
 """Notes per board on a screen without ``--verbose``."""
@@ -27,11 +27,11 @@ _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 
 def check_tables(names: Sequence[str]) -> None:
-    """``UnknownNameError`` for a table that no report can have."""
-    known = {*TABLES, SUBGROUPS, EVERYTHING}
+    """Raise ``UnknownNameError`` for a table that no report can have."""
+    tables = {*TABLES, SUBGROUPS, EVERYTHING}
     for name in names:
-        if name not in known:
-            raise UnknownNameError("table", name, known)
+        if name not in tables:
+            raise UnknownNameError("table", name, tables)
 
 
 def show(
@@ -92,7 +92,7 @@ def _show_notes(report: Report, console: Console, verbose: bool) -> None:
 
 
 def grid_tables(grid: Grid, width: int) -> list[Table]:
-    """A grid as tables of at most ``width`` where that can be: what is left goes below.
+    """Return a grid as tables of at most ``width``, if possible: further columns go below.
 
     Two columns show their interval, below the number; files show all.
     """
@@ -160,15 +160,15 @@ def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
 
 
 def _roomy(widths: Sequence[int], heads: Sequence[str], width: int) -> list[int]:
-    """Widths that give heads one line, from the left, as far as there is room."""
+    """Widths that give heads one line, from the left, while there is room."""
     spare = width - sum(widths) - _PADDING * len(widths)
-    found = []
+    fitted = []
     for least, head in zip(widths, heads, strict=True):
         more = min(spare, max(0, len(head) - least))
         more = more if least + more >= len(head) else 0
-        found.append(least + more)
+        fitted.append(least + more)
         spare -= more
-    return found
+    return fitted
 
 
 def _first(has: Sequence[bool]) -> list[int]:

@@ -1,1 +1,1 @@
-"""The leaderboard as one self-contained HTML file: reports in, a page out."""
+"""The leaderboard as one self-contained HTML file."""

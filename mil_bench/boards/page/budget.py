@@ -1,4 +1,4 @@
-"""A page small enough to be sent around: what is left out first when boards are many or large."""
+"""A page small enough to send: what is omitted first when boards are many or large."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 BYTES = 1_350_000
-"""Of data; the page's own parts are 0.1 MB, and the whole stays below 1.5 MB."""
+"""Limit of the data; the other parts take 0.1 MB, and the page stays below 1.5 MB."""
 
 Board = dict[str, Any]
 
 _DRAWN = {"reliability": {"confidence", "accuracy", "slides"}}
-"""Columns of tables that plots are made of and nobody is shown."""
+"""Columns that only plots use."""
 
 
 def fitted(

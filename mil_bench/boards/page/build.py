@@ -1,4 +1,4 @@
-"""The page: parts of HTML, CSS and JavaScript around one island of data."""
+"""The page: HTML, CSS and JavaScript around one block of data."""
 
 from __future__ import annotations
 

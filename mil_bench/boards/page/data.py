@@ -1,4 +1,4 @@
-"""Tables for the page: column by column, numbers as in the CSV files, nothing twice."""
+"""The data of the page: tables column by column, slides and method cards, as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mil_bench.methods import METHODS
 
 
 def encode(table: Table) -> dict[str, Any]:
-    """A table as JSON values; ``cells`` holds a list for every column."""
+    """Return a table as JSON values; ``cells`` has a list per column."""
     return {
         "name": table.name,
         "title": table.title,
@@ -35,7 +35,7 @@ def encode(table: Table) -> dict[str, Any]:
 
 
 def number(value: float) -> float | int | None:
-    """A number as the CSV files round it; ``None`` for ``nan``."""
+    """Return a number as the CSV files round it, ``None`` for ``nan``."""
     if value != value:
         return None
     rounded = float(csv_cell(float(value)))
@@ -80,11 +80,11 @@ def _cell(cell: Cell) -> Any:
 # What every method says of every test slide: where two methods disagree.
 
 MOST = 90_000
-"""Slides times methods that a page holds; more would make it larger than 1.5 MB."""
+"""Slides times methods of a page; more would make it larger than 1.5 MB."""
 
 
 def slides_of(analysis: Analysis) -> dict[str, Any] | None:
-    """Test slides with true leaf, and per comparable row the decided leaf and p of the true one.
+    """Return test slides with true leaf, and per comparable row the decided leaf and p(true leaf).
 
     Probabilities are means over the seeds, and the folds, that test a slide; ``p`` is in percent.
     ``None`` for a board of more than :data:`MOST` predictions, or without comparable rows.

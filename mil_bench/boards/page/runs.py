@@ -1,4 +1,4 @@
-"""Every run of a board as a table: what became of it, where it was made, how to make it again."""
+"""Every run of a board as a table: its status, machine, and the command that repeats it."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _COLUMNS = (
     Column("fold", "Fold", "count"),
     Column("status", "Status"),
     score_column(RANKED, interval=""),
-    Column("run_key", "Run", note="hash of everything that defines the run"),
+    Column("run_key", "Run", note="key: hash of everything that defines the run"),
     Column("epochs", "Epochs", "count"),
     Column("train_seconds", "Training", "seconds"),
     Column("test_seconds", "Test", "seconds"),
-    Column("peak_memory_mb", "Memory", "MiB", note="peak; on a CPU of the whole process"),
+    Column("peak_memory_mb", "Memory", "MiB", note="peak; on a CPU, of the whole process"),
     Column("device", "Device"),
     Column("precision", "Precision"),
-    Column("commit", "Commit", note="of mil-bench; a + says that files were changed"),
+    Column("commit", "Commit", note="of mil-bench; + marks uncommitted changes"),
     Column("mil_bench", "mil-bench"),
     Column("finished", "Finished"),
-    Column("reason", "Why not", note="what is wrong with a run that is not done"),
-    Column("heatmaps", "Heatmaps", note="attention on the slides of this run"),
-    Column("command", "Command", note="makes the run again, with the same key"),
+    Column("reason", "Reason", note="why the run has no result"),
+    Column("heatmaps", "Heatmaps", note="attention on slides of this run"),
+    Column("command", "Command", note="repeats the run with the same key"),
 )
 _SHOWN = ("status", PRIMARY, "run_key", "train_seconds", "device", "commit", "finished", "command")
 
 
 def runs_table(board: Board, page: Path) -> Table:
-    """One row per method, seed and fold, also for cells that nobody has run.
+    """Return a row per method, seed and fold, including missing runs.
 
     ``page`` is the folder that links to heatmaps are relative to.
     """
@@ -120,7 +120,7 @@ def _json(record: RunRecord, name: str) -> dict[str, Any]:
 
 
 def command(spec: RunSpec) -> str:
-    """A line of ``mil-bench run`` whose run has the key of ``spec``.
+    """Return the ``mil-bench run`` command whose run has the key of ``spec``.
 
     Only settings that differ from the defaults of method and dataset are named; all are where one
     of the two is not in the package. Own data are taken to be described by ``<name>.toml``.
@@ -153,7 +153,7 @@ def _settings(spec: RunSpec) -> dict[str, str]:
 
 @lru_cache
 def _usual(method: str, dataset: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The flattened settings of method and trainer that ``--set`` starts from."""
+    """The flattened settings of method and trainer without ``--set``."""
     if method not in METHODS or dataset not in DATASETS:
         return {}, {}
     cls, card = METHODS.get(method), DATASETS.get(dataset).card
@@ -165,7 +165,7 @@ def _usual(method: str, dataset: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _tree(spec: RunSpec) -> list[str]:
-    """``--tree`` where the run was made with another tree than the dataset's own."""
+    """``--tree``, if the run has another tree than the dataset's default."""
     if spec.dataset not in DATASETS:
         return []
     card = DATASETS.get(spec.dataset).card
