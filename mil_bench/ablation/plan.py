@@ -60,12 +60,12 @@ def chosen_scores(tree: Taxonomy, names: Sequence[str]) -> tuple[Score, ...]:
     The top level is decided in two ways: by its own head, and by summing leaves, which every
     method can. Raises ``UnknownNameError`` for a score that this tree does not have.
     """
-    known = scores_by_name(tree)
+    scores = scores_by_name(tree)
     for name in names:
-        if name not in known:
-            raise UnknownNameError("metric", name, known, of=f"tree {tree.name!r}")
+        if name not in scores:
+            raise UnknownNameError("metric", name, scores, of=f"tree {tree.name!r}")
     if names:
-        return tuple(dict.fromkeys(known[name] for name in names))
+        return tuple(dict.fromkeys(scores[name] for name in names))
     metrics = (PRIMARY, "macro_auc")
     leaf = [Score(metric) for metric in metrics]
     top = [Score(m, tree.levels[0], s) for s in ("summed", "direct") for m in metrics]

@@ -94,7 +94,8 @@ def plan_components(
         {variant.name: variant.cells(declared) for variant in variants},
         chosen_scores(dataset.taxonomy, metrics),
     )
-    return Ablation(study, tuple(PlannedRow(n, found) for n, found in tasks.items()), example)
+    rows = tuple(PlannedRow(name, own) for name, own in tasks.items())
+    return Ablation(study, rows, example)
 
 
 def _tasks(

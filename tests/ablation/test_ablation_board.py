@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import toy_grid
 import toy_parts  # noqa: F401  (registers the method)
+from page_cases import chromium
 from paired_runs import paired_predictions
 from rich.console import Console
 from run_folders import fail, finish
@@ -26,6 +27,7 @@ from mil_bench.ablation.variants import plan_components
 from mil_bench.boards.formats.csv_files import csv_wide
 from mil_bench.boards.formats.grid import grids_of
 from mil_bench.boards.formats.latex import grids_latex
+from mil_bench.boards.page.build import write_page
 from mil_bench.boards.report import report_of
 from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.task import DataRequest
@@ -238,3 +240,20 @@ def test_the_screen_shows_the_first_score_unless_more_is_requested(tmp_path):
         console = Console(record=True, width=120, file=io.StringIO())
         write_ablation(ablation, tmp_path, tmp_path / "out", console, verbose=verbose)
         assert console.export_text().count("Components (") == number
+
+
+def test_the_page_opens_with_the_ablation(study, tmp_path):
+    path = write_page([study[0]], tmp_path)
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        assert page.title().startswith("Ablation")
+        assert page.locator("#view-pairs").count() == 0
+        rows = page.locator("#table-ablation tbody tr")
+        assert rows.count() == len(SKILLS)
+        marks = rows.nth(2).locator("td.check > span:first-child").all_inner_texts()
+        assert marks == ["✓", "·", "·"]  # no_dropout
+        assert page.locator("svg.forest .label").all_inner_texts()[0].startswith("no_bias")
+        page.select_option("#metric-ablation", METRICS[1])
+        assert rows.count() == len(SKILLS)
+        assert "coarse summed" in page.inner_text("svg.forest .axis")

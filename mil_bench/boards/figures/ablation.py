@@ -158,8 +158,8 @@ def _heat_maps(report: Report, study: Study, scores: Sequence[Score]) -> Figure:
     width, height = 0.95 * len(values[second]) + 1.3, 0.5 * len(values[first]) + 1.0
     across, down = (len(layers), len(scores)) if third else (len(scores), 1)
     figure = blank(width * across + 0.3, height * down + 0.8)
-    wanted = [(score, layer) for score in scores for layer in layers]
-    for axis, (score, layer) in zip(_panels(figure, down, across), wanted, strict=True):
+    panels = [(score, layer) for score in scores for layer in layers]
+    for axis, (score, layer) in zip(_panels(figure, down, across), panels, strict=True):
         rows = [
             r for r in report.board.rows if not third or study.cells[r.label][third[0]] == layer
         ]

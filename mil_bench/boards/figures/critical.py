@@ -60,17 +60,17 @@ def blocks_of(reports: Sequence[Report]) -> DatasetScores:
     by_dataset: dict[str, list[dict[str, float]]] = {}
     for report in reports:
         complete = {row.label for row in report.board.rows if row.complete}
-        found = numbers(report, Score(PRIMARY))
-        values = {label: n.value for label, n in found.items() if label in complete}
+        every = numbers(report, Score(PRIMARY))
+        values = {label: n.value for label, n in every.items() if label in complete}
         by_dataset.setdefault(report.board.id.dataset, []).append(values)
     if len(by_dataset) < FEWEST:
         # the sentence of DatasetScores, whichever methods they share
         return DatasetScores((), np.empty((len(by_dataset), 0)))
-    boards = [values for found in by_dataset.values() for values in found]
+    boards = [values for own in by_dataset.values() for values in own]
     shared = sorted(set.intersection(*(set(values) for values in boards)))
     scores = [
-        [mean_defined([values[method] for values in found]) for method in shared]
-        for found in by_dataset.values()
+        [mean_defined([values[method] for values in own]) for method in shared]
+        for own in by_dataset.values()
     ]
     return DatasetScores(tuple(shared), np.array(scores).reshape(len(by_dataset), len(shared)))
 

@@ -30,8 +30,8 @@ _PANELS, _ACROSS = 6, 3
 def draw(report: Report) -> Figure | None:
     """Draw up to six scores of the leaf level; rows in order of the board."""
     rows = rows_of(report)
-    found = {score: numbers(report, score) for score in SCORES}
-    shown = [score for score in SCORES if found[score]][:_PANELS]
+    values = {score: numbers(report, score) for score in SCORES}
+    shown = [score for score in SCORES if values[score]][:_PANELS]
     if not shown:
         return None
     lines = -(-len(shown) // _ACROSS)
@@ -39,12 +39,12 @@ def draw(report: Report) -> Figure | None:
     axes = figure.subplots(lines, _ACROSS, squeeze=False).flatten()
     for i, (axis, score) in enumerate(zip(axes, shown, strict=False)):
         scale = scale_of(score)
-        dots(axis, report, found[score], scale)
+        dots(axis, report, values[score], scale)
         name_rows(axis, rows, shown=i % _ACROSS == 0)
         headed(axis, axis_words(score))
         quiet(axis, left=True)
-        words = {y: number_words(found[score][row.label], scale)
-                 for y, row in enumerate(rows) if row.label in found[score]}  # fmt: skip
+        words = {y: number_words(values[score][row.label], scale)
+                 for y, row in enumerate(rows) if row.label in values[score]}  # fmt: skip
         beside(axis, words)
     for axis in axes[len(shown) :]:
         axis.set_axis_off()

@@ -61,9 +61,9 @@ def draw(report: Report) -> Figure | None:
 
 def _lines(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """The controls of a head, those of a kind together, also where scores have different ones."""
-    found = list(dict.fromkeys(map(_control, rows)))
-    kinds = list(dict.fromkeys(kind for kind, _ in found))
-    return sorted(found, key=lambda control: kinds.index(control[0]))
+    controls = list(dict.fromkeys(map(_control, rows)))
+    kinds = list(dict.fromkeys(kind for kind, _ in controls))
+    return sorted(controls, key=lambda control: kinds.index(control[0]))
 
 
 def _panel(axis: Axes, rows: Sequence[Row | None]) -> None:

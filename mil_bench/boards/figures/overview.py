@@ -77,10 +77,12 @@ def draw(report: Report) -> Figure | None:
 def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> None:
     tree = report.board.taxonomy
     assert tree is not None
-    found = {source: (score, numbers(report, score)) for source, score in _scores(level).items()}
-    found = {source: pair for source, pair in found.items() if pair[1]}
+    by_source = {
+        source: (score, numbers(report, score)) for source, score in _scores(level).items()
+    }
+    by_source = {source: pair for source, pair in by_source.items() if pair[1]}
     for y, row in enumerate(rows):
-        own = [(source, *pair) for source, pair in found.items() if row.label in pair[1]]
+        own = [(source, *pair) for source, pair in by_source.items() if row.label in pair[1]]
         if not own:
             missing(axis, y)
         shifts = np.linspace(-0.16, 0.16, len(own)) if len(own) > 1 else [0.0]
@@ -97,7 +99,7 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
     quiet(axis, "x", left=True)
     words = f"{level} ({len(tree.classes[level])} classes)"
     axis.set_title(words, loc="left", pad=20, **LABEL)
-    if "direct" in found:
+    if "direct" in by_source:
         _legend(axis)
 
 

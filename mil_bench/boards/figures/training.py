@@ -104,5 +104,5 @@ def _title(record: RunRecord) -> str:
 
 def _note(record: RunRecord, epochs: int) -> str:
     chosen = _best_epoch(record.path)
-    kept = f" Dashed: epoch {chosen:.0f}, the chosen weights." if chosen == chosen else ""
-    return f"Run {record.key}, {record.status}, {epochs} epochs.{kept}"
+    dashed = f" Dashed: epoch {chosen:.0f}, the chosen weights." if chosen == chosen else ""
+    return f"Run {record.key}, {record.status}, {epochs} epochs.{dashed}"

@@ -42,15 +42,15 @@ def _columns_of(*names: str) -> Callable[[Board], Board]:
 
     def lighter(board: Board) -> Board:
         chosen = {n: t for n, t in board["tables"].items() if n in names or not names}
-        kept = {n: {*t["keys"], *t["shown"], *_DRAWN.get(n, ())} for n, t in chosen.items()}
-        return _with(board, {n: _keeping(t, kept[n]) for n, t in chosen.items()})
+        names_of = {n: {*t["keys"], *t["shown"], *_DRAWN.get(n, ())} for n, t in chosen.items()}
+        return _with(board, {n: _keeping(t, names_of[n]) for n, t in chosen.items()})
 
     return lighter
 
 
 def _keeping(table: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    kept = [i for i, column in enumerate(table["columns"]) if column["name"] in names]
-    return table | {part: [table[part][i] for i in kept] for part in ("columns", "cells")}
+    places = [i for i, column in enumerate(table["columns"]) if column["name"] in names]
+    return table | {part: [table[part][i] for i in places] for part in ("columns", "cells")}
 
 
 def _fewer_pairs(read_first: Collection[str]) -> Callable[[Board], Board]:

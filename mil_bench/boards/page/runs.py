@@ -157,10 +157,10 @@ def _usual(method: str, dataset: str) -> tuple[dict[str, str], dict[str, str]]:
     if method not in METHODS or dataset not in DATASETS:
         return {}, {}
     cls, card = METHODS.get(method), DATASETS.get(dataset).card
-    found = resolve({method: cls}, card, {})[method]
+    resolved = resolve({method: cls}, card, {})[method]
     return (
-        flattened(found.method.model_dump(mode="json")),
-        flattened(found.trainer.model_dump(mode="json")),
+        flattened(resolved.method.model_dump(mode="json")),
+        flattened(resolved.trainer.model_dump(mode="json")),
     )
 
 
