@@ -26,11 +26,11 @@ from benchmarks.table import Table
 from mil_bench.contract.spec import Precision
 from mil_bench.extraction.encoders.encoder import Encoder, default_batch, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
-from mil_bench.extraction.extract import Request, extract
+from mil_bench.extraction.extract import ExtractionRequest, extract
 from mil_bench.extraction.plan import SlidePlan, plan_slide
-from mil_bench.extraction.reading import BlockJob, Tiles
-from mil_bench.extraction.settings import Settings
-from mil_bench.extraction.sources import Source, find_slides
+from mil_bench.extraction.reading import BlockJob, TileReader
+from mil_bench.extraction.settings import ExtractionSettings
+from mil_bench.extraction.sources import SlideSource, find_slides
 from mil_bench.runs.machine import devices
 
 KEY: Final = ("stage", "slide", "copies", "encoder", "tiles", "mpp", "workers", "threads")
@@ -55,16 +55,20 @@ def extraction(
     precision: Precision = "16" if chosen.type == "cuda" else "32"
     network = load_encoder(encoder, WeightsChoice(random=True), chosen, precision)
     card = network.card
-    settings = Settings(network.name, network.weights, precision, mpp, card.tile, "default", 0.25)
+    settings = ExtractionSettings(
+        network.name, network.weights, precision, mpp, card.tile, "default", 0.25
+    )
     with tempfile.TemporaryDirectory() as place:
         path = slides or written(Path(place) / "written.tif", side)
-        plan = plan_slide(Source("slide", path), settings)
+        plan = plan_slide(SlideSource("slide", path), settings)
         many = Path(place) / "slides"
         many.mkdir()
         for number in range(copies):
             (many / f"{number}{path.suffix}").symlink_to(path)
         found, out = find_slides(many), Path(place) / "out"
-        request = Request(found, out, settings, workers=workers, batch=default_batch(chosen))
+        request = ExtractionRequest(
+            found, out, settings, workers=workers, batch=default_batch(chosen)
+        )
         times = race(stages(plan, request, network), rounds)
     facts = {
         "slide": slides.name if slides else f"written {side}",
@@ -80,14 +84,14 @@ def extraction(
     print_extraction(rows)
 
 
-def stages(plan: SlidePlan, request: Request, encoder: Encoder) -> Mapping[str, Stage]:
+def stages(plan: SlidePlan, request: ExtractionRequest, encoder: Encoder) -> Mapping[str, Stage]:
     """Each returns the number of tiles it has dealt with."""
     path, pixels = plan.source.path, encoder.card.scaled
     pictures = torch.zeros(request.batch, pixels, pixels, 3, dtype=torch.uint8)
     numbered = iter(range(10**6))
 
     def read() -> int:
-        reader = Tiles()
+        reader = TileReader()
         jobs = (BlockJob(path, plan.tiling, block, pixels) for block in plan.blocks)
         return sum(len(reader[job][1]) for job in jobs)
 

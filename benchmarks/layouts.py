@@ -17,11 +17,11 @@ from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Placement
 from mil_bench.contract.store import Bag, BagStore
 from mil_bench.simulation.layouts import LAYOUTS
-from mil_bench.simulation.plan import Tiles
+from mil_bench.simulation.plan import TileSize
 
 CPU = torch.device("cpu")
 SLIDE, ENCODER = "slide", "synthetic"
-TILES = Tiles(patch_size=256, magnification=20, level0_magnification=40)
+TILES = TileSize(patch_size=256, magnification=20, level0_magnification=40)
 
 Read = Callable[[], Tensor]
 Array = NDArray[np.floating]

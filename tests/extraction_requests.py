@@ -13,12 +13,12 @@ from rich.console import Console
 
 from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
-from mil_bench.extraction.extract import Request, extract
-from mil_bench.extraction.outcome import Outcome, SlideOutcome
-from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.extract import ExtractionRequest, extract
+from mil_bench.extraction.outcome import ExtractionOutcome, SlideOutcome
+from mil_bench.extraction.settings import ExtractionSettings
 from mil_bench.extraction.sources import find_slides
 
-SETTINGS = Settings(
+SETTINGS = ExtractionSettings(
     encoder="test_vit-random",
     weights="random, seed 0",
     precision="32",
@@ -37,7 +37,7 @@ def tiny_encoder() -> Encoder:
 
 def run_extraction(
     slides: Path, out: Path, encoder: Encoder | None = None, **changes: Any
-) -> Outcome:
+) -> ExtractionOutcome:
     """Extract; ``changes`` are fields of the request or of its settings."""
     outcome, _ = told_extraction(slides, out, encoder, **changes)
     return outcome
@@ -49,17 +49,19 @@ def told_extraction(
     encoder: Encoder | None = None,
     mpp_override: float | None = None,
     **changes: Any,
-) -> tuple[Outcome, str]:
+) -> tuple[ExtractionOutcome, str]:
     """The outcome and what was printed on the way."""
-    of_settings = {k: changes.pop(k) for k in list(changes) if k in Settings.__dataclass_fields__}
+    of_settings = {
+        k: changes.pop(k) for k in list(changes) if k in ExtractionSettings.__dataclass_fields__
+    }
     settings = replace(SETTINGS, **of_settings)
     found = find_slides(slides, mpp_override, without=out)
-    request = Request(found, out, settings, **{"workers": 0, **changes})
+    request = ExtractionRequest(found, out, settings, **{"workers": 0, **changes})
     console = Console(file=io.StringIO(), width=500)
     outcome = extract(request, encoder or tiny_encoder(), console)
     return outcome, console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def by_name(outcome: Outcome) -> dict[str, SlideOutcome]:
+def by_name(outcome: ExtractionOutcome) -> dict[str, SlideOutcome]:
     """Slide name -> what became of it."""
     return {slide.name: slide for slide in outcome.slides}

@@ -12,7 +12,7 @@ from mil_bench.cli.parser import Parser
 
 if TYPE_CHECKING:
     from mil_bench.extraction.encoders.encoder import Encoder
-    from mil_bench.extraction.settings import Settings
+    from mil_bench.extraction.settings import ExtractionSettings
 
 MOST_WORKERS = 16
 
@@ -32,7 +32,7 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
 
     encoder = _encoder(args)
     settings = _settings(args, encoder)
-    request = extraction.Request(
+    request = extraction.ExtractionRequest(
         slides,
         args.out,
         settings,
@@ -73,11 +73,11 @@ def _encoder(args: Namespace) -> Encoder:
     return load_encoder(args.encoder, choice, device, precision)
 
 
-def _settings(args: Namespace, encoder: Encoder) -> Settings:
-    from mil_bench.extraction.settings import Settings, min_share
+def _settings(args: Namespace, encoder: Encoder) -> ExtractionSettings:
+    from mil_bench.extraction.settings import ExtractionSettings, min_share
 
     least = min_share(args.tissue) if args.min_tissue is None else args.min_tissue
-    return Settings(
+    return ExtractionSettings(
         encoder.name,
         encoder.weights,
         encoder.precision,

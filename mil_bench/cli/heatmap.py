@@ -20,7 +20,7 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     from rich.markup import escape
 
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
-    from mil_bench.heatmaps.make import Wanted, write_heatmaps
+    from mil_bench.heatmaps.make import HeatmapRequest, write_heatmaps
     from mil_bench.runs.load_run import load_run
     from mil_bench.runs.machine import devices
 
@@ -31,7 +31,7 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     run = load_run(directory, data.of(directory.read_spec()), device)
     console = Console()
     console.print(f"{run.spec.title}, run {directory.path.name}", highlight=False)
-    wanted = Wanted(args.level, args.class_name, args.relevance, args.slides)
+    wanted = HeatmapRequest(args.level, args.class_name, args.relevance, args.slides)
     refused: list[MilBenchError] = []
     for slide in args.slide:
         try:
@@ -95,8 +95,9 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
         console.print(table)
     boards = "; `mil-bench leaderboard` adds them to the boards" if localised.rows else ""
     console.print(
-        f"{counted(len(localised.rows) - localised.kept, 'run')} scored, {localised.kept} scored "
-        f"before, {len(localised.unknown)} on data without known patches, "
+        f"{counted(len(localised.rows) - localised.stored, 'run')} scored, "
+        f"{localised.stored} scored before, "
+        f"{len(localised.unknown)} on data without known patches, "
         f"{len(localised.refused)} refused{boards}",
         highlight=False,
         soft_wrap=True,

@@ -1,4 +1,4 @@
-"""``mil-bench extract``: every slide to a feature file; when one fails, the others go on."""
+"""``mil-bench extract``: a feature file per slide; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from torch import Tensor
 from mil_bench.base.errors import RunError, SlideError, UsageError
 from mil_bench.extraction.encoders.encoder import Encoder
 from mil_bench.extraction.outcome import (
-    Outcome,
+    ExtractionOutcome,
     SlideOutcome,
     done_before,
-    extracted,
+    duplicated,
     failed,
-    indistinct,
+    outcome_of,
     write_summary,
 )
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
 from mil_bench.extraction.progress import SlideProgress
-from mil_bench.extraction.reading import Pixels, stream
-from mil_bench.extraction.settings import Settings, differences
-from mil_bench.extraction.slide_files import Extracted, draw_check, read_record, write_bag
-from mil_bench.extraction.sources import Found, Source
+from mil_bench.extraction.reading import BlockPixels, stream
+from mil_bench.extraction.settings import ExtractionSettings, differences
+from mil_bench.extraction.slide_files import SlideFeatures, draw_check, read_record, write_bag
+from mil_bench.extraction.sources import SlideSource, SlideSources
 
 MOST_BAD = 0.1  # of a slide's tiles; with more of them unreadable its bag would mislead
-WAITING = 2  # slides that are encoded and not yet on disk
+WAITING = 2  # slides that are encoded and not yet on disk: their features are in memory
 PICTURES = "visualization"
 
 
 @dataclass(frozen=True)
-class Request:
+class ExtractionRequest:
     """What to extract, where to, and with how many processes and tiles at a time."""
 
-    slides: Found
+    slides: SlideSources
     out: Path
-    settings: Settings
+    settings: ExtractionSettings
     workers: int = 1
     batch: int = 8
     overwrite: bool = False
 
 
-def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
+def extract(request: ExtractionRequest, encoder: Encoder, console: Console) -> ExtractionOutcome:
     """Extract all slides that are not done; write features, pictures, summary.
 
     Raises ``MilBenchError`` when nothing can be started; what happens to single slides is in the
@@ -67,27 +67,35 @@ def extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
         ) from None
 
 
-def _extract(request: Request, encoder: Encoder, console: Console) -> Outcome:
+def _extract(request: ExtractionRequest, encoder: Encoder, console: Console) -> ExtractionOutcome:
     start = time.perf_counter()
     sources, twice = request.slides
     folder = request.settings.folder(request.out)
     left, finished = split_finished(sources, request.settings, folder, request.overwrite)
-    outcomes = [indistinct(name, reason) for name, reason in twice.items()] + finished
+    outcomes = [duplicated(name, reason) for name, reason in twice.items()] + finished
     with SlideProgress(console, len(sources) + len(twice)) as progress:
-        for one in outcomes:
-            progress.slide(one)
-        for one in _outcomes(left, request, encoder, progress):
-            outcomes.append(one)
-            progress.slide(one)
-    outcome = Outcome(tuple(outcomes), folder, time.perf_counter() - start)
+        for slide in outcomes:
+            progress.slide(slide)
+        for slide in _outcomes(left, request, encoder, progress):
+            outcomes.append(slide)
+            progress.slide(slide)
+    # Feature files carry all that a rerun needs, so the summary can be last.
+    outcome = ExtractionOutcome(tuple(outcomes), folder, time.perf_counter() - start)
     write_summary(outcome, request.settings, encoder.card)
     return outcome
 
 
 def _outcomes(
-    sources: list[Source], request: Request, encoder: Encoder, progress: SlideProgress
+    sources: list[SlideSource],
+    request: ExtractionRequest,
+    encoder: Encoder,
+    progress: SlideProgress,
 ) -> Iterator[SlideOutcome]:
-    """Read, encode and write slides; three things that happen at the same time."""
+    """Read, encode and write slides.
+
+    All three overlap: worker processes read ahead, this thread keeps the device busy, and one
+    thread writes, which is mostly waiting for the disk.
+    """
     folder = request.settings.folder(request.out)
     pictures = request.settings.grid_folder(request.out) / PICTURES
     plans = plan_ahead(sources, request.settings, folder, encoder.card.dim)
@@ -103,13 +111,13 @@ def _outcomes(
         for plan, items in slides:
             began = time.perf_counter()
             try:
-                found = _encode(plan, items, encoder, request.batch, progress)
+                features = _encode(plan, items, encoder, request.batch, progress)
             except SlideError as error:
                 ended.append(failed(plan.source, str(error)))
             else:
                 paths = (folder / f"{plan.source.name}.h5", pictures / f"{plan.source.name}.jpg")
                 seconds = time.perf_counter() - began
-                job = writer.submit(_write, *paths, found, request.settings, seconds)
+                job = writer.submit(_write, *paths, features, request.settings, seconds)
                 writing.append(job)
             while len(writing) > WAITING or (writing and writing[0].done()):
                 ended.append(writing.pop(0).result())
@@ -119,17 +127,22 @@ def _outcomes(
 
 
 def _encode(
-    plan: SlidePlan, items: Iterator[Pixels], encoder: Encoder, batch: int, progress: SlideProgress
-) -> Extracted:
-    """All features of one slide. Batches hold tiles of one slide, so that no slide's features
-    depend on which others were extracted with it.
+    plan: SlidePlan,
+    items: Iterator[BlockPixels],
+    encoder: Encoder,
+    batch: int,
+    progress: SlideProgress,
+) -> SlideFeatures:
+    """Compute all features of one slide.
 
-    Raises ``SlideError`` when there is no tissue after all, or too much cannot be read.
+    A batch holds tiles of one slide only: kernels of other batch sizes round differently, and the
+    features of a slide must not depend on which others were extracted with it. Raises
+    ``SlideError`` when no tile has tissue or too many tiles cannot be read.
     """
     waiting: list[Tensor] = []
     features, rows, bad = [], [], []
-    for tiles, found, unreadable in items:
-        rows.append(found)
+    for tiles, read, unreadable in items:
+        rows.append(read)
         bad.append(unreadable)
         waiting.append(tiles)
         while sum(map(len, waiting)) >= batch:
@@ -146,7 +159,7 @@ def _encode(
 
 def _checked(
     plan: SlidePlan, features: list[Tensor], rows: np.ndarray, bad: np.ndarray
-) -> Extracted:
+) -> SlideFeatures:
     path, tiles = plan.source.path, len(plan.coords)
     if len(bad) > MOST_BAD * tiles:
         raise SlideError(
@@ -160,22 +173,26 @@ def _checked(
         raise SlideError(f"{path}: the encoder returned NaN or Inf; try --precision 32.")
     order = np.argsort(rows)
     blank = tiles - len(rows) - len(bad)
-    return Extracted(plan, values[order], plan.coords[rows[order]], plan.coords[bad], blank)
+    return SlideFeatures(plan, values[order], plan.coords[rows[order]], plan.coords[bad], blank)
 
 
 def _write(
-    path: Path, picture: Path, found: Extracted, settings: Settings, seconds: float
+    path: Path,
+    picture: Path,
+    extracted: SlideFeatures,
+    settings: ExtractionSettings,
+    seconds: float,
 ) -> SlideOutcome:
     try:
-        write_bag(path, found, settings)
-        draw_check(picture, found)
+        write_bag(path, extracted, settings)
+        draw_check(picture, extracted)
     except OSError as error:
         # HDF5 reports a full disk as an OSError without errno, so its text is all there is.
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space" in str(error)
         reason = "no space left on the disk" if full else str(error)
         advice = "free space and rerun the same command."
-        return failed(found.plan.source, f"{path} could not be written ({reason}); {advice}")
-    return extracted(found, seconds)
+        return failed(extracted.plan.source, f"{path} could not be written ({reason}); {advice}")
+    return outcome_of(extracted, seconds)
 
 
 def _emptied(ended: list[SlideOutcome]) -> Iterator[SlideOutcome]:
@@ -183,16 +200,16 @@ def _emptied(ended: list[SlideOutcome]) -> Iterator[SlideOutcome]:
         yield ended.pop(0)
 
 
-# What an earlier extraction has finished.
+# Slides that an earlier extraction has completed.
 
 
 def split_finished(
-    sources: Sequence[Source], settings: Settings, folder: Path, overwrite: bool
-) -> tuple[list[Source], list[SlideOutcome]]:
-    """Slides still to be extracted, and the outcomes of those that are done.
+    sources: Sequence[SlideSource], settings: ExtractionSettings, folder: Path, overwrite: bool
+) -> tuple[list[SlideSource], list[SlideOutcome]]:
+    """Return the slides still to be extracted, and the outcomes of completed ones.
 
-    A damaged file counts as none. Raises ``UsageError`` when files were made with other settings
-    (or from another version of the slide) and are not to be overwritten.
+    A damaged feature file counts as none. Raises ``UsageError`` when files were made with other
+    settings (or from another version of the slide) and are not to be overwritten.
     """
     left, finished, others = [], [], {}
     for source in sources:
@@ -214,7 +231,9 @@ def split_finished(
     return left, finished
 
 
-def _judge(path: Path, source: Source, settings: Settings) -> tuple[list[str], SlideOutcome | None]:
+def _judge(
+    path: Path, source: SlideSource, settings: ExtractionSettings
+) -> tuple[list[str], SlideOutcome | None]:
     if not path.exists():
         return [], None
     try:

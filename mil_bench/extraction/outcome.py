@@ -16,11 +16,11 @@ from mil_bench.base.plural import counted
 from mil_bench.base.version import __version__
 from mil_bench.extraction.encoders.cards import EncoderCard
 from mil_bench.extraction.encoders.encoder import weights_are_random
-from mil_bench.extraction.settings import Settings
-from mil_bench.extraction.slide_files import Extracted, Record
-from mil_bench.extraction.sources import Source
+from mil_bench.extraction.settings import ExtractionSettings
+from mil_bench.extraction.slide_files import FeatureFileRecord, SlideFeatures
+from mil_bench.extraction.sources import SlideSource
 
-Status = Literal["done", "skipped", "incomplete", "failed"]
+SlideStatus = Literal["done", "skipped", "incomplete", "failed"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SlideOutcome:
 
     name: str
     path: str
-    status: Status
+    status: SlideStatus
     tiles: int = 0
     blank: int = 0
     bad: int = 0
@@ -43,24 +43,24 @@ class SlideOutcome:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ExtractionOutcome:
     """All slides, in the order in which they ended, and the folder of their features."""
 
     slides: tuple[SlideOutcome, ...]
     folder: Path
     seconds: float
 
-    def count(self, status: Status) -> int:
+    def count(self, status: SlideStatus) -> int:
         """Slides with ``status``."""
         return sum(slide.status == status for slide in self.slides)
 
     @property
     def ok(self) -> bool:
-        """Whether every slide asked for is extracted completely."""
+        """Whether every requested slide is extracted completely."""
         return all(slide.good for slide in self.slides)
 
 
-def counts(outcome: Outcome) -> str:
+def counts(outcome: ExtractionOutcome) -> str:
     """How many slides ended how."""
     return (
         f"{outcome.count('done')} extracted, {outcome.count('skipped')} done before, "
@@ -68,36 +68,36 @@ def counts(outcome: Outcome) -> str:
     )
 
 
-def extracted(found: Extracted, seconds: float) -> SlideOutcome:
+def outcome_of(extracted: SlideFeatures, seconds: float) -> SlideOutcome:
     """The row of a slide whose file has just been written."""
-    source, bad = found.plan.source, len(found.bad)
+    source, bad = extracted.plan.source, len(extracted.bad)
     return SlideOutcome(
         source.name,
         str(source.path),
         "incomplete" if bad else "done",
-        len(found.features),
-        found.blank,
+        len(extracted.features),
+        extracted.blank,
         bad,
         seconds,
         _unreadable(bad),
     )
 
 
-def done_before(source: Source, record: Record) -> SlideOutcome:
+def done_before(source: SlideSource, record: FeatureFileRecord) -> SlideOutcome:
     """The row of a slide that an earlier extraction has finished."""
-    status: Status = "incomplete" if record.bad else "skipped"
+    status: SlideStatus = "incomplete" if record.bad else "skipped"
     counts = (record.tiles, record.blank, record.bad)
     row = (source.name, str(source.path), status, *counts)
     return SlideOutcome(*row, reason=_unreadable(record.bad))
 
 
-def failed(source: Source, reason: str) -> SlideOutcome:
+def failed(source: SlideSource, reason: str) -> SlideOutcome:
     """The row of a slide without features."""
     return SlideOutcome(source.name, str(source.path), "failed", reason=reason)
 
 
-def indistinct(name: str, reason: str) -> SlideOutcome:
-    """The row of several files with one name; the reason tells their paths."""
+def duplicated(name: str, reason: str) -> SlideOutcome:
+    """Return the row of several files with one name; ``reason`` has their paths."""
     return SlideOutcome(name, "", "failed", reason=reason)
 
 
@@ -110,13 +110,15 @@ def _unreadable(bad: int) -> str:
 SUMMARY, TABLE = "summary.md", "slides.csv"
 
 
-def write_summary(outcome: Outcome, settings: Settings, card: EncoderCard) -> None:
+def write_summary(
+    outcome: ExtractionOutcome, settings: ExtractionSettings, card: EncoderCard
+) -> None:
     """Write both files into the folder of the features."""
     write_text(outcome.folder / SUMMARY, _markdown(outcome, settings, card))
     write_text(outcome.folder / TABLE, _csv(outcome))
 
 
-def _markdown(outcome: Outcome, settings: Settings, card: EncoderCard) -> str:
+def _markdown(outcome: ExtractionOutcome, settings: ExtractionSettings, card: EncoderCard) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     lines = [
         f"# {settings.encoder}: {counted(len(outcome.slides), 'slide')}",
@@ -135,7 +137,7 @@ def _markdown(outcome: Outcome, settings: Settings, card: EncoderCard) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tiles(outcome: Outcome) -> str:
+def _tiles(outcome: ExtractionOutcome) -> str:
     sizes = [slide.tiles for slide in outcome.slides if slide.tiles]
     if not sizes:
         return "No tiles."
@@ -145,7 +147,7 @@ def _tiles(outcome: Outcome) -> str:
     return f"{total}; a slide has {min(sizes)} to {max(sizes)}, median {median(sizes):.0f}."
 
 
-def _settings(settings: Settings, card: EncoderCard) -> list[tuple[str, str]]:
+def _settings(settings: ExtractionSettings, card: EncoderCard) -> list[tuple[str, str]]:
     random = weights_are_random(settings.encoder)
     return [
         ("encoder", f"{settings.encoder} ({card.title}), {card.dim} features"),
@@ -158,7 +160,7 @@ def _settings(settings: Settings, card: EncoderCard) -> list[tuple[str, str]]:
     ]
 
 
-def _csv(outcome: Outcome) -> str:
+def _csv(outcome: ExtractionOutcome) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(SlideOutcome))

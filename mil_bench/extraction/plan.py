@@ -10,16 +10,16 @@ from itertools import islice
 from pathlib import Path
 
 from mil_bench.base.errors import SlideError
-from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.settings import ExtractionSettings
 from mil_bench.extraction.slide import Overview, Slide, open_slide, overview
-from mil_bench.extraction.sources import Source
+from mil_bench.extraction.sources import SlideSource
 from mil_bench.extraction.tile_grid import (
-    Block,
     Coords,
-    Tiling,
+    TileBlock,
+    TileGrid,
     all_tiles,
     blocks,
-    choose_tiling,
+    choose_grid,
     tissue_share,
 )
 from mil_bench.extraction.tissue import EVERYTHING, MASK_MPP, PRESETS, Mask, tissue_mask
@@ -32,25 +32,26 @@ SPARE_BYTES = 2**20  # beside the features: coordinates, picture
 class SlidePlan:
     """Tiles of one slide.
 
-    ``coords`` ``(N, 2)`` top-left corners in level-0 pixels, row after row; ``mpp`` um per level-0
-    pixel; ``size`` (width, height) of level 0; ``mask`` is ``None`` where no tissue was looked for.
+    ``coords`` ``(N, 2)`` are top-left corners in level-0 pixels, row after row. ``mpp`` is um per
+    level-0 pixel and ``size`` the (width, height) of level 0. ``mask`` is ``None`` if every tile
+    counts as tissue.
     """
 
-    source: Source
+    source: SlideSource
     mpp: float
     size: tuple[int, int]
-    tiling: Tiling
+    tiling: TileGrid
     coords: Coords
-    blocks: tuple[Block, ...]
+    blocks: tuple[TileBlock, ...]
     overview: Overview
     mask: Mask | None
 
 
-Planned = SlidePlan | tuple[Source, str]
+PlanOrReason = SlidePlan | tuple[SlideSource, str]
 """A plan, or a slide that cannot be extracted and why."""
 
 
-def plan_slide(source: Source, settings: Settings) -> SlidePlan:
+def plan_slide(source: SlideSource, settings: ExtractionSettings) -> SlidePlan:
     """Find the tissue of a slide and its tiles. Raises ``SlideError`` with the reason why not."""
     slide = open_slide(source.path)
     try:
@@ -60,15 +61,15 @@ def plan_slide(source: Source, settings: Settings) -> SlidePlan:
 
 
 def plan_ahead(
-    sources: Iterable[Source], settings: Settings, folder: Path, dim: int
-) -> Iterator[Planned]:
-    """The plan of every slide in turn; the next ones are made meanwhile.
+    sources: Iterable[SlideSource], settings: ExtractionSettings, folder: Path, dim: int
+) -> Iterator[PlanOrReason]:
+    """Yield the plan of every slide in turn, while a thread plans the next ones.
 
     A slide whose features (``dim`` numbers per tile) do not fit into ``folder`` is refused before
     anything is computed for it.
     """
 
-    def plan(source: Source) -> Planned:
+    def plan(source: SlideSource) -> PlanOrReason:
         try:
             planned = plan_slide(source, settings)
             _check_space(planned, folder, dim)
@@ -78,13 +79,13 @@ def plan_ahead(
 
     left = iter(sources)
     with ThreadPoolExecutor(1) as pool:
-        waiting: list[Future[Planned]] = [pool.submit(plan, s) for s in islice(left, AHEAD)]
+        waiting: list[Future[PlanOrReason]] = [pool.submit(plan, s) for s in islice(left, AHEAD)]
         while waiting:
             yield waiting.pop(0).result()
             waiting += [pool.submit(plan, s) for s in islice(left, 1)]
 
 
-def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
+def _plan(slide: Slide, source: SlideSource, settings: ExtractionSettings) -> SlidePlan:
     mpp = source.mpp or slide.mpp
     if mpp is None:
         raise SlideError(
@@ -92,7 +93,7 @@ def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
             "--mpp-override, or in the column mpp of a table of slides."
         )
     try:
-        tiling = choose_tiling(slide, mpp, settings.mpp, settings.tile)
+        tiling = choose_grid(slide, mpp, settings.mpp, settings.tile)
     except SlideError as error:
         raise SlideError(f"{source.path}: {error}") from None
     view = overview(slide, MASK_MPP / mpp)
@@ -108,8 +109,8 @@ def _plan(slide: Slide, source: Source, settings: Settings) -> SlidePlan:
     return SlidePlan(source, mpp, size, tiling, coords, tuple(blocks(coords, tiling)), view, mask)
 
 
-def no_tissue(source: Source) -> SlideError:
-    """The error of a slide on which nothing but glass is found."""
+def no_tissue(source: SlideSource) -> SlideError:
+    """Return the error of a slide that shows background only."""
     return SlideError(
         f"{source.path}: no tissue found; inspect the slide. Try --tissue smear for pale cells, or "
         "--tissue none to take every tile that is not blank."

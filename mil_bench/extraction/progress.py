@@ -1,4 +1,4 @@
-"""What a person sees while slides are extracted, and at the end."""
+"""Screen output during and after an extraction."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.markup import escape
 from mil_bench.base.console import ProgressDisplay, print_line
 from mil_bench.base.plural import counted
 from mil_bench.extraction.encoders.encoder import Encoder
-from mil_bench.extraction.outcome import Outcome, SlideOutcome, counts
-from mil_bench.extraction.settings import Settings
+from mil_bench.extraction.outcome import ExtractionOutcome, SlideOutcome, counts
+from mil_bench.extraction.settings import ExtractionSettings
 
 STYLE = {"done": "green", "skipped": "dim", "incomplete": "yellow", "failed": "red"}
 
@@ -42,8 +42,10 @@ class SlideProgress(ProgressDisplay):
         print_line(text + escape(_sentence(outcome)), self._console)
 
 
-def announce(settings: Settings, encoder: Encoder, workers: int, console: Console) -> None:
-    """Say what is extracted with what, before the first slide."""
+def announce(
+    settings: ExtractionSettings, encoder: Encoder, workers: int, console: Console
+) -> None:
+    """Print encoder, device, tiles and workers before the first slide."""
     print_line(
         f"{escape(encoder.name)} ({encoder.card.dim}-d, {escape(encoder.weights)}) on "
         f"{encoder.device}, precision {encoder.precision}; tiles of {settings.tile} px at "
@@ -53,8 +55,8 @@ def announce(settings: Settings, encoder: Encoder, workers: int, console: Consol
     )
 
 
-def summarise(outcome: Outcome, console: Console) -> None:
-    """Counts, rate, the list of what is missing, and where everything is."""
+def summarise(outcome: ExtractionOutcome, console: Console) -> None:
+    """Print counts, rate, every slide that is not complete, and the folder of the results."""
     tiles = sum(s.tiles for s in outcome.slides if s.seconds)
     rate = f", {tiles / outcome.seconds:,.0f} tiles/s" if tiles else ""
     place = f"features and summary.md are in {outcome.folder}"

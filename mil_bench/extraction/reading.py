@@ -1,4 +1,4 @@
-"""Pixels of blocks of tiles; what workers do."""
+"""Pixels of tiles, read in blocks by worker processes ahead of the encoder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,78 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mil_bench.base.errors import MilBenchError, SlideError
-from mil_bench.extraction.plan import Planned, SlidePlan
+from mil_bench.extraction.plan import PlanOrReason, SlidePlan
 from mil_bench.extraction.slide import Slide, open_slide
-from mil_bench.extraction.sources import Source
-from mil_bench.extraction.tile_grid import Block, Tiling
+from mil_bench.extraction.sources import SlideSource
+from mil_bench.extraction.tile_grid import TileBlock, TileGrid
 
 GREY = 13  # largest minus smallest channel of what has no colour
 WHITE, BLACK = 210, 40
 BLANK_SHARE = 0.99
 LOOKED_AT = 28  # pixels per side of a tile
+PREFETCH = 4  # blocks that each worker may be ahead
+
+BlockPixels = tuple[Tensor, Tensor, Tensor]
+"""An item of :class:`TileReader`."""
+
+
+def stream(
+    plans: Iterable[PlanOrReason],
+    pixels: int,
+    workers: int,
+    refused: Callable[[SlideSource, str], None],
+) -> Iterator[tuple[SlidePlan, Iterator[BlockPixels]]]:
+    """Yield every plan with the items of its blocks (see :class:`TileReader`), in order.
+
+    Slides without a plan are passed to ``refused`` with the reason. While one slide is encoded,
+    workers read ahead, also into the next slide. Use up the items of a slide before the next slide
+    is requested.
+    """
+    started: list[SlidePlan] = []
+
+    def jobs() -> Iterator[BlockJob]:
+        for planned in plans:
+            if not isinstance(planned, SlidePlan):
+                refused(*planned)
+                continue
+            started.append(planned)
+            for block in planned.blocks:
+                yield BlockJob(planned.source.path, planned.tiling, block, pixels)
+
+    loader = DataLoader(
+        TileReader(),
+        # Any iterable of keys will do. The loader takes keys one by one in this process, so a plan
+        # is in `started` before its first item arrives; items arrive in the order of their keys.
+        sampler=cast(Any, jobs()),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+    )
+    items = _explained_loss(iter(loader))
+    for first in items:
+        plan = started.pop(0)
+        yield plan, _items_of_slide(first, items, len(plan.blocks) - 1)
+
+
+def _items_of_slide(
+    first: BlockPixels, items: Iterator[BlockPixels], more: int
+) -> Iterator[BlockPixels]:
+    yield first
+    for _ in range(more):
+        yield next(items)
+
+
+def _explained_loss(items: Iterator[BlockPixels]) -> Iterator[BlockPixels]:
+    try:
+        yield from items
+    except RuntimeError as error:
+        # PyTorch raises a plain RuntimeError for a dead worker; only its text differs from others.
+        if "exited unexpectedly" not in str(error):
+            raise
+        raise MilBenchError(
+            f"a process that reads slides died ({str(error).splitlines()[0]}), often because "
+            "memory ran out; rerun with fewer --workers. Completed slides are kept."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -31,13 +94,15 @@ class BlockJob:
     """A block of the slide in ``path``; its tiles are scaled to ``pixels``."""
 
     path: Path
-    tiling: Tiling
-    block: Block
+    tiling: TileGrid
+    block: TileBlock
     pixels: int
 
 
-class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Reads blocks with one handle per process, opened there.
+class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Reads blocks of tiles.
+
+    Every process opens its own handle, because an open slide does not survive a fork.
 
     An item is ``(tiles (n, pixels, pixels, 3) uint8, rows (n), bad (m))``: rows of the bag that
     were read, and those that could not be. Blank tiles are in neither.
@@ -52,18 +117,18 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
             pixels, bad = self.read(job), np.empty(0, np.int64)
             rows = job.block.tiles
         except SlideError:
-            pixels, rows, bad = self._one_by_one(job)
+            pixels, rows, bad = self._tile_by_tile(job)
         keep = ~blank(pixels)
-        found = (pixels[keep], rows[keep], bad)
-        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in found)  # type: ignore[return-value]
+        item = (pixels[keep], rows[keep], bad)
+        return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in item)  # type: ignore[return-value]
 
-    def _one_by_one(self, job: BlockJob) -> tuple[NDArray[np.uint8], Any, Any]:
+    def _tile_by_tile(self, job: BlockJob) -> tuple[NDArray[np.uint8], Any, Any]:
         """The tiles of a damaged block that can be read, and the rows of those that cannot."""
         whole = job.block
         read, rows, bad = [], [], []
         for row, place in zip(whole.tiles, whole.places, strict=True):
             x, y = (int(c + job.tiling.step * p) for c, p in zip(whole.corner, place, strict=True))
-            single = Block((x, y), 1, 1, np.array([row]), np.zeros((1, 2), np.int64))
+            single = TileBlock((x, y), 1, 1, np.array([row]), np.zeros((1, 2), np.int64))
             try:
                 read.append(self.read(replace(job, block=single)))
                 rows.append(row)
@@ -86,7 +151,7 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
         try:
             region = slide.read(job.tiling.level, block.corner, (wide, high))
         except SlideError:
-            self._close()  # OpenSlide answers nothing more after an error
+            self._close()  # after an error OpenSlide refuses every further read
             raise
         return cut(region, block, job.pixels)
 
@@ -102,7 +167,7 @@ class Tiles(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._slide = None
 
 
-def cut(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
+def cut(region: Image.Image, block: TileBlock, pixels: int) -> NDArray[np.uint8]:
     """The tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at any size."""
     size = (block.columns * pixels, block.rows * pixels)
     if region.width < size[0]:
@@ -115,7 +180,7 @@ def cut(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
     return tiles
 
 
-def _enlarged(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint8]:
+def _enlarged(region: Image.Image, block: TileBlock, pixels: int) -> NDArray[np.uint8]:
     """Each tile by itself, or pixels of its neighbours would run into it."""
     wide, high = region.width / block.columns, region.height / block.rows
     size = (pixels, pixels)
@@ -129,71 +194,10 @@ def _enlarged(region: Image.Image, block: Block, pixels: int) -> NDArray[np.uint
 
 
 def blank(tiles: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """``(n,)``: tiles of glass, or of the black that scanners put where they saw nothing."""
+    """Return ``(n,)``: which tiles are glass, or the black of regions that were not scanned."""
     every = max(1, tiles.shape[1] // LOOKED_AT)
     few = tiles[:, ::every, ::every]
     high, low = few.max(3), few.min(3)
     empty = (high - low < GREY) & ((low > WHITE) | (high < BLACK))
     nothing: NDArray[np.bool_] = empty.mean((1, 2)) >= BLANK_SHARE
     return nothing
-
-
-# Blocks of pixels of all slides in turn, read by worker processes ahead of the encoder.
-
-PREFETCH = 4  # blocks that each worker may be ahead
-
-Pixels = tuple[Tensor, Tensor, Tensor]
-
-
-def stream(
-    plans: Iterable[Planned],
-    pixels: int,
-    workers: int,
-    refused: Callable[[Source, str], None],
-) -> Iterator[tuple[SlidePlan, Iterator[Pixels]]]:
-    """Every plan with the items of its blocks (see :class:`Tiles`), in order.
-
-    Slides without a plan are told to ``refused``. While one slide is encoded, workers read on, into
-    the next one too. The items of a slide must be used up before the next slide is asked for.
-    """
-    started: list[SlidePlan] = []
-
-    def jobs() -> Iterator[BlockJob]:
-        for planned in plans:
-            if not isinstance(planned, SlidePlan):
-                refused(*planned)
-                continue
-            started.append(planned)
-            for block in planned.blocks:
-                yield BlockJob(planned.source.path, planned.tiling, block, pixels)
-
-    loader = DataLoader(
-        Tiles(),
-        sampler=cast(Any, jobs()),  # any iterable of keys will do
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=PREFETCH if workers else None,
-    )
-    items = _told(iter(loader))
-    for first in items:
-        plan = started.pop(0)
-        yield plan, _some(first, items, len(plan.blocks) - 1)
-
-
-def _some(first: Pixels, items: Iterator[Pixels], more: int) -> Iterator[Pixels]:
-    yield first
-    for _ in range(more):
-        yield next(items)
-
-
-def _told(items: Iterator[Pixels]) -> Iterator[Pixels]:
-    try:
-        yield from items
-    except RuntimeError as error:
-        # PyTorch raises a plain RuntimeError for a dead worker; only its text differs from others.
-        if "exited unexpectedly" not in str(error):
-            raise
-        raise MilBenchError(
-            f"a process that reads slides died ({str(error).splitlines()[0]}), often because "
-            "memory ran out; rerun with fewer --workers. Completed slides are kept."
-        ) from None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mil_bench.extraction.sources import Source
+from mil_bench.extraction.sources import SlideSource
 from mil_bench.extraction.tissue import EVERYTHING, PRESETS
 
 METHOD: Final = 1  # of tiling and reading; raise it when features change
@@ -15,7 +15,7 @@ NOMINAL_MPP: Final = 10.0  # divided by the magnification: 0.5 um per pixel is c
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExtractionSettings:
     """``mpp`` in um per pixel, ``tile`` in pixels at ``mpp``, ``min_tissue`` a share of a tile."""
 
     encoder: str
@@ -39,8 +39,8 @@ class Settings:
         """TRIDENT's place for all that has one magnification and tile size."""
         return out / f"{self.magnification:g}x_{self.tile}px_0px_overlap"
 
-    def record(self, source: Source) -> dict[str, Any]:
-        """What the feature file of ``source`` says about how it was made."""
+    def record(self, source: SlideSource) -> dict[str, Any]:
+        """Return what the feature file of ``source`` records about its settings."""
         size = source.path.stat().st_size if source.path.exists() else None
         return {
             **asdict(self),
@@ -51,12 +51,12 @@ class Settings:
 
 
 def min_share(tissue: str) -> float:
-    """The share of tissue a tile needs where the user does not say."""
+    """Return the default share of tissue that a tile needs."""
     return 0.0 if tissue == EVERYTHING else PRESETS[tissue].min_share
 
 
 def differences(old: str, new: dict[str, Any]) -> list[str]:
-    """``"tile 256, now 512"`` for every setting of the JSON text ``old`` that is not as in ``new``.
+    """List the settings of the JSON text ``old`` that differ in ``new``: ``"tile 256, now 512"``.
 
     Raises ``ValueError`` when ``old`` is no such record.
     """

@@ -19,8 +19,8 @@ MOST_PIXELS = 2**29  # of a plain image, which is held in memory
 class Slide(ABC):
     """Pixels of one slide.
 
-    ``width`` and ``height`` count level-0 pixels, ``downsamples`` has one factor per level, ``mpp``
-    is um per level-0 pixel or ``None`` where the file does not say.
+    ``width`` and ``height`` are in level-0 pixels, ``downsamples`` has one factor per level.
+    ``mpp`` is um per level-0 pixel, ``None`` if the file has no plausible value.
     """
 
     width: int
@@ -32,8 +32,8 @@ class Slide(ABC):
     def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
         """RGB pixels from ``corner`` (x, y in level-0 pixels), ``size`` in pixels of ``level``.
 
-        What lies outside of the slide is white. Raises ``SlideError`` for damaged pixels; the
-        slide is then to be opened anew.
+        Pixels outside of the slide are white. Raises ``SlideError`` for damaged pixels; reopen
+        the slide after it.
         """
 
     @abstractmethod
@@ -42,9 +42,9 @@ class Slide(ABC):
 
 
 def open_slide(path: Path) -> Slide:
-    """The slide in ``path``; images that OpenSlide does not know are read as a whole.
+    """The slide in ``path``; images that OpenSlide does not support are read as a whole.
 
-    Raises ``SlideError`` with the reason when the file is no slide, or is damaged.
+    Raises ``SlideError`` with the reason when the file is not a slide or is damaged.
     """
     if not path.is_file():
         raise SlideError(f"{path}: there is no such file; check the path.")

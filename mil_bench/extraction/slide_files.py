@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from mil_bench.base.atomic import replacing
 from mil_bench.extraction.plan import SlidePlan
-from mil_bench.extraction.settings import NOMINAL_MPP, Settings
+from mil_bench.extraction.settings import NOMINAL_MPP, ExtractionSettings
 from mil_bench.extraction.tile_grid import Coords
 from mil_bench.extraction.tissue import Mask
 
@@ -26,7 +26,7 @@ ENOUGH_DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Extracted:
+class SlideFeatures:
     """Features ``(N, D)`` float32 of the tiles at ``coords`` ``(N, 2)``, row after row.
 
     ``bad`` ``(M, 2)`` are corners of tiles that could not be read; ``blank`` tiles were left out.
@@ -39,24 +39,24 @@ class Extracted:
     blank: int
 
 
-def write_bag(path: Path, found: Extracted, settings: Settings) -> None:
-    """Write the file in one atomic step."""
-    plan = found.plan
+def write_bag(path: Path, extracted: SlideFeatures, settings: ExtractionSettings) -> None:
+    """Write the file in one atomic step, so that a file that exists is complete."""
+    plan = extracted.plan
     where = {"name": plan.source.name, "savetodir": str(path.parent)}
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs[RECORD] = json.dumps(settings.record(plan.source))
-        file.attrs.update({UNREADABLE: len(found.bad), BLANK: found.blank})
-        features = file.create_dataset("features", data=found.features)
+        file.attrs.update({UNREADABLE: len(extracted.bad), BLANK: extracted.blank})
+        features = file.create_dataset("features", data=extracted.features)
         features.attrs.update(
             {**where, "encoder": settings.encoder, "encoder_weights": settings.weights}
         )
-        coords = file.create_dataset("coords", data=found.coords)
+        coords = file.create_dataset("coords", data=extracted.coords)
         coords.attrs.update({**where, **_geometry(plan, settings)})
 
 
 @dataclass(frozen=True)
-class Record:
-    """What a finished file says: its settings (JSON) and its tiles."""
+class FeatureFileRecord:
+    """Settings (JSON) and counts of tiles of a complete feature file."""
 
     settings: str
     tiles: int
@@ -64,15 +64,15 @@ class Record:
     bad: int
 
 
-def read_record(path: Path) -> Record:
-    """Raises ``OSError`` or ``KeyError`` for a file that is damaged or was not written here."""
+def read_record(path: Path) -> FeatureFileRecord:
+    """Read the record. Raises ``OSError`` or ``KeyError`` for a damaged or foreign file."""
     with h5py.File(path, "r") as file:
         attrs = file.attrs
         counts = (len(file["features"]), int(attrs[BLANK]), int(attrs[UNREADABLE]))
-        return Record(str(attrs[RECORD]), *counts)
+        return FeatureFileRecord(str(attrs[RECORD]), *counts)
 
 
-def _geometry(plan: SlidePlan, settings: Settings) -> Mapping[str, Any]:
+def _geometry(plan: SlidePlan, settings: ExtractionSettings) -> Mapping[str, Any]:
     step, tile = plan.tiling.step, settings.tile
     return {
         "patch_size": tile,
@@ -87,24 +87,24 @@ def _geometry(plan: SlidePlan, settings: Settings) -> Mapping[str, Any]:
     }
 
 
-# A quick check by eye: the slide with the contour of its tissue and its tiles.
+# The picture to check by eye: the slide with the contour of its tissue and its tiles.
 
 SIDE = 1600  # pixels of the longer side, at most and, unless that blurs too much, at least
 ENLARGED = 6  # times, at most
 CONTOUR, TILE, BAD = (0, 160, 60), (30, 80, 220), (230, 0, 0)
 
 
-def draw_check(path: Path, found: Extracted) -> None:
+def draw_check(path: Path, extracted: SlideFeatures) -> None:
     """Write a JPEG: tissue contour green, tiles blue, tiles that could not be read red."""
-    view = found.plan.overview
+    view = extracted.plan.overview
     zoom = min(ENLARGED, SIDE / max(view.image.size))
     size = tuple(max(1, round(side * zoom)) for side in view.image.size)
     picture = view.image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
-    if found.plan.mask is not None:
-        picture.paste(CONTOUR, mask=_contour(found.plan.mask, picture.size))
+    if extracted.plan.mask is not None:
+        picture.paste(CONTOUR, mask=_contour(extracted.plan.mask, picture.size))
     draw = ImageDraw.Draw(picture)
-    step, scale = found.plan.tiling.step, zoom / view.scale
-    for corners, colour, width in ((found.coords, TILE, 1), (found.bad, BAD, 2)):
+    step, scale = extracted.plan.tiling.step, zoom / view.scale
+    for corners, colour, width in ((extracted.coords, TILE, 1), (extracted.bad, BAD, 2)):
         for x, y in corners:
             box = (x * scale, y * scale, (x + step) * scale, (y + step) * scale)
             draw.rectangle(box, outline=colour, width=width)

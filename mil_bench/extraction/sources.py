@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mil_bench.bags.formats.names import normalise
 from mil_bench.bags.labels.tables import column, read_table, require
@@ -22,7 +23,7 @@ PATHS = ("slide", "path", "file", "wsi", "slide_path")
 
 
 @dataclass(frozen=True)
-class Source:
+class SlideSource:
     """A slide to extract; ``mpp`` (um per level-0 pixel) overrides what its file says."""
 
     name: str
@@ -30,37 +31,41 @@ class Source:
     mpp: float | None = None
 
 
-Found = tuple[list[Source], dict[str, str]]
-"""Slides, and ambiguous names of slides with the reason."""
+class SlideSources(NamedTuple):
+    """Slides to extract; ``duplicates`` maps a name that several files have to the reason."""
+
+    slides: list[SlideSource]
+    duplicates: dict[str, str]
 
 
-def find_slides(where: Path, mpp: float | None = None, without: Path | None = None) -> Found:
+def find_slides(where: Path, mpp: float | None = None, without: Path | None = None) -> SlideSources:
     """The slides of a folder (and its sub-folders), of a table, or the one file ``where``.
 
     Nothing is looked for in the folder ``without``, which holds pictures of an extraction.
 
-    A table has a column ``slide`` with paths relative to it and may have ``mpp``; ``mpp`` here is
-    for slides that do not say it, or say it wrongly. Raises ``DataError`` when nothing is found.
+    A table has a column ``slide`` with paths relative to the table, and an optional column ``mpp``.
+    The argument ``mpp`` is for slides whose file has no value, or a wrong one. Raises
+    ``DataError`` where there are no slides.
     """
     if not where.exists():
         raise DataError(f"{where}: there is no such file or folder of slides; check --slides.")
     if where.is_file() and where.suffix.lower() in TABLES:
-        found = _listed(where, mpp)
+        sources = _listed(where, mpp)
     elif where.is_file():
-        found = [_source(where, mpp)]
+        sources = [_source(where, mpp)]
     else:
         inside = sorted(path for path in where.rglob("*") if _is_slide(path))
         skipped = without.absolute() if without else None
-        found = [_source(p, mpp) for p in inside if skipped not in p.absolute().parents]
-    if not found:
+        sources = [_source(p, mpp) for p in inside if skipped not in p.absolute().parents]
+    if not sources:
         raise DataError(
             f"{where} holds no slides; expected files such as {', '.join(SLIDE_SUFFIXES[:5])}, "
             "or a table of their paths."
         )
-    return _told_apart(found)
+    return _by_distinct_name(sources)
 
 
-def _listed(table: Path, mpp: float | None) -> list[Source]:
+def _listed(table: Path, mpp: float | None) -> list[SlideSource]:
     rows = read_table(table)
     paths = rows[require(rows, PATHS, table)]
     if not all(paths):
@@ -89,8 +94,8 @@ def _number(table: Path, path: str, text: str) -> float:
     return value
 
 
-def _source(path: Path, mpp: float | None) -> Source:
-    return Source(check_id(normalise(path.name)), path, mpp)
+def _source(path: Path, mpp: float | None) -> SlideSource:
+    return SlideSource(check_id(normalise(path.name)), path, mpp)
 
 
 def _is_slide(path: Path) -> bool:
@@ -99,9 +104,9 @@ def _is_slide(path: Path) -> bool:
     return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and there
 
 
-def _told_apart(found: Sequence[Source]) -> Found:
-    by_name: dict[str, list[Source]] = defaultdict(list)
-    for source in dict.fromkeys(found):  # a table may name the same file twice
+def _by_distinct_name(sources: Sequence[SlideSource]) -> SlideSources:
+    by_name: dict[str, list[SlideSource]] = defaultdict(list)
+    for source in dict.fromkeys(sources):  # a table may name the same file twice
         by_name[source.name].append(source)
     twice = {
         name: f"{len(same)} slides have this name ({', '.join(str(s.path) for s in same[:3])}); "
@@ -109,4 +114,4 @@ def _told_apart(found: Sequence[Source]) -> Found:
         for name, same in by_name.items()
         if len(same) > 1
     }
-    return [same[0] for same in by_name.values() if len(same) == 1], twice
+    return SlideSources([same[0] for same in by_name.values() if len(same) == 1], twice)

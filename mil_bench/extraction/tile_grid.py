@@ -22,7 +22,7 @@ Coords = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Tiling:
+class TileGrid:
     """A tile covers ``step`` level-0 pixels and is read from ``level``, ``downsample`` of it."""
 
     step: int
@@ -41,11 +41,11 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class Block:
+class TileBlock:
     """Neighbouring tiles read at once.
 
     ``corner`` (x, y) in level-0 pixels; ``columns`` x ``rows`` tiles; ``tiles`` are the rows of the
-    bag that lie in it, ``places`` ``(n, 2)`` their (column, row).
+    bag that are in it, ``places`` ``(n, 2)`` their (column, row).
     """
 
     corner: tuple[int, int]
@@ -55,7 +55,7 @@ class Block:
     places: NDArray[np.int64]
 
 
-def choose_tiling(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> Tiling:
+def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGrid:
     """Tiles of ``tile`` pixels at ``mpp`` um per pixel.
 
     Raises ``SlideError`` when the slide is coarser than that, or smaller than one tile.
@@ -76,7 +76,7 @@ def choose_tiling(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> Tili
             f"at {mpp:g} um per pixel); use a smaller --tile or leave it out."
         )
     level = best_level(slide.downsamples, factor)
-    return Tiling(step, level, slide.downsamples[level])
+    return TileGrid(step, level, slide.downsamples[level])
 
 
 def all_tiles(slide: Slide, step: int) -> Coords:
@@ -99,7 +99,7 @@ def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray
     return share
 
 
-def blocks(coords: Coords, tiling: Tiling) -> Iterator[Block]:
+def blocks(coords: Coords, tiling: TileGrid) -> Iterator[TileBlock]:
     """The tiles at ``coords`` in blocks, each as small as its tiles allow, row after row.
 
     Where tiles are sparse, the rows of a block are read by themselves.
@@ -117,8 +117,8 @@ def blocks(coords: Coords, tiling: Tiling) -> Iterator[Block]:
             yield _block(tiles[places[tiles, 1] == row], places, tiling.step)
 
 
-def _block(tiles: NDArray[np.int64], places: NDArray[np.int64], step: int) -> Block:
+def _block(tiles: NDArray[np.int64], places: NDArray[np.int64], step: int) -> TileBlock:
     first = places[tiles].min(0)
     columns, rows = (int(n) for n in places[tiles].max(0) - first + 1)
     x, y = (int(n) for n in first * step)
-    return Block((x, y), columns, rows, tiles, places[tiles] - first)
+    return TileBlock((x, y), columns, rows, tiles, places[tiles] - first)

@@ -23,11 +23,11 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Preset:
-    """How tissue is told from glass.
+    """How tissue is separated from background.
 
-    ``saturation`` (0..255) is the threshold, or the least that Otsu's may be; ``median`` and
-    ``close`` are in mask pixels (:data:`MASK_MPP`); ``piece`` and ``hole`` are the smallest tissue
-    and the smallest hole that count, in units of 128 x 128 um.
+    ``saturation`` (0 to 255) is the threshold, or the lowest value for that of Otsu. ``median`` and
+    ``close`` are in mask pixels (:data:`MASK_MPP`). Smaller pieces of tissue than ``piece`` and
+    smaller holes than ``hole`` are ignored, in units of 128 x 128 um.
     """
 
     saturation: int
@@ -102,7 +102,7 @@ def _closed(mask: Mask, size: int) -> Mask:
 def _without_small(mask: Mask, area: float) -> Mask:
     """Only the pieces of ``mask`` with at least ``area`` pixels."""
     pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    keep = np.bincount(pieces.ravel()) >= area
-    keep[0] = False
-    kept: Mask = keep[pieces]
-    return kept
+    large = np.bincount(pieces.ravel()) >= area
+    large[0] = False  # the background
+    large_pieces: Mask = large[pieces]
+    return large_pieces

@@ -60,14 +60,14 @@ class Agreement:
 
     def numbers(self) -> dict[str, float | None]:
         """Cosine, rank correlation and overlap; ``None`` where undefined."""
-        found = {"cosine": self.cosine, "spearman": self.spearman, "top_tenth": self.top}
-        return {name: value if value == value else None for name, value in found.items()}
+        numbers = {"cosine": self.cosine, "spearman": self.spearman, "top_tenth": self.top}
+        return {name: value if value == value else None for name, value in numbers.items()}
 
 
 def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
-    """One per class above the leaves whose level and the next have maps of their own."""
+    """Return one per class above the leaves whose level and the next have separate maps."""
     by_place = {(m.level, m.name): m for m in maps if m.sums_to_one}
-    found = []
+    pairs = []
     for upper, lower in pairwise(tree.levels):
         parents = tree.parent_index(lower)
         for k, name in enumerate(tree.classes[upper]):
@@ -75,30 +75,35 @@ def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
             places = [(upper, name), *((lower, child) for child in children)]
             if all(place in by_place for place in places):
                 own, *below = (by_place[place] for place in places)
-                summed = np.sum([one.values for one in below], axis=0)
-                found.append(Agreement(own, tuple(children), summed))
-    return found
+                summed = np.sum([score_map.values for score_map in below], axis=0)
+                pairs.append(Agreement(own, tuple(children), summed))
+    return pairs
 
 
-def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
-    """A row per class: its own ranks, those of its children's sum, and where the tops meet."""
+def agreement_figure(rows_shown: Sequence[Agreement], scene: Scene) -> Figure:
+    """Draw a row per class: its ranks, those of its children's sum, and the overlap of the tops."""
     width, height = (0.62 * side for side in scene.panel)
-    figure = blank(3 * width + 1.4, len(found) * (height + 0.35) + 1.6)
-    axes = figure.subplots(len(found), 3, squeeze=False)
-    for row, one in zip(axes, found, strict=True):
+    figure = blank(3 * width + 1.4, len(rows_shown) * (height + 0.35) + 1.6)
+    axes = figure.subplots(len(rows_shown), 3, squeeze=False)
+    for row, agreement in zip(axes, rows_shown, strict=True):
         for axis in row:
             show_panel(axis, scene)
-        squares = show_scores(row[0], one.upper.ranks, scene)
-        show_scores(row[1], percentile_ranks(one.summed), scene)
-        kinds = top_tenth(one.summed) + 2 * top_tenth(one.upper.values)
+        squares = show_scores(row[0], agreement.upper.ranks, scene)
+        show_scores(row[1], percentile_ranks(agreement.summed), scene)
+        kinds = top_tenth(agreement.summed) + 2 * top_tenth(agreement.upper.values)
         tops = show_scores(row[2], kinds / 3, scene)
         tops.set_cmap(ListedColormap(list(KINDS.values())))
-        words = f"cosine {one.cosine:.2f}, rank corr. {one.spearman:.2f}, top {one.top:.0%}"
-        row[1].set_title(plain(f"sum of {', '.join(one.children)}"), fontsize=SMALL, loc="left")
+        words = (
+            f"cosine {agreement.cosine:.2f}, rank corr. {agreement.spearman:.2f}, "
+            f"top {agreement.top:.0%}"
+        )
+        row[1].set_title(
+            plain(f"sum of {', '.join(agreement.children)}"), fontsize=SMALL, loc="left"
+        )
         row[2].set_title(words, fontsize=SMALL, loc="left")
     rank_bar(figure, squares, axes.ravel().tolist())
-    for row, one in zip(axes, found, strict=True):
-        row[0].set_title(plain(f"{one.upper.title} (own)"), fontsize=SMALL, loc="left")
+    for row, agreement in zip(axes, rows_shown, strict=True):
+        row[0].set_title(plain(f"{agreement.upper.title} (own)"), fontsize=SMALL, loc="left")
     figure.legend(
         handles=[Patch(facecolor=c, label=k) for k, c in KINDS.items()],
         title="Right: the top tenth",
@@ -117,7 +122,7 @@ def agreement_figure(found: Sequence[Agreement], scene: Scene) -> Figure:
 
 
 def top_tenth(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """``(N,)``: the patches of the highest tenth, one at least; the first of equal ones."""
+    """Return ``(N,)``: the patches of the highest tenth, at least one; of equal ones the first."""
     top = np.argsort(-values, kind="stable")[: max(1, round(HOLDS * len(values)))]
     chosen = np.zeros(len(values), dtype=np.bool_)
     chosen[top] = True

@@ -1,4 +1,4 @@
-"""The slide behind a heatmap, where its file is at hand."""
+"""The slide behind a heatmap, if its file is available."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Backdrop:
     mpp: float | None
 
     def tile(self, corner: NDArray[np.float64], side: float) -> Image.Image:
-        """The square at ``corner`` (x, y) of ``side``, both in level-0 pixels, about 96 wide."""
+        """Read the square at ``corner`` (x, y) of ``side`` (level-0 pixels), 96 pixels wide."""
         level = best_level(self.slide.downsamples, max(1.0, side / TILE))
         pixels = max(1, round(side / self.slide.downsamples[level]))
         x, y = corner.round().astype(int).tolist()
@@ -38,16 +38,16 @@ class Backdrop:
 
 @contextmanager
 def backdrop_of(slide_id: str, slides: Path) -> Iterator[Backdrop]:
-    """The slide called ``slide_id`` among the files of ``slides`` (a folder, table or file).
+    """Open the slide ``slide_id`` among the files of ``slides`` (a folder, table or file).
 
-    Raises ``UnknownNameError`` when no file is called so, ``DataError`` when several are, and
+    Raises ``UnknownNameError`` when no file has that name, ``DataError`` when several have it, and
     ``SlideError`` when the file is damaged.
     """
-    found, twice = find_slides(slides)
+    sources, duplicates = find_slides(slides)
     name = normalise(slide_id.rpartition("/")[2])
-    if name in twice:
-        raise DataError(f"slide {slide_id}: {twice[name]}")
-    by_name = {source.name: source for source in found}
+    if name in duplicates:
+        raise DataError(f"slide {slide_id}: {duplicates[name]}")
+    by_name = {source.name: source for source in sources}
     if name not in by_name:
         raise UnknownNameError("slide file", slide_id, by_name, of=str(slides))
     slide = open_slide(by_name[name].path)

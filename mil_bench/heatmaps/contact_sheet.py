@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 from mil_bench.contract.dataset import Dataset
 from mil_bench.heatmaps.backdrop import Backdrop
 from mil_bench.heatmaps.patch_scores import ScoreMap
-from mil_bench.heatmaps.patches import Known, Places
+from mil_bench.heatmaps.patches import KnownPatches, Places
 from mil_bench.pictures.style import BLUE, PALE, TEXT, TINY, blank, titled
 from mil_bench.pictures.words import plain
 
-Pixels = Callable[[int], ArrayLike]
+PatchPicture = Callable[[int], ArrayLike]
 """Row of the bag -> the picture of that patch: RGB, or grey from 0 to 1."""
 
 SHOWN, PER_LINE = 16, 8
@@ -24,8 +24,8 @@ SHOWN, PER_LINE = 16, 8
 
 def pixels_of(
     dataset: Dataset, slide_id: str, backdrop: Backdrop | None, places: Places
-) -> Pixels | None:
-    """Where pictures of patches come from: the slide, or features that are pictures themselves.
+) -> PatchPicture | None:
+    """Return the source of patch pictures: the slide, or features that are pictures themselves.
 
     ``None`` when there are neither; ``places`` are in pixels of ``backdrop``.
     """
@@ -39,18 +39,18 @@ def pixels_of(
 
 
 def contact_sheet(
-    one: ScoreMap,
-    pixels: Pixels,
+    score_map: ScoreMap,
+    pixels: PatchPicture,
     title: str,
     marks: Sequence[str] | None = None,
-    known: Known | None = None,
+    witnesses: KnownPatches | None = None,
 ) -> Figure:
     """Two blocks of at most 16 patches: the highest scores first, then the lowest.
 
     Every patch has its percentile rank above it and its known class below; witnesses of the class
     are framed in blue. A bag of fewer patches shows none of them twice.
     """
-    order = np.argsort(-one.values, kind="stable").tolist()
+    order = np.argsort(-score_map.values, kind="stable").tolist()
     most = min(SHOWN, -(-len(order) // 2))
     blocks = {"highest": order[:most], "lowest": order[most:][-most:][::-1]}
     lines = [-(-len(rows) // PER_LINE) for rows in blocks.values()]
@@ -62,8 +62,8 @@ def contact_sheet(
     start = 0
     for (word, rows), count in zip(blocks.items(), lines, strict=True):
         for axis, row in zip(axes[start : start + count].flat, rows, strict=False):
-            _show(axis, pixels(row), f"{one.ranks[row]:.1%}", marks[row] if marks else "")
-            if known is not None and known.mask[row]:
+            _show(axis, pixels(row), f"{score_map.ranks[row]:.1%}", marks[row] if marks else "")
+            if witnesses is not None and witnesses.mask[row]:
                 for spine in axis.spines.values():
                     spine.set(color=BLUE, linewidth=2.5)
         if rows:
@@ -72,8 +72,8 @@ def contact_sheet(
                 textcoords="offset points", va="center", fontsize=TEXT, fontweight="bold",
             )  # fmt: skip
         start += count
-    note = f"{title}\nPercentile rank of each patch within the slide ({one.source})."
-    return titled(figure, one.title, note)
+    note = f"{title}\nPercentile rank of each patch within the slide ({score_map.source})."
+    return titled(figure, score_map.title, note)
 
 
 def _show(axis: Axes, picture: ArrayLike, rank: str, mark: str) -> None:

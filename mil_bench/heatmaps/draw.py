@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from mil_bench.extraction.slide import Overview
 from mil_bench.heatmaps.patch_scores import ScoreMap
-from mil_bench.heatmaps.patches import Known, Places, outline
+from mil_bench.heatmaps.patches import KnownPatches, Places, outline
 from mil_bench.pictures.style import BLUE, PALE, SMALL, blank, titled
 from mil_bench.pictures.words import plain
 
 PANEL = 4.6  # inches of the longer side of a map
 OPAQUE_OVER_SLIDE = 0.6
-HOLDS = 0.1  # the share of top patches whose part of the attention is told
+HOLDS = 0.1  # the share of top patches whose part of the attention is stated
 RANKS: Final[Colormap] = LinearSegmentedColormap.from_list(
     "ranks", mpl.colormaps["magma_r"](np.linspace(0.02, 0.9, 256))
 )
@@ -65,10 +65,10 @@ class Scene:
         return PANEL * max(0.35, width / longest), PANEL * max(0.35, height / longest)
 
 
-def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
+def heat_figure(score_map: ScoreMap, scene: Scene, witnesses: KnownPatches | None) -> Figure:
     """Ranks and raw scores of one class side by side; with a slide, the bare slide before them.
 
-    ``known`` are the patches known to show the class, ``None`` where nobody knows.
+    ``witnesses`` are the patches known to show the class, ``None`` if unknown.
     """
     panels = 3 if scene.slide is not None else 2
     width, height = scene.panel
@@ -77,22 +77,22 @@ def heat_figure(one: ScoreMap, scene: Scene, known: Known | None) -> Figure:
     for axis in axes:
         show_panel(axis, scene)
     for axis in axes[-2:]:
-        if known is not None:
-            frame_witnesses(axis, known, scene)
-    rank_bar(figure, show_scores(axes[-2], one.ranks, scene), axes[-2])
-    low, high = min(0.0, one.values.min()), one.values.max()
-    raw = show_scores(axes[-1], one.values, scene, (low, high))
+        if witnesses is not None:
+            frame_witnesses(axis, witnesses, scene)
+    rank_bar(figure, show_scores(axes[-2], score_map.ranks, scene), axes[-2])
+    low, high = min(0.0, score_map.values.min()), score_map.values.max()
+    raw = show_scores(axes[-1], score_map.values, scene, (low, high))
     bar = figure.colorbar(raw, ax=axes[-1], shrink=0.8)
     bar.set_label("raw score", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
-    if known is not None and known.mask.any():
-        _explain_frames(axes[-1], known)
-    return titled(figure, one.title, f"{scene.title}\n{_words(one, scene, known)}")
+    if witnesses is not None and witnesses.mask.any():
+        _explain_frames(axes[-1], witnesses)
+    return titled(figure, score_map.title, f"{scene.title}\n{_words(score_map, scene, witnesses)}")
 
 
 def show_panel(axis: Axes, scene: Scene) -> None:
-    """The empty field of one map, with the slide if there is one."""
+    """Set up the empty panel of one map, with the slide if there is one."""
     left, right, bottom, top = scene.limits
     if scene.slide is not None:
         axis.imshow(scene.slide.image, extent=(left, right, bottom, top))
@@ -121,15 +121,15 @@ def show_scores(
     return squares
 
 
-def frame_witnesses(axis: Axes, known: Known, scene: Scene) -> None:
-    """A blue frame on a white ground around the known patches, neighbours together."""
-    edges = list(outline(scene.places.squares[known.mask]))
+def frame_witnesses(axis: Axes, witnesses: KnownPatches, scene: Scene) -> None:
+    """Draw a blue frame on white around the known patches; neighbours share a frame."""
+    edges = list(outline(scene.places.squares[witnesses.mask]))
     for colour, width in (("white", 2.6), (BLUE, 1.3)):
         axis.add_collection(LineCollection(edges, colors=colour, linewidths=width, zorder=3))
 
 
-def _explain_frames(axis: Axes, known: Known) -> None:
-    label = plain(f"known {known.name}")
+def _explain_frames(axis: Axes, witnesses: KnownPatches) -> None:
+    label = plain(f"known {witnesses.name}")
     axis.legend(
         handles=[Patch(facecolor="none", edgecolor=BLUE, lw=1.3, label=label)],
         loc="upper right", bbox_to_anchor=(1.0, -0.01), frameon=False, fontsize=SMALL,
@@ -138,7 +138,7 @@ def _explain_frames(axis: Axes, known: Known) -> None:
 
 
 def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes]) -> None:
-    """The scale of the colours."""
+    """Draw the scale of the colours."""
     bar = figure.colorbar(squares, ax=axis, shrink=0.8, ticks=[0, 0.5, 1])
     bar.set_ticklabels(["lowest", "median", "highest"], fontsize=SMALL)
     bar.set_label("percentile rank within the slide", fontsize=SMALL)
@@ -151,16 +151,16 @@ def top_share(values: NDArray[np.float64]) -> float:
     return float(np.sort(values)[-top:].sum() / values.sum())
 
 
-def _words(one: ScoreMap, scene: Scene, known: Known | None) -> str:
-    n = len(one.values)
+def _words(score_map: ScoreMap, scene: Scene, witnesses: KnownPatches | None) -> str:
+    n = len(score_map.values)
     lines = [
-        f"Scores: {one.source}; {n} patches; by percentile rank, then raw ({one.values.min():.2g} "
-        f"to {one.values.max():.2g}, in scores.csv)."
+        f"Scores: {score_map.source}; {n} patches; by percentile rank, then raw "
+        f"({score_map.values.min():.2g} to {score_map.values.max():.2g}, in scores.csv)."
     ]
-    if one.sums_to_one:
-        lines.append(f"The top tenth of the patches holds {top_share(one.values):.0%} of it.")
-    if known is not None:
-        lines.append(f"Patches labelled {known.name}: {int(known.mask.sum())}.")
+    if score_map.sums_to_one:
+        lines.append(f"The top tenth of the patches holds {top_share(score_map.values):.0%} of it.")
+    if witnesses is not None:
+        lines.append(f"Patches labelled {witnesses.name}: {int(witnesses.mask.sum())}.")
     if scene.places.note:
         lines.append(f"{scene.places.note[0].upper()}{scene.places.note[1:]}.")
     return "\n".join([lines[0], " ".join(lines[1:])] if lines[1:] else lines)

@@ -1,4 +1,4 @@
-"""The scores of one slide as CSV: raw, with percentile ranks beside them."""
+"""What a heatmap writes as text: scores as CSV, tiles as GeoJSON, names of files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mil_bench.heatmaps.patches import Places
 
 
 def scores_csv(maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | None = None) -> str:
-    """A line per patch: ``row``, ``x_<unit>``, ``y_<unit>``, ``label`` where known, and two
-    columns per map, ``<level>:<class>`` (raw) and ``<level>:<class> rank`` (0 to 1).
+    """Return a line per patch: ``row``, ``x_<unit>``, ``y_<unit>``, ``label`` where known.
+
+    Every map adds two columns, ``<level>:<class>`` (raw) and ``<level>:<class> rank`` (0 to 1).
     """
     x, y = places.corners.T
     columns: dict[str, object] = {
@@ -27,9 +28,9 @@ def scores_csv(maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | 
     }
     if marks is not None:
         columns["label"] = [escape(mark) for mark in marks]
-    for one in maps:
-        columns[escape(f"{one.level}:{one.name}")] = one.values
-        columns[escape(f"{one.level}:{one.name} rank")] = one.ranks
+    for score_map in maps:
+        columns[escape(f"{score_map.level}:{score_map.name}")] = score_map.values
+        columns[escape(f"{score_map.level}:{score_map.name} rank")] = score_map.ranks
     return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
@@ -41,7 +42,7 @@ TILE = "tile"  # a kind of object that QuPath counts among the detections
 def tiles_geojson(
     maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | None = None
 ) -> str:
-    """A ``FeatureCollection`` of squares in level-0 pixels, y down, rows in the order of the bag.
+    """Return a ``FeatureCollection`` of squares in level-0 pixels, y down, in the order of the bag.
 
     Every square carries the raw score and the percentile rank (0 to 1) of each map as
     measurements, for *Measure > Show measurement maps*; ``marks`` are known classes.
@@ -54,7 +55,7 @@ def tiles_geojson(
         properties: dict[str, Any] = {
             "objectType": TILE,
             "name": f"tile {row}",
-            # a list of pairs is read by every QuPath, an object only from 0.4 on
+            # every version of QuPath reads a list of pairs, only 0.4 and later an object
             "measurements": [{"name": name, "value": float(v[row])} for name, v in columns],
         }
         if marks is not None:
@@ -64,17 +65,18 @@ def tiles_geojson(
     return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False)
 
 
-def _both(one: ScoreMap) -> list[tuple[str, Any]]:
-    return [("score", one.values), ("rank", one.ranks)]
+def _both(score_map: ScoreMap) -> list[tuple[str, Any]]:
+    return [("score", score_map.values), ("rank", score_map.ranks)]
 
 
 # Names of files for classes, whatever the classes are called.
 
 
 def file_names(maps: Sequence[ScoreMap]) -> dict[str, str]:
-    """Title of a map -> a file name without suffix, ``leaf_DCIS``; different for different maps.
+    """Map the title of every map to a distinct file name without suffix, ``leaf_DCIS``.
 
-    Names that are no plain words, or equal but for their case, get a few digits of their hash.
+    Names with other characters than those of words, or equal but for their case (which some file
+    systems ignore), get a few digits of their hash.
     """
     plain = {m.title: _plain(f"{m.level}_{m.name}") for m in maps}
     lower = [name.lower() for name in plain.values()]

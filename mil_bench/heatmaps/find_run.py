@@ -1,4 +1,4 @@
-"""From the beginning of a key to a run, and from the run to its data."""
+"""A run by the beginning of its key, and the dataset of a run."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from mil_bench.runs.task import DataRequest
 
 
 def find_run(runs: Path, key: str) -> RunDirectory:
-    """The run under ``runs`` whose key begins with ``key``.
+    """Return the run under ``runs`` whose key begins with ``key``.
 
-    Raises ``DataError`` where there are no runs, ``UnknownNameError`` when none and ``UsageError``
-    when several begin so.
+    Raises ``DataError`` where there are no runs, ``UnknownNameError`` if no key begins so and
+    ``UsageError`` if several do.
     """
-    places = run_directories(runs)
-    if not places:
+    directories = run_directories(runs)
+    if not directories:
         raise no_runs(runs)
-    found = [place for place in places if place.path.name.startswith(key)]
-    if not found:
+    matches = [d for d in directories if d.path.name.startswith(key)]
+    if not matches:
         raise UnknownNameError(
-            "run", key, [place.path.name for place in places], f"The keys are folders of {runs}."
+            "run", key, [d.path.name for d in directories], f"The keys are folders of {runs}."
         )
-    if len(found) > 1:
-        titles = [f"{place.path.name} ({place.read_spec().title})" for place in found[:3]]
+    if len(matches) > 1:
+        titles = [f"{d.path.name} ({d.read_spec().title})" for d in matches[:3]]
         raise UsageError(
-            f"{len(found)} runs begin with {key!r} ({', '.join(titles)}); type more of the key."
+            f"{len(matches)} runs begin with {key!r} ({', '.join(titles)}); type more of the key."
         )
-    return found[0]
+    return matches[0]
 
 
 class DataOfRuns:
-    """Datasets of the runs of one folder, as the plans of their grids say; each is loaded once.
+    """Datasets of the runs of one folder, as the stored plans name them; each is loaded once.
 
-    ``dataset`` and ``said`` are what the command line says and win over the plans.
+    ``dataset`` and ``options`` come from the command line and take precedence over the plans.
     """
 
-    def __init__(self, runs: Path, dataset: str | None, said: DatasetOptions) -> None:
-        self._dataset, self._said = dataset, said
+    def __init__(self, runs: Path, dataset: str | None, options: DatasetOptions) -> None:
+        self._dataset, self._options = dataset, options
         self._planned: dict[str, DataRequest] = {}
         for grid in stored_grids(runs)[0]:
             for task in grid.tasks():
@@ -53,13 +53,13 @@ class DataOfRuns:
         self._loaded: dict[tuple[str, DatasetOptions], Dataset] = {}
 
     def of(self, spec: RunSpec) -> Dataset:
-        """The dataset of a run. Raises a ``MilBenchError`` when it cannot be loaded."""
+        """Load the dataset of a run. Raises a ``MilBenchError`` when it cannot be loaded."""
         request = self._request(spec)
         load_plugins(request.plugins)
-        wanted = (request.dataset, request.options)
-        if wanted not in self._loaded:
-            self._loaded[wanted] = load_dataset(*wanted)
-        return self._loaded[wanted]
+        source = (request.dataset, request.options)
+        if source not in self._loaded:
+            self._loaded[source] = load_dataset(*source)
+        return self._loaded[source]
 
     def _request(self, spec: RunSpec) -> DataRequest:
         bare = DataRequest(spec.dataset, DatasetOptions(encoder=spec.encoder))
@@ -71,5 +71,7 @@ class DataOfRuns:
                 "with --dataset."
             )
         names = [field.name for field in fields(DatasetOptions)]
-        said = {n: value for n in names if (value := getattr(self._said, n)) not in (None, False)}
-        return replace(planned, dataset=name, options=replace(planned.options, **said))
+        options = {
+            n: value for n in names if (value := getattr(self._options, n)) not in (None, False)
+        }
+        return replace(planned, dataset=name, options=replace(planned.options, **options))

@@ -1,9 +1,9 @@
-"""Whether attention lies where a class is known to be: scores over the patches of a slide.
+"""How well attention finds the patches of a class: scores over the patches of a slide.
 
-For every class of every level, over the test slides of that class: ROC AUC and average precision of
-the class's map, with the patches known to show the class as positives and all other patches of the
-same slide as negatives. Scores are of one slide each and then averaged over slides, because
-attention sums to one within a slide and is not comparable between slides.
+Scores are ROC AUC and average precision of a class's map, for every class of every level, over the
+test slides of that class. Positives are the patches known to show the class, negatives all others
+of the same slide. Slides are scored separately and then averaged: attention sums to one within a
+slide, so its values are not comparable between slides.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from mil_bench.heatmaps.localisation_table import (
     read_localisation,
     write_localisation,
 )
-from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps
+from mil_bench.heatmaps.patch_scores import ALL, ScoreKind, ScoreMap, score_maps
 from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.load_run import LoadedRun, load_run
 
 
-def localise(run: LoadedRun, by: By = "auto") -> list[ClassLocalisation]:
+def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
     """Every class of every level of the run's tree, from the top.
 
-    A level without maps of its own (attention of leaves only, in a method whose branches are no
-    classes) takes the one map for all classes. Raises ``DataError`` when no test slide has known
-    patches.
+    A level without separate maps uses the map shared by all classes: a method may have attention
+    at the leaves only, with branches that are not classes. Raises ``DataError`` when no test slide
+    has known patches.
     """
-    known = run.dataset.instance_labels or {}
+    instance_labels = run.dataset.instance_labels or {}
     stored = read_predictions(run.directory.predictions, run.taxonomy)
-    test = [str(slide) for slide in stored["test"].slide_ids if slide in known]
+    test = [str(slide) for slide in stored["test"].slide_ids if slide in instance_labels]
     if not test:
         raise DataError(
             f"no patches of the test slides of {run.spec.dataset} are known; expected an "
             "instances.csv beside the features, or `instances` in the dataset's file."
         )
     tree, labels = run.taxonomy, run.dataset.manifest.labels()
-    scores: dict[tuple[str, str], list[_Slide]] = {
+    scores: dict[tuple[str, str], list[_SlideScores]] = {
         (level, name): [] for level in tree.levels for name in tree.classes[level]
     }
     sources: dict[tuple[str, str], str] = {}
@@ -56,19 +56,19 @@ def localise(run: LoadedRun, by: By = "auto") -> list[ClassLocalisation]:
         maps = score_maps(run.method, run.batch(slide), by)
         for level in tree.levels:
             name = tree.classes[level][tree.ancestor_index(level)[tree.index(labels[slide])]]
-            one = _map_of(maps, level, name)
-            if one is None:
+            score_map = _map_of(maps, level, name)
+            if score_map is None:
                 continue
-            sources[level, name] = one.source
-            marked = witnesses_of(known[slide], tree, level, name)
-            scores[level, name] += _scored(marked, one.values)
+            sources[level, name] = score_map.source
+            marked = witnesses_of(instance_labels[slide], tree, level, name)
+            scores[level, name] += _scored(marked, score_map.values)
     return [
         _mean(*place, sources.get(place, "none"), of_class) for place, of_class in scores.items()
     ]
 
 
 @dataclass(frozen=True)
-class _Slide:
+class _SlideScores:
     """One slide of the class."""
 
     witnesses: int
@@ -77,12 +77,12 @@ class _Slide:
     ap: float
 
 
-def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[_Slide]:
+def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[_SlideScores]:
     """The scores of a slide; nothing where it has no witnesses, or nothing else."""
     if marked.any() and not marked.all():
         prevalence = float(marked.mean())
         auc, ap = auc_and_precision(marked, values, ones(len(values)))
-        yield _Slide(int(marked.sum()), prevalence, float(auc[0]), float(ap[0]))
+        yield _SlideScores(int(marked.sum()), prevalence, float(auc[0]), float(ap[0]))
 
 
 def _map_of(maps: Sequence[ScoreMap], level: str, name: str) -> ScoreMap | None:
@@ -92,7 +92,7 @@ def _map_of(maps: Sequence[ScoreMap], level: str, name: str) -> ScoreMap | None:
     return next(iter(own or shared), None)
 
 
-def _mean(level: str, name: str, source: str, slides: Sequence[_Slide]) -> ClassLocalisation:
+def _mean(level: str, name: str, source: str, slides: Sequence[_SlideScores]) -> ClassLocalisation:
     return ClassLocalisation(
         level,
         name,
@@ -105,18 +105,19 @@ def _mean(level: str, name: str, source: str, slides: Sequence[_Slide]) -> Class
     )
 
 
-# The localisation of every run of a folder, computed once and kept beside the run.
+# The localisation of every run of a folder, computed once and stored in the run folder.
 
 
 @dataclass
-class Localised:
-    """Run folders with their rows; ``kept`` of them were there before.
+class LocalisedRuns:
+    """Run folders with their rows; ``stored`` of them were scored before.
 
-    ``unknown`` are keys of runs on data without known patches; ``refused`` says why of a key.
+    ``unknown`` are keys of runs on data without known patches; ``refused`` maps a key to the
+    reason.
     """
 
     rows: dict[RunDirectory, list[ClassLocalisation]] = field(default_factory=dict)
-    kept: int = 0
+    stored: int = 0
     unknown: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
@@ -125,31 +126,31 @@ def localise_runs(
     places: Sequence[RunDirectory],
     data: DataOfRuns,
     device: torch.device,
-    by: By = "auto",
+    by: ScoreKind = "auto",
     again: bool = False,
-) -> Localised:
+) -> LocalisedRuns:
     """Compute and store what is not there yet; a refused run stops no other.
 
-    What is there is computed anew with ``again``, and for scores that are not the ``auto`` ones.
-    Runs that are not done are left out.
+    ``again`` recomputes all, and so does another ``by`` than ``auto``. Incomplete runs are left
+    out.
     """
-    made = Localised()
+    result = LocalisedRuns()
     keep = not again and by == "auto"
     for place in places:
         if place.status() != "done":
             continue
         try:
             if keep and (place.path / LOCALISATION).is_file():
-                made.rows[place] = read_localisation(place.path) or []
-                made.kept += 1
+                result.rows[place] = read_localisation(place.path) or []
+                result.stored += 1
                 continue
             dataset = data.of(place.read_spec())
             if dataset.instance_labels is None:
-                made.unknown.append(place.path.name)
+                result.unknown.append(place.path.name)
                 continue
             run = load_run(place, dataset, device)
-            made.rows[place] = localise(run, by)
-            write_localisation(place.path, made.rows[place])
+            result.rows[place] = localise(run, by)
+            write_localisation(place.path, result.rows[place])
         except MilBenchError as error:
-            made.refused[place.path.name] = str(error)
-    return made
+            result.refused[place.path.name] = str(error)
+    return result

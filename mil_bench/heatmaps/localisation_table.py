@@ -22,7 +22,7 @@ LOCALISATION = "localisation.csv"
 
 @dataclass(frozen=True)
 class ClassLocalisation:
-    """One class of one level; numbers are ``nan`` where no slide can tell.
+    """One class of one level; numbers are ``nan`` if no slide was scored.
 
     ``source`` says where the scores of patches come from. ``slides`` is how many slides were
     scored: test slides of the class with witnesses and with other patches. ``witnesses`` and
@@ -45,7 +45,7 @@ _WORDS = 3  # of the columns; the others are numbers
 
 
 def write_localisation(run: Path, rows: Sequence[ClassLocalisation]) -> Path:
-    """Write the file into a run's folder, exact to the last bit; its path."""
+    """Write the file into a run folder, exact to the last bit, and return its path."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -84,22 +84,22 @@ def _row(line: Sequence[str]) -> ClassLocalisation:
 
 # The localisation of runs on the screen: a table per dataset, a line per method and level.
 
-Rows = Mapping[RunDirectory, Sequence[ClassLocalisation]]
+RowsOfRuns = Mapping[RunDirectory, Sequence[ClassLocalisation]]
 
 
-def localisation_screen(runs: Rows) -> list[Table]:
+def localisation_screen(runs: RowsOfRuns) -> list[Table]:
     """Means over runs of means over classes; chance of AP is the share of witnesses."""
-    found: dict[str, dict[tuple[str, str, str], list[list[ClassLocalisation]]]] = {}
-    for place, rows in runs.items():
-        spec = place.read_spec()
+    tables: dict[str, dict[tuple[str, str, str], list[list[ClassLocalisation]]]] = {}
+    for directory, rows in runs.items():
+        spec = directory.read_spec()
         levels: dict[tuple[str, str], list[ClassLocalisation]] = defaultdict(list)
         for row in rows:
             if row.slides:
                 levels[row.level, row.source].append(row)
         for (level, source), of_level in levels.items():
-            methods = found.setdefault(f"{spec.dataset}, {spec.encoder}", {})
+            methods = tables.setdefault(f"{spec.dataset}, {spec.encoder}", {})
             methods.setdefault((spec.method, level, source), []).append(of_level)
-    return [_table(title, methods) for title, methods in found.items()]
+    return [_table(title, methods) for title, methods in tables.items()]
 
 
 def _table(

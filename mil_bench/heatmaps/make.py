@@ -1,9 +1,9 @@
-"""All files of one slide: pictures, scores, GeoJSON and what is said of it.
+"""All heatmap files of one slide: pictures, scores, GeoJSON and a summary.
 
-``<run>/heatmaps/<slide>/`` holds, for every map, ``<level>_<class>.png`` and, where pixels are at
-hand, ``<level>_<class>_patches.png``; ``scores.csv``; ``tiles.geojson`` where places on the slide
-are known; ``hierarchy.png`` for attention at several levels; and ``summary.json``. Scores by
-gradient or occlusion on request stand in a folder of that name below it.
+``<run>/heatmaps/<slide>/`` holds for every map ``<level>_<class>.png`` and, if pixels are
+available, ``<level>_<class>_patches.png``. ``scores.csv`` and ``summary.json`` are always written.
+``tiles.geojson`` requires places on the slide, ``hierarchy.png`` attention at several levels.
+Requested scores by gradient or occlusion are in a sub-folder of that name.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from mil_bench.heatmaps.contact_sheet import contact_sheet, pixels_of
 from mil_bench.heatmaps.draw import Scene, heat_figure
 from mil_bench.heatmaps.exports import file_names, scores_csv, tiles_geojson
 from mil_bench.heatmaps.page import SUMMARY, write_page
-from mil_bench.heatmaps.patch_scores import ALL, By, ScoreMap, score_maps, select
-from mil_bench.heatmaps.patches import Known, Places, places_of, witnesses_of
+from mil_bench.heatmaps.patch_scores import ALL, ScoreKind, ScoreMap, score_maps, select
+from mil_bench.heatmaps.patches import KnownPatches, Places, places_of, witnesses_of
 from mil_bench.pictures.style import save
 from mil_bench.runs.load_run import LoadedRun
 
@@ -36,17 +36,17 @@ DPI = 130  # pictures are many: a run may have hundreds
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HeatmapRequest:
     """What is drawn: one level and class or all (``None``), the kind of scores, the slide files."""
 
     level: str | None = None
     name: str | None = None
-    by: By = "auto"
+    by: ScoreKind = "auto"
     slides: Path | None = None
 
 
 @dataclass(frozen=True)
-class Written:
+class SlideHeatmaps:
     """``folder`` with the files of a slide; ``notes`` say what could not be made and why."""
 
     folder: Path
@@ -55,29 +55,29 @@ class Written:
     notes: tuple[str, ...]
 
 
-def write_heatmaps(run: LoadedRun, slide_id: str, wanted: Wanted) -> Written:
+def write_heatmaps(run: LoadedRun, slide_id: str, request: HeatmapRequest) -> SlideHeatmaps:
     """Make the files of one slide and the run's ``heatmaps/index.html``.
 
-    Tables hold all maps, pictures are those of ``wanted``. Raises ``UnknownNameError`` for an
+    Tables hold all maps, pictures are those of ``request``. Raises ``UnknownNameError`` for an
     unknown slide, level or class, and what reading the slide raises.
     """
     batch = run.batch(slide_id)
-    maps = score_maps(run.method, batch, wanted.by)
-    drawn = select(maps, run.taxonomy, wanted.level, wanted.name)
+    maps = score_maps(run.method, batch, request.by)
+    drawn = select(maps, run.taxonomy, request.level, request.name)
     home = run.directory.path / HEATMAPS
     folder = home / check_id(slide_id)
-    if wanted.by in ("gradient", "occlusion"):
-        folder /= wanted.by
+    if request.by in ("gradient", "occlusion"):
+        folder /= request.by
     with ExitStack() as stack:
         backdrop = None
-        if wanted.slides is not None:
-            backdrop = stack.enter_context(backdrop_of(slide_id, wanted.slides))
-        written = _Slide(run, slide_id, maps, backdrop).write(folder, drawn)
+        if request.slides is not None:
+            backdrop = stack.enter_context(backdrop_of(slide_id, request.slides))
+        written = _SlideFiles(run, slide_id, maps, backdrop).write(folder, drawn)
     write_page(home)
     return written
 
 
-class _Slide:
+class _SlideFiles:
     """One slide of one run, with everything that its files need."""
 
     def __init__(
@@ -88,9 +88,9 @@ class _Slide:
         self.marks = (run.dataset.instance_labels or {}).get(slide_id)
         self.label = run.dataset.manifest.labels().get(slide_id, "")
         self.places, self.backdrop = self._on_slide(places_of(run.dataset.store, slide_id))
-        self.said = self._prediction()
+        self.probabilities = self._prediction()
 
-    def write(self, folder: Path, drawn: Sequence[ScoreMap]) -> Written:
+    def write(self, folder: Path, drawn: Sequence[ScoreMap]) -> SlideHeatmaps:
         """Write all files; the summary comes last."""
         folder.mkdir(parents=True, exist_ok=True)
         names = file_names(self.maps)
@@ -102,13 +102,17 @@ class _Slide:
                 "no pixels of patches are available: pass --slides for contact sheets"
             )
         pictures = []
-        for one in drawn:
-            pictures.append(folder / f"{names[one.title]}.png")
-            known = self.known(one)
-            save(heat_figure(one, scene, known), pictures[-1], DPI)
+        for score_map in drawn:
+            pictures.append(folder / f"{names[score_map.title]}.png")
+            witnesses = self.witnesses(score_map)
+            save(heat_figure(score_map, scene, witnesses), pictures[-1], DPI)
             if pixels is not None:
-                pictures.append(folder / f"{names[one.title]}_patches.png")
-                save(contact_sheet(one, pixels, scene.title, self.marks, known), pictures[-1], DPI)
+                pictures.append(folder / f"{names[score_map.title]}_patches.png")
+                save(
+                    contact_sheet(score_map, pixels, scene.title, self.marks, witnesses),
+                    pictures[-1],
+                    DPI,
+                )
         agreeing = agreements(self.maps, self.run.taxonomy)
         if agreeing:
             pictures.append(folder / "hierarchy.png")
@@ -123,18 +127,20 @@ class _Slide:
             "maps": [
                 {"title": m.title, "source": m.source, "file": names[m.title]} for m in self.maps
             ],
-            "agreement": [{"class": one.upper.title, **one.numbers()} for one in agreeing],
+            "agreement": [{"class": pair.upper.title, **pair.numbers()} for pair in agreeing],
         }
         write_json(folder / SUMMARY, summary)
         sources = tuple(dict.fromkeys(m.source for m in self.maps))
-        return Written(folder, tuple(pictures), sources, tuple(self.notes))
+        return SlideHeatmaps(folder, tuple(pictures), sources, tuple(self.notes))
 
-    def known(self, one: ScoreMap) -> Known | None:
+    def witnesses(self, score_map: ScoreMap) -> KnownPatches | None:
         """Patches known to show the map's class; the slide's own class for a map of all."""
         if self.marks is None:
             return None
-        level, name = (LEAF, self.label) if one.name == ALL else (one.level, one.name)
-        return Known(name, witnesses_of(self.marks, self.run.taxonomy, level, name))
+        level, name = (
+            (LEAF, self.label) if score_map.name == ALL else (score_map.level, score_map.name)
+        )
+        return KnownPatches(name, witnesses_of(self.marks, self.run.taxonomy, level, name))
 
     def _on_slide(self, places: Places) -> tuple[Places, Backdrop | None]:
         """Places in pixels of the slide wherever that is possible, and the slide if they are."""
@@ -142,11 +148,8 @@ class _Slide:
         if there is not None:
             return there, self.backdrop
         if self.backdrop is not None:
-            why = (
-                "has no mpp"
-                if places.unit == "um"
-                else ("cannot be used: patch coordinates are unknown")
-            )
+            unknown = "cannot be used: patch coordinates are unknown"
+            why = "has no mpp" if places.unit == "um" else unknown
             self.notes.append(f"the slide {why}; drawn without it")
         return places, None
 
@@ -156,16 +159,18 @@ class _Slide:
             logits = self.run.method(self.run.batch(self.id)).logits
         classes = self.run.taxonomy.classes
         return {
-            level: dict(zip(classes[level], one[0].double().softmax(0).cpu().tolist(), strict=True))
-            for level, one in logits.items()
+            level: dict(
+                zip(classes[level], rows[0].double().softmax(0).cpu().tolist(), strict=True)
+            )
+            for level, rows in logits.items()
         }
 
     def _title(self) -> str:
-        best = max(self.said[LEAF], key=self.said[LEAF].__getitem__)
+        best = max(self.probabilities[LEAF], key=self.probabilities[LEAF].__getitem__)
         spec, key = self.run.spec, self.run.directory.path.name
         return (
             f"slide {self.id} ({self._set()}, label {self.label}), predicted {best} "
-            f"({self.said[LEAF][best]:.0%}); {spec.title}, run {key}"
+            f"({self.probabilities[LEAF][best]:.0%}); {spec.title}, run {key}"
         )
 
     def _set(self) -> str:
@@ -179,7 +184,7 @@ class _Slide:
             "label": self.label,
             "run": self.run.directory.path.name,
             "title": self.run.spec.title,
-            "probabilities": self.said,
+            "probabilities": self.probabilities,
             "patches": len(self.places.corners),
             "notes": self.notes,
         }

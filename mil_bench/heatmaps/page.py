@@ -1,6 +1,7 @@
 """``heatmaps/index.html``: every slide of a run that has heatmaps, on one page without scripts.
 
-The pictures lie beside the page; nothing is fetched from anywhere. All text is escaped.
+The pictures are in the folders next to the page, nothing is loaded from the network, and all text
+is escaped.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ their raw score; dark is high. Blue frames are around patches known to show the 
 
 def write_page(home: Path) -> Path:
     """Write ``index.html`` from the ``summary.json`` of every slide under ``home``; its path."""
-    found = [(path.parent, _read(path)) for path in sorted(home.rglob(SUMMARY))]
-    run = found[0][1] if found else {"title": "no heatmaps", "run": ""}
+    summaries = [(path.parent, _read(path)) for path in sorted(home.rglob(SUMMARY))]
+    run = summaries[0][1] if summaries else {"title": "no heatmaps", "run": ""}
     title = escape(f"Heatmaps: {run['title']}, run {run['run']}")
-    sections = "\n".join(_section(home, folder, content) for folder, content in found)
+    sections = "\n".join(_section(home, folder, content) for folder, content in summaries)
     write_text(home / INDEX, _PAGE.format(title=title, sections=sections))
     return home / INDEX
 
@@ -49,20 +50,22 @@ def _section(home: Path, folder: Path, content: dict[str, Any]) -> str:
     name = folder.relative_to(home).as_posix()
     leaf = content["probabilities"]["leaf"]
     likely = sorted(leaf, key=leaf.__getitem__, reverse=True)[:3]
-    said = ", ".join(f"{one} {leaf[one]:.0%}" for one in likely)
+    predicted = ", ".join(f"{leaf_class} {leaf[leaf_class]:.0%}" for leaf_class in likely)
     label = f"{content['set']} slide, label {content['label']}, {content['patches']} patches"
     links = [_link(home, folder / file) for file in ("scores.csv", "tiles.geojson")]
     notes = "".join(f'<p class="small">{escape(note)}.</p>' for note in content["notes"])
     figures = [
         _figure(
-            home, folder / f"{one['file']}{suffix}.png", f"{one['title']}{words} ({one['source']})"
+            home,
+            folder / f"{entry['file']}{suffix}.png",
+            f"{entry['title']}{words} ({entry['source']})",
         )
-        for one in content["maps"]
+        for entry in content["maps"]
         for suffix, words in (("", ""), ("_patches", ", highest and lowest patches"))
     ]
     shared = _figure(home, folder / "hierarchy.png", "Attention of a class and of its children")
     return (
-        f"<section><h2>{escape(name)}</h2><p>{escape(label)}. Predicted: {escape(said)}. "
+        f"<section><h2>{escape(name)}</h2><p>{escape(label)}. Predicted: {escape(predicted)}. "
         f"{' '.join(filter(None, links))}</p>{notes}{_agreement(content['agreement'])}"
         f"{''.join(figures)}{shared}</section>"
     )

@@ -18,7 +18,7 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method, Output
 
-By = Literal["auto", "attention", "gradient", "occlusion"]
+ScoreKind = Literal["auto", "attention", "gradient", "occlusion"]
 ALL = "all classes"
 
 
@@ -53,16 +53,16 @@ def percentile_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return (ranks - 0.5) / len(values)
 
 
-def score_maps(method: Method, batch: BagBatch, by: By = "auto") -> list[ScoreMap]:
+def score_maps(method: Method, batch: BagBatch, by: ScoreKind = "auto") -> list[ScoreMap]:
     """The distinct maps of the one bag in ``batch``, from the top level down.
 
-    ``auto`` is the method's own attention; where it has none, or the same for all patches, the
-    gradient; and occlusion where the prediction has no gradient. Raises ``RunError`` when
-    ``attention`` or ``gradient`` is asked of a method without.
+    ``auto`` is the method's own attention. A method without attention, or with the same for all
+    patches, gets the gradient, and occlusion if its prediction has no gradient. Raises ``RunError``
+    for ``attention`` or ``gradient`` of a method that does not have it.
     """
     if by in ("auto", "attention"):
         maps = _attention(method, batch)
-        if maps and (by == "attention" or any(map(_tells, maps))):
+        if maps and (by == "attention" or any(map(_distinguishes, maps))):
             return maps
         if by == "attention":
             raise RunError(
@@ -81,32 +81,34 @@ def score_maps(method: Method, batch: BagBatch, by: By = "auto") -> list[ScoreMa
 def select(
     maps: Sequence[ScoreMap], taxonomy: Taxonomy, level: str | None, name: str | None
 ) -> list[ScoreMap]:
-    """The maps of a level and a class; attention that is one for all classes stands for each.
+    """Return the maps of a level and a class; a map shared by all classes stands for each of them.
 
     Raises ``UnknownNameError`` for what the tree does not have and ``RunError`` for a level that
     has no map.
     """
     if level is not None and level not in taxonomy.levels:
         raise UnknownNameError("level", level, taxonomy.levels, of=f"tree {taxonomy.name!r}")
-    known = [c for v in taxonomy.levels if level in (None, v) for c in taxonomy.classes[v]]
-    if name is not None and name not in (ALL, *known):
-        raise UnknownNameError("class", name, known, of=f"tree {taxonomy.name!r}")
-    found = [m for m in maps if level in (None, m.level) and name in (None, m.name)]
-    found = found or [m for m in maps if m.name == ALL]
-    if not found:
+    classes = [c for v in taxonomy.levels if level in (None, v) for c in taxonomy.classes[v]]
+    if name is not None and name not in (ALL, *classes):
+        raise UnknownNameError("class", name, classes, of=f"tree {taxonomy.name!r}")
+    selected = [m for m in maps if level in (None, m.level) and name in (None, m.name)]
+    selected = selected or [m for m in maps if m.name == ALL]
+    if not selected:
         levels = ", ".join(dict.fromkeys(m.level for m in maps))
         raise RunError(
             f"there are scores of {levels} but none of {name or level}; use --relevance gradient."
         )
-    return found
+    return selected
 
 
-def _tells(one: ScoreMap) -> bool:
-    """Whether a map says anything: it is of one patch, or not the same for all."""
-    return len(one.values) == 1 or not np.allclose(one.values, one.values[0], rtol=1e-5, atol=0)
+def _distinguishes(score_map: ScoreMap) -> bool:
+    """Whether a map separates patches; the map of a single patch counts as well."""
+    return len(score_map.values) == 1 or not np.allclose(
+        score_map.values, score_map.values[0], rtol=1e-5, atol=0
+    )
 
 
-def _explained(word: str, scores: Scores, tree: Taxonomy) -> list[ScoreMap]:
+def _explained(word: str, scores: LevelScores, tree: Taxonomy) -> list[ScoreMap]:
     return [
         ScoreMap(level, name, f"{word} (change of the log odds)", False, values[:, k])
         for level, values in scores.items()
@@ -117,12 +119,12 @@ def _explained(word: str, scores: Scores, tree: Taxonomy) -> list[ScoreMap]:
 def _attention(method: Method, batch: BagBatch) -> list[ScoreMap]:
     with torch.inference_mode():
         attention = method(batch).attention
-    tree, one = method.taxonomy, method.attention_is_distribution
-    word = "attention" if one else "own relevance"
+    tree, sums_to_one = method.taxonomy, method.attention_is_distribution
+    word = "attention" if sums_to_one else "own relevance"
     maps = []
     for level in tree.levels:
         if level in attention:
-            maps += _columns(level, tree.classes[level], attention[level], word, one)
+            maps += _columns(level, tree.classes[level], attention[level], word, sums_to_one)
         elif LEAF in attention and attention[LEAF].shape[1] == len(tree.leaves):
             summed = _numbers(attention[LEAF]) @ tree.membership(level)
             maps += [
@@ -133,22 +135,22 @@ def _attention(method: Method, batch: BagBatch) -> list[ScoreMap]:
 
 
 def _columns(
-    level: str, classes: Sequence[str], attention: Tensor, word: str, one: bool
+    level: str, classes: Sequence[str], attention: Tensor, word: str, sums_to_one: bool
 ) -> list[ScoreMap]:
     values = _numbers(attention)
     branches = values.shape[1]
     if branches == len(classes):
-        return [ScoreMap(level, c, word, one, values[:, k]) for k, c in enumerate(classes)]
+        return [ScoreMap(level, c, word, sums_to_one, values[:, k]) for k, c in enumerate(classes)]
     if branches > 1:
         word = f"{word}, mean of {branches} branches"
-    return [ScoreMap(level, ALL, word, one, values.mean(1))]
+    return [ScoreMap(level, ALL, word, sums_to_one, values.mean(1))]
 
 
 def _numbers(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().double().cpu().numpy()
 
 
-# Scores of patches for methods without attention: what would change were a patch ordinary?
+#
 #
 # Both ask how the log odds ``log p / (1 - p)`` of a class depend on one patch. *Occlusion* gives
 # every patch in turn the mean features of its bag, which keeps the size of the bag and all places,
@@ -158,7 +160,7 @@ def _numbers(tensor: Tensor) -> NDArray[np.float64]:
 
 AT_ONCE = 8192  # patches of the copies of a bag that are computed together
 
-Scores = dict[str, NDArray[np.float64]]
+LevelScores = dict[str, NDArray[np.float64]]
 """Level name -> ``(N, K_level)``."""
 
 
@@ -166,7 +168,7 @@ class NoGradientError(RunError):
     """The prediction of a method is cut off from its features."""
 
 
-def by_gradient(method: Method, batch: BagBatch) -> Scores:
+def by_gradient(method: Method, batch: BagBatch) -> LevelScores:
     """Relevance of the ``N`` patches of one bag for every class of every level.
 
     Raises ``NoGradientError`` for a method that detaches what it predicts from.
@@ -176,23 +178,23 @@ def by_gradient(method: Method, batch: BagBatch) -> Scores:
     output = method(replace(batch, features=x))
     scores = {}
     for level, odds in log_odds(output, method.taxonomy).items():
-        columns = [(away * _gradient(one, x, method)).sum(1) for one in odds[0]]
+        columns = [(away * _gradient(class_odds, x, method)).sum(1) for class_odds in odds[0]]
         scores[level] = torch.stack(columns, 1).double().cpu().numpy()
     return scores
 
 
 def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
-    found = None
+    gradient = None
     if odds.requires_grad:
-        [found] = torch.autograd.grad(odds, x, retain_graph=True, allow_unused=True)
-    if found is None:
+        [gradient] = torch.autograd.grad(odds, x, retain_graph=True, allow_unused=True)
+    if gradient is None:
         raise NoGradientError(
             f"the prediction of {type(method).__name__} has no gradient; use --relevance occlusion."
         )
-    return found
+    return gradient
 
 
-def by_occlusion(method: Method, batch: BagBatch) -> Scores:
+def by_occlusion(method: Method, batch: BagBatch) -> LevelScores:
     """Relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
     with torch.inference_mode():
         whole = log_odds(method(batch), method.taxonomy)

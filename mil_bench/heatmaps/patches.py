@@ -1,4 +1,4 @@
-"""Where the patches of a bag lie: squares in level-0 pixels, in um, or by index."""
+"""Patches of a bag: their places (level-0 pixels, um or index), and which show a known class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mil_bench.bags.formats.geometry import grid_step
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.store import BagStore
 
-Unit = Literal["level0_px", "um", "index"]
+PlaceUnit = Literal["level0_px", "um", "index"]
 ON_GRID = 0.9  # share of patches on the grid of the commonest step for it to be one
 
 
@@ -22,12 +22,12 @@ ON_GRID = 0.9  # share of patches on the grid of the commonest step for it to be
 class Places:
     """``corners`` ``(N, 2)``: top left (x, y) of squares of ``side``, both in ``unit``.
 
-    ``note`` says what was not known and is assumed, or is empty.
+    ``note`` says what was unknown and is assumed, or is empty.
     """
 
     corners: NDArray[np.float64]
     side: float
-    unit: Unit
+    unit: PlaceUnit
     note: str = ""
 
     @property
@@ -37,7 +37,7 @@ class Places:
         return self.corners[:, None] + around
 
     def in_pixels(self, mpp: float | None) -> Places | None:
-        """The same in level-0 pixels of a slide of ``mpp`` um each; ``None`` if nobody can say."""
+        """Convert to level-0 pixels of ``mpp`` um each; ``None`` if that is impossible."""
         if self.unit == "level0_px":
             return self
         if self.unit == "index" or mpp is None:
@@ -50,7 +50,7 @@ def places_of(store: BagStore, slide_id: str) -> Places:
     xy, tiling = store.bag_coords(slide_id), store.tiling(slide_id)
     if xy is None:
         return by_index(store.rows[slide_id][1])
-    unit: Unit = "um" if tiling.unit == "um" else "level0_px"
+    unit: PlaceUnit = "um" if tiling.unit == "um" else "level0_px"
     side, note = tiling.patch_size, ""
     if side is None:
         side, note = _guessed(xy)
@@ -59,14 +59,14 @@ def places_of(store: BagStore, slide_id: str) -> Places:
 
 
 def by_index(n: int) -> Places:
-    """``n`` unit squares row by row."""
+    """Return ``n`` unit squares row by row."""
     y, x = np.divmod(np.arange(n), int(np.ceil(np.sqrt(n))))
     note = "coordinates are unknown: patches are drawn row by row in the order of the bag"
     return Places(np.stack([x, y], axis=1).astype(np.float64), 1.0, "index", note)
 
 
 def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, 4, 2)`` squares -> ``(E, 2, 2)``: the sides that only one of them has, each once."""
+    """Return ``(E, 2, 2)``, the sides of ``(N, 4, 2)`` squares that belong to one square only."""
     ends = np.stack([squares, np.roll(squares, -1, axis=1)], axis=2).reshape(-1, 2, 2)
     turned = (ends[:, 0] > ends[:, 1]).any(1)  # sides are parallel to an axis
     ends[turned] = ends[turned, ::-1]
@@ -76,7 +76,7 @@ def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
-    """The side of patches nobody knows, and how it was guessed."""
+    """Guess the unknown side of patches; the side and a note on how."""
     step = grid_step(xy)
     if step is not None:
         steps = (xy - xy.min(0)) / step
@@ -94,7 +94,7 @@ def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownPatches:
     """``mask`` ``(N,)``: the patches known to show class ``name``."""
 
     name: str
@@ -102,7 +102,7 @@ class Known:
 
 
 def witnesses_of(marks: Sequence[str], tree: Taxonomy, level: str, name: str) -> NDArray[np.bool_]:
-    """``(N,)``: patches marked with class ``name`` of ``level`` or with a node below it.
+    """Return ``(N,)``: patches marked with class ``name`` of ``level`` or with a node below it.
 
     A mark may be any node of the tree; other names are background.
     """

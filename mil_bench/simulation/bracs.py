@@ -47,12 +47,12 @@ def plan_bracs(rng: Rng, slides: int | None = None, leak: bool = False) -> Cohor
 
 def _slides(rng: Rng, counts: NDArray[np.int64]) -> pd.DataFrame:
     """``label, set, patient`` from ``(3, 7)`` slides per set and class."""
-    parts, known = [], 0
+    parts, so_far = [], 0
     patients_per_set = apportion(counts.sum(1), round(counts.sum() * PATIENTS / SLIDES))
     for name, per_class, n_patients in zip(SETS, counts, patients_per_set, strict=True):
         severity = np.repeat(np.arange(len(LEAVES)), per_class)
-        patients = known + cut_into_patients(rng, severity, n_patients, MIXING) + 1
-        known += n_patients
+        patients = so_far + cut_into_patients(rng, severity, n_patients, MIXING) + 1
+        so_far += n_patients
         labels = [LEAVES[leaf] for leaf in severity]
         parts.append(pd.DataFrame({"label": labels, "set": name, "patient": patients}))
     return pd.concat(parts, ignore_index=True)

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mil_bench.simulation.plan import Tiles
+from mil_bench.simulation.plan import TileSize
 
-Features = NDArray[np.floating]
+FeatureRows = NDArray[np.floating]
 Coords = NDArray[np.int64]
-Writer = Callable[[str, Features, Coords], None]
+Writer = Callable[[str, FeatureRows, Coords], None]
 
 
-def feature_folder(layout: str, encoder: str, tiles: Tiles) -> Path:
+def feature_folder(layout: str, encoder: str, tiles: TileSize) -> Path:
     """Where the files of ``layout`` lie, relative to the root of the cohort."""
     if layout == "trident":
         job = f"{tiles.magnification}x_{tiles.patch_size}px_0px_overlap"
@@ -25,11 +25,11 @@ def feature_folder(layout: str, encoder: str, tiles: Tiles) -> Path:
     return Path("features", encoder)
 
 
-def trident_writer(folder: Path, encoder: str, tiles: Tiles) -> Writer:
+def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
     """Writes ``<folder>/<slide>.h5`` with the attributes of TRIDENT, one row per chunk."""
     folder.mkdir(parents=True)
 
-    def write(slide: str, features: Features, coords: Coords) -> None:
+    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
         width, height = coords.max(0) + tiles.size_level0
         where = {"name": slide, "savetodir": folder.name}
         with h5py.File(folder / f"{slide}.h5", "w") as file:
@@ -51,12 +51,12 @@ def trident_writer(folder: Path, encoder: str, tiles: Tiles) -> Writer:
     return write
 
 
-def clam_writer(folder: Path, encoder: str, tiles: Tiles) -> Writer:
+def clam_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
     """Writes ``h5_files/<slide>.h5`` and ``pt_files/<slide>.pt``, which carry no attributes."""
     for part in ("h5_files", "pt_files"):
         (folder / part).mkdir(parents=True)
 
-    def write(slide: str, features: Features, coords: Coords) -> None:
+    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
         rows, dim = features.shape
         with h5py.File(folder / "h5_files" / f"{slide}.h5", "w") as file:
             file.create_dataset(
@@ -73,7 +73,7 @@ def clam_writer(folder: Path, encoder: str, tiles: Tiles) -> Writer:
     return write
 
 
-LAYOUTS: dict[str, Callable[[Path, str, Tiles], Writer]] = {
+LAYOUTS: dict[str, Callable[[Path, str, TileSize], Writer]] = {
     "trident": trident_writer,
     "clam": clam_writer,
 }

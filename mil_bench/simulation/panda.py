@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mil_bench.datasets.panda import Panda
-from mil_bench.simulation.plan import BagSizes, CohortPlan, Rng, Tiles, apportion
+from mil_bench.simulation.plan import BagSizes, CohortPlan, Rng, TileSize, apportion
 
 # Slides of ISUP 0 to 5 in the official train.csv: provider predicts grade.
 GRADES = {
@@ -61,7 +61,7 @@ def plan_panda(rng: Rng, slides: int | None = None) -> CohortPlan:
         taxonomy=Panda.card.tree(None),
         sizes=BagSizes(median=90, spread=0.6, low=20, high=300),
         tables=tables,
-        tiles=Tiles(level0_magnification=20),
+        tiles=TileSize(level0_magnification=20),
     )
 
 
@@ -76,11 +76,11 @@ def _gleason(rng: Rng, provider: str, grade: int) -> str:
 def _pairs(table: pd.DataFrame) -> NDArray[np.int64]:
     """``(n,)`` pair of every slide or -1; twins share provider and grade."""
     twin = np.full(len(table), -1)
-    known = 0
+    pairs = 0
     for _, rows in table.groupby(["data_provider", "isup_grade"]).indices.items():
         n = int(len(rows) * DUPLICATED_SHARE) // 2
-        twin[rows[: 2 * n]] = known + np.arange(2 * n) // 2
-        known += n
+        twin[rows[: 2 * n]] = pairs + np.arange(2 * n) // 2
+        pairs += n
     return twin
 
 

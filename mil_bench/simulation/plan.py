@@ -34,7 +34,7 @@ class BagSizes:
 
 
 @dataclass(frozen=True)
-class Tiles:
+class TileSize:
     """How patches were cut, as TRIDENT records it: pixels at the target magnification."""
 
     patch_size: int = 256
@@ -61,7 +61,7 @@ class CohortPlan:
     taxonomy: Taxonomy
     sizes: BagSizes
     tables: Mapping[str, Mapping[str, pd.DataFrame]]
-    tiles: Tiles = field(default_factory=Tiles)
+    tiles: TileSize = field(default_factory=TileSize)
 
 
 def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:

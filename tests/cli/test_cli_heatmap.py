@@ -81,7 +81,7 @@ def test_a_slide_that_cannot_be_drawn_stops_no_other(runs, capsys):
     slides = ["--slide", "nobody", "--slide", "BRACS_SIM_1", "--slide", "no one"]
     code, out, err = obey(capsys, "heatmap", "--run", key, *slides, "--runs", runs)
     assert (code, err.count("\n")) == (1, 1)
-    assert "BRACS_SIM_1: 1 pictures" in out
+    assert "BRACS_SIM_1: 1 picture" in out
     assert "unknown slide 'nobody' of bracs" in err
     assert "unknown slide 'no one' of bracs" in err
     assert (runs / "bracs" / "abmil" / key / "heatmaps" / "index.html").is_file()
@@ -90,21 +90,21 @@ def test_a_slide_that_cannot_be_drawn_stops_no_other(runs, capsys):
 def test_localise_scores_once_what_it_can(runs, capsys):
     code, out, _ = obey(capsys, "localise", "--runs", runs, "--plugin", PLUGIN)
     assert code == 0
-    assert "1 run scored, 0 before, 1 on data without known patches, 0 refused" in out
+    assert "1 run scored, 0 scored before, 1 on data without known patches, 0 refused" in out
     folder = next((runs / "bracs" / "abmil").iterdir())
     leaf = [row for row in read_localisation(folder) if row.level == "leaf"]
     assert [row.name for row in leaf] == ["N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC"]
     assert (leaf[0].slides, leaf[0].source) == (0, "attention")  # normal tissue has no lesions
     key = folder.name
     code, out, _ = obey(capsys, "localise", "--run", key_of(runs, "plain"), "--runs", runs)
-    assert (code, "0 runs scored, 0 before, 1 on data" in out) == (1, True)
+    assert (code, "0 runs scored, 0 scored before, 1 on data" in out) == (1, True)
     code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs)
-    assert (code, "0 runs scored, 1 before" in out) == (0, True)
+    assert (code, "0 runs scored, 1 scored before" in out) == (0, True)
     code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--relevance", "gradient")
-    assert (code, "1 run scored, 0 before" in out) == (0, True)
+    assert (code, "1 run scored, 0 scored before" in out) == (0, True)
     assert read_localisation(folder)[0].source == "gradient (change of the log odds)"
     code, out, _ = obey(capsys, "localise", "--run", key, "--runs", runs, "--overwrite")
-    assert (code, "1 run scored, 0 before" in out) == (0, True)
+    assert (code, "1 run scored, 0 scored before" in out) == (0, True)
     assert read_localisation(folder)[0].source == "attention"
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from slide_writer import glass, paint, write_slide
 
 from mil_bench.bags.formats.folder import choose
-from mil_bench.extraction.outcome import Outcome, SlideOutcome, write_summary
+from mil_bench.extraction.outcome import ExtractionOutcome, SlideOutcome, write_summary
 
 BOX = (128, 192, 576, 640)  # 7 x 7 tiles of 64
 
@@ -32,7 +32,9 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def extracted(slides: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+def extracted(
+    slides: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ExtractionOutcome]:
     out = tmp_path_factory.mktemp("features")
     return out, run_extraction(slides, out, batch=20)
 
@@ -42,7 +44,7 @@ def file_of(out: Path, name: str = "one") -> Path:
 
 
 def test_every_tile_of_tissue_is_extracted_and_blank_ones_are_not(
-    extracted: tuple[Path, Outcome],
+    extracted: tuple[Path, ExtractionOutcome],
 ) -> None:
     out, outcome = extracted
     assert outcome.ok
@@ -56,7 +58,7 @@ def test_every_tile_of_tissue_is_extracted_and_blank_ones_are_not(
 
 
 def test_features_are_those_of_a_plain_loop_over_tiles(
-    extracted: tuple[Path, Outcome], slides: Path
+    extracted: tuple[Path, ExtractionOutcome], slides: Path
 ) -> None:
     whole = openslide.OpenSlide(slides / "two.tif")
     encoder = tiny_encoder()
@@ -72,7 +74,9 @@ def test_features_are_those_of_a_plain_loop_over_tiles(
         np.testing.assert_allclose(features[row], expected, atol=2e-5)
 
 
-def test_files_look_like_tridents_but_are_contiguous(extracted: tuple[Path, Outcome]) -> None:
+def test_files_look_like_tridents_but_are_contiguous(
+    extracted: tuple[Path, ExtractionOutcome],
+) -> None:
     with h5py.File(file_of(extracted[0])) as file:
         features, coords = file["features"], file["coords"]
         assert (features.shape, features.dtype, features.chunks) == ((48, 64), np.float32, None)
@@ -96,7 +100,7 @@ def test_files_look_like_tridents_but_are_contiguous(extracted: tuple[Path, Outc
 
 
 def test_the_readers_find_the_folder_and_call_the_features_random(
-    extracted: tuple[Path, Outcome],
+    extracted: tuple[Path, ExtractionOutcome],
 ) -> None:
     found = choose(extracted[0])
     assert found.encoder == "test_vit-random"
@@ -106,7 +110,7 @@ def test_the_readers_find_the_folder_and_call_the_features_random(
     assert (bag.writer, bag.anchor) == ("trident", "top_left")
 
 
-def test_the_picture_shows_contour_and_grid(extracted: tuple[Path, Outcome]) -> None:
+def test_the_picture_shows_contour_and_grid(extracted: tuple[Path, ExtractionOutcome]) -> None:
     path = file_of(extracted[0]).parents[1] / "visualization" / "one.jpg"
     picture = np.asarray(Image.open(path).convert("RGB")).astype(int)
     scale = picture.shape[1] / 700
@@ -117,7 +121,7 @@ def test_the_picture_shows_contour_and_grid(extracted: tuple[Path, Outcome]) -> 
     assert set(tops) >= set(range(256, 577, 64))
 
 
-def test_the_summary_says_how_and_the_table_what(extracted: tuple[Path, Outcome]) -> None:
+def test_the_summary_says_how_and_the_table_what(extracted: tuple[Path, ExtractionOutcome]) -> None:
     folder = file_of(extracted[0]).parent
     text = (folder / "summary.md").read_text()
     assert "2 extracted, 0 done before, 0 incomplete, 0 failed. 96 tiles" in text
@@ -131,7 +135,7 @@ def test_the_summary_says_how_and_the_table_what(extracted: tuple[Path, Outcome]
 def test_the_summary_of_one_slide_has_no_median_and_real_weights_have_a_licence(
     tmp_path: Path,
 ) -> None:
-    alone = Outcome((SlideOutcome("one", "one.tif", "done", 48),), tmp_path, 1.0)
+    alone = ExtractionOutcome((SlideOutcome("one", "one.tif", "done", 48),), tmp_path, 1.0)
     write_summary(alone, replace(SETTINGS, encoder="test_vit"), tiny_encoder().card)
     text = (tmp_path / "summary.md").read_text()
     assert "0 failed. 48 tiles.\n" in text
@@ -140,7 +144,7 @@ def test_the_summary_of_one_slide_has_no_median_and_real_weights_have_a_licence(
 
 @pytest.mark.parametrize("changes", [{"batch": 7}, {"workers": 1}, {"batch": 1000}])
 def test_batches_and_worker_processes_change_nothing(
-    changes: dict[str, int], extracted: tuple[Path, Outcome], slides: Path, tmp_path: Path
+    changes: dict[str, int], extracted: tuple[Path, ExtractionOutcome], slides: Path, tmp_path: Path
 ) -> None:
     run_extraction(slides, tmp_path, **changes)
     for name in ("one", "two"):
@@ -150,7 +154,7 @@ def test_batches_and_worker_processes_change_nothing(
 
 
 def test_a_slide_alone_has_the_same_features_as_among_others(
-    extracted: tuple[Path, Outcome], slides: Path, tmp_path: Path
+    extracted: tuple[Path, ExtractionOutcome], slides: Path, tmp_path: Path
 ) -> None:
     run_extraction(slides / "two.tif", tmp_path, batch=20)
     with (

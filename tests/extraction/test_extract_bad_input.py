@@ -215,9 +215,9 @@ def test_a_worker_that_is_lost_is_one_sentence(
 ) -> None:
     import os
 
-    from mil_bench.extraction.reading import Tiles
+    from mil_bench.extraction.reading import TileReader
 
-    monkeypatch.setattr(Tiles, "__getitem__", lambda self, job: os._exit(9))
+    monkeypatch.setattr(TileReader, "__getitem__", lambda self, job: os._exit(9))
     with pytest.raises(MilBenchError, match=r"a process that reads slides died.*--workers"):
         run_extraction(slides, slides.parent / "out", workers=1)
 

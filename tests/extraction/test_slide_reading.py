@@ -11,9 +11,9 @@ from PIL import Image
 from slide_writer import glass, halved, paint, write_slide
 
 from mil_bench.base.errors import SlideError
-from mil_bench.extraction.reading import BlockJob, Tiles, blank
+from mil_bench.extraction.reading import BlockJob, TileReader, blank
 from mil_bench.extraction.slide import open_slide, overview
-from mil_bench.extraction.tile_grid import all_tiles, blocks, choose_tiling
+from mil_bench.extraction.tile_grid import all_tiles, blocks, choose_grid
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def path(image: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read_all(path: Path, mpp: float, tile: int, pixels: int) -> dict[tuple[int, int], np.ndarray]:
     slide = open_slide(path)
-    tiling = choose_tiling(slide, slide.mpp or 0.25, mpp, tile)
+    tiling = choose_grid(slide, slide.mpp or 0.25, mpp, tile)
     coords = all_tiles(slide, tiling.step)
-    reader, found = Tiles(), {}
+    reader, found = TileReader(), {}
     for block in blocks(coords, tiling):
         tiles, rows, bad = reader[BlockJob(path, tiling, block, pixels)]
         assert not len(bad)

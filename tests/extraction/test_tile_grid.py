@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.base.errors import SlideError
-from mil_bench.extraction.tile_grid import Tiling, all_tiles, blocks, choose_tiling, tissue_share
+from mil_bench.extraction.tile_grid import TileGrid, all_tiles, blocks, choose_grid, tissue_share
 
 
 @dataclass
@@ -36,19 +36,21 @@ class Shape:
 def test_tiles_have_whole_level_0_pixels_and_come_from_the_best_level(
     slide_mpp: float, mpp: float, step: int, level: int
 ) -> None:
-    tiling = choose_tiling(Shape(), slide_mpp, mpp, 256)
+    tiling = choose_grid(Shape(), slide_mpp, mpp, 256)
     assert (tiling.step, tiling.level) == (step, level)
     assert tiling.pixels == pytest.approx(step / Shape.downsamples[level])
 
 
 def test_a_slide_that_is_too_coarse_is_refused_with_its_own_resolution() -> None:
-    with pytest.raises(SlideError, match=r"1 um per pixel, coarser than the 0.5.*--mpp 1"):
-        choose_tiling(Shape(), 1.0, 0.5, 256)
+    with pytest.raises(
+        SlideError, match=r"1 um per pixel, coarser than the requested 0.5.*--mpp 1"
+    ):
+        choose_grid(Shape(), 1.0, 0.5, 256)
 
 
 def test_a_tile_larger_than_the_slide_is_refused() -> None:
     with pytest.raises(SlideError, match="4000 x 3000 pixels, less than one tile of 4096"):
-        choose_tiling(Shape(), 0.25, 1.0, 1024)
+        choose_grid(Shape(), 0.25, 1.0, 1024)
 
 
 def test_all_tiles_are_whole_and_row_after_row() -> None:
@@ -75,7 +77,7 @@ def test_a_tile_smaller_than_a_mask_pixel_has_the_share_of_that_pixel() -> None:
 def test_every_tile_is_in_one_block_at_its_place(count: int, seed: int, step: int) -> None:
     places = np.random.default_rng(seed).permutation(13 * 11)[:count]
     coords = np.sort(places)[:, None] // [1, 13] % [13, 999] * step
-    tiling = Tiling(step, 0, 1.0)
+    tiling = TileGrid(step, 0, 1.0)
     seen = []
     for block in blocks(coords, tiling):
         assert 1 <= max(block.columns, block.rows) <= tiling.block
@@ -89,6 +91,6 @@ def test_every_tile_is_in_one_block_at_its_place(count: int, seed: int, step: in
 
 
 def test_what_is_read_at_once_stays_small_without_a_pyramid() -> None:
-    assert Tiling(256, 0, 1.0).block == 4
-    assert Tiling(2048, 0, 1.0).block == 2
-    assert Tiling(9000, 0, 1.0).block == 1
+    assert TileGrid(256, 0, 1.0).block == 4
+    assert TileGrid(2048, 0, 1.0).block == 2
+    assert TileGrid(9000, 0, 1.0).block == 1

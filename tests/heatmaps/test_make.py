@@ -17,7 +17,7 @@ from mil_bench.base.errors import UnknownNameError
 from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.datasets.load import load_dataset
 from mil_bench.heatmaps.backdrop import backdrop_of
-from mil_bench.heatmaps.make import Wanted, write_heatmaps
+from mil_bench.heatmaps.make import HeatmapRequest, write_heatmaps
 from mil_bench.runs.directory import run_directories
 from mil_bench.runs.load_run import load_run
 
@@ -74,13 +74,13 @@ def run(cohort):
 @pytest.fixture(scope="module")
 def over_the_slide(run, cohort):
     """One class of s0, with its slide."""
-    return write_heatmaps(run, "s0", Wanted("leaf", "x", slides=cohort / "slides"))
+    return write_heatmaps(run, "s0", HeatmapRequest("leaf", "x", slides=cohort / "slides"))
 
 
 @pytest.fixture(scope="module")
 def on_a_grid(run):
     """All maps of s1, without its slide."""
-    return write_heatmaps(run, "s1", Wanted())
+    return write_heatmaps(run, "s1", HeatmapRequest())
 
 
 def test_with_the_slide_there_are_pictures_patches_and_geojson_of_its_pixels(run, over_the_slide):
@@ -127,7 +127,7 @@ def test_without_the_slide_there_is_a_grid_and_what_is_lacking_is_said(on_a_grid
 
 
 def test_scores_on_request_stand_in_a_folder_of_their_own(run):
-    written = write_heatmaps(run, "s2", Wanted("leaf", "z", "occlusion"))
+    written = write_heatmaps(run, "s2", HeatmapRequest("leaf", "z", "occlusion"))
     assert written.folder == run.directory.path / "heatmaps" / "s2" / "occlusion"
     assert written.sources == ("occlusion (change of the log odds)",)
 
@@ -154,10 +154,10 @@ def test_the_page_shows_every_slide_and_escapes_what_it_says(run):
 
 def test_a_slide_without_a_file_names_the_nearest(run, cohort):
     with pytest.raises(UnknownNameError, match=r"unknown slide file 's1' of .*slides"):
-        write_heatmaps(run, "s1", Wanted(slides=cohort / "slides"))
+        write_heatmaps(run, "s1", HeatmapRequest(slides=cohort / "slides"))
 
 
 def test_digits_are_pictures_of_themselves(digit_runs):
-    written = write_heatmaps(digit_runs["mean"], "bag001", Wanted("leaf", "nine"))
+    written = write_heatmaps(digit_runs["mean"], "bag001", HeatmapRequest("leaf", "nine"))
     assert "leaf_nine_patches.png" in [p.name for p in written.pictures]
     assert written.sources == ("own relevance of its leaves, summed", "own relevance")

@@ -43,7 +43,7 @@ class EncoderCard:
 
     @property
     def summary(self) -> str:
-        """One line: what it is, its size, its scale, what its licence asks."""
+        """One line: Title, feature dimension, scale and licence."""
         gate = ", gated" if self.gated else ""
         return (
             f"{self.title}: {self.dim}-d, tiles of {self.tile} at {self.mpp:g} um/px; "

@@ -62,7 +62,7 @@ class Encoder:
             ) from None
 
     def encode(self, tiles: Tensor) -> Tensor:
-        """The same with a gradient, where weights of the network want one."""
+        """Encode as a call does, with gradients for the weights that require them."""
         if self.device.type == "cuda":
             tiles = tiles.pin_memory()  # or the copy would wait for the batch before
         images = tiles.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
@@ -117,9 +117,9 @@ def find_card(name: str) -> EncoderCard:
 
     Raises ``UnknownNameError`` for other names.
     """
-    for known in (name, canonical_encoder(name)):
-        if known in ENCODERS:
-            return ENCODERS.get(known)
+    for alias in (name, canonical_encoder(name)):
+        if alias in ENCODERS:
+            return ENCODERS.get(alias)
     timm = _timm()
     if timm.is_model(name):
         return _timm_card(name)

@@ -63,26 +63,26 @@ def described(path: Path | None) -> str:
 def load_weights(network: nn.Module, path: Path, card: EncoderCard) -> None:
     """Put the weights of ``path`` into ``network``; the head of a classifier is left out.
 
-    Raises ``MilBenchError`` when the file is no checkpoint or one of another architecture.
+    Raises ``MilBenchError`` when the file is not a checkpoint, or of another architecture.
     """
     weights = read_weights(path)
     weights = to_timm(weights) if is_transformers(weights) else weights
-    wanted = network.state_dict()
+    expected = network.state_dict()
     dropped = (*HEADS, "layer4.") if card.pool == "layer3" else HEADS
-    given = {k: v for k, v in weights.items() if k in wanted or not k.startswith(dropped)}
-    missing = [k for k in wanted if k not in given and not k.endswith("num_batches_tracked")]
-    foreign = [k for k in given if k not in wanted]
-    reshaped = [k for k in given if k in wanted and given[k].shape != wanted[k].shape]
+    stored = {k: v for k, v in weights.items() if k in expected or not k.startswith(dropped)}
+    missing = [k for k in expected if k not in stored and not k.endswith("num_batches_tracked")]
+    foreign = [k for k in stored if k not in expected]
+    reshaped = [k for k in stored if k in expected and stored[k].shape != expected[k].shape]
     wrong = (("missing", missing), ("not known", foreign), ("of another shape", reshaped))
     if missing or foreign or reshaped:
-        found = "; ".join(
+        differences = "; ".join(
             f"{len(keys)} {what} ({', '.join(keys[:SHOWN])})" for what, keys in wrong if keys
         )
         raise MilBenchError(
             f"{path} is not a checkpoint of {card.name} ({card.architecture}): its tensors are "
-            f"{found}; expected {card.origin}."
+            f"{differences}; expected {card.origin}."
         )
-    network.load_state_dict(given, strict=False)
+    network.load_state_dict(stored, strict=False)
 
 
 def read_weights(path: Path) -> Mapping[str, Tensor]:
@@ -155,18 +155,18 @@ def is_transformers(weights: Mapping[str, Tensor]) -> bool:
 
 def to_timm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same weights for ``timm``; unknown names stay, so that loading reports them."""
-    found = {}
+    renamed = {}
     for name, tensor in weights.items():
         layer = _LAYER.fullmatch(name)
         if name.startswith(_NOT_USED):
             continue
         if layer is None:
-            found[_EMBEDDINGS.get(name, name)] = tensor
+            renamed[_EMBEDDINGS.get(name, name)] = tensor
         elif layer[2] == _QUERY:
             parts = [weights[name.replace("query", part)] for part in ("query", "key", "value")]
-            found[f"blocks.{layer[1]}.attn.qkv.{layer[3]}"] = torch.cat(parts)
+            renamed[f"blocks.{layer[1]}.attn.qkv.{layer[3]}"] = torch.cat(parts)
         elif layer[2] in _PARTS:
-            found[f"blocks.{layer[1]}.{_PARTS[layer[2]]}.{layer[3]}"] = tensor
+            renamed[f"blocks.{layer[1]}.{_PARTS[layer[2]]}.{layer[3]}"] = tensor
         elif not layer[2].startswith("attention.attention."):
-            found[name] = tensor
-    return found
+            renamed[name] = tensor
+    return renamed

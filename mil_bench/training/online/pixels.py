@@ -16,10 +16,10 @@ from mil_bench.bags.prefetch import one_ahead, spare_core
 from mil_bench.base.errors import SlideError
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.store import BagStore
-from mil_bench.extraction.reading import BlockJob, Tiles
+from mil_bench.extraction.reading import BlockJob, TileReader
 from mil_bench.extraction.slide import open_slide
-from mil_bench.extraction.sources import Source
-from mil_bench.extraction.tile_grid import Tiling, blocks, choose_tiling
+from mil_bench.extraction.sources import SlideSource
+from mil_bench.extraction.tile_grid import TileGrid, blocks, choose_grid
 from mil_bench.training.online.wrapped import FineTuned
 
 
@@ -40,11 +40,11 @@ class SlidePixels:
     """
 
     def __init__(
-        self, store: BagStore, sources: Mapping[str, Source], origin: FeatureOrigin
+        self, store: BagStore, sources: Mapping[str, SlideSource], origin: FeatureOrigin
     ) -> None:
         self.store, self.sources, self.origin = store, sources, origin
-        self._tilings: dict[str, Tiling] = {}
-        self._reader = Tiles()
+        self._tilings: dict[str, TileGrid] = {}
+        self._reader = TileReader()
 
     def read(
         self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None
@@ -70,7 +70,7 @@ class SlidePixels:
             pixels[indices] = tiles
         return pixels
 
-    def _tiling(self, slide_id: str) -> Tiling:
+    def _tiling(self, slide_id: str) -> TileGrid:
         """Computed once per slide, and never for slides that are not read."""
         if slide_id not in self._tilings:
             source, origin = self.sources[slide_id], self.origin
@@ -82,7 +82,7 @@ class SlidePixels:
                         f"{source.path} no longer has a pixel size; pass the slides that were "
                         "extracted with --slides."
                     )
-                self._tilings[slide_id] = choose_tiling(slide, mpp, origin.mpp, origin.tile)
+                self._tilings[slide_id] = choose_grid(slide, mpp, origin.mpp, origin.tile)
             finally:
                 slide.close()
         return self._tilings[slide_id]

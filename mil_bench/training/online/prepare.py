@@ -25,7 +25,7 @@ from mil_bench.extraction.encoders.encoder import (
 from mil_bench.extraction.encoders.weights import WeightsChoice, described
 from mil_bench.extraction.outcome import TABLE
 from mil_bench.extraction.slide_files import read_record
-from mil_bench.extraction.sources import Source, find_slides
+from mil_bench.extraction.sources import SlideSource, find_slides
 from mil_bench.training.online.pixels import FeatureOrigin, SlidePixels
 from mil_bench.training.online.wrapped import FineTuned, last_blocks
 
@@ -142,7 +142,7 @@ def _record(file: Path) -> dict[str, Any]:
     return record
 
 
-def _sources(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Source]:
+def _sources(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> dict[str, SlideSource]:
     names = {slide: dataset.store.files[slide].stem for slide in records}
     paths = _slide_paths(dataset.slides) if dataset.slides else _recorded_paths(dataset)
     missing = [slide for slide, name in names.items() if not _is_file(paths.get(name))]
@@ -160,7 +160,7 @@ def _sources(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> dict
                 f"{paths[name]} has {size} bytes, but had {expected} when it was extracted; pass "
                 "the same slides, or extract them again."
             )
-    return {s: Source(n, paths[n], records[s]["mpp_override"]) for s, n in names.items()}
+    return {s: SlideSource(n, paths[n], records[s]["mpp_override"]) for s, n in names.items()}
 
 
 def _slide_paths(where: Path) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from toy_grid import toy_dataset
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import MilBenchError
 from mil_bench.contract.spec import BlockTraining
-from mil_bench.extraction.sources import Source
+from mil_bench.extraction.sources import SlideSource
 from mil_bench.training.online.pixels import FeatureOrigin
 from mil_bench.training.online.prepare import _weights, check_blocks, check_slides, pixels_of
 from mil_bench.training.online.prepare import fine_tuned as make
@@ -88,7 +88,7 @@ def test_another_picture_in_a_slide_of_the_same_name(cohort, tmp_path):
     pixels = pixels_of(dataset)
     other = paint(glass(256, 256), "purple", (0, 0, 192, 192), 5)
     path = write_slide(tmp_path / "s00.tif", other)
-    pixels.sources["s00"] = Source("s00", path)
+    pixels.sources["s00"] = SlideSource("s00", path)
     method = fine_tuned(blocks=1)
     check_slides(method, pixels, "s02")
     with pytest.raises(MilBenchError, match="do not reproduce the stored features of s00"):

@@ -24,7 +24,7 @@ from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.contract.spec import BlockTraining
 from mil_bench.extraction.encoders.encoder import load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
-from mil_bench.extraction.extract import Request, extract
+from mil_bench.extraction.extract import ExtractionRequest, extract
 from mil_bench.extraction.sources import find_slides
 from mil_bench.heatmaps.find_run import DataOfRuns, find_run
 from mil_bench.runs.directory import RunDirectory, run_directories
@@ -123,7 +123,9 @@ def write_stripes(root: Path, slides: int = 18) -> Path:
     pd.DataFrame(rows, columns=["slide_id", "patient_id", "label"]).to_csv(root / "labels.csv")
     encoder = load_encoder("test_resnet", WeightsChoice(random=True), torch.device("cpu"), "32")
     settings = replace(SETTINGS, encoder=encoder.name, tile=TILE)
-    request = Request(find_slides(root / "slides"), root / "features", settings, workers=0)
+    request = ExtractionRequest(
+        find_slides(root / "slides"), root / "features", settings, workers=0
+    )
     assert extract(request, encoder, Console(quiet=True)).ok
     toml = root / "stripes.toml"
     toml.write_text(
