@@ -42,9 +42,7 @@ def test_tiles_have_whole_level_0_pixels_and_come_from_the_best_level(
 
 
 def test_a_slide_that_is_too_coarse_is_refused_with_its_own_resolution() -> None:
-    with pytest.raises(
-        SlideError, match=r"coarser than the requested 0.5.*--mpp 1"
-    ):
+    with pytest.raises(SlideError, match=r"coarser than the requested 0.5.*--mpp 1"):
         choose_grid(Shape(), 1.0, 0.5, 256)
 
 
