@@ -21,7 +21,7 @@ from mil_bench.evaluation.sums import mean_defined
 
 NAN = float("nan")
 RANKED = Score(PRIMARY)
-"""What boards are ordered by."""
+"""The score that orders boards."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _sd(means: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class BoardId:
-    """What runs must share to stand in one table. ``kind`` comes first: kinds never mix.
+    """The properties that runs of one table share. ``kind`` comes first: kinds never mix.
 
     ``kind`` is ``real``, ``embedded`` or ``simulated``; ``unreadable`` gathers run folders whose
     definition is damaged.
@@ -112,7 +112,7 @@ class BoardRow:
 
     @property
     def control(self) -> bool:
-        """Whether it is there to be compared with, and competes with nobody."""
+        """Whether it is there to be compared with, and does not compete."""
         return self.role == SHUFFLED
 
     @property
@@ -133,7 +133,7 @@ class BoardRow:
 
     @property
     def competes(self) -> bool:
-        """Whether it may stand on a frontier: complete, and no control."""
+        """Whether it may be on a frontier: complete, and not a control."""
         return self.complete and not self.control
 
     @cached_property
@@ -169,7 +169,7 @@ class BoardRow:
         return f"{'incomplete' if self.done else 'no result'} ({told}){why}"
 
     def status_of(self, cell: SeedFold) -> str:
-        """Status of one cell, ``missing`` when nobody started it."""
+        """Status of one cell, ``missing`` if it was never started."""
         record = self.runs.get(cell)
         return record.status if record else "missing"
 
@@ -243,7 +243,7 @@ class Board:
 
     @property
     def leaky(self) -> bool:
-        """Whether groups stand in several sets of the split."""
+        """Whether groups are in several sets of the split."""
         return any(note.kind == "leak" for note in self.notes)
 
     @property

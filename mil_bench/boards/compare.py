@@ -64,7 +64,7 @@ def comparisons(
             raise UnknownNameError("method with finished runs", name, labels)
     both = [board for board in candidates if _find(board, a) and _find(board, b)]
     if not both:
-        raise DataError(f"{a} and {b} are on no board together; run both on the same data.")
+        raise DataError(f"{a} and {b} share no board; run both on the same data.")
     return [comparison(board, a, b, shared=shared) for board in both]
 
 
@@ -78,7 +78,7 @@ def comparison(board: Board, a: str, b: str, *, shared: bool = False) -> Report:
     two = replace(board, rows=tuple(pair), twins=())
     analysis = Analysis.of(common_board(two) if shared else two)
     for label, why in analysis.unpaired.items():
-        raise DataError(f"{label} cannot be compared: {why} Add --common to use what both have.")
+        raise DataError(f"{label} cannot be compared: {why} Add --common to use the shared slides.")
     makers = (_scores_table, _classes_table, disagreements_table)
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)
     return Report(analysis.board, analysis, tables, verdict_of(analysis), caveats_of(analysis), ())

@@ -35,7 +35,7 @@ Rule = Literal["", "summed", "least risk"]
 
 @dataclass(frozen=True)
 class Control:
-    """What a head is compared with, and how its upper levels follow from leaves."""
+    """The kinds of controls, and how their upper levels follow from leaves."""
 
     kind: ControlKind
     rule: Rule = ""

@@ -19,7 +19,7 @@ FEW_FOLDS = 10
 _KINDS = {
     "simulated": "the data are simulated: they test the pipeline, not which method is better on "
     "slides",
-    "embedded": "the data are made for trials; they are not slides of patients",
+    "embedded": "the data are for testing; they are not slides of patients",
 }
 
 
@@ -66,13 +66,13 @@ def _patients(analysis: Analysis) -> Iterator[Note]:
 
 
 def _retraining(board: Board) -> Iterator[Note]:
-    """What the folds say of retraining, where that is little."""
+    """The caveat about retraining with few folds."""
     folds = len({fold for row in board.rows for _, fold in row.done})
     if folds == 1:
         yield Note(
             "training",
-            "intervals and tiers describe these trained models on new patients; they say nothing "
-            "about retraining, because there is one fold",
+            "intervals and tiers describe these trained models on new patients. One fold does not "
+            "assess retraining",
         )
     elif 1 < folds < FEW_FOLDS:
         yield Note(
@@ -130,7 +130,7 @@ def _trees(rows: Sequence[BoardRow]) -> Iterator[Note]:
         text = f"scored under another tree than trained with ({', '.join(trained)})"
         lost = sorted({f"{v} of {label}" for label, run in runs for v in run.lost_heads})
         if lost:
-            text += f"; heads without a level in it are left out: {', '.join(lost)}"
+            text += f"; heads of other levels are left out: {', '.join(lost)}"
         yield Note("hierarchy", text)
 
 
@@ -189,7 +189,7 @@ def _searches(rows: Sequence[BoardRow]) -> Iterator[Note]:
         yield Note(
             "tuning",
             "one search chose the settings of all folds, although folds validate on each other's "
-            f"test slides, so these rows are optimistic: {', '.join(shared)}",
+            f"test slides; these rows are optimistic: {', '.join(shared)}",
         )
 
 

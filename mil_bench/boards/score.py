@@ -121,7 +121,9 @@ def _reference(
 ) -> tuple[Taxonomy, Manifest | None]:
     if dataset is None:
         if tree is None:
-            raise UsageError("score needs --dataset NAME or --tree FILE to know the classes.")
+            raise UsageError(
+                "score requires --dataset NAME or --tree FILE, which define the classes."
+            )
         return Taxonomy.load(Path(tree)), None
     adapter = adapter_of(dataset)
     options = with_data_root(DatasetOptions(data_root=data_root, tree=tree))

@@ -29,7 +29,7 @@ def write_page(card: MethodCard, out: Path, boards: Path) -> list[Path]:
     """Write ``<name>.md``, and ``<name>.svg`` if the card has steps, into ``out``; return paths.
 
     The cost is measured for the page. Raises ``UsageError`` for steps that do not fit their boxes
-    and ``RunError`` for a method that cannot score the bags which its cost is counted on.
+    and ``RunError`` for a method that cannot score the bags of the cost measurement.
     """
     files = {}
     if card.paper.steps:

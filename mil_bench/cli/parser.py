@@ -71,7 +71,7 @@ class Help(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """The words of one command. Whatever is wrong with them is a ``UsageError``."""
+    """The words of one command. Any problem with them is a ``UsageError``."""
 
     def __init__(self, prog: str, summary: str, usage: str | None = None) -> None:
         super().__init__(

@@ -26,7 +26,8 @@ class Metric:
     ``better`` is +1 when higher is better, -1 when lower is, 0 when neither (a count). ``chance``
     is what random predictions reach, in words. ``needs`` says when it is absent. ``upper`` metrics
     are on boards for upper levels, too. ``compared`` metrics are also shown as the gain of a
-    level's own head over summed leaves and, of decisions, for the ancestors of a decided leaf.
+    level's own head over summed leaves. Those of decisions are also shown for the ancestors of a
+    decided leaf.
     """
 
     name: str

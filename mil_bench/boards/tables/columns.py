@@ -1,4 +1,5 @@
-"""Every column of a board that is no score, in one table; scores are in ``evaluation/metrics.py``.
+"""Every column of a board that is not a score, in one table; scores are in
+``evaluation/metrics.py``.
 
 A name means the same wherever it occurs, unless the table of its file says otherwise in ``_OWN``.
 """
@@ -20,17 +21,19 @@ _TABLE = (
     Column("source", "Decision", note="a level's own head (direct) or the leaves (summed)"),
     Column("class", "Class"),
     Column("score", "Score", "score"),
-    Column("tier", "Tier", "rank", note="rows of one tier are not separable from its first"),
+    Column("tier", "Tier", "rank", note="rows of a tier are not significantly different from its "
+                                        "first"),
     Column("rank", "Rank", "rank", -1, interval="patients"),
-    Column("first", "P(first)", "probability", 1, note="share of draws in which no row is better"),
+    Column("first", "P(first)", "probability", 1, note="share of bootstrap draws in which no row "
+                                                       "is better"),
     Column("behind", "Behind", "fraction", -1, interval="patients", note="the first row minus it"),
     Column("p", "p", "probability", note="of being behind, Holm over all rows behind the first"),
     Column(
         "detectable", "MDD", "fraction",
-        note="smallest difference to the first row that is found with 80 % power",
+        note="smallest difference to the first row that is detected with 80 % power",
     ),
     Column("status", "Status"),
-    Column("coverage", "Runs", note="finished of asked runs"),
+    Column("coverage", "Runs", note="finished of requested runs"),
     Column("folds", "Folds"),
     Column("seeds", "Seeds"),
     Column("test_slides", "Test slides", "count"),
@@ -60,7 +63,7 @@ _TABLE = (
     Column("run_keys", "Run keys"),
     Column("other_run_keys", "Run keys of the other"),
     Column("other", "Other"),
-    Column("control", "Control", note="what the head is compared with"),
+    Column("control", "Control", note="the control of the head"),
     Column(
         "difference", "Difference", "row", interval="patients",
         note="method minus other; interval over patients, for these trained models",
@@ -68,15 +71,16 @@ _TABLE = (
     Column("p_holm", "p Holm", "probability", note="p, corrected for all pairs of the score"),
     Column("superiority", "P(better)", "probability", note="share of draws of patients"),
     Column(
-        "refits", "Trained anew", "row",
+        "refits", "Retrained", "row",
         note="difference over folds; interval of Nadeau and Bengio",
     ),
-    Column("p_refits", "p anew", "probability", note="Nadeau and Bengio over folds"),
-    Column("p_both", "p both", "probability", note="Holm over the larger of p and p anew"),
+    Column("p_refits", "p retrained", "probability", note="Nadeau and Bengio over folds"),
+    Column("p_both", "p both", "probability", note="Holm over the larger of the two p"),
     Column("won", "Runs won", "fraction", note="share of runs of equal seed and fold, ties half"),
-    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, trained anew"),
-    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, trained anew"),
-    Column("rope_better", "P(better) anew", "probability", note=f"by more than {_POINT}"),
+    Column("rope_worse", "P(worse)", "probability", note=f"by more than {_POINT}, after "
+                                                         "retraining"),
+    Column("rope_equal", "P(equal)", "probability", note=f"within {_POINT}, after retraining"),
+    Column("rope_better", "P(better), retrained", "probability", note=f"by more than {_POINT}"),
     Column("decision", "The method is", note="better or worse needs both tests"),
     Column("confidence", "Confidence", "fraction", note="mean of the decided class"),
     Column(
@@ -98,7 +102,7 @@ _TABLE = (
     Column("first_p", "First p", "probability", note="that the first gives to the label"),
     Column("second_p", "Second p", "probability", note="that the second gives to the label"),
     Column("scores", "Scores", note="where the scores of patches come from"),
-    Column("prevalence", "Prevalence", "fraction", note="share of known patches; AP of chance"),
+    Column("prevalence", "Prevalence", "fraction", note="share of labelled patches; AP of chance"),
     Column("patch_auc", "Patch AUC", "fraction", 1, note="within a slide; chance is 0.5"),
     Column("patch_ap", "Patch AP", "fraction", 1, note="within a slide; chance is the prevalence"),
     Column("encoder", "Encoder"),
@@ -115,7 +119,7 @@ COLUMNS = {column.name: column for column in _TABLE}
 
 _PAIR = (
     Column("p", "p", "probability", note="paired bootstrap over patients"),
-    Column("detectable", "MDD", "row", note="smallest difference found with 80 % power"),
+    Column("detectable", "MDD", "row", note="smallest difference detected with 80 % power"),
     Column("folds", "Folds", "count", note="in which both define the score"),
 )
 _BY_FORMULA = (
@@ -142,7 +146,7 @@ _OWN: dict[str, dict[str, Column]] = {
                 "slides",
                 "Slides",
                 "count",
-                note="per run, of the class with known and other patches",
+                note="per run, of the class with labelled and other patches",
             ),
         ),
         "published": (Column("source", "Source"),),

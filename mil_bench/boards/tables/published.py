@@ -12,8 +12,8 @@ from mil_bench.boards.tables.table import Number, Row, Table
 _KEYS = ("method", "encoder", "split", "metric")
 _COLUMNS = columns(*_KEYS, "value", "source", "split_caveat", "checked", table="published")
 _NOTE = (
-    "Numbers of papers: not made by this code, on other splits, from predictions that cannot be "
-    "scored again. They are not ranked with ours"
+    "Numbers of papers: from other code and splits, without stored predictions. They are not "
+    "ranked with ours"
 )
 
 

@@ -28,7 +28,7 @@ _KEYS = ("method", "level", "source", "class", "rule")
 _SHOWN = ("threshold", "sensitivity", "specificity")
 _NOTE = (
     "Thresholds are chosen on the validation slides of each run (Youden: largest sensitivity + "
-    "specificity) and applied to its test slides, where 95 % sensitivity need not be reached"
+    "specificity) and applied to its test slides. Test sensitivity can be below 95 %"
 )
 Rule = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
 """The threshold that ``(n,)`` positives and scores give; slides are positive from it on."""

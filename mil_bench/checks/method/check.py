@@ -61,8 +61,8 @@ class Doubtful(Exception):
 class Check:
     """A requirement that returns a finding when called with a method; it raises nothing.
 
-    ``look`` returns a sentence, or raises :class:`Broken` or :class:`Doubtful`. Whatever else it
-    raises is a problem of the method.
+    ``look`` returns a sentence, or raises :class:`Broken` or :class:`Doubtful`. Any other error is
+    a problem of the method.
     """
 
     subject: str

@@ -40,7 +40,7 @@ def obuchowski(
 
 
 def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> NormalEstimate:
-    """Return the AUC of ``(n,)`` slides that are patients of their own."""
+    """Return the AUC of ``(n,)`` slides that are separate patients."""
     return AucComponents.of(positive, score).unclustered()
 
 
@@ -73,7 +73,7 @@ class AucComponents:
         return float(self.v10.mean())
 
     def unclustered(self) -> NormalEstimate:
-        """Estimate with DeLong's error: every slide is a patient of its own."""
+        """Estimate with DeLong's error: every slide counts as one patient."""
         spread = [ratio(_squares(v).sum(), len(v) * (len(v) - 1)) for v in (self.v10, self.v01)]
         return NormalEstimate(self.mean, float(np.sqrt(sum(spread))))
 

@@ -1,4 +1,4 @@
-"""Statistics with formulas of their own, which need no draws."""
+"""Statistics with closed formulas, which require no draws."""
 
 from __future__ import annotations
 

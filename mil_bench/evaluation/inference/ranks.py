@@ -22,7 +22,7 @@ ALPHA = 0.05
 class Rank:
     """Rank of a method (1 is best, equals share the better one) with its 95 % interval.
 
-    ``first`` is the share of replicates in which nobody is better.
+    ``first`` is the share of replicates in which no method is better.
     """
 
     rank: int
@@ -85,11 +85,11 @@ def tiers(
     """Group methods from the best, each group in order of value, its leader first.
 
     Group 1 is the best method and all that are not significantly different from it by ``p_value``
-    (leader, other) after Holm's correction over those others; group 2 is made of the rest in the
-    same way. A p that is ``nan`` separates nothing. Methods without a value are in no group.
+    (leader, other) after Holm's correction over those others. Group 2 is formed from the rest in
+    the same way. A p that is ``nan`` separates nothing. Methods without a value are in no group.
 
-    A group holds what is not significantly different from its leader, so a method may be in it
-    while one of slightly better value, measured more exactly, is not.
+    A group holds the methods not significantly different from its leader. A method may be in it
+    while one with a slightly better, more precise value is not.
     """
     left = sorted((n for n, v in values.items() if v == v), key=lambda n: -better * values[n])
     groups: list[tuple[str, ...]] = []

@@ -74,7 +74,7 @@ def fold_differences(
     """Return ``(J,)`` differences ``values - reference``, one per fold, seeds averaged within it.
 
     Both map ``(seed, fold)`` to a score and must hold the same cells: seeds are repetitions of one
-    fold and would otherwise count as folds of their own. Raises ``ValueError`` when they do not.
+    fold and would otherwise count as separate folds. Raises ``ValueError`` when they do not.
     """
     if values.keys() != reference.keys():
         raise ValueError("a paired difference needs the same seeds and folds on both sides")
