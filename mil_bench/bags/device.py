@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.bags.conversion import Conversion, Standardization
 from mil_bench.bags.placement import Placement
-from mil_bench.bags.prefetch import read_ahead
 from mil_bench.bags.resident import ResidentFeatures, host_empty, on_cache_line
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import Graphs
@@ -162,6 +164,24 @@ class DeviceBags:
         if self.on_cuda and not tensor.is_cuda:
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
+
+
+def read_ahead(features: NDArray[np.floating], start: int, length: int) -> None:
+    """Request rows ``start`` to ``start + length`` of a mapped array, without waiting for them.
+
+    A view of a map is read when it is used, sequentially and in small pieces. Requested rows are
+    read in large pieces while the model works on something else. An array in memory has nothing to
+    read.
+    """
+    source: object = features.base
+    if not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    origin = np.frombuffer(source, dtype=np.uint8).ctypes.data
+    row = features.strides[0]
+    first = features.ctypes.data - origin + start * row
+    # madvise takes whole pages: it refuses an address in the middle of one.
+    page = first - first % mmap.PAGESIZE
+    source.madvise(mmap.MADV_WILLNEED, page, first + length * row - page)
 
 
 def _spans(

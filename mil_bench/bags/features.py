@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mil_bench.bags.cache.pack import packed
-from mil_bench.bags.formats.folder import FeatureSet, choose, discover
+from mil_bench.bags.formats.folder import FeatureSet, choose
 from mil_bench.bags.formats.names import match_ids
 from mil_bench.base.errors import FeatureError, nearest
 from mil_bench.contract.store import BagStore
@@ -37,11 +37,6 @@ def open_store(
         raise _missing(features, missing, len(slide_ids), allow_missing)
     sources = {slide: features.sources[names[slide]] for slide in slide_ids if slide in names}
     return packed(features, sources, cache), missing
-
-
-def find_encoders(root: Path) -> list[FeatureSet]:
-    """Find the sets of features under ``root``, one per encoder, for ``check dataset``."""
-    return discover(root)
 
 
 def _missing(

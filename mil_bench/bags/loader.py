@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -11,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.prefetch import one_ahead, spare_core
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.batch import BagBatch
 
@@ -145,4 +146,27 @@ def _prepared(
     """
     if bags.at_hand(slide_ids) and (single or bags.on_cuda):
         return batches
-    return one_ahead(batches) if bags.on_cuda or spare_core() else batches
+    return prefetched(batches) if bags.on_cuda or spare_core() else batches
+
+
+def prefetched(items: Iterator[T]) -> Iterator[T]:
+    """Yield the same items, each made while its predecessor is in use.
+
+    An error in the thread is raised here, in its place in the order. When the caller stops early,
+    the item being made is finished and the thread ends.
+    """
+    end = object()
+    # One item and not more, because each one may be a large share of the memory of the device.
+    with ThreadPoolExecutor(1, "mil-bench-loader") as thread:
+        pending = thread.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = thread.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+
+def spare_core() -> bool:
+    """Return whether a core is free for a thread: more cores than the model has threads."""
+    # Batch systems bind a process to some of the cores; Linux tells which.
+    bound = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+    return cores > torch.get_num_threads()

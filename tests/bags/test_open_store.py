@@ -16,7 +16,8 @@ from feature_writers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.features import find_encoders, open_store
+from mil_bench.bags.features import open_store
+from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import FeatureError
@@ -164,7 +165,7 @@ def test_a_file_of_an_eva_manifest_that_is_gone_is_named(tmp_path, cache):
 def test_the_encoders_of_a_folder_are_listed(tmp_path):
     for encoder in ("uni_v1", "conch_v15"):
         write_trident(tmp_path, X, XY, encoder)
-    assert [(s.encoder, len(s.sources)) for s in find_encoders(tmp_path)] == [
+    assert [(s.encoder, len(s.sources)) for s in discover(tmp_path)] == [
         ("conch_v15", 3),
         ("uni_v1", 3),
     ]

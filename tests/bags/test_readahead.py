@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mil_bench.bags.device import DeviceBags
+from mil_bench.bags.device import DeviceBags, read_ahead
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.prefetch import read_ahead
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.store import BagStore
 

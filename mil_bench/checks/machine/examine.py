@@ -7,8 +7,7 @@ from pathlib import Path
 
 from mil_bench.bags.cache.index import Cache, CacheError
 from mil_bench.bags.cache.pack import default_cache
-from mil_bench.bags.features import find_encoders
-from mil_bench.bags.formats.folder import PACKED
+from mil_bench.bags.formats.folder import PACKED, discover
 from mil_bench.bags.labels.cohort import FolderAdapter
 from mil_bench.base.errors import FeatureError, LabelFileNotFoundError, MilBenchError
 from mil_bench.base.finding import Finding
@@ -73,7 +72,7 @@ def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
         return
     slides = f"{len(cohort.labels.manifest)} slides ({cohort.kind})"
     try:
-        sets = find_encoders(cohort.features)
+        sets = discover(cohort.features)
     except FeatureError:
         advice = "put features next to the labels, or pass their folder by --features"
         yield Finding(name, f"{slides}, no features", "note", advice)

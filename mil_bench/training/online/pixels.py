@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.prefetch import one_ahead, spare_core
+from mil_bench.bags.loader import prefetched, spare_core
 from mil_bench.base.errors import SlideError
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.store import BagStore
@@ -142,7 +142,7 @@ class EncodedBags(PixelBags):
         order: list[Tensor] = []
         portions = _portions(self.pixels.read(slide_id, self.side, indices), self.method.at_once)
         ahead = self.on_cuda or spare_core()
-        for places, tiles in one_ahead(portions) if ahead else portions:
+        for places, tiles in prefetched(portions) if ahead else portions:
             order.append(places)
             encoded.append(self.method.encoded(tiles))
         features = torch.cat(encoded)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from mil_bench.bags.prefetch import one_ahead
+from mil_bench.bags.loader import prefetched
 
 
 def loader_threads():
@@ -12,9 +12,9 @@ def loader_threads():
 
 def test_items_made_ahead_keep_their_order_and_none_is_lost():
     items = [object() for _ in range(20)]
-    assert list(one_ahead(iter(items))) == items
-    assert list(one_ahead(iter([None, 0, None]))) == [None, 0, None]
-    assert list(one_ahead(iter([]))) == []
+    assert list(prefetched(iter(items))) == items
+    assert list(prefetched(iter([None, 0, None]))) == [None, 0, None]
+    assert list(prefetched(iter([]))) == []
 
 
 def test_never_more_than_one_item_is_ahead_of_its_use():
@@ -25,7 +25,7 @@ def test_never_more_than_one_item_is_ahead_of_its_use():
             made.append(i)
             yield i
 
-    for used in one_ahead(making()):
+    for used in prefetched(making()):
         time.sleep(0.002)  # time in which a greedy thread would run away
         assert len(made) <= used + 2
     assert made == list(range(10))
@@ -39,7 +39,7 @@ def test_an_item_is_made_while_its_predecessor_is_in_use():
         started.set()
         yield 1
 
-    ahead = one_ahead(making())
+    ahead = prefetched(making())
     assert next(ahead) == 0
     assert started.wait(10)
     assert next(ahead) == 1
@@ -53,7 +53,7 @@ def test_an_error_surfaces_as_it_is_after_the_items_before_it():
         yield 1
         raise error
 
-    ahead = one_ahead(failing())
+    ahead = prefetched(failing())
     assert [next(ahead), next(ahead)] == [0, 1]
     with pytest.raises(OSError, match="gone") as raised:
         next(ahead)
@@ -63,7 +63,7 @@ def test_an_error_surfaces_as_it_is_after_the_items_before_it():
 
 @pytest.mark.parametrize("used", [1, 3, 10])
 def test_the_thread_ends_with_the_epoch_also_when_it_is_left_early(used):
-    ahead = one_ahead(iter(range(10)))
+    ahead = prefetched(iter(range(10)))
     for _ in range(used):
         next(ahead)
     ahead.close()
@@ -72,7 +72,7 @@ def test_the_thread_ends_with_the_epoch_also_when_it_is_left_early(used):
 
 def test_an_error_of_the_consumer_ends_the_thread():
     def train():
-        for _ in one_ahead(iter(range(10))):
+        for _ in prefetched(iter(range(10))):
             raise ValueError("loss")
 
     with pytest.raises(ValueError, match="loss") as raised:
