@@ -209,7 +209,7 @@ def best_partners(
     partners, counts = [], []
     for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
         own, here = keys[start : start + size], min(k, size)
-        for block in queries[start : start + size].split(max(1, KEPT_PRODUCTS // size)):
+        for block in torch.split(queries[start : start + size], max(1, KEPT_PRODUCTS // size)):
             best = (block @ own.T).topk(here, 1).indices + start
             partners.append(torch.cat([best, best[:, :1].expand(-1, k - here)], 1))
         counts.append((torch.arange(k, device=keys.device) < size).expand(size, k))

@@ -60,6 +60,6 @@ def attention_scores(
     """
     with as_written(x):
         hidden = F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype))
-        value, *gate = hidden.split(w.shape[1], 1)
+        value, *gate = torch.split(hidden, w.shape[1], 1)
         gated = value.tanh() * gate[0].sigmoid() if gate else value.tanh()
         return F.linear(F.dropout(full_precision(gated), 1 - keep), w, b)

@@ -31,7 +31,7 @@ def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[
 
     The result has the type of ``x``.
     """
-    pairs = zip(weights.to(x.dtype).split(list(sizes)), x.split(list(sizes)), strict=True)
+    pairs = zip(*(torch.split(t, list(sizes)) for t in (weights.to(x.dtype), x)), strict=True)
     with as_written(x):
         return torch.stack([a.T @ rows for a, rows in pairs])
 
@@ -55,9 +55,9 @@ def segment_max(x: Tensor, offsets: Tensor) -> Tensor:
 
 def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
     """``(sum N, D)`` and ``(B, D, K)`` -> ``(sum N, K)``: every bag's rows times its own matrix."""
-    pairs = zip(x.split(list(sizes)), matrices, strict=True)
+    pairs = zip(torch.split(x, list(sizes)), matrices, strict=True)
     return torch.cat([rows @ matrix for rows, matrix in pairs])
 
 
 def _bags(x: Tensor, offsets: Tensor) -> tuple[Tensor, ...]:
-    return x.split(offsets.diff().tolist())
+    return torch.split(x, offsets.diff().tolist())

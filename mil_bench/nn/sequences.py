@@ -51,7 +51,11 @@ def depthwise(x: Tensor, taps: Tensor) -> Tensor:
         return F.conv2d(image, taps, padding=reach, groups=len(taps)).permute(0, 2, 3, 1)
 
 
-@computed_by(F.scaled_dot_product_attention)
+def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+@computed_by(_fused_attention)
 def dot_product_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each (Vaswani et al., 2017, eq. 1)."""
     return (q @ k.mT / sqrt(q.shape[-1])).softmax(-1) @ v

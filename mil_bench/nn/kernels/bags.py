@@ -80,7 +80,7 @@ def weighted_sums(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[i
     """Kernel of :func:`mil_bench.nn.segment.segment_matmul`."""
     with as_written(x):
         blocks = BlockPlan.of(segment, sizes)
-        pooled, _ = _WeightedSums.apply(weights.to(x.dtype), x, *blocks, len(sizes))
+        pooled: Tensor = _WeightedSums.apply(weights.to(x.dtype), x, *blocks, len(sizes))[0]
     return pooled
 
 
