@@ -60,4 +60,5 @@ def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def _bags(x: Tensor, offsets: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(x, offsets.diff().tolist())
+    # One by one: before torch 2.7, tolist fails on tensors that torch.func wraps.
+    return torch.split(x, [int(length) for length in offsets.diff()])
