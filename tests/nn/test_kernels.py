@@ -125,7 +125,8 @@ def test_every_hand_written_backward_pass_is_a_kernel_that_the_examples_run():
         assert "setup_context" in vars(function), function
     run = set()
     for name, examples in EXAMPLES.items():
-        nodes = [FORMULAS[name].kernel(*examples[0]([3, 1])).grad_fn]
+        value = FORMULAS[name].kernel(*examples[0]([3, 1]))  # its graph lives as long as it
+        nodes = [value.grad_fn]
         while nodes:
             node = nodes.pop()
             run.add(type(node).__name__.removesuffix("Backward"))
