@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from mil_bench.ablation.plan import Ablation, PlannedRow, chosen_scores
+from mil_bench.ablation.ablate import Ablation, PlannedRow, chosen_scores
 from mil_bench.base.config import build
 from mil_bench.base.errors import UnknownNameError, UsageError
 from mil_bench.base.taxonomy import Taxonomy

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mil_bench.ablation.plan import Ablation, PlannedRow, chosen_scores
+from mil_bench.ablation.ablate import Ablation, PlannedRow, chosen_scores
 from mil_bench.base.errors import UsageError
 from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import Taxonomy

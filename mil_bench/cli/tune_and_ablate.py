@@ -95,13 +95,17 @@ def ablate(parser: Parser, words: Sequence[str]) -> int:
     metrics = names("--metric", args.metric) if args.metric else []
     grid = grid_request(args, [method])
 
-    from mil_bench.ablation.ablate import plan_ablation, write_ablation
-    from mil_bench.ablation.vary import parse_axes
+    from mil_bench.ablation.ablate import write_ablation
+    from mil_bench.ablation.variants import plan_components
+    from mil_bench.ablation.vary import parse_axes, plan_settings
     from mil_bench.runs.task import DataRequest
 
     axes = parse_axes(args.vary)
     machine, prepare = machine_request(args), cache(DataRequest.prepare)
-    ablation = plan_ablation(grid, axes, variants, metrics, machine, prepare)
+    if axes:
+        ablation = plan_settings(grid, axes, metrics, machine, prepare)
+    else:
+        ablation = plan_components(grid, variants, metrics, machine, prepare)
     title = f"ablation of {method} on {args.dataset}"
     code = execute(args, title, ablation.tasks, machine, prepare)
     if not args.dry_run:

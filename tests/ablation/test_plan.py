@@ -8,7 +8,7 @@ import pytest
 import toy_parts  # noqa: F401  (registers the method)
 from run_requests import request
 
-from mil_bench.ablation.plan import chosen_scores
+from mil_bench.ablation.ablate import chosen_scores
 from mil_bench.ablation.variants import plan_components
 from mil_bench.base.errors import UnknownNameError, UsageError
 from mil_bench.base.taxonomy import Taxonomy

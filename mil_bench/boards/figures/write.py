@@ -11,16 +11,13 @@ from mil_bench.base.errors import DataError
 from mil_bench.boards.figures import (
     ablation,
     classes,
-    confusion,
     critical,
     curves,
-    forest,
     gain,
     overview,
-    pareto,
+    planes,
     reliability,
-    severity,
-    spread,
+    scores,
 )
 from mil_bench.boards.formats.folder import board_folders
 from mil_bench.boards.formats.markdown import picture_of
@@ -28,16 +25,16 @@ from mil_bench.boards.report import Report
 from mil_bench.pictures.style import save, save_both
 
 FIGURES: dict[str, Callable[[Report], Figure | None]] = {
-    "forest": forest.draw,
-    "classes": classes.draw,
-    "confusion": confusion.draw,
-    "severity": severity.draw,
+    "forest": scores.draw_forest,
+    "classes": classes.draw_classes,
+    "confusion": classes.draw_confusions,
+    "severity": planes.draw_severity,
     "coarse_gain": gain.draw,
     "reliability": reliability.draw,
     "roc": curves.draw_roc,
     "precision_recall": curves.draw_precision,
-    "spread": spread.draw,
-    "pareto": pareto.draw,
+    "spread": scores.draw_spread,
+    "pareto": planes.draw_pareto,
 }
 """Name of the files -> what draws them."""
 FOLDER = "figures"

@@ -10,8 +10,7 @@ from typing import Any
 from mil_bench.base.atomic import write_text
 from mil_bench.boards.confusions import confusions, tree_of
 from mil_bench.boards.formats.folder import board_folders, unwritable
-from mil_bench.boards.page.budget import fitted
-from mil_bench.boards.page.data import cards, encode, island, slides_of
+from mil_bench.boards.page.data import cards, encode, fitted, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
 from mil_bench.evaluation.metrics import PRIMARY, Score

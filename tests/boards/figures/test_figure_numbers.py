@@ -15,15 +15,12 @@ from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.collect import read_record
 from mil_bench.boards.figures import (
     classes,
-    confusion,
     curves,
-    forest,
     gain,
     overview,
-    pareto,
+    planes,
     reliability,
-    severity,
-    spread,
+    scores,
     training,
 )
 from mil_bench.boards.tables.table import Number
@@ -56,7 +53,7 @@ def stacked(row):
     [("balanced_accuracy", "Bal. acc", 100), ("macro_auc", "AUC", 100), ("brier", "Brier", 1)],
 )
 def test_the_forest_has_value_and_interval_of_the_overall_table(report, name, title, scale):
-    axis = panel(forest.draw(report), title)
+    axis = panel(scores.draw_forest(report), title)
     for y, label in enumerate(METHODS):
         number = overall(report, label, name)
         assert points(axis)[y] == pytest.approx((scale * number.value, y))
@@ -64,7 +61,7 @@ def test_the_forest_has_value_and_interval_of_the_overall_table(report, name, ti
 
 
 def test_filled_marks_are_the_best_and_what_cannot_be_separated_from_it(report):
-    axis = panel(forest.draw(report), "Bal. acc")
+    axis = panel(scores.draw_forest(report), "Bal. acc")
     marks = [line for line in axis.lines if len(line.get_xdata()) == 1]
     filled = [line.get_markerfacecolor() != "white" for line in marks]
     assert filled == [bool(overall(report, m, "balanced_accuracy").mark) for m in METHODS]
@@ -90,7 +87,7 @@ def test_the_overview_shows_both_sources_of_the_coarse_level_and_every_run(repor
 
 @pytest.mark.parametrize(("title", "metric"), [("AUC", "auc"), ("Sens", "sensitivity")])
 def test_heat_maps_hold_the_scores_of_classes(report, title, metric):
-    axis = panel(classes.draw(report), title)
+    axis = panel(classes.draw_classes(report), title)
     shown = np.asarray(axis.collections[0].get_array()).reshape(len(METHODS), -1)
     for values, row in zip(shown, report.board.rows, strict=True):
         own = [100 * row.spread(Score(metric, LEAF, "direct", c)).mean for c in BRACS.leaves]
@@ -98,7 +95,7 @@ def test_heat_maps_hold_the_scores_of_classes(report, title, metric):
 
 
 def test_confusions_are_those_of_scikit_learn(report):
-    figure = confusion.draw(report)
+    figure = classes.draw_confusions(report)
     for row in report.board.rows:
         truth, probs = stacked(row)
         expected = 100 * confusion_matrix(truth, probs.argmax(1), normalize="true")
@@ -107,7 +104,7 @@ def test_confusions_are_those_of_scikit_learn(report):
 
 
 def test_blocks_frame_the_leaves_of_one_coarse_class(report):
-    frames = panel(confusion.draw(report), "hmil").patches
+    frames = panel(classes.draw_confusions(report), "hmil").patches
     assert [(*f.get_xy(), f.get_width(), f.get_height()) for f in frames] == [
         (0, 0, 3, 3),
         (3, 3, 2, 2),
@@ -116,7 +113,7 @@ def test_blocks_frame_the_leaves_of_one_coarse_class(report):
 
 
 def test_mistakes_stand_at_accuracy_and_severity(report):
-    axis = severity.draw(report).axes[0]
+    axis = planes.draw_severity(report).axes[0]
     expected = [
         (100 * row.spread(Score("accuracy")).mean, row.spread(Score.of_tree("severity")).mean)
         for row in report.board.rows
@@ -164,7 +161,7 @@ def test_reliability_shows_the_bins_of_its_table_which_add_up_to_the_accuracy(re
 
 
 def test_the_spread_shows_every_run_and_the_mean(report):
-    axis = spread.draw(report).axes[0]
+    axis = scores.draw_spread(report).axes[0]
     for y, row in enumerate(report.board.rows):
         lines = [line for line in axis.lines if abs(line.get_ydata()[0] - y) < 0.45]
         runs = [x for line in lines if line.get_marker() == "o" for x in line.get_xdata()]
@@ -175,7 +172,7 @@ def test_the_spread_shows_every_run_and_the_mean(report):
 
 
 def test_costs_stand_against_quality_and_the_staircase_joins_what_nothing_beats(report):
-    figure = pareto.draw(report)
+    figure = planes.draw_pareto(report)
     (axis,) = [a for a in figure.axes if a.get_xlabel().startswith("Training")]
     quality = [100 * row.spread(Score("balanced_accuracy")).mean for row in report.board.rows]
     expected = [pytest.approx((7.0 ** (i + 1), q)) for i, q in enumerate(quality)]

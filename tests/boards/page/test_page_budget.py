@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from mil_bench.boards.page.budget import fitted
 from mil_bench.boards.page.build import _board
+from mil_bench.boards.page.data import fitted
 
 
 @pytest.fixture
