@@ -57,7 +57,7 @@ def cli(
 
 
 def answer_seconds(words: Sequence[str], code: int) -> float:
-    """Seconds from the start of a process to its end, which must be ``code``."""
+    """Return seconds from the start of a process to its end, which must be ``code``."""
     start = time.perf_counter()
     done = subprocess.run(words, capture_output=True, check=False)
     seconds = time.perf_counter() - start
@@ -67,7 +67,7 @@ def answer_seconds(words: Sequence[str], code: int) -> float:
 
 
 def print_cli(rows: Sequence[Row]) -> None:
-    """Medians, spread and what is left without the interpreter itself."""
+    """Print medians, spread and the time without the interpreter itself."""
     bare = next(median(row["seconds"]) for row in rows if row["command"] == BARE)
     lines = []
     for row in rows:

@@ -26,7 +26,9 @@ def entries_of(
     batch: int | None = None,
     dropout: bool = True,
 ) -> Iterator[Entry]:
-    """The plain loop, then ``rivals``: ours at every precision, torchmil if it has the method."""
+    """Yield the plain loop, then ``rivals``: ours at every precision, torchmil if it has the
+    method.
+    """
     yield Entry(PLAIN, method, workload, dropout=dropout)
     for precision in precisions if OURS in rivals else ():
         yield Entry(OURS, method, workload, precision, batch or workload.batch, dropout)
@@ -38,7 +40,7 @@ def entries_of(
 def compare(
     entries: Sequence[Entry], mode: Mode, rounds: int, threads: int, epochs: int = 0
 ) -> Iterator[tuple[Entry, Row]]:
-    """A race of ``entries``; the first is the plain loop.
+    """Yield a race of ``entries``; the first is the plain loop.
 
     With ``epochs`` the plain loop and ours also train that long and are scored on held-out bags.
     """

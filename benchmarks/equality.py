@@ -33,7 +33,8 @@ class Difference:
 
 
 def difference(entry: Entry, size: int) -> Difference:
-    """Ours against the plain form in float64 on a random bag of ``size`` patches, no dropout.
+    """Return ours against the plain form in float64 on a random bag of ``size`` patches, no
+    dropout.
 
     In float32 the plain form of TransMIL is not a reference: oneDNN's weight gradient of its long
     convolution is wrong by up to some per cent at lengths 15 i + 1 (torch 2.15 on CPU), 256 is one.
@@ -63,13 +64,13 @@ def difference(entry: Entry, size: int) -> Difference:
 
 
 def gradient(model: nn.Module) -> Tensor:
-    """``(P,)``: the gradients of all parameters, in order of their names."""
+    """Return ``(P,)``: the gradients of all parameters, in order of their names."""
     named = sorted(model.named_parameters())
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for _, p in named]
     return torch.cat([part.flatten() for part in parts])
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
-    """L2 norm of the difference over that of ``expected``."""
+    """Return l2 norm of the difference over that of ``expected``."""
     found, expected = found.detach().double(), expected.detach().double()
     return float((found - expected).norm() / expected.norm())

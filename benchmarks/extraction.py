@@ -115,7 +115,7 @@ def stages(plan: SlidePlan, request: ExtractionRequest, encoder: Encoder) -> Map
 
 
 def plain_tiles(plan: SlidePlan, pixels: int) -> Sequence[Image.Image] | map:  # type: ignore[type-arg]
-    """Every tile by itself from level 0, as a first version would read it."""
+    """Return every tile by itself from level 0, as a first version would read it."""
     handle = openslide.OpenSlide(plan.source.path)
     step = plan.tiling.step
 
@@ -135,7 +135,9 @@ def plain_loop(plan: SlidePlan, encoder: Encoder) -> int:
 
 
 def race(stages: Mapping[str, Stage], rounds: int) -> dict[str, list[float]]:
-    """Tiles per second of every stage in interleaved rounds, after one that does not count."""
+    """Return tiles per second of every stage in interleaved rounds, after one that does not
+    count.
+    """
     rates: dict[str, list[float]] = {name: [] for name in stages}
     for number in range(rounds + 1):
         for name, stage in stages.items():
@@ -148,7 +150,7 @@ def race(stages: Mapping[str, Stage], rounds: int) -> dict[str, list[float]]:
 
 
 def written(path: Path, side: int) -> Path:
-    """A pyramidal TIFF with zlib tiles, half of it tissue, 0.25 um per pixel."""
+    """Return a pyramidal TIFF with zlib tiles, half of it tissue, 0.25 um per pixel."""
     import tifffile
 
     rng = np.random.default_rng(0)
@@ -173,7 +175,7 @@ def written(path: Path, side: int) -> Path:
 
 
 def print_extraction(rows: Sequence[Row]) -> None:
-    """For every slide: rates, and ratios within rounds to the plain way of doing the same."""
+    """Print rates for every slide, and ratios within rounds to the plain way of doing the same."""
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in KEY[1:]), []).append(row)

@@ -38,7 +38,9 @@ class Floor:
 
 
 def epoch_floor(entry: Entry, mode: Mode, sizes: Sequence[int], rates: Sequence[Rates]) -> Floor:
-    """The floor of a pass over bags of ``sizes`` at the median of the rates seen in a race."""
+    """Return the floor of a pass over bags of ``sizes`` at the median of the rates seen in
+    a race.
+    """
     dim = entry.workload.dim
     return Floor(
         flops=sum(bag_flops(entry.method, dim, size, mode) for size in sizes),
@@ -50,7 +52,7 @@ def epoch_floor(entry: Entry, mode: Mode, sizes: Sequence[int], rates: Sequence[
 
 @cache
 def bag_flops(method: str, dim: int, size: int, mode: Mode) -> int:
-    """FLOPs of one bag, one multiplication and addition counted as two."""
+    """Return FLOPs of one bag, one multiplication and addition counted as two."""
     model = plain(method).build(dim, TREE).to("meta")
     x = torch.empty(size, dim, device="meta")
     with FlopCounterMode(display=False) as counter:

@@ -16,7 +16,7 @@ INSTRUCTIONS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "s
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
-    """Facts about the machine, for the head of a results file."""
+    """Return facts about the machine, for the head of a results file."""
     facts: dict[str, Any] = {
         "device": device_name(device),
         "cpu": processor(),
@@ -30,7 +30,7 @@ def hardware(device: torch.device) -> dict[str, Any]:
 
 
 def slug(device: torch.device) -> str:
-    """``amd-epyc-2-cores`` or ``nvidia-h200``."""
+    """Return ``amd-epyc-2-cores`` or ``nvidia-h200``."""
     name = device_name(device)
     if device.type != "cuda":
         name += f" {cores()} cores"
@@ -38,12 +38,12 @@ def slug(device: torch.device) -> str:
 
 
 def cores() -> int:
-    """Cores of the machine, whether or not this process may use them all."""
+    """Return cores of the machine, whether or not this process may use them all."""
     return os.cpu_count() or 1
 
 
 def cpu_flags() -> set[str]:
-    """Instruction sets the system names; empty where it names none."""
+    """Return instruction sets the system names; empty where it names none."""
     info = Path("/proc/cpuinfo")
     for line in info.read_text().splitlines() if info.exists() else ():
         if line.startswith(("flags", "Features")):

@@ -42,7 +42,7 @@ def inference(
 
 
 def measure(title: str, size: Sampling, rounds: int) -> Row:
-    """Seconds for all scores of seven methods in 2,000 replicates."""
+    """Return seconds for all scores of seven methods in 2,000 replicates."""
     rng = np.random.default_rng(0)
     cohort = size.draw(rng)
     methods = [predictions_of(size, cohort, rng, heads=True) for _ in range(METHODS)]
@@ -68,7 +68,9 @@ def measure(title: str, size: Sampling, rounds: int) -> Row:
 
 
 def by_scikit_learn(p: Predictions, weight: NDArray[np.float64]) -> dict[str, float]:
-    """Most of the scores of the leaves in one replicate: fewer than ours, and no other level."""
+    """Return most of the scores of the leaves in one replicate: fewer than ours, and no other
+    level.
+    """
     probs, decision = p.heads[LEAF], p.heads[LEAF].argmax(1)
     w = {"sample_weight": weight}
     found = {
@@ -92,7 +94,7 @@ def by_scikit_learn(p: Predictions, weight: NDArray[np.float64]) -> dict[str, fl
 
 
 def print_inference(rows: Sequence[Row]) -> None:
-    """Seconds of ours, and of a loop that computes less."""
+    """Print seconds of ours, and of a loop that computes less."""
     lines = []
     for row in rows:
         ours, loop = float(np.median(row["seconds"])), row["scikit_learn_seconds"]

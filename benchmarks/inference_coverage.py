@@ -101,7 +101,7 @@ def coverage(setting: str, samples: int, replicates: int, seed: int) -> Iterator
 
 
 def true_scores(sampling: Sampling) -> dict[Score, float]:
-    """Scores of a method on very many patients."""
+    """Return scores of a method on very many patients."""
     rng = np.random.default_rng(2026)
     cohort: Cohort = sampling.draw(rng, POPULATION)
     p = predictions_of(sampling, cohort, rng)
@@ -112,7 +112,7 @@ def true_scores(sampling: Sampling) -> dict[Score, float]:
 def by_draws(
     a: Predictions, b: Predictions, truth: dict[Score, float], replicates: int, seed: int
 ) -> Iterator[Outcome]:
-    """Bootstraps over patients and, wrongly, over slides."""
+    """Yield bootstraps over patients and, wrongly, over slides."""
     for unit in (PATIENTS, SLIDES):
         pair = {
             name: {(0, 0): p if unit == PATIENTS else replace(p, groups=p.slide_ids)}
@@ -126,7 +126,7 @@ def by_draws(
 
 
 def by_theory(a: Predictions, b: Predictions, truth: dict[Score, float]) -> Iterator[Outcome]:
-    """Standard errors of one class's AUC: of patients and, wrongly, of slides."""
+    """Yield standard errors of one class's AUC: of patients and, wrongly, of slides."""
     k = a.taxonomy.index(AUC.name)
     positive = a.labels == k
     one, other = (AucComponents.of(positive, p.heads[LEAF][:, k]) for p in (a, b))
@@ -141,7 +141,7 @@ def by_theory(a: Predictions, b: Predictions, truth: dict[Score, float]) -> Iter
 
 
 def print_inference_coverage(rows: Sequence[Row]) -> None:
-    """Per cent of samples, all seeds together."""
+    """Print per cent of samples, all seeds together."""
     for setting in SETTINGS:
         chosen = [row for row in rows if row["setting"] == setting]
         total: dict[tuple[str, str], Counter[str]] = {}

@@ -30,7 +30,7 @@ class Field:
     machine: Worker
 
     def race(self, mode: Mode, rounds: int) -> Race:
-        """``rounds`` rounds after one that does not count."""
+        """Return ``rounds`` rounds after one that does not count."""
         laps: dict[Entry, list[Lap]] = {entry: [] for entry in self.workers}
         rates = []
         for number in range(rounds + 1):

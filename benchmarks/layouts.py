@@ -55,7 +55,7 @@ def readers(features: Array, folder: Path) -> dict[str, Read]:
 
 
 def h5_reader(path: Path) -> Read:
-    """``features`` of an HDF5 file."""
+    """Return ``features`` of an HDF5 file."""
 
     def read() -> Tensor:
         with h5py.File(path, "r") as file:
@@ -65,17 +65,17 @@ def h5_reader(path: Path) -> Read:
 
 
 def pt_reader(path: Path) -> Read:
-    """A tensor saved by PyTorch."""
+    """Return a tensor saved by PyTorch."""
     return lambda: torch.load(path, weights_only=True).float()
 
 
 def npy_reader(path: Path) -> Read:
-    """An array saved by NumPy, read as a whole."""
+    """Return an array saved by NumPy, read as a whole."""
     return lambda: torch.from_numpy(np.load(path)).float()
 
 
 def packed_readers(name: str, folder: Path) -> dict[str, Read]:
-    """A packed cache: opened for one bag, opened before, and kept in RAM."""
+    """Return a packed cache: opened for one bag, opened before, and kept in RAM."""
     return {
         f"{name}, opened for it": lambda: packed_read(open_packed(folder), "none")(),
         f"{name}, open already": packed_read(open_packed(folder), "none"),
@@ -84,13 +84,13 @@ def packed_readers(name: str, folder: Path) -> dict[str, Read]:
 
 
 def packed_read(store: BagStore, home: Placement) -> Read:
-    """What the loader of a training run does for one bag."""
+    """Return what the loader of a training run does for one bag."""
     bags = DeviceBags(store, CPU, placement=home)
     return lambda: bags.batch([SLIDE]).features
 
 
 def pack(bags: dict[str, Array], folder: Path) -> Path:
-    """A packed cache of ``bags`` in ``folder``, as packing feature files leaves it."""
+    """Return a packed cache of ``bags`` in ``folder``, as packing feature files leaves it."""
     folder.mkdir(parents=True)
     with PackWriter(folder, ENCODER) as writer:
         for slide, features in bags.items():
@@ -99,6 +99,6 @@ def pack(bags: dict[str, Array], folder: Path) -> Path:
 
 
 def open_packed(folder: Path) -> BagStore:
-    """The store of all bags of a packed cache."""
+    """Return the store of all bags of a packed cache."""
     cache = Cache(folder)
     return cache.store(cache.index.bags)

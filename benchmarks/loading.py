@@ -56,7 +56,7 @@ def loading(
 
 
 def race(contestants: Mapping[str, Read], rounds: int) -> dict[str, Row]:
-    """Seconds of every reader in interleaved rounds, after one that does not count.
+    """Return seconds of every reader in interleaved rounds, after one that does not count.
 
     ``read`` ends when the tensor is there; a view of a mapped file is there before its bytes are.
     ``used`` ends when every byte has been used once, by a sum.
@@ -77,7 +77,7 @@ def race(contestants: Mapping[str, Read], rounds: int) -> dict[str, Row]:
 
 
 def print_loading(rows: Sequence[Row]) -> None:
-    """Milliseconds and how many times faster than TRIDENT's layout."""
+    """Print milliseconds and how many times faster than TRIDENT's layout."""
     reference = next(row for row in rows if row["layout"] == REFERENCE)
     title = f"one bag of {reference['rows']:,} x {reference['dim']} to float32, warm page cache"
     lines = [

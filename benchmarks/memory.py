@@ -12,7 +12,7 @@ from mil_bench.runs.environment import peak_memory_mb, reset_peak_memory
 
 
 def used_mb(device: torch.device) -> float:
-    """Memory in use now; the peak starts again from here."""
+    """Return memory in use now; the peak starts again from here."""
     gc.collect()
     _give_back()
     reset_peak_memory(device)

@@ -21,7 +21,7 @@ from mil_bench.methods import METHODS
 
 
 def memory(name: str, n: int) -> float:
-    """MB by which a process grows in a training step; measured in a separate process."""
+    """Return MB by which a process grows in a training step; measured in a separate process."""
     torch.set_num_threads(1)
     model, batch = build(METHODS.get(name)).train(), bag_of(n)
     step(model, bag_of(64))  # what libraries take once
@@ -32,13 +32,13 @@ def memory(name: str, n: int) -> float:
 
 
 def step(model: Method, batch: BagBatch) -> None:
-    """Forward and backward."""
+    """Run forward and backward."""
     model.before_epoch(0.0)
     sum(model.loss(model(batch), batch, 0.0).values()).backward()  # type: ignore[union-attr]
 
 
 def row(name: str) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     fresh = multiprocessing.get_context("spawn")
     grown = []
     for n in SIZES:

@@ -58,7 +58,8 @@ def quality(
 
 
 def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
-    """A row for every dataset, method, precision and metric that has pairs of two folds or more.
+    """Return a row for every dataset, method, precision and metric that has pairs of two folds or
+    more.
 
     Raises ``DataError`` when a method was run with several settings: a row is one experiment.
     """
@@ -96,7 +97,9 @@ def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
 
 
 def compare(found: Sequence[Pair], metric: str) -> Row:
-    """Means, and the corrected interval of the difference over folds (seeds averaged in each)."""
+    """Return means, and the corrected interval of the difference over folds (seeds averaged in
+    each).
+    """
     full = {pair.cell: score(pair.full, metric) for pair in found}
     low = {pair.cell: score(pair.low, metric) for pair in found}
     difference = PairedDifference.of(fold_differences(low, full), test_share(found))
@@ -122,7 +125,7 @@ def score(record: RunRecord, metric: str) -> float:
 
 
 def print_quality(rows: Sequence[Row]) -> None:
-    """A table per dataset and metric."""
+    """Print a table per dataset and metric."""
     tables = sorted({(row["dataset"], row["metric"]) for row in rows})
     for dataset, metric in tables:
         chosen = [row for row in rows if (row["dataset"], row["metric"]) == (dataset, metric)]

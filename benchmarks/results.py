@@ -20,12 +20,12 @@ Row = dict[str, Any]
 
 
 def results_path(benchmark: str, device: torch.device, folder: Path = RESULTS) -> Path:
-    """Where rows of ``benchmark`` on this machine are kept."""
+    """Return the path of the rows of ``benchmark`` on this machine."""
     return folder / slug(device) / f"{benchmark}.json"
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a results file; none if there is no file."""
+    """Return the rows of a results file; none if there is no file."""
     if not path.exists():
         return []
     rows: list[Row] = json.loads(path.read_text())["rows"]
@@ -41,14 +41,16 @@ def keep(path: Path, rows: Iterable[Row], key: Sequence[str], device: torch.devi
 
 
 def merge(old: Iterable[Row], new: Iterable[Row], key: Sequence[str]) -> list[Row]:
-    """``old`` with ``new`` in its place where all ``key`` values are equal, else behind it."""
+    """Return ``old`` with ``new`` in its place where all ``key`` values are equal, else
+    behind it.
+    """
     rows = {tuple(row[name] for name in key): row for row in old}
     rows |= {tuple(row[name] for name in key): row for row in new}
     return list(rows.values())
 
 
 def provenance() -> Row:
-    """Version of torch, commit and day of a measurement."""
+    """Return version of torch, commit and day of a measurement."""
     git = git_state() or {"commit": None, "dirty": None}
     day = datetime.now(UTC).date().isoformat()
     return {"torch": torch.__version__, **git, "date": day}

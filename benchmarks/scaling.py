@@ -52,19 +52,19 @@ def scaling(
 
 
 def one_bag(size: int) -> Workload:
-    """A workload that is a single bag of ``size`` patches."""
+    """Return a workload that is a single bag of ``size`` patches."""
     return Workload(f"N{size}", "one bag", DIM, size, size, train=1, batch=1)
 
 
 def step_laps(entry: Entry, steps: int, threads: int) -> list[Lap]:
-    """``steps`` steps in a fresh process, where no earlier size has left memory behind."""
+    """Return ``steps`` steps in a fresh process, where no earlier size has left memory behind."""
     with Worker(partial(Station, entry, threads), threads) as worker:
         laps = [worker.call("lap", "train", number) for number in range(steps + 1)]
     return laps[1:]
 
 
 def steps_row(laps: Sequence[Lap]) -> Row:
-    """What is kept of the laps."""
+    """Return what is kept of the laps."""
     return {
         "seconds": [lap.seconds for lap in laps],
         "peak_mb": max(lap.peak_mb for lap in laps),

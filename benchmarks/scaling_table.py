@@ -16,7 +16,7 @@ LIMIT_MB: Final = 2048.0
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """Slope of ``log value`` over ``log size`` by least squares: 1 is linear."""
+    """Return slope of ``log value`` over ``log size`` by least squares: 1 is linear."""
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
@@ -29,7 +29,7 @@ def print_scaling(rows: Sequence[Row]) -> None:
 
 
 def largest_bags(groups: Iterable[tuple[str, Sequence[Row]]]) -> Iterator[str]:
-    """``a bag of 65,536 patches trains under 2 GiB over the data: ...`` for every group."""
+    """Yield ``a bag of 65,536 patches trains under 2 GiB over the data: ...`` for every group."""
     for name, rows in groups:
         largest = max(rows, key=lambda row: int(row["size"]))
         verdict = "under" if largest["peak_mb"] < LIMIT_MB else "NOT under"

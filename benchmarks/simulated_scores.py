@@ -37,7 +37,7 @@ class Sampling:
     patient_sd: float = 1.0
 
     def draw(self, rng: np.random.Generator, patients: int = 0) -> Cohort:
-        """A new sample of patients (``self.patients`` by default)."""
+        """Return a new sample of patients (``self.patients`` by default)."""
         number = patients or self.patients
         share = np.array(self.counts) / sum(self.counts)
         main = rng.choice(len(share), number, p=share)
@@ -73,7 +73,7 @@ def predictions_of(
     heads: bool = False,
     skill: float = SKILL,
 ) -> Predictions:
-    """A method that adds ``skill`` to the true class and noise to all."""
+    """Return a method that adds ``skill`` to the true class and noise to all."""
     tree = sampling.tree
     levels = tree.levels if heads else (LEAF,)
     names = np.arange(len(cohort.label)).astype(str)

@@ -43,7 +43,7 @@ class Station:
         self.contestant.build()
 
     def sizes(self) -> list[int]:
-        """Instances of every training bag."""
+        """Return instances of every training bag."""
         return [self.cohort.store.rows[slide][1] for slide in self.cohort.train]
 
     def lap(self, mode: Mode, number: int) -> Lap:
@@ -58,7 +58,7 @@ class Station:
         return Lap(seconds, peak_memory_mb(CPU) - self.data_mb)
 
     def quality(self, epochs: int) -> dict[str, float]:
-        """Scores on held-out bags of a fresh model after ``epochs`` epochs."""
+        """Return scores on held-out bags of a fresh model after ``epochs`` epochs."""
         cohort = make_cohort(self.entry.workload, self.entry.seed, held_out=True)
         contestant = make(self.entry, cohort)
         for epoch in range(1, epochs + 1):
@@ -67,7 +67,7 @@ class Station:
         return {"epochs": epochs, **{name: float(scores[name]) for name in SCORES}}
 
     def difference(self) -> Difference:
-        """How far ours is from the plain form in this process, on a bag of median size."""
+        """Return how far ours is from the plain form in this process, on a bag of median size."""
         sizes = sorted(self.sizes())
         return difference(self.entry, sizes[len(sizes) // 2])
 

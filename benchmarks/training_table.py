@@ -43,7 +43,7 @@ NONE = "–"
 
 
 def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
-    """What makes two measurements the same one."""
+    """Return what makes two measurements the same one."""
     values = (
         entry.workload.name,
         entry.method,
@@ -58,7 +58,7 @@ def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
 
 
 def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
-    """A table per comparison, in the order of ``rows``."""
+    """Yield a table per comparison, in the order of ``rows``."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(_group(row), []).append(row)

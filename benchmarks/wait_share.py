@@ -33,7 +33,9 @@ WAIT_KEY = ("workload", "stored", "home", "precision", "threads")
 
 
 def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[Row]:
-    """Gated ABMIL on ``workload`` at 32 and bf16, from float32 and float16 files, by home."""
+    """Return gated ABMIL on ``workload`` at 32 and bf16, from float32 and float16 files, by
+    home.
+    """
     place = WORKLOADS[workload]
     made = make_cohort(place)
     rows = []
@@ -52,14 +54,16 @@ def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[Row]:
 
 
 def trainer_of(entry: Entry, cohort: Cohort, home: Placement) -> Trainer:
-    """The harness's trainer on bags at ``home``."""
+    """Return the harness's trainer on bags at ``home``."""
     bags = DeviceBags(cohort.store, CPU, dtype=feature_type(entry.precision), placement=home)
     seed_everything(entry.seed, SETUP)
     return make_trainer(entry, cohort, bags, make_method(entry, cohort.store.dim))
 
 
 def measure(trainer: Trainer, epochs: int) -> Row:
-    """Seconds of every epoch and how many of them were waited, after one that fills the caches."""
+    """Return seconds of every epoch and how many of them were waited, after one that fills the
+    caches.
+    """
     row: Row = {"seconds": [], "waited": []}
     trainer.method.train()
     for epoch in range(1, epochs + 2):
@@ -73,7 +77,7 @@ def measure(trainer: Trainer, epochs: int) -> Row:
 
 
 def print_waits(rows: Sequence[Row]) -> None:
-    """Milliseconds of an epoch, and the share of it that was waited."""
+    """Print milliseconds of an epoch, and the share spent waiting."""
     lines = []
     for row in rows:
         shares = [w / s for w, s in zip(row["waited"], row["seconds"], strict=True)]

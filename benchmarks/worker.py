@@ -29,7 +29,7 @@ class Worker:
         self._answer()
 
     def call(self, name: str, *args: Any) -> Any:
-        """The value of method ``name`` of the object."""
+        """Return the value of method ``name`` of the object."""
         self._pipe.send((name, args))
         return self._answer()
 

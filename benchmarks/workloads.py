@@ -47,7 +47,7 @@ class Workload:
     held_out: int = 0
 
     def sizes(self, bags: int) -> NDArray[np.int64]:
-        """``(bags,)`` ascending bag sizes: the mid-quantiles of the distribution."""
+        """Return ``(bags,)`` ascending bag sizes: the mid-quantiles of the distribution."""
         quantiles = (np.arange(bags) + 0.5) / bags
         if self.spread:
             normal = np.array([NormalDist().inv_cdf(q) for q in quantiles])
@@ -83,13 +83,13 @@ class Cohort:
         return sum(self.store.rows[slide][1] for slide in self.train)
 
     def leaf(self, slides: Sequence[str]) -> NDArray[np.int64]:
-        """``(n,)`` leaf index of each slide."""
+        """Return ``(n,)`` leaf index of each slide."""
         labels = self.manifest.labels()
         return np.array([TREE.index(labels[slide]) for slide in slides], dtype=np.int64)
 
 
 def make_cohort(workload: Workload, seed: int = 0, *, held_out: bool = False) -> Cohort:
-    """The training bags of ``workload`` and, on request, its held-out bags, float32."""
+    """Return the training bags of ``workload`` and, on request, its held-out bags, float32."""
     rng = np.random.default_rng(seed)
     shifts = class_shifts(workload.dim, rng)
     train = _bags("train", workload.sizes(workload.train), shifts, rng)
@@ -106,7 +106,7 @@ def make_cohort(workload: Workload, seed: int = 0, *, held_out: bool = False) ->
 
 
 def class_shifts(dim: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """``(7, dim)``: a direction per leaf, half of it shared with its siblings."""
+    """Return ``(7, dim)``: a direction per leaf, half of it shared with its siblings."""
     coarse = rng.normal(size=(len(TREE.classes["coarse"]), dim))
     leaf = rng.normal(size=(len(TREE.leaves), dim))
     directions = coarse[TREE.ancestor_index("coarse")] + leaf

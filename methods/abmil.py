@@ -107,7 +107,7 @@ class ABMIL(HeadedMethod):
         self.classifier = nn.Linear(config.width, outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, 1)``."""
+        """Return logits of the head and attention ``(sum N, 1)``."""
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, 1)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
@@ -122,7 +122,8 @@ class ABMIL(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Terms of the head; with the sigmoid head Bernoulli likelihood of the clamped probability.
+        """Return terms of the head; with the sigmoid head Bernoulli likelihood of the clamped
+        probability.
 
         The term ``entropy`` is added where it is switched on.
         """

@@ -135,7 +135,9 @@ class ACMIL(Method):
         self.classifier = nn.Linear(width, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the branches'."""
+        """Return leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the
+        branches'.
+        """
         h = self.project(batch.features)  # (sum N, width)
         scores = full_precision(self.attention.scores(h))  # (sum N, branches * heads)
         if self.training:
@@ -154,7 +156,7 @@ class ACMIL(Method):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``bag``, and with several branches ``branches`` and ``diversity``."""
+        """Return ``bag``, and with several branches ``branches`` and ``diversity``."""
         labels, number = batch.labels[LEAF], self.config.branches
         terms = {"bag": self.cross_entropy(output.logits[LEAF], labels, LEAF)}
         if number > 1:
@@ -177,12 +179,12 @@ class GatedBranches(nn.Module):
         self.net = AttentionNet(width, hidden, branches)
 
     def scores(self, h: Tensor) -> Tensor:
-        """``(sum N, width)`` -> ``(sum N, branches)``."""
+        """Return ``(sum N, width)`` -> ``(sum N, branches)``."""
         scores: Tensor = self.net(h)
         return scores
 
     def pool(self, attention: Tensor, h: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """Weighted means; that of the mean attention is the mean of the means."""
+        """Return weighted means; that of the mean attention is the mean of the means."""
         pooled = segment_matmul(attention, h, batch.segment, batch.sizes)
         return pooled, pooled.mean(1)
 
@@ -204,13 +206,13 @@ class MultiHeadBranches(nn.Module):
         self.bag = _HeadMeans(width, heads)
 
     def scores(self, h: Tensor) -> Tensor:
-        """``(sum N, width)`` -> ``(sum N, branches * heads)``."""
+        """Return ``(sum N, width)`` -> ``(sum N, branches * heads)``."""
         folded = [key(query) for key, query in zip(self.keys, self.queries[0], strict=True)]
         weights, constants = zip(*folded, strict=True)
         return F.linear(h, torch.cat(weights), torch.cat(constants))
 
     def pool(self, attention: Tensor, h: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """Per head weighted means, then each branch's values, output layer and norm."""
+        """Pool weighted means per head, then apply each branch's values, output layer and norm."""
         means = segment_matmul(attention, h, batch.segment, batch.sizes)
         means = torch.unflatten(means, 1, (len(self.values), -1))  # (B, branches, heads, width)
         branches = zip(self.values, means.unbind(1), strict=True)
@@ -226,7 +228,7 @@ class _FoldedKeys(nn.Module):
         self.key = nn.Linear(width, width)
 
     def forward(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """``(heads, width)`` weights and ``(heads,)`` constants that score an instance."""
+        """Return ``(heads, width)`` weights and ``(heads,)`` constants that score an instance."""
         q = self.query(query).view(self.heads, -1)  # (heads, width per head)
         q = q / sqrt(q.shape[1])
         weight = self.key.weight.view(*q.shape, -1).to(q.dtype)
@@ -245,7 +247,7 @@ class _HeadMeans(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-6)
 
     def forward(self, means: Tensor) -> Tensor:
-        """``(B, heads, width)`` -> ``(B, width)``."""
+        """Return ``(B, heads, width)`` -> ``(B, width)``."""
         weight = self.value.weight.view(self.heads, -1, means.shape[2]).to(means.dtype)
         values = torch.einsum("bhw,hdw->bhd", means, weight).flatten(1)
         rows: Tensor = self.norm(self.dropout(self.out(values + self.value.bias)))
@@ -256,7 +258,8 @@ MASKED: Final = -1e9  # finite: a completely masked bag gets even attention
 
 
 def mask_top(scores: Tensor, k: int, share: float, batch: BagBatch) -> Tensor:
-    """STKIM: ``(sum N, K)`` scores, some of the ``k' = min(k, N)`` highest of each bag masked.
+    """Return STKIM: ``(sum N, K)`` scores, some of the ``k' = min(k, N)`` highest of each bag
+    masked.
 
     In every column ``int(k' * share)`` of them, drawn at random, become :data:`MASKED`.
     """
@@ -273,7 +276,7 @@ def mask_top(scores: Tensor, k: int, share: float, batch: BagBatch) -> Tensor:
 
 
 def similarity(attention: Tensor, branches: int, batch: BagBatch) -> Tensor:
-    """The diversity loss: cosine of the attention of two branches over a bag.
+    """Return the diversity loss: cosine of the attention of two branches over a bag.
 
     Mean over pairs of branches, heads and bags. ``attention`` is ``(sum N, branches * heads)``, of
     at least two branches.

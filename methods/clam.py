@@ -148,14 +148,18 @@ class _CLAM(HeadedMethod):
 
     @abstractmethod
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, K, width)`` bag features -> the numbers ``(B, outputs)`` that the head reads."""
+        """Return ``(B, K, width)`` bag features -> the numbers ``(B, outputs)`` that the head
+        reads.
+        """
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """``(sum N, K)`` -> the columns of branches that belong to each level."""
+        """Return ``(sum N, K)`` -> the columns of branches that belong to each level."""
         return {LEAF: x} if self.branches == 1 else self.decision.by_level(x)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, K)`` of the levels that have branches."""
+        """Return logits of the head and attention ``(sum N, K)`` of the levels that have
+        branches.
+        """
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, K)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
@@ -171,7 +175,9 @@ class _CLAM(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``bag_weight`` x the head's terms, ``(1 - bag_weight) * instance``, maybe ``entropy``."""
+        """Return ``bag_weight`` x the head's terms, ``(1 - bag_weight) * instance``, maybe
+        ``entropy``.
+        """
         share = self.config.bag_weight
         bag = {name: share * term for name, term in super().loss(output, batch, progress).items()}
         instance = self.instance_loss(
@@ -181,7 +187,8 @@ class _CLAM(HeadedMethod):
         return {**bag, "instance": (1 - share) * instance, **entropy}
 
     def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)`` each.
+        """Return ``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)``
+        each.
 
         Largest and smallest first.
         """
@@ -189,7 +196,8 @@ class _CLAM(HeadedMethod):
         return segment_topk(scores, k, *where), segment_topk(-scores, k, *where)
 
     def instance_loss(self, h: Tensor, scores: Tensor, batch: BagBatch) -> Tensor:
-        """Clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)`` scores.
+        """Return clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)``
+        scores.
 
         The label selects by multiplication, so that no step waits for the device.
         """
@@ -209,7 +217,8 @@ class _CLAM(HeadedMethod):
         return (inside + outside).mean() / self.n_leaves
 
     def instance_rows(self, h: Tensor, rows: Tensor, target: Tensor) -> Tensor:
-        """Losses ``(B, k, C)`` of rows ``(B, k, K)`` of ``h`` with 0/1 ``target`` ``(B, k, C)``.
+        """Return losses ``(B, k, C)`` of rows ``(B, k, K)`` of ``h`` with 0/1 ``target``
+        ``(B, k, C)``.
 
         Class c judges the row of branch c, or of the only one. All classes judge all rows, in one
         product: a batch of products with two columns each is far slower.
@@ -237,11 +246,11 @@ class CLAMSB(_CLAM):
         return 1
 
     def build_classifier(self, width: int) -> None:
-        """One layer for all classes."""
+        """Build one layer for all classes."""
         self.classifier = nn.Linear(width, self.decision.outputs)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, 1, width)`` -> ``(B, outputs)``."""
+        """Return ``(B, 1, width)`` -> ``(B, outputs)``."""
         numbers: Tensor = self.classifier(pooled.squeeze(1))
         return numbers
 
@@ -261,11 +270,11 @@ class CLAMMB(_CLAM):
         return self.decision.outputs
 
     def build_classifier(self, width: int) -> None:
-        """One scorer per branch."""
+        """Build one scorer per branch."""
         self.classifiers = nn.ModuleList(nn.Linear(width, 1) for _ in range(self.branches))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """``(B, K, width)`` -> ``(B, K)``: scorer c reads branch c."""
+        """Return ``(B, K, width)`` -> ``(B, K)``: scorer c reads branch c."""
         scorers = zip(self.classifiers, pooled.unbind(1), strict=True)
         return torch.cat([scorer(bag) for scorer, bag in scorers], 1)
 
@@ -274,7 +283,7 @@ _CLEAR_CUT = math.log(1000.0)
 
 
 def smooth_top1_svm(scores: Tensor, target: Tensor, alpha: float = 1.0, tau: float = 1.0) -> Tensor:
-    """The smooth top-1 SVM loss (Berrada, Zisserman, Kumar, ICLR 2018) of every row.
+    """Return the smooth top-1 SVM loss (Berrada, Zisserman, Kumar, ICLR 2018) of every row.
 
     ``(R, C)`` scores and ``(R,)`` targets -> ``(R,)``.
 

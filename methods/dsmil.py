@@ -127,7 +127,7 @@ class DSMIL(Method):
             orthogonal_layers(self)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)`` and attention ``(sum N, outputs)``."""
+        """Return leaf logits ``(B, C)`` and attention ``(sum N, outputs)``."""
         x = batch.features
         instance = self.instance(x)  # (sum N, outputs)
         critical = segment_topk(instance.detach(), 1, batch.segment, batch.sizes)[:, 0]
@@ -152,7 +152,7 @@ class DSMIL(Method):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``(1 - max_weight) * bag`` and ``max_weight * max``, one loss for each stream."""
+        """Return ``(1 - max_weight) * bag`` and ``max_weight * max``, one loss for each stream."""
         shares = {"bag": 1 - self.config.max_weight, "max": self.config.max_weight}
         labels = batch.labels[LEAF]
         return {

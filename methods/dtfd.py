@@ -133,7 +133,9 @@ class DTFD(Method):
         self.evidence_class = config.evidence or ("last" if self.n_leaves == 2 else "predicted")
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the first tier's."""
+        """Return leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the first
+        tier's.
+        """
         permutation = random_permutation if self.training else fixed_permutation
         pseudo = PseudoBags.deal([permutation(n) for n in batch.sizes], self.config.groups)
         bags, first = self.first_tier(batch, pseudo)
@@ -151,7 +153,7 @@ class DTFD(Method):
         )
 
     def first_tier(self, batch: BagBatch, pseudo: PseudoBags) -> tuple[BagBatch, Scored]:
-        """The embedded pseudo-bags and their scores."""
+        """Return the embedded pseudo-bags and their scores."""
         order = pseudo.order.to(batch.features.device, non_blocking=True)
         h = self.project(batch.features[order])
         bags = BagBatch.of_rows(by_parts(self.blocks, h), pseudo.sizes)
@@ -160,7 +162,9 @@ class DTFD(Method):
     def distil(
         self, bags: BagBatch, first: Scored, pseudo: PseudoBags
     ) -> tuple[BagBatch, Tensor | None]:
-        """What the second tier reads, a bag per slide; the rows of ``bags`` unless pooled."""
+        """Return what the second tier reads, a bag per slide; the rows of ``bags`` unless
+        pooled.
+        """
         config = self.config
         if config.distill == "afs":
             return BagBatch.of_rows(first.pooled, pseudo.counts), None
@@ -171,7 +175,9 @@ class DTFD(Method):
 
     @torch.no_grad()
     def evidence(self, bags: BagBatch, first: Scored) -> Tensor:
-        """``(sum N, 1)``: probability of the evidence class, from the attended feature only."""
+        """Return ``(sum N, 1)``: probability of the evidence class, from the attended
+        feature only.
+        """
         activation = first.attention * F.linear(bags.features, self.first.classifier.weight)
         probabilities = full_precision(activation).softmax(1)
         if self.evidence_class == "last":
@@ -180,7 +186,9 @@ class DTFD(Method):
         return probabilities.gather(1, predicted.unsqueeze(1))
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``tier1``: mean over slides of the mean over pseudo-bags; ``tier2``: cross entropy."""
+        """Return ``tier1``: mean over slides of the mean over pseudo-bags; ``tier2``: cross
+        entropy.
+        """
         labels = batch.labels[LEAF]
         counts = [min(self.config.groups, size) for size in batch.sizes]
         slides = torch.split(output.extras["first"], counts)
@@ -228,13 +236,13 @@ class PseudoBags:
         return cls(torch.cat(order), tuple(sizes), tuple(counts))
 
     def per_slide(self, numbers: Sequence[int]) -> list[int]:
-        """Sums over the pseudo-bags of each slide."""
+        """Return sums over the pseudo-bags of each slide."""
         remaining = iter(numbers)
         return [sum(islice(remaining, count)) for count in self.counts]
 
 
 def random_permutation(size: int) -> Tensor:
-    """A new permutation ``(size,)`` with every call, from the seeds of training."""
+    """Return a new permutation ``(size,)`` with every call, from the seeds of training."""
     return torch.randperm(size)
 
 
@@ -279,7 +287,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, width)`` -> ``(N, width)``."""
+        """Return ``(N, width)`` -> ``(N, width)``."""
         rows: Tensor = x + self.inner(x)
         return rows
 
@@ -287,7 +295,8 @@ class ResidualBlock(nn.Module):
 def strongest(
     evidence: Tensor, bags: BagBatch, k: int, tails: bool
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """Rows of the ``k`` largest of ``evidence`` ``(sum N, 1)`` per bag, and how many per bag.
+    """Return rows of the ``k`` largest of ``evidence`` ``(sum N, 1)`` per bag, and how many per
+    bag.
 
     With ``tails`` the ``k`` smallest follow, both in descending order; a row may be in both. A bag
     of fewer than ``k`` rows gives each of them.

@@ -47,7 +47,7 @@ class LowRankLayer(nn.Module):
         self.outward = AttentionBlock(dim, width, *form)
 
     def forward(self, x: Tensor, batch: BagBatch) -> Tensor:
-        """``(sum N, dim)`` -> ``(sum N, width)``."""
+        """Return ``(sum N, dim)`` -> ``(sum N, width)``."""
         collected, _ = self.inward.collect(self.latent[0], x, batch)
         return self.outward.distribute(x, collected, batch)
 
@@ -126,7 +126,7 @@ class ILRA(HeadedMethod):
                 module.start()
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, 1)``."""
+        """Return logits of the head and attention ``(sum N, 1)``."""
         x = batch.features
         for layer in self.layers:
             x = layer(x, batch)
@@ -165,7 +165,9 @@ class AttentionBlock(nn.Module):
         self.gate = nn.Linear(query_dim, width) if gated else None
 
     def start(self) -> None:
-        """Initial weights of the official code; biases outside the attention keep PyTorch's."""
+        """Set the initial weights of the official code; biases outside the attention keep
+        PyTorch's.
+        """
         for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_normal_(layer.weight)

@@ -121,11 +121,11 @@ class MHIM(HeadedMethod):
         return self
 
     def before_epoch(self, progress: float) -> None:
-        """Masks depend on how far training is."""
+        """Set the masks, which depend on the progress of training."""
         self.progress = progress
 
     def after_step(self, progress: float) -> None:
-        """The teacher follows the student."""
+        """Move the teacher towards the student."""
         rate = (9 / (10 + self.steps)).clamp(min=1 - self.config.momentum)
         pairs = zip(self.teacher.parameters(), self.student.parameters(), strict=True)
         for old, new in pairs:
@@ -133,13 +133,13 @@ class MHIM(HeadedMethod):
         self.steps += 1
 
     def masking(self) -> Masking:
-        """The masks of the present epoch."""
+        """Return the masks of the present epoch."""
         config = self.config
         high = config.mask_high * (1 + math.cos(math.pi * self.progress)) / 2
         return Masking(high, config.mask_pool, config.mask_low, config.mask_random)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and the student's attention ``(sum N, 1)``."""
+        """Return logits of the head and the student's attention ``(sum N, 1)``."""
         if not self.training:
             output: Output = self.student(batch)
             return output
@@ -159,14 +159,16 @@ class MHIM(HeadedMethod):
         )
 
     def seen(self, attention: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, list[int]]:
-        """Packed rows that the student sees, by the teacher's attention ``(sum N,)``; sizes."""
+        """Return packed rows that the student sees, by the teacher's attention
+        ``(sum N,)``; sizes.
+        """
         masking, starts = self.masking(), accumulate(sizes, initial=0)
         bags = zip(starts, torch.split(attention, list(sizes)), strict=False)
         rows = torch.cat([masking.kept(bag) + start for start, bag in bags])
         return rows, [masking.n_kept(n) for n in sizes]
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Terms of the head and, in training mode, the weighted ``consistency``."""
+        """Return terms of the head and, in training mode, the weighted ``consistency``."""
         terms = super().loss(output, batch, progress)
         if "teacher" not in output.extras or self.config.consistency_weight == 0:
             return terms
@@ -192,14 +194,14 @@ class Masking:
     random: float
 
     def counts(self, n: int) -> tuple[int, int, int]:
-        """Numbers of instances masked as high, low and random in a bag of ``n``."""
+        """Return numbers of instances masked as high, low and random in a bag of ``n``."""
         high = min(ceil(n * self.high), n - 1)
         low = min(ceil(n * self.low), n - 1 - high)
         left = n - high - low
         return high, low, min(ceil(left * self.random), left - 1)
 
     def kept(self, attention: Tensor) -> Tensor:
-        """Rows that are left of a bag with attention ``(N,)``, in their order.
+        """Return rows that are left of a bag with attention ``(N,)``, in their order.
 
         Their number depends on N only: see :meth:`n_kept`.
         """
@@ -212,7 +214,7 @@ class Masking:
         return left[: len(left) - random].sort().values
 
     def n_kept(self, n: int) -> int:
-        """How many instances are left of a bag of ``n``."""
+        """Return how many instances are left of a bag of ``n``."""
         return n - sum(self.counts(n))
 
 

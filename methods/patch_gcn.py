@@ -54,7 +54,7 @@ class GraphLayer(nn.Module):
         self.dropout = Dropout(_LAYER_DROPOUT)
 
     def forward(self, x: Tensor, edges: Tensor) -> Tensor:
-        """``(sum N, width)``, ``(2, E)`` -> ``(sum N, width)``."""
+        """Return ``(sum N, width)``, ``(2, E)`` -> ``(sum N, width)``."""
         y: Tensor = self.conv(x, edges)
         if self.norm is None:
             return y
@@ -136,7 +136,7 @@ class PatchGCN(HeadedMethod):
         return self.config.k
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, 1)``.
+        """Return logits of the head and attention ``(sum N, 1)``.
 
         Raises ``FeatureError`` where the features have no coordinates.
         """
@@ -152,19 +152,19 @@ class PatchGCN(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Terms of the head, and ``entropy`` if switched on."""
+        """Return terms of the head, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 
     def edges(self, batch: BagBatch) -> Tensor:
-        """``(2, E)``: those of the batch, or made of its coordinates."""
+        """Return ``(2, E)``: those of the batch, or made of its coordinates."""
         if batch.edges is not None:
             return batch.edges
         coords = needed_coords(batch, "patch-gcn", "use a method without a graph")
         return batch_edges(coords, batch, self.config.k)
 
     def nodes(self, batch: BagBatch, edges: Tensor) -> Tensor:
-        """Features of all layers side by side, ``(sum N, width * (layers + 1))``."""
+        """Return features of all layers side by side, ``(sum N, width * (layers + 1))``."""
         features = [self.project(batch.features)]
         for layer in self.layers:
             features.append(layer(features[-1], edges))

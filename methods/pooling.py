@@ -51,7 +51,9 @@ class _Pooling(Method):
         self.classifier = nn.Linear(config.width, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Leaf logits; ``attention`` holds every instance's class probabilities ``(sum N, C)``."""
+        """Return leaf logits; ``attention`` holds every instance's class probabilities
+        ``(sum N, C)``.
+        """
         logits = self.classifier(self.project(batch.features))
         probabilities = logits.softmax(1)
         return Output(
@@ -61,7 +63,7 @@ class _Pooling(Method):
 
     @abstractmethod
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """``(sum N, C)`` instance logits and probabilities -> ``(B, C)`` bag logits."""
+        """Return ``(sum N, C)`` instance logits and probabilities -> ``(B, C)`` bag logits."""
 
 
 class MeanPooling(_Pooling):
@@ -91,7 +93,7 @@ class MeanPooling(_Pooling):
         xavier_linear(self)
 
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """Mean over the instances of each bag."""
+        """Return mean over the instances of each bag."""
         return segment_mean(logits, batch.offsets)
 
 
@@ -131,13 +133,13 @@ class MaxPooling(_Pooling):
             xavier_linear(self)
 
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """Largest logit per class, or the logits of the selected instance."""
+        """Return largest logit per class, or the logits of the selected instance."""
         if self.config.select == "per_class":
             return segment_max(logits, batch.offsets)
         return logits[self.selected(probabilities, batch)]
 
     def selected(self, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """``(B,)``: the row of the instance selected in each bag."""
+        """Return ``(B,)``: the row of the instance selected in each bag."""
         positive = self.config.select == "positive_instance"
         certainty = probabilities[:, 1] if positive else probabilities.amax(1)
         starts = accumulate(batch.sizes, initial=0)

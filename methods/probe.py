@@ -70,7 +70,7 @@ class Probe(HeadedMethod):
         self.classifier = nn.Linear(width or dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and even weights ``(sum N, 1)``."""
+        """Return logits of the head and even weights ``(sum N, 1)``."""
         numbers = self.classifier(self.hidden(segment_mean(batch.features, batch.offsets)))
         weights = 1 / batch.offsets.diff().to(numbers.dtype)
         return Output(self.decision(numbers), {LEAF: weights[batch.segment].unsqueeze(1)})

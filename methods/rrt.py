@@ -77,7 +77,7 @@ class PoolingScores(nn.Module):
         self.activation = nn.Tanh() if activation == "tanh" else nn.ReLU()
 
     def forward(self, h: Tensor) -> Tensor:
-        """``(sum N, dim)`` -> ``(sum N, 1)``."""
+        """Return ``(sum N, dim)`` -> ``(sum N, 1)``."""
         hidden = self.activation(self.value(h))
         if self.gate is not None:
             hidden = hidden * self.gate(h).sigmoid()
@@ -162,7 +162,7 @@ class RRT(HeadedMethod):
                 nn.init.xavier_normal_(layer.weight)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and pooling attention ``(sum N, 1)``."""
+        """Return logits of the head and pooling attention ``(sum N, 1)``."""
         ordered = Ordered.of(batch, self.config.order, multiple=CROSS_REGIONS)
         h = self.encode(self.project(ordered.batch.features), batch.sizes)
         scores = self.scores(h)
@@ -175,12 +175,14 @@ class RRT(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Terms of the head, and ``entropy`` if switched on."""
+        """Return terms of the head, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 
     def encode(self, x: Tensor, sizes: tuple[int, ...]) -> Tensor:
-        """Re-embedded features ``(sum N, width)``; bags go through the layers sorted by size."""
+        """Return re-embedded features ``(sum N, width)``; bags go through the layers sorted by
+        size.
+        """
         order = sorted(range(len(sizes)), key=sizes.__getitem__)
         bags = x.split_with_sizes(list(sizes))
         rows = torch.cat([bags[b] for b in order]) if len(sizes) > 1 else x
@@ -214,7 +216,7 @@ class RegionAttention(nn.Module):
         self.epeg = nn.Conv2d(heads, heads, (epeg, 1), groups=heads, bias=False) if epeg else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(count, n, dim)`` -> the same shape."""
+        """Return ``(count, n, dim)`` -> the same shape."""
         q, k, v = self.qkv(x).chunk(3, -1)
         if self.epeg is not None:
             taps = self.epeg.weight.repeat_interleave(x.shape[-1] // self.heads, 0)
@@ -237,11 +239,11 @@ class RegionLayer(nn.Module):
         self.regions = regions
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed rows ``(sum N, dim)`` -> the same shape."""
+        """Return packed rows ``(sum N, dim)`` -> the same shape."""
         return x + by_regions(self.attend, self.norm(x), sizes, self.regions)
 
     def attend(self, tiles: Tensor) -> Tensor:
-        """``(count, g^2, p, dim)`` -> the same shape."""
+        """Return ``(count, g^2, p, dim)`` -> the same shape."""
         rows: Tensor = self.attention(tiles.flatten(0, 1))
         return rows.view(tiles.shape)
 
@@ -268,11 +270,11 @@ class CrossRegionLayer(nn.Module):
             nn.init.kaiming_uniform_(self.phi, a=math.sqrt(5))
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed rows ``(sum N, dim)`` -> the same shape."""
+        """Return packed rows ``(sum N, dim)`` -> the same shape."""
         return x + by_regions(self.attend, self.norm(x), sizes, CROSS_REGIONS)
 
     def attend(self, tiles: Tensor) -> Tensor:
-        """``(count, g^2, p, dim)`` -> the same shape."""
+        """Return ``(count, g^2, p, dim)`` -> the same shape."""
         phi = self.phi
         logits = phi(tiles) if isinstance(phi, nn.Module) else tiles @ phi  # (count, g^2, p, k)
         means = logits.softmax(2).mT @ tiles  # (count, g^2, k, dim)
@@ -285,14 +287,14 @@ class CrossRegionLayer(nn.Module):
 
 
 def side_of(n: int, regions: int) -> int:
-    """Side of the smallest square for ``n`` rows that ``regions`` per side divide."""
+    """Return side of the smallest square for ``n`` rows that ``regions`` per side divide."""
     return -(-(isqrt(n - 1) + 1) // regions) * regions
 
 
 def by_regions(
     layer: Callable[[Tensor], Tensor], x: Tensor, sizes: Sequence[int], regions: int
 ) -> Tensor:
-    """``layer`` of all regions, packed rows ``(sum N, dim)`` in and out.
+    """Return ``layer`` of all regions, packed rows ``(sum N, dim)`` in and out.
 
     Every bag is padded with zero rows at the end to ``S^2`` and folded row by row to ``S x S``. It
     is cut into ``regions x regions`` squares; padding takes part. ``layer`` maps ``(count, g^2, p,
@@ -310,7 +312,7 @@ def by_regions(
 
 
 def cut(squares: Tensor, regions: int) -> Tensor:
-    """``(count, S^2, dim)`` -> ``(count, g^2, (S / g)^2, dim)``."""
+    """Return ``(count, S^2, dim)`` -> ``(count, g^2, (S / g)^2, dim)``."""
     count, positions, dim = squares.shape
     r = isqrt(positions) // regions
     tiles = squares.view(count, regions, r, regions, r, dim).transpose(2, 3)
@@ -318,7 +320,7 @@ def cut(squares: Tensor, regions: int) -> Tensor:
 
 
 def joined(tiles: Tensor, regions: int) -> Tensor:
-    """The inverse of :func:`cut`."""
+    """Return the inverse of :func:`cut`."""
     count, _, positions, dim = tiles.shape
     r = isqrt(positions)
     squares = tiles.view(count, regions, regions, r, r, dim).transpose(2, 3)

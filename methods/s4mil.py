@@ -53,7 +53,7 @@ class S4Layer(nn.Module):
         self.s4d = S4D(width, states)
 
     def forward(self, x: Tensor, sizes: list[int]) -> Tensor:
-        """Packed sequences ``(sum N, width)`` -> the same shape."""
+        """Return packed sequences ``(sum N, width)`` -> the same shape."""
         rows: Tensor = self.s4d(self.norm(x), sizes)
         return rows
 
@@ -111,7 +111,7 @@ class S4MIL(HeadedMethod):
         self.classifier = nn.Linear(config.width, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and shares of channels ``(sum N, 1)``."""
+        """Return logits of the head and shares of channels ``(sum N, 1)``."""
         ordered = Ordered.of(batch, self.config.order)
         h = self.project(ordered.batch.features)
         for layer in self.layers:
@@ -123,7 +123,7 @@ class S4MIL(HeadedMethod):
         )
 
     def shares(self, h: Tensor, z: Tensor, batch: BagBatch) -> Tensor:
-        """``(sum N, 1)``: channels whose maximum a patch is; shared where several are."""
+        """Return ``(sum N, 1)``: channels whose maximum a patch is; shared where several are."""
         best = (h == z[batch.segment]).to(torch.float32)
         together = segment_sum(best, batch.offsets)
         return (best / together[batch.segment]).mean(1, keepdim=True)
@@ -154,7 +154,7 @@ class S4D(nn.Module):
         self.out = nn.Linear(dim, 2 * dim)
 
     def forward(self, u: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed sequences ``(sum n, dim)`` -> the same shape, each computed separately."""
+        """Return packed sequences ``(sum n, dim)`` -> the same shape, each computed separately."""
         with as_written(u):
             u = full_precision(u)
             kernel = self.kernel(max(sizes))
@@ -164,7 +164,7 @@ class S4D(nn.Module):
         return rows
 
     def kernel(self, length: int) -> Tensor:
-        """``(length, dim)``: the impulse response.
+        """Return ``(length, dim)``: the impulse response.
 
         Powers of ``exp(dt A)`` are products of one within a block and one of whole blocks, so that
         no tensor of ``dim x states x length`` is made.
@@ -182,7 +182,7 @@ class S4D(nn.Module):
 
 
 def convolved(u: Tensor, kernel: Tensor) -> Tensor:
-    """Causal convolution of ``(count, n, dim)`` with ``(>= n, dim)`` along the sequence."""
+    """Return causal convolution of ``(count, n, dim)`` with ``(>= n, dim)`` along the sequence."""
     n = u.shape[1]
     spectrum = torch.fft.rfft(u, 2 * n, dim=1) * torch.fft.rfft(kernel[:n], 2 * n, dim=0)
     response: Tensor = torch.fft.irfft(spectrum, 2 * n, dim=1)

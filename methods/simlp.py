@@ -57,7 +57,7 @@ class SiMLP(HeadedMethod):
         self.classifier = nn.Linear(config.width if config.mlp else dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, 1)``."""
+        """Return logits of the head and attention ``(sum N, 1)``."""
         share = batch.offsets.diff().to(batch.features.dtype).reciprocal()
         weights: Tensor = share[batch.segment].unsqueeze(1)
         means = segment_matmul(weights, batch.features, batch.segment, batch.sizes).squeeze(1)

@@ -51,12 +51,14 @@ class EncoderLayer(nn.Module):
         )
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
+        """Return packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
         x = x + self.dropout(self.attention(self.norm1(x), sizes))
         return self._fed(x)
 
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """First output rows ``(B, dim)`` and their raw scores of all rows ``(sum n, heads)``."""
+        """Return first output rows ``(B, dim)`` and their raw scores of all rows
+        ``(sum n, heads)``.
+        """
         rows, scores = self.attention.first_rows(self.norm1(x), sizes)
         first = torch.stack([rows[0] for rows in x.split_with_sizes(list(sizes))])
         return self._fed(first + self.dropout(rows)), scores
@@ -125,7 +127,7 @@ class Transformer(HeadedMethod):
         self.classifier = nn.Linear(config.dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and attention ``(sum N, 1)``.
+        """Return logits of the head and attention ``(sum N, 1)``.
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
@@ -162,7 +164,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
+        """Return ``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
         mixed = []
         for run in equal_runs(self.qkv(x), sizes):
             heads = torch.unflatten(run, 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -172,7 +174,8 @@ class SelfAttention(nn.Module):
         return rows
 
     def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Outputs of the first rows ``(B, dim)`` and their scores of all rows ``(sum n, heads)``.
+        """Return outputs of the first rows ``(B, dim)`` and their scores of all rows
+        ``(sum n, heads)``.
 
         The same function, linear in ``n``: keys are folded into the few queries, and values are
         projected after they are averaged.

@@ -55,12 +55,14 @@ class AttentionLayer(nn.Module):
         self.attention = form(config.dim, config.heads, landmarks, dropout=config.dropout)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
+        """Return packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
         rows: Tensor = x + self.attention(self.norm(x), sizes)
         return rows
 
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """First output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)`` each."""
+        """Return first output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)``
+        each.
+        """
         rows, attention = self.attention.first_rows(self.norm(x), sizes)
         tokens = torch.stack([sequence[0] for sequence in x.split_with_sizes(list(sizes))])
         return tokens + rows, attention
@@ -70,7 +72,7 @@ class Unchanged(nn.Module):
     """In the place of PPEG: sequences stay what they are."""
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """``(sum n, dim)`` -> the same."""
+        """Return ``(sum n, dim)`` -> the same."""
         return x
 
 
@@ -144,7 +146,7 @@ class TransMIL(HeadedMethod):
         self.classifier = nn.Linear(config.dim, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and relevance ``(sum N, 1)``.
+        """Return logits of the head and relevance ``(sum N, 1)``.
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
@@ -163,7 +165,7 @@ class TransMIL(HeadedMethod):
         )
 
     def sequences(self, bags: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
-        """Bags ``(N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
+        """Return bags ``(N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
 
         A sequence is the class token, the patches, and the first patches again to fill the square.
         """
@@ -191,7 +193,7 @@ class PPEG(nn.Module):
         )
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Packed sequences of ``1 + S^2`` rows each, ``(sum n, dim)`` -> the same shape."""
+        """Return packed sequences of ``1 + S^2`` rows each, ``(sum n, dim)`` -> the same shape."""
         weight, bias = self.kernel()
         runs = []
         for run in equal_runs(x, sizes):
@@ -202,7 +204,7 @@ class PPEG(nn.Module):
         return pack(runs)
 
     def kernel(self) -> tuple[Tensor, Tensor]:
-        """The sum of the four kernels, ``(dim, 1, 7, 7)``, and of the biases, ``(dim,)``."""
+        """Return the sum of the four kernels, ``(dim, 1, 7, 7)``, and of the biases, ``(dim,)``."""
         weight = (
             self.conv7.weight
             + F.pad(self.conv5.weight, [1] * 4)

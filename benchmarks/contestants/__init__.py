@@ -41,14 +41,14 @@ class Entry:
 
 
 def contestant_class(name: str) -> type[Contestant]:
-    """The class of contestant ``name``."""
+    """Return the class of contestant ``name``."""
     module, _, cls = CONTESTANTS[name].partition(":")
     found: type[Contestant] = getattr(import_module(f"{__name__}.{module}"), cls)
     return found
 
 
 def make(entry: Entry, cohort: Cohort) -> Contestant:
-    """The contestant of ``entry`` on ``cohort``, ready to train."""
+    """Return the contestant of ``entry`` on ``cohort``, ready to train."""
     contestant = contestant_class(entry.contestant)(entry, cohort)
     contestant.build()
     return contestant

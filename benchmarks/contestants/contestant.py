@@ -30,8 +30,8 @@ class Contestant(ABC):
 
     @abstractmethod
     def train(self, epoch: int) -> None:
-        """One epoch over the training bags."""
+        """Train one epoch over the training bags."""
 
     @abstractmethod
     def predict(self, slides: Sequence[str]) -> Predictions:
-        """Class probabilities of ``slides``."""
+        """Return class probabilities of ``slides``."""

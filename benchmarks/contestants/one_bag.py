@@ -30,18 +30,18 @@ class OneBagLoop(Contestant):
 
     @abstractmethod
     def loss(self, x: Tensor, label: int) -> Tensor:
-        """Scalar loss of a bag ``(N, D)``."""
+        """Return scalar loss of a bag ``(N, D)``."""
 
     @abstractmethod
     def logits(self, x: Tensor) -> Tensor:
-        """``(1, C)`` leaf logits of a bag ``(N, D)``."""
+        """Return ``(1, C)`` leaf logits of a bag ``(N, D)``."""
 
     def bag(self, slide: str) -> Tensor:
-        """``(N, D)`` features, shared with the store."""
+        """Return ``(N, D)`` features, shared with the store."""
         return torch.from_numpy(self.cohort.store.bag(slide))
 
     def train(self, epoch: int) -> None:
-        """One epoch in random order."""
+        """Train one epoch in random order."""
         torch.manual_seed(self.entry.seed + epoch)
         self.model.train()
         total = 0.0
@@ -54,7 +54,7 @@ class OneBagLoop(Contestant):
             self.optimizer.zero_grad()
 
     def predict(self, slides: Sequence[str]) -> Predictions:
-        """Softmax of the logits, bag by bag."""
+        """Return softmax of the logits, bag by bag."""
         self.model.eval()
         with torch.inference_mode():
             parts = [self.logits(self.bag(slide)).softmax(1) for slide in slides]

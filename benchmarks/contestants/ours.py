@@ -48,30 +48,30 @@ class Ours(Contestant):
 
     @classmethod
     def prepare(cls) -> None:
-        """As the harness begins a process."""
+        """Start like a process of the harness."""
         make_deterministic(CPU)
 
     def build(self) -> None:
-        """The method and the harness's trainer."""
+        """Build the method and the harness's trainer."""
         seed_everything(self.entry.seed, SETUP)
         self.method = make_method(self.entry, self.cohort.store.dim).to(self.device)
         self.trainer = make_trainer(self.entry, self.cohort, self.bags, self.method)
 
     def train(self, epoch: int) -> None:
-        """One epoch of the harness, without validation and checkpoint."""
+        """Train one epoch of the harness, without validation and checkpoint."""
         seed_everything(self.entry.seed, epoch)
         self.method.train()
         self.trainer.train_epoch(epoch)
 
     def predict(self, slides: Sequence[str]) -> Predictions:
-        """Predictions as the harness makes them."""
+        """Return predictions as the harness makes them."""
         self.method.eval()
         loader = EvaluationLoader(self.bags, slides)
         return predict(self.method, loader, self.cohort.manifest, self.entry.precision)
 
 
 def make_method(entry: Entry, dim: int) -> Method:
-    """The method with its default configuration, without dropout if the entry says so."""
+    """Return the method with its default configuration, without dropout if the entry says so."""
     cls = METHODS.get(entry.method)
     values = dict(SETTINGS.get(entry.method, {}))
     if not entry.dropout:
@@ -80,7 +80,7 @@ def make_method(entry: Entry, dim: int) -> Method:
 
 
 def make_trainer(entry: Entry, cohort: Cohort, bags: DeviceBags, method: Method) -> Trainer:
-    """A trainer with the method's recipe that sees every bag once an epoch."""
+    """Return a trainer with the method's recipe that sees every bag once an epoch."""
     recipe: dict[str, Any] = {
         **method.recipe,
         "batch_size": entry.batch,

@@ -17,7 +17,7 @@ class PlainLoop(OneBagLoop):
     model: PlainModel
 
     def build(self) -> None:
-        """The plain form and the optimiser of its paper."""
+        """Build the plain form and the optimiser of its paper."""
         torch.manual_seed(self.entry.seed)
         form = plain(self.entry.method)
         self.model = form.build(self.cohort.store.dim, TREE)
@@ -26,9 +26,9 @@ class PlainLoop(OneBagLoop):
         self.optimizer = form.optimizer(self.model)
 
     def loss(self, x: Tensor, label: int) -> Tensor:
-        """Loss of one bag."""
+        """Return loss of one bag."""
         return self.model.loss(self.model(x), label)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Leaf logits of one bag."""
+        """Return leaf logits of one bag."""
         return self.model.logits(self.model(x))

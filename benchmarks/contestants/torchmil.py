@@ -23,7 +23,7 @@ class OneBag(OneBagLoop):
     """Batches of one bag without padding."""
 
     def build(self) -> None:
-        """Its ABMIL and the optimiser of the plain loop."""
+        """Build torchmil's ABMIL and the optimiser of the plain loop."""
         torch.manual_seed(self.entry.seed)
         dropout = 0.25 if self.entry.dropout else 0.0
         self.model = torchmil_abmil(self.cohort.store.dim, dropout)
@@ -31,18 +31,18 @@ class OneBag(OneBagLoop):
 
     @classmethod
     def require(cls) -> None:
-        """Its package."""
+        """Raise unless its package is installed."""
         try:
             import_module("torchmil.models")
         except ImportError as error:
             raise SkippedError(f"{error}; pip install -e '.[bench]'") from None
 
     def loss(self, x: Tensor, label: int) -> Tensor:
-        """Cross entropy of one bag."""
+        """Return cross entropy of one bag."""
         return F.cross_entropy(self.logits(x), torch.tensor([label]))
 
     def logits(self, x: Tensor) -> Tensor:
-        """``(1, C)`` logits of one bag."""
+        """Return ``(1, C)`` logits of one bag."""
         logits: Tensor = self.model(x[None])
         return logits
 
@@ -51,7 +51,7 @@ class Padded(OneBag):
     """Batches of several bags, padded to the longest and masked, as its collate function does."""
 
     def train(self, epoch: int) -> None:
-        """One epoch in random order."""
+        """Train one epoch in random order."""
         torch.manual_seed(self.entry.seed + epoch)
         self.model.train()
         order = torch.randperm(len(self.cohort.train)).tolist()
@@ -66,7 +66,7 @@ class Padded(OneBag):
             self.optimizer.zero_grad()
 
     def padded_logits(self, slides: Sequence[str]) -> Tensor:
-        """``(B, C)`` logits of several bags."""
+        """Return ``(B, C)`` logits of several bags."""
         bags = [self.bag(slide) for slide in slides]
         mask = pad_sequence([torch.ones(len(bag)) for bag in bags], batch_first=True)
         logits: Tensor = self.model(pad_sequence(bags, batch_first=True), mask)
@@ -74,7 +74,7 @@ class Padded(OneBag):
 
 
 def torchmil_abmil(dim: int, dropout: float) -> nn.Module:
-    """Its ABMIL with widths ``D -> 512 -> 2 x 256``."""
+    """Build torchmil's ABMIL with widths ``D -> 512 -> 2 x 256``."""
     project = nn.Sequential(nn.Linear(dim, 512), nn.ReLU(), nn.Dropout(dropout))
     abmil = import_module("torchmil.models").ABMIL
     model: nn.Module = abmil((dim,), att_dim=256, gated=True, feat_ext=project)

@@ -72,7 +72,7 @@ def everything(
     counted: Sequence[int],
     profiles: Path,
 ) -> Row:
-    """All that is measured of ``entry`` on a cohort of ``bags`` bags."""
+    """Return all that is measured of ``entry`` on a cohort of ``bags`` bags."""
     cohort = repeated_cohort(entry.workload, bags)
     rates = Machine((entry.precision,), torch.get_num_threads(), device.type).rates()
     write_profile(entry, device, profiles)

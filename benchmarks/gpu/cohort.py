@@ -12,7 +12,9 @@ BLOCK = 4096  # rows of noise, repeated: the speed of a step does not depend on 
 
 
 def repeated_cohort(workload: Workload, bags: int, seed: int = 0) -> Cohort:
-    """``bags`` training bags of ``workload``, float16, of one block of noise over and over."""
+    """Return ``bags`` training bags of ``workload``, float16, of one block of noise over
+    and over.
+    """
     rng = np.random.default_rng(seed)
     sizes = rng.permutation(workload.sizes(bags))
     block = rng.standard_normal((BLOCK, workload.dim), dtype=np.float32).astype(np.float16)

@@ -32,7 +32,7 @@ class StepCounts:
 
 
 def step_counts(entry: Entry, device: torch.device) -> StepCounts:
-    """Counts of a step of ``entry.batch`` bags."""
+    """Return counts of a step of ``entry.batch`` bags."""
     short, long = (_trained(entry, steps, device) for steps in (STEPS, 2 * STEPS))
     kernels = count_kernels(long, device) - count_kernels(short, device)
     waits = count_waits(long, device) - count_waits(short, device)

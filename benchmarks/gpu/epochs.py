@@ -23,7 +23,7 @@ WARM = 2  # epochs before the clock runs; compilation happens there
 def epochs_row(
     entry: Entry, cohort: Cohort, device: torch.device, rounds: int, rates: Rates
 ) -> Row:
-    """Epochs of ``entry`` on ``cohort`` with their floor and peak memory above the data."""
+    """Return epochs of ``entry`` on ``cohort`` with their floor and peak memory above the data."""
     ours = Ours(entry, cohort, device)
     data_mb = used_mb(device)
     ours.build()

@@ -19,7 +19,7 @@ STEPS = 20  # timed
 
 
 def graph_row(entry: Entry, cohort: Cohort, device: torch.device) -> Row:
-    """Seconds per step as it is and replayed, or why there is no graph."""
+    """Return seconds per step as it is and replayed, or why there is no graph."""
     ours = Ours(entry, cohort, device)
     ours.build()
     ours.method.train()
@@ -35,7 +35,7 @@ def graph_row(entry: Entry, cohort: Cohort, device: torch.device) -> Row:
 
 
 def fixed_step(ours: Ours) -> Callable[[], None]:
-    """Forward, loss and backward of the first batch; gradients are allocated again."""
+    """Return forward, loss and backward of the first batch; gradients are allocated again."""
     batch = next(iter(ours.trainer.data.train.epoch(1)))
 
     def gradients() -> None:
@@ -49,7 +49,7 @@ def fixed_step(ours: Ours) -> Callable[[], None]:
 
 
 def recorded(ours: Ours, gradients: Callable[[], None]) -> Callable[[], None]:
-    """The same as one launch. Raises ``RuntimeError`` for what a graph cannot hold."""
+    """Return the same as one launch. Raises ``RuntimeError`` for what a graph cannot hold."""
     stream = torch.cuda.Stream(ours.device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(ours.device))
     with torch.cuda.stream(stream):
@@ -64,7 +64,7 @@ def recorded(ours: Ours, gradients: Callable[[], None]) -> Callable[[], None]:
 
 
 def step_seconds(ours: Ours, gradients: Callable[[], None]) -> float:
-    """Mean seconds of a step with the optimiser."""
+    """Return mean seconds of a step with the optimiser."""
     for step in range(WARM + STEPS):
         if step == WARM:
             synchronize(ours.device)

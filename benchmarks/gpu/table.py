@@ -32,7 +32,7 @@ def print_gpu(rows: Sequence[Row]) -> None:
 
 
 def growth(rows: Sequence[Row]) -> Iterator[str]:
-    """A sentence for every row that counted kernels: their number for each number of bags."""
+    """Yield a sentence for every row that counted kernels: their number for each number of bags."""
     for row in rows:
         counts = {count["bags"]: count["kernels"] for count in row["counts"]}
         verdict = "grow with the bags" if len(set(counts.values())) > 1 else "do not grow"

@@ -37,7 +37,7 @@ class Plain(NamedTuple):
 
 
 def plain(method: str) -> Plain:
-    """The plain form of ``method``. Raises ``UnknownNameError`` when there is none."""
+    """Return the plain form of ``method``. Raises ``UnknownNameError`` when there is none."""
     if method not in BUILDERS:
         raise UnknownNameError("method with a plain form", method, BUILDERS)
     name, _, builder = BUILDERS[method].partition(":")

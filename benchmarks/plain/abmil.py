@@ -21,7 +21,7 @@ class PlainABMIL(PlainModel):
         self.classifier = nn.Linear(512, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, D)`` -> ``(1, C)`` logits."""
+        """Return ``(N, D)`` -> ``(1, C)`` logits."""
         h = self.project(x)
         a = self.attention(h)
         a = torch.transpose(a, 1, 0)  # (1, N)
@@ -32,10 +32,10 @@ class PlainABMIL(PlainModel):
 
 
 def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """The model for features of width ``dim``."""
+    """Return the model for features of width ``dim``."""
     return PlainABMIL(dim, len(taxonomy.leaves))
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """As in CLAM's README."""
+    """Return the optimiser of CLAM's README."""
     return torch.optim.Adam(model.parameters(), lr=2e-4, weight_decay=1e-5)

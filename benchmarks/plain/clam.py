@@ -36,7 +36,7 @@ class PlainCLAM(PlainModel):
         self.classifiers = nn.ModuleList(nn.Linear(512, 1) for _ in range(n_classes))
 
     def forward(self, x: Tensor) -> CLAMOutput:
-        """``(N, D)`` -> logits, and what the instance loss needs."""
+        """Return ``(N, D)`` -> logits, and what the instance loss needs."""
         h = self.project(x)
         scores = torch.transpose(self.attention(h), 1, 0)  # (C, N)
         m = torch.mm(F.softmax(scores, dim=1), h)  # (C, 512)
@@ -44,11 +44,11 @@ class PlainCLAM(PlainModel):
         return CLAMOutput(torch.stack(logits, 1), scores, h)
 
     def logits(self, output: CLAMOutput) -> Tensor:
-        """``(1, C)``."""
+        """Return ``(1, C)``."""
         return output.logits
 
     def loss(self, output: CLAMOutput, label: int) -> Tensor:
-        """Cross entropy of the bag and the mean clustering loss of the branches."""
+        """Return cross entropy of the bag and the mean clustering loss of the branches."""
         target = torch.tensor([label], device=output.logits.device)
         bag_loss = F.cross_entropy(output.logits, target)
         instance_loss = torch.zeros((), device=output.logits.device)
@@ -59,7 +59,9 @@ class PlainCLAM(PlainModel):
         return BAG_WEIGHT * bag_loss + (1 - BAG_WEIGHT) * instance_loss
 
     def inside(self, scores: Tensor, h: Tensor, classifier: nn.Module) -> Tensor:
-        """The label's branch: the most attended are positive, the least attended negative."""
+        """Return the label's branch: the most attended are positive, the least attended
+        negative.
+        """
         k = min(K_SAMPLE, len(scores))
         top = torch.topk(scores, k).indices
         bottom = torch.topk(-scores, k).indices
@@ -68,14 +70,15 @@ class PlainCLAM(PlainModel):
         return smooth_svm(classifier(rows), torch.cat([ones, torch.zeros_like(ones)]))
 
     def outside(self, scores: Tensor, h: Tensor, classifier: nn.Module) -> Tensor:
-        """Another class's branch: its most attended instances are negative."""
+        """Return another class's branch: its most attended instances are negative."""
         k = min(K_SAMPLE, len(scores))
         rows = torch.index_select(h, 0, torch.topk(scores, k).indices)
         return smooth_svm(classifier(rows), torch.zeros(k, dtype=torch.long, device=h.device))
 
 
 def smooth_svm(scores: Tensor, target: Tensor) -> Tensor:
-    """Mean smooth top-1 SVM loss (Berrada et al., 2018), alpha = tau = 1, ``(R, 2)``, ``(R,)``.
+    """Return mean smooth top-1 SVM loss (Berrada et al., 2018), alpha = tau = 1, ``(R, 2)``,
+    ``(R,)``.
 
     Rows decided by a factor of 1,000 or more take the hard limit.
     """
@@ -89,10 +92,10 @@ def smooth_svm(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """The model for features of width ``dim``."""
+    """Return the model for features of width ``dim``."""
     return PlainCLAM(dim, len(taxonomy.leaves))
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """As in CLAM's README."""
+    """Return the optimiser of CLAM's README."""
     return torch.optim.Adam(model.parameters(), lr=2e-4, weight_decay=1e-5)

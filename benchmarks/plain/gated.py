@@ -18,7 +18,7 @@ class GatedAttention(nn.Module):
         self.gate_dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
-        """``(N, in_dim)`` -> ``(N, branches)``."""
+        """Return ``(N, in_dim)`` -> ``(N, branches)``."""
         a = self.value_dropout(torch.tanh(self.value(h)))
         b = self.gate_dropout(torch.sigmoid(self.gate(h)))
         scores: Tensor = self.score(a * b)

@@ -32,7 +32,7 @@ class Scorer(nn.Module):
         self.linear = nn.Linear(dim, n_classes)
 
     def forward(self, bags: Tensor) -> Tensor:
-        """``(K, D)`` -> ``(1, K)``."""
+        """Return ``(K, D)`` -> ``(1, K)``."""
         return ((bags * self.linear.weight).sum(1) + self.linear.bias)[None]
 
 
@@ -45,7 +45,7 @@ class Branch(nn.Module):
         self.classifier = Scorer(dim, n_classes)
 
     def forward(self, h: Tensor) -> BranchOutput:
-        """``(N, D)`` features of the level."""
+        """Return ``(N, D)`` features of the level."""
         attention = F.softmax(torch.transpose(self.attention(h), 1, 0), dim=1)
         bags = torch.mm(attention, h)
         return BranchOutput(self.classifier(bags), attention, bags)
@@ -65,7 +65,7 @@ class Net(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[BranchOutput, BranchOutput]:
-        """``(N, D)`` -> output of the coarse and of the leaf branch."""
+        """Return ``(N, D)`` -> output of the coarse and of the leaf branch."""
         coarse = self.features["stem"](x)
         leaf = self.features["steps"][LEAF](coarse)  # type: ignore[index]
         return self.branches[COARSE](coarse), self.branches[LEAF](leaf)
@@ -85,16 +85,16 @@ class PlainHMIL(PlainModel):
         self.register_buffer("members", members, persistent=False)
 
     def forward(self, x: Tensor) -> tuple[BranchOutput, BranchOutput]:
-        """``(N, D)`` -> output of the coarse and of the leaf branch."""
+        """Return ``(N, D)`` -> output of the coarse and of the leaf branch."""
         output: tuple[BranchOutput, BranchOutput] = self.net(x)
         return output
 
     def logits(self, output: tuple[BranchOutput, BranchOutput]) -> Tensor:
-        """``(1, leaves)``."""
+        """Return ``(1, leaves)``."""
         return output[1].logits
 
     def loss(self, output: tuple[BranchOutput, BranchOutput], label: int) -> Tensor:
-        """All terms of the paper."""
+        """Return all terms of the paper."""
         coarse, leaf = output
         device = leaf.logits.device
         y_leaf = torch.tensor([label], device=device)
@@ -106,18 +106,22 @@ class PlainHMIL(PlainModel):
         return BETA * upper + (1 - BETA) * contrast + F.cross_entropy(leaf.logits, y_leaf)
 
     def instance_alignment(self, coarse: Tensor, leaf: Tensor) -> Tensor:
-        """``L_ia``: one minus the cosine of each class's attention and its children's sum."""
+        """Return ``L_ia``: one minus the cosine of each class's attention and its
+        children's sum.
+        """
         summed = torch.mm(self.members.t(), leaf)
         return (1 - F.cosine_similarity(coarse, summed, dim=1)).mean()
 
     def bag_alignment(self, logits: Tensor, y_coarse: Tensor) -> Tensor:
-        """``L_ba``: ``-log`` of the probability summed over the children of the coarse label."""
+        """Return ``L_ba``: ``-log`` of the probability summed over the children of the coarse
+        label.
+        """
         summed = torch.mm(F.softmax(logits, dim=1), self.members)
         return F.nll_loss(torch.log(summed), y_coarse)
 
 
 def contrastive(views: Tensor) -> Tensor:
-    """SupCon (Khosla et al., 2020) of one bag: its ``(K, D)`` class-wise vectors attract."""
+    """Return supCon (Khosla et al., 2020) of one bag: its ``(K, D)`` class-wise vectors attract."""
     n = len(views)
     scores = torch.mm(views, views.t()) / TEMPERATURE
     itself = torch.eye(n, dtype=torch.bool, device=views.device)
@@ -127,7 +131,7 @@ def contrastive(views: Tensor) -> Tensor:
 
 
 def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """The model for features of width ``dim``, with the released code's first weights."""
+    """Return the model for features of width ``dim``, with the released code's first weights."""
     model = PlainHMIL(dim, taxonomy)
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
@@ -137,5 +141,5 @@ def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """As in the released code."""
+    """Return the optimiser of the released code."""
     return torch.optim.Adam(model.parameters(), lr=1e-4)

@@ -13,12 +13,12 @@ class PlainModel(nn.Module):
     """A model of one bag; ``forward`` maps ``(N, D)`` features to whatever ``loss`` needs."""
 
     def logits(self, output: Any) -> Tensor:
-        """``(1, C)`` leaf logits in the output of ``forward``."""
+        """Return ``(1, C)`` leaf logits in the output of ``forward``."""
         assert isinstance(output, Tensor)
         return output
 
     def loss(self, output: Any, label: int) -> Tensor:
-        """Scalar loss of the bag with leaf ``label``; the default is cross entropy."""
+        """Return scalar loss of the bag with leaf ``label``; the default is cross entropy."""
         logits = self.logits(output)
         return F.cross_entropy(logits, torch.tensor([label], device=logits.device))
 

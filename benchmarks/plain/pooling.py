@@ -22,7 +22,7 @@ class PlainMean(PlainPooling):
     """Mean over the instances."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, D)`` -> ``(1, C)`` logits."""
+        """Return ``(N, D)`` -> ``(1, C)`` logits."""
         logits: Tensor = self.classifier(self.project(x))
         return logits.mean(0, keepdim=True)
 
@@ -31,21 +31,21 @@ class PlainMax(PlainPooling):
     """Largest logit of every class."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, D)`` -> ``(1, C)`` logits."""
+        """Return ``(N, D)`` -> ``(1, C)`` logits."""
         logits: Tensor = self.classifier(self.project(x))
         return logits.max(0, keepdim=True).values
 
 
 def build_mean(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """Mean pooling for features of width ``dim``."""
+    """Return mean pooling for features of width ``dim``."""
     return PlainMean(dim, len(taxonomy.leaves))
 
 
 def build_max(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """Max pooling for features of width ``dim``."""
+    """Return max pooling for features of width ``dim``."""
     return PlainMax(dim, len(taxonomy.leaves))
 
 
 def optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    """As in CLAM's README."""
+    """Return the optimiser of CLAM's README."""
     return torch.optim.Adam(model.parameters(), lr=2e-4, weight_decay=1e-5)

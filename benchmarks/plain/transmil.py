@@ -23,12 +23,12 @@ LR, WEIGHT_DECAY = 2e-4, 1e-5
 
 
 def build(dim: int, taxonomy: Taxonomy) -> PlainModel:
-    """The official widths."""
+    """Return the official widths."""
     return PlainTransMIL(dim, len(taxonomy.leaves))
 
 
 def optimizer(model: nn.Module) -> Optimizer:
-    """Lookahead(RAdam) of the recipe; weights of one dimension and biases do not decay."""
+    """Return lookahead(RAdam) of the recipe; weights of one dimension and biases do not decay."""
     named = list(model.named_parameters())
     spared = [p for name, p in named if p.ndim == 1 or name.endswith(".bias")]
     decayed = [p for name, p in named if not (p.ndim == 1 or name.endswith(".bias"))]
@@ -54,7 +54,7 @@ class PlainTransMIL(PlainModel):
         self.classifier = nn.Linear(WIDTH, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One bag ``(N, D)`` -> logits ``(1, C)``."""
+        """Return one bag ``(N, D)`` -> logits ``(1, C)``."""
         h = self.project(x)[None]
         n = h.shape[1]
         side = math.ceil(math.sqrt(n))
@@ -73,7 +73,7 @@ class PlainLayer(nn.Module):
         self.attention = PlainNystromAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, n, dim)`` -> the same shape."""
+        """Return ``(1, n, dim)`` -> the same shape."""
         rows: Tensor = x + self.attention(self.norm(x))
         return rows
 
@@ -91,7 +91,7 @@ class PlainNystromAttention(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(1, n, dim)`` -> the same shape."""
+        """Return ``(1, n, dim)`` -> the same shape."""
         _, n, dim = x.shape
         x = F.pad(x, (0, 0, -n % LANDMARKS, 0))
         padded = x.shape[1]
@@ -113,7 +113,7 @@ class PlainNystromAttention(nn.Module):
 
 
 def iterated_inverse(a: Tensor) -> Tensor:
-    """Iterated pseudo-inverse of ``(1, heads, m, m)`` (Razavi et al., 2014)."""
+    """Return iterated pseudo-inverse of ``(1, heads, m, m)`` (Razavi et al., 2014)."""
     row_sums, column_sums = a.abs().sum(-1), a.abs().sum(-2)
     z = a.transpose(-1, -2) / (row_sums.max() * column_sums.max())
     one = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
@@ -133,7 +133,7 @@ class PlainPPEG(nn.Module):
         self.conv3 = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, groups=WIDTH)
 
     def forward(self, x: Tensor, side: int) -> Tensor:
-        """``(1, 1 + side^2, dim)`` -> the same shape."""
+        """Return ``(1, 1 + side^2, dim)`` -> the same shape."""
         token, patches = x[:, :1], x[:, 1:]
         grid = patches.transpose(1, 2).reshape(1, -1, side, side)
         grid = self.conv7(grid) + grid + self.conv5(grid) + self.conv3(grid)
@@ -161,7 +161,7 @@ class PlainLookaheadRAdam(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One RAdam step and, every ``k`` steps, one synchronisation."""
+        """Make one RAdam step and, every ``k`` steps, one synchronisation."""
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:

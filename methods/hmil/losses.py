@@ -20,7 +20,8 @@ Axis = Literal["instances", "classes"]
 def instance_alignment(
     upper: Tensor, lower: Tensor, membership: Tensor, offsets: Tensor, axis: Axis
 ) -> Tensor:
-    """Hierarchical attention matching ``L_ia``: one minus the cosine, averaged over the batch.
+    """Return hierarchical attention matching ``L_ia``: one minus the cosine, averaged over the
+    batch.
 
     ``upper`` ``(sum N, K_upper)`` and ``lower`` ``(sum N, K_lower)`` are attention weights; the
     children's attention is summed per parent. With ``axis="instances"`` the cosine compares the
@@ -38,7 +39,9 @@ def instance_alignment(
 
 
 def summed_log_probabilities(logits: Tensor, membership: Tensor) -> Tensor:
-    """``(B, K_upper)``: log of the softmax probabilities summed over each class's children."""
+    """Return ``(B, K_upper)``: log of the softmax probabilities summed over each class's
+    children.
+    """
     log_p = logits.log_softmax(-1).unsqueeze(-1)
     return torch.where(membership > 0, log_p, -torch.inf).logsumexp(1)
 
@@ -46,7 +49,7 @@ def summed_log_probabilities(logits: Tensor, membership: Tensor) -> Tensor:
 def bag_alignment_scores(
     logits: Tensor, membership: Tensor, form: Literal["nll", "double_softmax"]
 ) -> Tensor:
-    """``(B, K_upper)`` scores whose cross entropy with the upper label is ``L_ba``.
+    """Return ``(B, K_upper)`` scores whose cross entropy with the upper label is ``L_ba``.
 
     ``nll`` gives log-probabilities, so that cross entropy is the paper's ``-log p~[y]``.
     ``double_softmax`` gives the probabilities themselves, which the released code takes for
@@ -68,7 +71,7 @@ def supcon(
     anchors: Literal["all", "one"] = "all",
     epsilon: float = 0.0,
 ) -> Tensor:
-    """``L_con``, the supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2).
+    """Return ``L_con``, the supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2).
 
     Mean over anchors of ``-mean_{p in positives} log softmax(f_a . f_b / temperature)[p]``.
 
@@ -109,7 +112,8 @@ def released_supcon(
     *,
     anchors: Literal["all", "one"] = "all",
 ) -> Tensor:
-    """:func:`supcon` as in the released code: stabilised, and scaled by ``temperature / 0.1``.
+    """Compute :func:`supcon` as in the released code: stabilised, and scaled by
+    ``temperature / 0.1``.
 
     The released training loop divides the result by the batch size once more.
     """
@@ -142,5 +146,7 @@ def level_weights(curriculum: Curriculum, progress: float, n_levels: int) -> lis
 
 
 def released_temperature(progress: float) -> float:
-    """Temperature of the released code: 1.0 at the start, 0.1 half-way, 1.0 again at the end."""
+    """Return temperature of the released code: 1.0 at the start, 0.1 half-way, 1.0 again at the
+    end.
+    """
     return 0.45 * (1.0 + math.cos(2.0 * math.pi * progress)) + 0.1

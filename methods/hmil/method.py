@@ -80,7 +80,7 @@ class HMIL(Method):
         self.levels = trained
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits and attention of every trained level; leaf logits always."""
+        """Return logits and attention of every trained level; leaf logits always."""
         heads = self.net(batch)
         logits = {level: head.logits for level, head in heads.items()}
         attention = {level: head.attention for level, head in heads.items()}
@@ -90,7 +90,8 @@ class HMIL(Method):
         return Output(logits, attention, {"bags": heads[LEAF].bags})
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """``ce_<level>``, ``ia``, ``ba`` and ``con``, weighted by the curriculum at ``progress``.
+        """Return ``ce_<level>``, ``ia``, ``ba`` and ``con``, weighted by the curriculum at
+        ``progress``.
 
         With more than one edge in the tree, ``ia`` and ``ba`` carry the name of the upper level.
         """
@@ -162,23 +163,24 @@ class Hierarchy(nn.Module):
             self.register_buffer(f"parents_{level}", torch.from_numpy(parents), persistent=False)
 
     def parents(self, level: str) -> Tensor:
-        """``(K_level,)`` int64: index of every class's parent at the level above."""
+        """Return ``(K_level,)`` int64: index of every class's parent at the level above."""
         return self.get_buffer(f"parents_{level}")
 
     def membership(self, level: str, dtype: torch.dtype) -> Tensor:
-        """``(K_level, K_above)``: 1 where the second class is the parent of the first."""
+        """Return ``(K_level, K_above)``: 1 where the second class is the parent of the first."""
         above = self.levels[self.levels.index(level) - 1]
         return F.one_hot(self.parents(level), self.sizes[above]).to(dtype)
 
     def targets(self, leaf: Tensor) -> dict[str, Tensor]:
-        """Class index of every bag at every level, given its leaf label ``(B,)``."""
+        """Return class index of every bag at every level, given its leaf label ``(B,)``."""
         targets = {LEAF: leaf}
         for above, level in reversed(list(itertools.pairwise(self.levels))):
             targets[above] = self.parents(level)[targets[level]]
         return targets
 
     def spread(self, logits: Tensor) -> Tensor:
-        """Leaf logits ``(B, K_leaf)`` from logits of the level above, uniform among siblings.
+        """Return leaf logits ``(B, K_leaf)`` from logits of the level above, uniform among
+        siblings.
 
         Their softmax sums to the softmax of ``logits``.
         """

@@ -33,7 +33,7 @@ class ClasswiseScorer(nn.Module):
         self.linear = nn.Linear(dim, 1 if shared else n_classes)
 
     def forward(self, bags: Tensor) -> Tensor:
-        """``(B, K, D)`` -> ``(B, K)``: logit of class ``k`` from bag vector ``k``."""
+        """Return ``(B, K, D)`` -> ``(B, K)``: logit of class ``k`` from bag vector ``k``."""
         return (bags * self.linear.weight).sum(-1) + self.linear.bias
 
 
@@ -48,7 +48,7 @@ class Branch(nn.Module):
         self.classifier = ClasswiseScorer(dim, n_classes, shared)
 
     def forward(self, h: Affine, batch: BagBatch) -> BranchOutput:
-        """``h`` ``(sum N, D)``: features of the level for the instances of ``batch``."""
+        """Return ``h`` ``(sum N, D)``: features of the level for the instances of ``batch``."""
         attention = segment_softmax(self.attention(h), batch.segment, batch.offsets)
         bags = h.of_mean(segment_matmul(attention, h.x, batch.segment, batch.sizes))
         return BranchOutput(self.classifier(bags), attention, bags)
@@ -77,7 +77,7 @@ class HMILNet(nn.Module):
         kaiming_linear(self)
 
     def forward(self, batch: BagBatch) -> dict[str, BranchOutput]:
-        """The output of every level's branch, top level first."""
+        """Return the output of every level's branch, top level first."""
         features = self.features(batch.features)
         return {level: branch(features[level], batch) for level, branch in self.branches.items()}
 
@@ -115,7 +115,9 @@ class FeatureChain(nn.Module):
             self.dims[level] = dim
 
     def forward(self, x: Tensor) -> dict[str, Affine]:
-        """``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of features."""
+        """Return ``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of
+        features.
+        """
         h = _through(self.stem, Affine(x))
         features = {}
         for level, step in self.steps.items():
@@ -130,7 +132,7 @@ class ReEmbedding(nn.Sequential):
         super().__init__(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
 
     def forward(self, h: Affine) -> Affine:
-        """Features of width ``in_dim`` -> features of width ``out_dim``."""
+        """Return features of width ``in_dim`` -> features of width ``out_dim``."""
         project, linear = self
         assert isinstance(linear, nn.Linear)
         return Affine(by_parts(lambda x: project(h.part(x)), h.x)).then(linear)

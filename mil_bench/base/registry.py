@@ -56,7 +56,7 @@ class Registry(Generic[T]):
         self._insert(Entry(name, summary, target, origin))
 
     def register(self, name: str, summary: str = "") -> Callable[[D], D]:
-        """Class decorator for entries outside the package, such as ``--plugin`` files."""
+        """Return class decorator for entries outside the package, such as ``--plugin`` files."""
         if callable(name):  # @METHODS.register without its name
             raise UsageError(
                 f"register needs the name of the {self.kind}: write "

@@ -152,7 +152,9 @@ class Taxonomy:
         return {level: tuple(dict.fromkeys(column)) for level, column in columns.items()}
 
     def index(self, leaf: str) -> int:
-        """Integer label of a leaf. Raises ``UnknownNameError`` for a label outside the tree."""
+        """Return integer label of a leaf. Raises ``UnknownNameError`` for a label outside
+        the tree.
+        """
         try:
             return self._index[leaf]
         except KeyError:

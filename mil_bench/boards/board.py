@@ -41,7 +41,7 @@ class Spread:
 
     @classmethod
     def of(cls, cells: Mapping[tuple[int, int], float]) -> Spread:
-        """From ``(seed, fold)`` -> value; undefined values (``nan``) are holes."""
+        """Compute from ``(seed, fold)`` -> value; undefined values (``nan``) are holes."""
         defined = {cell: value for cell, value in cells.items() if value == value}
         if not defined:
             return cls(0)
@@ -169,7 +169,7 @@ class BoardRow:
         return f"{'incomplete' if self.done else 'no result'} ({told}){why}"
 
     def status_of(self, cell: SeedFold) -> str:
-        """Status of one cell, ``missing`` if it was never started."""
+        """Return status of one cell, ``missing`` if it was never started."""
         record = self.runs.get(cell)
         return record.status if record else "missing"
 

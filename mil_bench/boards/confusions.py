@@ -14,7 +14,7 @@ from mil_bench.evaluation.predictions import Predictions
 
 
 def tree_of(taxonomy: Taxonomy) -> dict[str, Any]:
-    """Levels, classes, full names, and for every class its index at the top: the blocks."""
+    """Return levels, classes, full names, and for every class its index at the top: the blocks."""
     top = taxonomy.levels[0]
     blocks = {}
     for level in taxonomy.levels:
@@ -32,7 +32,7 @@ def tree_of(taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def confusions(board: Board) -> list[dict[str, Any]]:
-    """One entry per row, level and source: ``direct`` (a head) or ``summed`` (over leaves).
+    """Return one entry per row, level and source: ``direct`` (a head) or ``summed`` (over leaves).
 
     ``matrix[t][d]`` counts the test slides of class ``t`` decided as ``d``; a slide counts once
     for every seed, and once for every fold that tests it.

@@ -35,14 +35,14 @@ def verdict_of(analysis: Analysis) -> str:
 
 
 def listed(names: Sequence[str], shown: int = _SHOWN) -> str:
-    """``a``, ``a and b``, ``a, b and 4 others``."""
+    """Return ``a``, ``a and b``, ``a, b and 4 others``."""
     if len(names) > shown + 1:
         names = [*names[:shown], f"{len(names) - shown} others"]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
-    """``8.4 points (95 % CI 4.7 to 12.1)``: a difference of fractions, times 100."""
+    """Return ``8.4 points (95 % CI 4.7 to 12.1)``: a difference of fractions, times 100."""
     number = f"{100 * value:z.1f}{f' {unit}' if unit else ''}"
     if low != low:
         return number

@@ -27,7 +27,7 @@ HEADER = ("parameters, M", "MFLOP/patch, N = 1,024", "4,096", "16,384", "growth"
 
 
 def bag_of(n: int) -> BagBatch:
-    """One labelled bag on a square of tiles."""
+    """Return one labelled bag on a square of tiles."""
     torch.manual_seed(0)
     places = torch.arange(n)
     coords = torch.stack([places % 128, places // 128], 1) * 256.0
@@ -36,19 +36,19 @@ def bag_of(n: int) -> BagBatch:
 
 
 def build(method: type[Method]) -> Method:
-    """The method as it is by default."""
+    """Return the method as it is by default."""
     torch.manual_seed(0)
     return method(method.Config(), DIM, TREE)
 
 
 def fused(query: torch.Size, key: torch.Size, *_: Any, **__: Any) -> int:
-    """FLOP of the CPU's fused attention, which older releases of torch do not count."""
+    """Return FLOP of the CPU's fused attention, which older releases of torch do not count."""
     batch, heads, rows, width = query
     return 4 * batch * heads * rows * width * key[2]  # scores and weighted values
 
 
 def operations(method: type[Method], n: int) -> float:
-    """FLOP of a forward pass over a bag of ``n``."""
+    """Return FLOP of a forward pass over a bag of ``n``."""
     model = build(method).eval().requires_grad_(False)  # no_grad alone trips it on views
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     counter = FlopCounterMode(display=False, custom_mapping={kernel: fused})
@@ -58,7 +58,7 @@ def operations(method: type[Method], n: int) -> float:
 
 
 def cells(method: type[Method]) -> list[str]:
-    """The numbers of :data:`HEADER`."""
+    """Return the numbers of :data:`HEADER`."""
     parameters = sum(p.numel() for p in build(method).parameters() if p.requires_grad)
     flop = [operations(method, n) for n in SIZES]
     per_patch = [f"{total / n / 1e6:.2f}" for total, n in zip(flop, SIZES, strict=True)]
@@ -66,7 +66,7 @@ def cells(method: type[Method]) -> list[str]:
 
 
 def exponent(flop: Sequence[float]) -> float:
-    """Of N, between the two largest bags; 0 where nothing is counted."""
+    """Return the exponent of N between the two largest bags; 0 where nothing is counted."""
     if not flop[-2]:
         return 0.0
     return log(flop[-1] / flop[-2]) / log(SIZES[-1] / SIZES[-2])

@@ -31,7 +31,9 @@ TIP = (
 
 
 def steps_figure(card: PaperCard, base: PaperCard) -> str:
-    """An SVG of ``card``, marked against ``base``. Raises ``UsageError`` if words do not fit."""
+    """Return an SVG of ``card``, marked against ``base``. Raises ``UsageError`` if words do not
+    fit.
+    """
     steps = [_kind(step, base.steps) for step in card.steps]
     losses = [_kind(loss, base.losses) for loss in card.losses]
     rows = [[("patches", "end"), *steps, ("prediction", "end")], [("losses", "end"), *losses]]

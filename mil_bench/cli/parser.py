@@ -134,7 +134,7 @@ def _note(sentence: str) -> None:
 
 
 def names(option: str, text: str) -> list[str]:
-    """``"a,b"`` -> ``["a", "b"]``, each once, in order."""
+    """Return ``"a,b"`` -> ``["a", "b"]``, each once, in order."""
     parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not parts:
         raise UsageError(f"{option} {text!r} names nothing; expected names such as abmil,hmil.")
@@ -142,7 +142,7 @@ def names(option: str, text: str) -> list[str]:
 
 
 def numbers(option: str, text: str) -> list[int]:
-    """``"0,2"`` -> ``[0, 2]``; every number must be a non-negative integer."""
+    """Return ``"0,2"`` -> ``[0, 2]``; every number must be a non-negative integer."""
     parts = names(option, text)
     bad = [part for part in parts if not part.isdecimal()]
     if bad:
@@ -151,7 +151,7 @@ def numbers(option: str, text: str) -> list[int]:
 
 
 def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
-    """``["lr=1e-4"]`` -> ``{"lr": "1e-4"}``."""
+    """Return ``["lr=1e-4"]`` -> ``{"lr": "1e-4"}``."""
     values: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = (part.strip() for part in pair.partition("="))

@@ -52,7 +52,9 @@ class BagBatch:
 
     @classmethod
     def of_rows(cls, features: Tensor, sizes: Sequence[int]) -> BagBatch:
-        """Rows ``(sum N, D)`` that lie one after another already, cut into bags of ``sizes``."""
+        """Return rows ``(sum N, D)`` that lie one after another already, cut into bags of
+        ``sizes``.
+        """
         return cls(features, _offsets(sizes, features.device), tuple(sizes))
 
     def __len__(self) -> int:

@@ -154,7 +154,7 @@ class Method(nn.Module, ABC):
         """Score every bag. Must not read ``batch.labels``."""
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Named loss terms, already weighted; the harness adds them up.
+        """Return named loss terms, already weighted; the harness adds them up.
 
         ``progress`` in ``[0, 1]`` is ``epoch / epochs``, for curricula. The default is cross
         entropy on the leaf logits.
@@ -162,17 +162,19 @@ class Method(nn.Module, ABC):
         return {"ce": self.cross_entropy(output.logits[LEAF], batch.labels[LEAF], LEAF)}
 
     def before_epoch(self, progress: float) -> None:
-        """Called before the first batch of every epoch, with the ``progress`` its loss gets."""
+        """Run before the first batch of every epoch, with the ``progress`` of its loss."""
 
     def after_step(self, progress: float) -> None:
-        """Called after every step of the optimiser, as for a moving average of the weights."""
+        """Run after every step of the optimiser, as for a moving average of the weights."""
 
     def set_class_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Weights ``(K_level,)`` per level for :meth:`cross_entropy`; set by the harness."""
+        """Set weights ``(K_level,)`` per level for :meth:`cross_entropy`; the harness calls it."""
         self._class_weights = dict(weights)
 
     def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
-        """Mean cross entropy over bags, with the harness's class weights of ``level`` if any."""
+        """Return mean cross entropy over bags, with the harness's class weights of ``level`` if
+        any.
+        """
         return cross_entropy(logits, target, self._class_weights.get(level))
 
     @property

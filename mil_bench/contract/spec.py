@@ -119,7 +119,7 @@ class RunSpec(StrictConfig):
     online: Online | None = later(None)
 
     def canonical(self) -> str:
-        """JSON with sorted keys and no blanks."""
+        """Return JSON with sorted keys and no blanks."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     @property

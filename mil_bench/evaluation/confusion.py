@@ -69,7 +69,7 @@ class OneVsRest:
 
     @classmethod
     def of(cls, matrix: NDArray[Any]) -> OneVsRest:
-        """From confusion matrices ``(..., K, K)``.
+        """Compute the sums from confusion matrices ``(..., K, K)``.
 
         Nothing is subtracted, so that a sum over no slide is 0 for weights, too.
         """

@@ -51,7 +51,7 @@ class ExtractionOutcome:
     seconds: float
 
     def count(self, status: SlideStatus) -> int:
-        """Slides with ``status``."""
+        """Return slides with ``status``."""
         return sum(slide.status == status for slide in self.slides)
 
     @property
@@ -61,7 +61,7 @@ class ExtractionOutcome:
 
 
 def counts(outcome: ExtractionOutcome) -> str:
-    """How many slides ended how."""
+    """Return how many slides ended how."""
     return (
         f"{outcome.count('done')} extracted, {outcome.count('skipped')} done before, "
         f"{outcome.count('incomplete')} incomplete, {outcome.count('failed')} failed"
@@ -69,7 +69,7 @@ def counts(outcome: ExtractionOutcome) -> str:
 
 
 def outcome_of(extracted: SlideFeatures, seconds: float) -> SlideOutcome:
-    """The row of a slide whose file has just been written."""
+    """Return the row of a slide whose file has just been written."""
     source, bad = extracted.plan.source, len(extracted.bad)
     return SlideOutcome(
         source.name,
@@ -84,7 +84,7 @@ def outcome_of(extracted: SlideFeatures, seconds: float) -> SlideOutcome:
 
 
 def done_before(source: SlideSource, record: FeatureFileRecord) -> SlideOutcome:
-    """The row of a slide that an earlier extraction has finished."""
+    """Return the row of a slide that an earlier extraction has finished."""
     status: SlideStatus = "incomplete" if record.bad else "skipped"
     counts = (record.tiles, record.blank, record.bad)
     row = (source.name, str(source.path), status, *counts)
@@ -92,7 +92,7 @@ def done_before(source: SlideSource, record: FeatureFileRecord) -> SlideOutcome:
 
 
 def failed(source: SlideSource, reason: str) -> SlideOutcome:
-    """The row of a slide without features."""
+    """Return the row of a slide without features."""
     return SlideOutcome(source.name, str(source.path), "failed", reason=reason)
 
 

@@ -142,7 +142,7 @@ class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
         )
 
     def read(self, job: BlockJob) -> NDArray[np.uint8]:
-        """All tiles ``(n, pixels, pixels, 3)`` of a block, blank ones too.
+        """Return all tiles ``(n, pixels, pixels, 3)`` of a block, blank ones too.
 
         Raises ``SlideError`` when one of them is damaged.
         """
@@ -168,7 +168,9 @@ class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def cut(region: Image.Image, block: TileBlock, pixels: int) -> NDArray[np.uint8]:
-    """The tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at any size."""
+    """Return the tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at
+    any size.
+    """
     size = (block.columns * pixels, block.rows * pixels)
     if region.width < size[0]:
         return _enlarged(region, block, pixels)

@@ -32,11 +32,11 @@ class ExtractionSettings:
         return NOMINAL_MPP / self.mpp
 
     def folder(self, out: Path) -> Path:
-        """TRIDENT's place for the files of one encoder."""
+        """Return TRIDENT's place for the files of one encoder."""
         return self.grid_folder(out) / f"features_{self.encoder}"
 
     def grid_folder(self, out: Path) -> Path:
-        """TRIDENT's place for all that has one magnification and tile size."""
+        """Return TRIDENT's place for all that has one magnification and tile size."""
         return out / f"{self.magnification:g}x_{self.tile}px_0px_overlap"
 
     def record(self, source: SlideSource) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Slide(ABC):
 
     @abstractmethod
     def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
-        """RGB pixels from ``corner`` (x, y in level-0 pixels), ``size`` in pixels of ``level``.
+        """Return RGB pixels from ``corner`` (x, y in level-0 pixels), ``size`` in pixels of
+        ``level``.
 
         Pixels outside of the slide are white. Raises ``SlideError`` for damaged pixels; reopen
         the slide after it.
@@ -42,7 +43,7 @@ class Slide(ABC):
 
 
 def open_slide(path: Path) -> Slide:
-    """The slide in ``path``; images that OpenSlide does not support are read as a whole.
+    """Return the slide in ``path``; images that OpenSlide does not support are read as a whole.
 
     Raises ``SlideError`` with the reason when the file is not a slide or is damaged.
     """
@@ -170,7 +171,9 @@ class Overview:
 
 
 def overview(slide: Slide, scale: float) -> Overview:
-    """The slide with ``scale`` level-0 pixels per pixel, or its own pixels where it is smaller."""
+    """Return the slide with ``scale`` level-0 pixels per pixel, or its own pixels where it is
+    smaller.
+    """
     scale = max(1.0, min(scale, slide.width, slide.height))
     level = best_level(slide.downsamples, scale)
     downsample = slide.downsamples[level]
@@ -189,6 +192,8 @@ def overview(slide: Slide, scale: float) -> Overview:
 
 
 def best_level(downsamples: tuple[float, ...], factor: float) -> int:
-    """The coarsest level that still has every detail at ``factor`` level-0 pixels per pixel."""
+    """Return the coarsest level that still has every detail at ``factor`` level-0 pixels
+    per pixel.
+    """
     fine_enough = [i for i, downsample in enumerate(downsamples) if downsample <= factor * 1.01]
     return max(fine_enough, key=lambda i: downsamples[i], default=0)

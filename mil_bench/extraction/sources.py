@@ -39,7 +39,7 @@ class SlideSources(NamedTuple):
 
 
 def find_slides(where: Path, mpp: float | None = None, without: Path | None = None) -> SlideSources:
-    """The slides of a folder (and its sub-folders), of a table, or the one file ``where``.
+    """Return the slides of a folder (and its sub-folders), of a table, or the one file ``where``.
 
     Nothing is looked for in the folder ``without``, which holds pictures of an extraction.
 

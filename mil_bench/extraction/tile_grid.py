@@ -56,7 +56,7 @@ class TileBlock:
 
 
 def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGrid:
-    """Tiles of ``tile`` pixels at ``mpp`` um per pixel.
+    """Return tiles of ``tile`` pixels at ``mpp`` um per pixel.
 
     Raises ``SlideError`` when the slide is coarser than that, or smaller than one tile.
     """
@@ -80,14 +80,16 @@ def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGr
 
 
 def all_tiles(slide: Slide, step: int) -> Coords:
-    """``(N, 2)`` top-left corners (x, y) of all whole tiles, row after row."""
+    """Return ``(N, 2)`` top-left corners (x, y) of all whole tiles, row after row."""
     rows, columns = slide.height // step, slide.width // step
     y, x = np.divmod(np.arange(rows * columns), columns)
     return np.stack([x, y], axis=1) * step
 
 
 def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray[np.float64]:
-    """``(N,)``: the share of every tile that is tissue; ``scale`` level-0 pixels per mask pixel."""
+    """Return ``(N,)``: the share of every tile that is tissue; ``scale`` level-0 pixels per mask
+    pixel.
+    """
     height, width = mask.shape
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = mask.cumsum(0, dtype=np.int64).cumsum(1)
@@ -100,7 +102,7 @@ def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray
 
 
 def blocks(coords: Coords, tiling: TileGrid) -> Iterator[TileBlock]:
-    """The tiles at ``coords`` in blocks, each as small as its tiles allow, row after row.
+    """Yield the tiles at ``coords`` in blocks, each as small as its tiles allow, row after row.
 
     Where tiles are sparse, the rows of a block are read by themselves.
     """

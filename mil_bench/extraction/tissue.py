@@ -50,7 +50,9 @@ EVERYTHING = "none"  # no mask: every tile that is not blank
 
 
 def tissue_mask(image: Image.Image, preset: Preset) -> Mask:
-    """``(height, width)``: which pixels of an RGB overview at :data:`MASK_MPP` are tissue."""
+    """Return ``(height, width)``: which pixels of an RGB overview at :data:`MASK_MPP` are
+    tissue.
+    """
     values = _saturation(image)
     threshold = preset.saturation
     if preset.otsu:
@@ -62,7 +64,9 @@ def tissue_mask(image: Image.Image, preset: Preset) -> Mask:
 
 
 def otsu(values: NDArray[np.uint8]) -> int:
-    """The threshold ``t`` with the largest variance between ``<= t`` and ``> t`` (Otsu 1979)."""
+    """Return the threshold ``t`` with the largest variance between ``<= t`` and ``> t`` (Otsu
+    1979).
+    """
     counts = np.bincount(values.ravel(), minlength=256).astype(float)
     below = counts.cumsum()
     above = below[-1] - below

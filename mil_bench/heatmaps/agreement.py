@@ -59,7 +59,7 @@ class Agreement:
         return float((own & below).sum() / own.sum())
 
     def numbers(self) -> dict[str, float | None]:
-        """Cosine, rank correlation and overlap; ``None`` where undefined."""
+        """Return cosine, rank correlation and overlap; ``None`` where undefined."""
         numbers = {"cosine": self.cosine, "spearman": self.spearman, "top_tenth": self.top}
         return {name: value if value == value else None for name, value in numbers.items()}
 

@@ -45,7 +45,7 @@ def contact_sheet(
     marks: Sequence[str] | None = None,
     witnesses: KnownPatches | None = None,
 ) -> Figure:
-    """Two blocks of at most 16 patches: the highest scores first, then the lowest.
+    """Return two blocks of at most 16 patches: the highest scores first, then the lowest.
 
     Every patch has its percentile rank above it and its known class below; witnesses of the class
     are framed in blue. A bag of fewer patches shows none of them twice.

@@ -66,7 +66,8 @@ class Scene:
 
 
 def heat_figure(score_map: ScoreMap, scene: Scene, witnesses: KnownPatches | None) -> Figure:
-    """Ranks and raw scores of one class side by side; with a slide, the bare slide before them.
+    """Return ranks and raw scores of one class side by side; with a slide, the bare slide before
+    them.
 
     ``witnesses`` are the patches known to show the class, ``None`` if unknown.
     """
@@ -146,7 +147,7 @@ def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes
 
 
 def top_share(values: NDArray[np.float64]) -> float:
-    """Part of the sum that the top tenth of the patches holds (one patch at least)."""
+    """Return part of the sum that the top tenth of the patches holds (one patch at least)."""
     top = max(1, round(HOLDS * len(values)))
     return float(np.sort(values)[-top:].sum() / values.sum())
 

@@ -33,7 +33,7 @@ from mil_bench.runs.load_run import LoadedRun, load_run
 
 
 def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
-    """Every class of every level of the run's tree, from the top.
+    """Return every class of every level of the run's tree, from the top.
 
     A level without separate maps uses the map shared by all classes: a method may have attention
     at the leaves only, with branches that are not classes. Raises ``DataError`` when no test slide

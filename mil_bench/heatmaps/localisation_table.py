@@ -57,7 +57,7 @@ def write_localisation(run: Path, rows: Sequence[ClassLocalisation]) -> Path:
 
 
 def read_localisation(run: Path) -> list[ClassLocalisation] | None:
-    """The rows of a run's file; ``None`` where it has none.
+    """Return the rows of a run's file; ``None`` where it has none.
 
     Raises ``DataError`` for a file that :func:`write_localisation` has not written.
     """
@@ -88,7 +88,7 @@ RowsOfRuns = Mapping[RunDirectory, Sequence[ClassLocalisation]]
 
 
 def localisation_screen(runs: RowsOfRuns) -> list[Table]:
-    """Means over runs of means over classes; chance of AP is the share of witnesses."""
+    """Return means over runs of means over classes; chance of AP is the share of witnesses."""
     tables: dict[str, dict[tuple[str, str, str], list[list[ClassLocalisation]]]] = {}
     for directory, rows in runs.items():
         spec = directory.read_spec()

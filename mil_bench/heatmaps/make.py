@@ -134,7 +134,7 @@ class _SlideFiles:
         return SlideHeatmaps(folder, tuple(pictures), sources, tuple(self.notes))
 
     def witnesses(self, score_map: ScoreMap) -> KnownPatches | None:
-        """Patches known to show the map's class; the slide's own class for a map of all."""
+        """Return patches known to show the map's class; the slide's own class for a map of all."""
         if self.marks is None:
             return None
         level, name = (

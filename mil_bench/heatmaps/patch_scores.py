@@ -48,13 +48,13 @@ class ScoreMap:
 
 
 def percentile_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N,)`` -> ``(rank - 1/2) / N`` in ``(0, 1)``; equal values share their mean rank."""
+    """Return ``(N,)`` -> ``(rank - 1/2) / N`` in ``(0, 1)``; equal values share their mean rank."""
     ranks: NDArray[np.float64] = rankdata(values)
     return (ranks - 0.5) / len(values)
 
 
 def score_maps(method: Method, batch: BagBatch, by: ScoreKind = "auto") -> list[ScoreMap]:
-    """The distinct maps of the one bag in ``batch``, from the top level down.
+    """Return the distinct maps of the one bag in ``batch``, from the top level down.
 
     ``auto`` is the method's own attention. A method without attention, or with the same for all
     patches, gets the gradient, and occlusion if its prediction has no gradient. Raises ``RunError``
@@ -169,7 +169,7 @@ class NoGradientError(RunError):
 
 
 def by_gradient(method: Method, batch: BagBatch) -> LevelScores:
-    """Relevance of the ``N`` patches of one bag for every class of every level.
+    """Return relevance of the ``N`` patches of one bag for every class of every level.
 
     Raises ``NoGradientError`` for a method that detaches what it predicts from.
     """
@@ -195,7 +195,7 @@ def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
 
 
 def by_occlusion(method: Method, batch: BagBatch) -> LevelScores:
-    """Relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
+    """Return relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
     with torch.inference_mode():
         whole = log_odds(method(batch), method.taxonomy)
         parts = [
@@ -208,7 +208,7 @@ def by_occlusion(method: Method, batch: BagBatch) -> LevelScores:
 
 
 def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
-    """Level -> ``(B, K_level)``: of the level's own head, else of its summed leaves.
+    """Return level -> ``(B, K_level)``: of the level's own head, else of its summed leaves.
 
     A level with a single class has no odds and is left out.
     """

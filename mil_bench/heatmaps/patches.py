@@ -46,7 +46,7 @@ class Places:
 
 
 def places_of(store: BagStore, slide_id: str) -> Places:
-    """Places of a bag's patches; a plain grid by index where there are no coordinates."""
+    """Return places of a bag's patches; a plain grid by index where there are no coordinates."""
     xy, tiling = store.bag_coords(slide_id), store.tiling(slide_id)
     if xy is None:
         return by_index(store.rows[slide_id][1])

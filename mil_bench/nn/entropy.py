@@ -33,7 +33,7 @@ class EntropyConfig(MethodConfig):
 def entropy_term(
     config: EntropyConfig, output: Output, batch: BagBatch, progress: float
 ) -> dict[str, Tensor]:
-    """The term ``entropy`` of a loss, or nothing if it is switched off.
+    """Return the term ``entropy`` of a loss, or nothing if it is switched off.
 
     ``weight * sum_i a_i log a_i`` of the leaf attention, mean over its columns and the bags.
     """
@@ -46,7 +46,9 @@ def entropy_term(
 
 
 def negative_entropy(attention: Tensor, bags: int) -> Tensor:
-    """``sum a log a`` of ``(sum N, K)`` weights that sum to one per bag; mean over bags and K."""
+    """Return ``sum a log a`` of ``(sum N, K)`` weights that sum to one per bag; mean over bags and
+    K.
+    """
     weights = full_precision(attention)
     # A weight may underflow to zero, where the logarithm has no gradient and the entropy none.
     logarithms = weights.clamp(min=torch.finfo(weights.dtype).tiny).log()

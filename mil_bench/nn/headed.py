@@ -67,12 +67,12 @@ class HeadedMethod(Method):
         self.decision = make_head(config, taxonomy)
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """The terms of the head."""
+        """Return the terms of the head."""
         return self.decision.loss(output.logits, batch.labels, self._class_weights)
 
 
 def make_head(config: HeadOptions, taxonomy: Taxonomy) -> Head:
-    """The head that ``config`` names; names specific to a method are flat here."""
+    """Return the head that ``config`` names; names specific to a method are flat here."""
     makers: dict[str, Callable[[], Head]] = {
         "multi": lambda: Multi(taxonomy),
         "conditional": lambda: Conditional(taxonomy, config.hxe_alpha),

@@ -35,7 +35,8 @@ class Head(nn.Module, ABC):
         return len(self.taxonomy.leaves)
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """``(rows, outputs)`` -> level name -> ``(rows, K_level)``: the outputs of every class.
+        """Return ``(rows, outputs)`` -> level name -> ``(rows, K_level)``: the outputs of every
+        class.
 
         Assigns branches of attention, one per output, to classes.
         """
@@ -43,22 +44,22 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, outputs)`` -> logits ``(B, K_level)``; always of the leaves."""
+        """Return ``(B, outputs)`` -> logits ``(B, K_level)``; always of the leaves."""
 
     @abstractmethod
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Named terms, means over bags. ``weights`` of classes may be empty."""
+        """Return named terms, means over bags. ``weights`` of classes may be empty."""
 
 
 class Flat(Head):
     """``softmax(s)`` over the leaf classes; their cross entropy is the term ``ce``."""
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, K_leaf)`` unchanged."""
+        """Return ``(B, K_leaf)`` unchanged."""
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Cross entropy of the leaves."""
+        """Return cross entropy of the leaves."""
         return {"ce": cross_entropy(logits[LEAF], labels[LEAF], weights.get(LEAF))}
 
 
@@ -75,15 +76,15 @@ class Multi(Head):
         return sum(self._sizes)
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """The columns of every level."""
+        """Return the columns of every level."""
         return dict(zip(self.taxonomy.levels, x.split_with_sizes(self._sizes, 1), strict=True))
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, outputs)`` -> the logits of every level."""
+        """Return ``(B, outputs)`` -> the logits of every level."""
         return self.by_level(scores)
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Cross entropy of every level."""
+        """Return cross entropy of every level."""
         return {
             f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
             for level in self.taxonomy.levels
@@ -132,7 +133,7 @@ class Conditional(Head):
         return len(self.nodes)
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """For every class the column of the lowest node with siblings on its path.
+        """Return for every class the column of the lowest node with siblings on its path.
 
         A level of a single class has none.
         """
@@ -143,7 +144,7 @@ class Conditional(Head):
         return {level: x[:, own] for level, own in columns.items() if -1 not in own}
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, outputs)`` -> log probabilities of every level."""
+        """Return ``(B, outputs)`` -> log probabilities of every level."""
         with as_written(scores):
             s = full_precision(scores)
             of_family = (s.unsqueeze(2) + self.relatives.to(s.dtype)).logsumexp(1)
@@ -154,7 +155,7 @@ class Conditional(Head):
             }
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """The term ``hxe``; weights of classes are those of the leaves."""
+        """Return the term ``hxe``; weights of classes are those of the leaves."""
         levels = self.taxonomy.levels
         log_p = [logits[level].gather(1, labels[level].unsqueeze(1))[:, 0] for level in levels]
         losses = -log_p[0]
@@ -195,7 +196,7 @@ class Marginal(Head):
             self.register_buffer(f"under_{level}", under, persistent=False)
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, K_leaf)`` -> the same, and log probabilities of the levels above."""
+        """Return ``(B, K_leaf)`` -> the same, and log probabilities of the levels above."""
         leaves = full_precision(scores).log_softmax(1).unsqueeze(2)
         above = {
             level: (leaves + self.get_buffer(f"under_{level}").to(leaves.dtype)).logsumexp(1)
@@ -204,7 +205,7 @@ class Marginal(Head):
         return {**above, LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Cross entropy of every level."""
+        """Return cross entropy of every level."""
         return {
             f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
             for level in self.taxonomy.levels
@@ -226,11 +227,11 @@ class SoftLabels(Head):
         self.register_buffer("targets", targets, persistent=False)
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """``(B, K_leaf)`` unchanged."""
+        """Return ``(B, K_leaf)`` unchanged."""
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Cross entropy of the leaves with soft targets."""
+        """Return cross entropy of the leaves with soft targets."""
         log_p = full_precision(logits[LEAF]).log_softmax(1)
         losses = -(self.targets[labels[LEAF]].to(log_p.dtype) * log_p).sum(1)
         return {"ce_soft": mean_over_bags(losses, labels[LEAF], weights.get(LEAF))}

@@ -25,7 +25,7 @@ class Projection(nn.Sequential):
         self.dropout = dropout
 
     def forward(self, h: Features) -> Tensor:
-        """``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
+        """Return ``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
         h, layer = as_affine(h), self.get_submodule("0")
         assert isinstance(layer, nn.Linear)
         own_bias: Tensor | None = layer.bias
@@ -37,7 +37,9 @@ class Projection(nn.Sequential):
 
 @computed_by(dense.projected)
 def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dtype) -> Tensor:
-    """``dropout(relu(W x + b))`` in ``dtype``: ``(N, d)``, ``(D, d)``, ``(D,)`` -> ``(N, D)``."""
+    """Return ``dropout(relu(W x + b))`` in ``dtype``: ``(N, d)``, ``(D, d)``, ``(D,)`` ->
+    ``(N, D)``.
+    """
     with as_written(x):
         return F.dropout(F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).relu(), p)
 
@@ -57,7 +59,7 @@ class Affine:
     bias: Tensor | None = None
 
     def then(self, layer: nn.Linear) -> Affine:
-        """The features after ``layer`` ``(D, D')``, which must have a bias."""
+        """Return the features after ``layer`` ``(D, D')``, which must have a bias."""
         return Affine(self.x, *self.folded(layer.weight, layer.bias))
 
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,14 +70,16 @@ class Affine:
             return weight @ self.weight, weight @ self.bias + bias
 
     def of_mean(self, pooled: Tensor) -> Tensor:
-        """Means of ``h`` ``(..., D)`` from those of ``x`` ``(..., d)``, whose weights sum to 1."""
+        """Return means of ``h`` ``(..., D)`` from those of ``x`` ``(..., d)``, whose weights sum to
+        1.
+        """
         if self.weight is None or self.bias is None:
             return pooled
         with as_written(pooled):
             return pooled.to(self.weight.dtype) @ self.weight.T + self.bias
 
     def part(self, x: Tensor) -> Affine:
-        """The same map of other instances."""
+        """Return the same map of other instances."""
         return replace(self, x=x)
 
 
@@ -83,7 +87,7 @@ Features = Tensor | Affine
 
 
 def as_affine(h: Features) -> Affine:
-    """``h`` itself, or as the identity map of a tensor."""
+    """Return ``h`` itself, or as the identity map of a tensor."""
     return h if isinstance(h, Affine) else Affine(h)
 
 
@@ -110,7 +114,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
 
 def xavier_linear(module: nn.Module) -> None:
-    """Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
+    """Set Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)
@@ -118,7 +122,7 @@ def xavier_linear(module: nn.Module) -> None:
 
 
 def kaiming_linear(module: nn.Module) -> None:
-    """Kaiming-normal weights (fan in, gain sqrt 2), zero biases in every ``Linear`` below."""
+    """Set Kaiming-normal weights (fan in, gain sqrt 2), zero biases in every ``Linear`` below."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -126,7 +130,9 @@ def kaiming_linear(module: nn.Module) -> None:
 
 
 def orthogonal_layers(module: nn.Module) -> None:
-    """Orthogonal weights and zero biases in every ``Linear`` and ``Conv1d`` below ``module``."""
+    """Set orthogonal weights and zero biases in every ``Linear`` and ``Conv1d`` below
+    ``module``.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d):
             nn.init.orthogonal_(layer.weight)

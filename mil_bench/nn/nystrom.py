@@ -47,7 +47,7 @@ class NystromAttention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
+        """Return ``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
         layouts, runs = self.lay_out(x, sizes)
         mixed = []
         for layout, rows in zip(layouts, unpack(self.qkv(pack(runs)), runs), strict=True):
@@ -59,7 +59,8 @@ class NystromAttention(nn.Module):
         return self.merge(pack(mixed))
 
     def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """Outputs of the first tokens ``(B, dim)``; their rows of ``F1 Z F3``, ``(heads, n)`` each.
+        """Return outputs of the first tokens ``(B, dim)``; their rows of ``F1 Z F3``,
+        ``(heads, n)`` each.
 
         Nothing else of the output is computed: queries are those of the landmarks and the first
         tokens, and values are averaged before they are projected.
@@ -87,32 +88,32 @@ class NystromAttention(nn.Module):
         return self.merge(mixed.transpose(0, 1).flatten(1)), attention
 
     def lay_out(self, x: Tensor, sizes: Sequence[int]) -> tuple[list[Layout], list[Tensor]]:
-        """Runs of equal sequences, each with one zero row in front if it is padded."""
+        """Return runs of equal sequences, each with one zero row in front if it is padded."""
         runs = equal_runs(x, sizes)
         layouts = [Layout.of(rows.shape[1], self.landmarks) for rows in runs]
         led = [F.pad(rows, (0, 0, lay.lead, 0)) for lay, rows in zip(layouts, runs, strict=True)]
         return layouts, led
 
     def split(self, x: Tensor) -> Tensor:
-        """``(g, n, dim)`` -> ``(g * heads, n, dim / heads)``."""
+        """Return ``(g, n, dim)`` -> ``(g * heads, n, dim / heads)``."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
 
     def join(self, x: Tensor) -> Tensor:
-        """``(g * heads, n, d)`` -> ``(g, n, dim)``."""
+        """Return ``(g * heads, n, d)`` -> ``(g, n, dim)``."""
         return x.view(-1, self.heads, *x.shape[1:]).transpose(1, 2).flatten(2)
 
     def convolve(self, v: Tensor) -> Tensor:
-        """Convolution of the values along every sequence, ``(g, n, dim)`` unchanged."""
+        """Return convolution of the values along every sequence, ``(g, n, dim)`` unchanged."""
         taps = self.residual.weight.repeat_interleave(v.shape[-1] // self.heads, 0)
         return depthwise(v.unsqueeze(2), taps).squeeze(2)
 
     def nearest(self, n: int) -> Tensor:
-        """``(heads, n)``: the weights of the values in the first token's convolution."""
+        """Return ``(heads, n)``: the weights of the values in the first token's convolution."""
         taps = self.residual.weight[:, 0, self.residual.kernel_size[0] // 2 :, 0]
         return F.pad(taps, (0, n - taps.shape[1]))
 
     def merge(self, heads: Tensor) -> Tensor:
-        """``(n, dim)`` -> ``(n, dim)``: output projection of the joined heads."""
+        """Return ``(n, dim)`` -> ``(n, dim)``: output projection of the joined heads."""
         rows: Tensor = self.dropout(self.out(heads))
         return rows
 
@@ -135,7 +136,7 @@ class LandmarkAttention(NamedTuple):
     iterations: int
 
     def all_rows(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """``F1 Z F3 v``: ``(b, lead + n, d)`` each -> ``(b, n, d)``."""
+        """Return ``F1 Z F3 v``: ``(b, lead + n, d)`` each -> ``(b, n, d)``."""
         layout = self.layout
         q_marks, k_marks = layout.means(q), layout.means(k)
         matrix, root, weight = self.kernel(q_marks, k_marks)
@@ -150,7 +151,9 @@ class LandmarkAttention(NamedTuple):
         )
 
     def one_row(self, q: Tensor, q_marks: Tensor, k: Tensor) -> Tensor:
-        """``(b, 1, n)``: the rows of ``F1 Z F3`` of the first tokens, whose queries are ``q``."""
+        """Return ``(b, 1, n)``: the rows of ``F1 Z F3`` of the first tokens, whose queries are
+        ``q``.
+        """
         layout = self.layout
         k_marks = layout.means(k)
         matrix, root, weight = self.kernel(q_marks, k_marks)
@@ -164,7 +167,7 @@ class LandmarkAttention(NamedTuple):
         return torch.bmm(row.mT, _counted_softmax(q_marks, k, layout.pad))[..., layout.lead :]
 
     def kernel(self, q_marks: Tensor, k_marks: Tensor) -> LandmarkKernel:
-        """Of landmarks ``(b, r, d)``.
+        """Return the kernel of landmarks ``(b, r, d)``.
 
         Rows of ``A`` sum to one, so ``1 / c`` is the largest column sum over a sequence's heads.
         """
@@ -201,7 +204,7 @@ def _counted_softmax(q: Tensor, k: Tensor, count: int) -> Tensor:
 
 @computed_by(pseudo_inverse.inverse_times)
 def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """``K (b, r, r)``, ``X (b, r, c)`` -> ``P X`` with ``K^T P = Z / sqrt(c)``.
+    """Return ``K (b, r, r)``, ``X (b, r, c)`` -> ``P X`` with ``K^T P = Z / sqrt(c)``.
 
     ``P`` is the product of all ``q(W)``, the iterated inverse of ``W = K K^T``.
     """
@@ -213,7 +216,9 @@ def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
 
 @computed_by(pseudo_inverse.projection_times)
 def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """``K (b, r, r)``, ``X (b, r, c)`` -> ``A Z X``, the iterated projection on the range of A."""
+    """Return ``K (b, r, r)``, ``X (b, r, c)`` -> ``A Z X``, the iterated projection on the range of
+    A.
+    """
     w = k @ k.mT
     for _ in range(iterations):
         w = _refined(w, w)
@@ -240,7 +245,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, n: int, landmarks: int) -> Layout:
-        """The layout of a sequence of ``n`` rows."""
+        """Return the layout of a sequence of ``n`` rows."""
         group = -(-n // landmarks)
         pad = group * landmarks - n
         return cls(group, pad, *divmod(pad, group))
@@ -251,7 +256,7 @@ class Layout(NamedTuple):
         return int(self.pad > 0)
 
     def means(self, rows: Tensor) -> Tensor:
-        """``(g, lead + n, dim)`` -> ``(g, r, dim)``: the distinct landmarks."""
+        """Return ``(g, lead + n, dim)`` -> ``(g, r, dim)``: the distinct landmarks."""
         if self.group == 1:
             return rows
         first = self.group - self.partial if self.partial else 0
@@ -265,7 +270,8 @@ class Layout(NamedTuple):
 
 
 def log_counts(count: int, keys: Tensor) -> Tensor:
-    """``(n,)`` scores to add for keys ``(..., n, d)`` of which the first stands for ``count``.
+    """Return ``(n,)`` scores to add for keys ``(..., n, d)`` of which the first stands for
+    ``count``.
 
     Nothing is added for ``count = 0``: then there is no such key.
     """

@@ -29,22 +29,24 @@ class PaddedNystromAttention(NystromAttention):
     """The same parameters and function, one sequence after the other, with an optional mask."""
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """``(sum n, dim)`` -> ``(sum n, dim)``."""
+        """Return ``(sum n, dim)`` -> ``(sum n, dim)``."""
         return torch.cat([self.sequence(rows) for rows in x.split_with_sizes(list(sizes))])
 
     def sequence(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend to."""
+        """Return ``(n, dim)`` -> ``(n, dim)``. ``mask`` ``(n,)`` is true at the tokens to attend
+        to.
+        """
         f1, inverse, f3, v = self.padded_factors(x, mask)
         with as_written(x):
             mixed = self.join(f1 @ (inverse @ (f3 @ v))) + self.convolve(self.join(v))
         return self.kept(self.merge(mixed[0]), len(x))
 
     def kept(self, rows: Tensor, n: int) -> Tensor:
-        """The ``n`` tokens' rows of the padded output."""
+        """Return the ``n`` tokens' rows of the padded output."""
         return rows[-n:]
 
     def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """First rows of the outputs ``(B, dim)``; the first tokens' rows of ``F1 Z F3``."""
+        """Return first rows of the outputs ``(B, dim)``; the first tokens' rows of ``F1 Z F3``."""
         sequences = x.split_with_sizes(list(sizes))
         attention = []
         for rows in sequences:
@@ -53,7 +55,7 @@ class PaddedNystromAttention(NystromAttention):
         return torch.stack([self.sequence(rows)[0] for rows in sequences]), attention
 
     def padded_factors(self, x: Tensor, mask: Tensor | None = None) -> PaddedFactors:
-        """The three factors and the values of the padded sequence, in float32 or more."""
+        """Return the three factors and the values of the padded sequence, in float32 or more."""
         group = -(-len(x) // self.landmarks)
         pad = group * self.landmarks - len(x)
         qkv = full_precision(self.qkv(F.pad(x, (0, 0, pad, 0))))
@@ -82,12 +84,14 @@ class NystromAttention009(PaddedNystromAttention):
     """Release 0.0.9, which kept the first rows: every output is shifted against its token."""
 
     def kept(self, rows: Tensor, n: int) -> Tensor:
-        """The first ``n`` rows, most of them outputs of padding in short sequences."""
+        """Return the first ``n`` rows, most of them outputs of padding in short sequences."""
         return rows[:n]
 
 
 def pseudo_inverse(kernel: Tensor, iterations: int) -> Tensor:
-    """Iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, m, m)``, one scale for all heads."""
+    """Return iterated pseudo-inverse (Razavi et al., 2014) of ``A (h, m, m)``, one scale for all
+    heads.
+    """
     z = kernel.mT / (kernel.sum(-1).amax() * kernel.sum(-2).amax())
     identity = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
     for _ in range(iterations):

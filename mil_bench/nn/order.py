@@ -29,7 +29,7 @@ class Ordered:
 
     @classmethod
     def of(cls, batch: BagBatch, order: Order, multiple: int = 1) -> Ordered:
-        """The instances of every bag in ``order``; ``multiple`` as in :func:`grid_order`.
+        """Return the instances of every bag in ``order``; ``multiple`` as in :func:`grid_order`.
 
         Raises ``FeatureError`` for ``coords`` if the features have none.
         """
@@ -39,12 +39,12 @@ class Ordered:
         return cls(batch.take(rows, batch.sizes), rows)
 
     def restored(self, values: Tensor) -> Tensor:
-        """``(sum N, K)`` values of the ordered instances in the order of the file."""
+        """Return ``(sum N, K)`` values of the ordered instances in the order of the file."""
         return values if self.rows is None else values[self.rows.argsort()]
 
 
 def needed_coords(batch: BagBatch, who: str, advice: str) -> Tensor:
-    """``(sum N, 2)``; raises ``FeatureError`` if the features have no coordinates."""
+    """Return ``(sum N, 2)``; raises ``FeatureError`` if the features have no coordinates."""
     if batch.coords is None:
         raise FeatureError(
             f"{who} requires coordinates of patches, but these features have none (coordinates are "
@@ -54,7 +54,8 @@ def needed_coords(batch: BagBatch, who: str, advice: str) -> Tensor:
 
 
 def grid_order(coords: Tensor, batch: BagBatch, multiple: int = 1) -> Tensor:
-    """``(sum N,)``: packed rows of every bag as they fill a square of side ``S``, row by row.
+    """Return ``(sum N,)``: packed rows of every bag as they fill a square of side ``S``, row by
+    row.
 
     ``S`` is ``ceil(sqrt(N))``, raised to a multiple of ``multiple``. The topmost ``S`` instances
     are the first row of the square, from left to right, the next ``S`` the second, and so on. A

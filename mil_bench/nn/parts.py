@@ -31,5 +31,5 @@ def _part_by_part(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None
 
 @computed_by(_part_by_part)
 def by_parts(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None = None) -> Tensor:
-    """``layer(x)`` for a layer that treats every row separately, ``rows`` rows at a time."""
+    """Return ``layer(x)`` for a layer that treats every row separately, ``rows`` rows at a time."""
     return layer(x)

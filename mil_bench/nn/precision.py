@@ -15,7 +15,8 @@ PrecisionChoice = Literal["auto", "32", "bf16", "16"]
 
 
 def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> Precision:
-    """``auto`` -> bf16 for a method measured to be safe in it on a device fast in it, else 32.
+    """Return ``auto`` -> bf16 for a method measured to be safe in it on a device fast in it, else
+    32.
 
     ``safe_in_bf16`` is the method's (:class:`~mil_bench.contract.method.Method`).
     Raises ``UsageError`` for 16 on a CPU.
@@ -32,14 +33,14 @@ def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> 
 
 
 def is_fast_in_bf16(device: torch.device) -> bool:
-    """Whether the GPU or CPU multiplies bfloat16 numbers itself."""
+    """Return whether the GPU or CPU multiplies bfloat16 numbers itself."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return multiplies_bf16()
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """The context of every forward pass and loss."""
+    """Return the context of every forward pass and loss."""
     if precision == "32":
         return nullcontext()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float16
@@ -47,7 +48,7 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 
 def feature_type(precision: Precision) -> torch.dtype:
-    """The type of the features that a model reads.
+    """Return the type of the features that a model reads.
 
     Features of some encoders overflow in float16; only autocast narrows features to it.
     """
@@ -55,5 +56,5 @@ def feature_type(precision: Precision) -> torch.dtype:
 
 
 def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
-    """Loss scaling for float16; does nothing in other precisions."""
+    """Return loss scaling for float16; does nothing in other precisions."""
     return torch.amp.GradScaler(device.type, enabled=precision == "16")

@@ -65,7 +65,7 @@ FORMULAS: Final[dict[str, Formula[..., Any]]] = {}
 
 
 def computed_by(kernel: Callable[P, R]) -> Callable[[Callable[P, R]], Formula[P, R]]:
-    """Decorator of a formula: ``kernel`` computes the same from the same arguments."""
+    """Decorate a formula: ``kernel`` computes the same from the same arguments."""
 
     def decorate(formula: Callable[P, R]) -> Formula[P, R]:
         name = formula.__name__
@@ -76,7 +76,7 @@ def computed_by(kernel: Callable[P, R]) -> Callable[[Callable[P, R]], Formula[P,
 
 
 def first_order(backward: Backward) -> Backward:
-    """Decorator of the backward pass of a kernel: a second derivative raises ``UsageError``.
+    """Decorate the backward pass of a kernel: a second derivative raises ``UsageError``.
 
     Its result depends on the saved tensors, so that every derivative meets the refusal.
     ``once_differentiable`` of torch passes those with a constant incoming gradient, and the result
@@ -108,7 +108,7 @@ class _Refusal(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Nothing is kept."""
+        """Keep nothing."""
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

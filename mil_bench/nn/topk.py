@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 
 def segment_topk(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) -> Tensor:
-    """``(sum N, K)`` -> ``(B, k', K)``: packed rows of the largest scores of each bag and column.
+    """Return ``(sum N, K)`` -> ``(B, k', K)``: packed rows of the largest scores of each bag and
+    column.
 
     Largest first. ``k'`` is ``k`` or the largest bag if that is smaller. A bag with fewer rows
     repeats its first row, and :func:`within` marks the places that count.
@@ -23,7 +24,7 @@ def segment_topk(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) 
 
 
 def within(k: int, offsets: Tensor) -> Tensor:
-    """``(B, k)``: whether a bag has an instance for each of ``k`` places."""
+    """Return ``(B, k)``: whether a bag has an instance for each of ``k`` places."""
     return torch.arange(k, device=offsets.device) < offsets.diff().unsqueeze(1)
 
 

@@ -27,7 +27,7 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Content of ``env.json``."""
+    """Return content of ``env.json``."""
     return {
         "mil-bench": __version__,
         "git": git_state(),
@@ -44,7 +44,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def device_name(device: torch.device) -> str:
-    """``NVIDIA H200`` or the processor."""
+    """Return ``NVIDIA H200`` or the processor."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
@@ -61,7 +61,7 @@ def git_state() -> dict[str, Any] | None:
 
 @cache
 def processor() -> str:
-    """Model name of the CPU."""
+    """Return model name of the CPU."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -70,7 +70,7 @@ def processor() -> str:
 
 @cache
 def driver() -> str | None:
-    """Version of the NVIDIA driver."""
+    """Return version of the NVIDIA driver."""
     return _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 
 
@@ -86,7 +86,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Peak since :func:`reset_peak_memory` in MiB.
+    """Return peak since :func:`reset_peak_memory` in MiB.
 
     On CUDA the memory of this process's tensors on the device, with features kept there. Else the
     resident memory of the process: libraries, what earlier runs left, a copy of the features in

@@ -17,7 +17,7 @@ MIXING = 0.65  # gives about as many patients of several classes as the official
 
 
 def plan_bracs(rng: Rng, slides: int | None = None, leak: bool = False) -> CohortPlan:
-    """``slides`` (547) in the official class x set proportions; a patient stays in one set.
+    """Return ``slides`` (547) in the official class x set proportions; a patient stays in one set.
 
     ``leak`` puts one patient into two sets, like patient 67 in the official file.
     """

@@ -16,7 +16,7 @@ SETS = {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
 def plan_ccc(rng: Rng, slides: int | None = None) -> CohortPlan:
-    """``slides`` (3,352) in the class proportions of CCC, from ten sites, sets 80/10/10."""
+    """Return ``slides`` (3,352) in the class proportions of CCC, from ten sites, sets 80/10/10."""
     cells = np.outer(list(SETS.values()), [CLASSES[leaf] for leaf in LEAVES])
     counts = apportion(cells, slides or SLIDES)
     table = pd.DataFrame(

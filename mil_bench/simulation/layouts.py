@@ -18,7 +18,7 @@ Writer = Callable[[str, FeatureRows, Coords], None]
 
 
 def feature_folder(layout: str, encoder: str, tiles: TileSize) -> Path:
-    """Where the files of ``layout`` lie, relative to the root of the cohort."""
+    """Return the folder of the files of ``layout``, relative to the root of the cohort."""
     if layout == "trident":
         job = f"{tiles.magnification}x_{tiles.patch_size}px_0px_overlap"
         return Path(job, f"features_{encoder}")
@@ -26,7 +26,9 @@ def feature_folder(layout: str, encoder: str, tiles: TileSize) -> Path:
 
 
 def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
-    """Writes ``<folder>/<slide>.h5`` with the attributes of TRIDENT, one row per chunk."""
+    """Return a writer of ``<folder>/<slide>.h5`` with the attributes of TRIDENT, one row
+    per chunk.
+    """
     folder.mkdir(parents=True)
 
     def write(slide: str, features: FeatureRows, coords: Coords) -> None:
@@ -52,7 +54,9 @@ def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
 
 
 def clam_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
-    """Writes ``h5_files/<slide>.h5`` and ``pt_files/<slide>.pt``, which carry no attributes."""
+    """Return a writer of ``h5_files/<slide>.h5`` and ``pt_files/<slide>.pt``, without
+    attributes.
+    """
     for part in ("h5_files", "pt_files"):
         (folder / part).mkdir(parents=True)
 

@@ -30,7 +30,9 @@ DUPLICATED_SHARE = 0.12  # of the slides, in pairs
 
 
 def plan_panda(rng: Rng, slides: int | None = None) -> CohortPlan:
-    """``slides`` (10,616) in the official provider x grade proportions, without patient ids."""
+    """Return ``slides`` (10,616) in the official provider x grade proportions, without
+    patient ids.
+    """
     counts = apportion(np.array(list(GRADES.values())), slides or SLIDES)
     table = pd.DataFrame(
         [

@@ -26,7 +26,9 @@ class BagSizes:
     high: int
 
     def draw(self, rng: Rng, n: int, max_patches: int | None) -> NDArray[np.int64]:
-        """``(n,)`` bag sizes; ``max_patches`` shrinks all of them so that ``high`` becomes it."""
+        """Return ``(n,)`` bag sizes; ``max_patches`` shrinks all of them so that ``high`` becomes
+        it.
+        """
         sizes = np.clip(self.median * np.exp(self.spread * rng.normal(size=n)), self.low, self.high)
         if max_patches is not None and max_patches < self.high:
             sizes = np.maximum(sizes * max_patches / self.high, FEWEST_PATCHES)
@@ -87,7 +89,7 @@ def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
 def cut_into_patients(
     rng: Rng, severity: NDArray[np.int64], n_patients: int, mixing: float
 ) -> NDArray[np.int64]:
-    """``(n,)`` patient of every slide: 1 to many slides each, geometric in number.
+    """Return ``(n,)`` patient of every slide: 1 to many slides each, geometric in number.
 
     Slides of a patient are alike in ``severity`` up to normal noise of deviation ``mixing``, so
     that some patients have slides of different classes.

@@ -36,7 +36,7 @@ class Signal:
 
     @classmethod
     def draw(cls, taxonomy: Taxonomy, dim: int, seed: int) -> Signal:
-        """Random unit directions for every node of the tree and every tissue."""
+        """Return random unit directions for every node of the tree and every tissue."""
         rng = np.random.default_rng(seed)
         classes = np.zeros((len(taxonomy.leaves), dim))
         for depth, level in enumerate(taxonomy.levels):
@@ -48,7 +48,8 @@ class Signal:
     def bag(
         self, rng: Rng, witnesses: NDArray[np.int64], patient: int, site: int
     ) -> NDArray[np.float64]:
-        """``(N, D)`` features of a slide; ``witnesses`` ``(N,)`` leaf index or ``NO_WITNESS``.
+        """Return ``(N, D)`` features of a slide; ``witnesses`` ``(N,)`` leaf index or
+        ``NO_WITNESS``.
 
         Slides of one ``patient`` (and of one ``site``) share their shift and tissue mixture.
         """
@@ -65,7 +66,7 @@ class Signal:
 
 
 def draw_witnesses(rng: Rng, label: int, coords: NDArray[np.int64], tile: int) -> NDArray[np.int64]:
-    """``(N,)`` leaf index of every patch, ``NO_WITNESS`` outside lesions.
+    """Return ``(N,)`` leaf index of every patch, ``NO_WITNESS`` outside lesions.
 
     ``label`` is the slide's leaf; leaf 0 is normal tissue and has no witnesses. Every class fills
     one compact lesion: the patches nearest to a random one, up to some noise. The slide's own
@@ -84,7 +85,8 @@ def draw_witnesses(rng: Rng, label: int, coords: NDArray[np.int64], tile: int) -
 
 
 def draw_coords(rng: Rng, n: int, tile: int) -> NDArray[np.int64]:
-    """``(n, 2)`` top-left corners ``(x, y)`` of tiles on a grid, row by row, in two tissue pieces.
+    """Return ``(n, 2)`` top-left corners ``(x, y)`` of tiles on a grid, row by row, in two tissue
+    pieces.
 
     ``tile`` is the grid step in level-0 pixels.
     """

@@ -54,7 +54,7 @@ class ConsoleReporter(Reporter):
 
 
 def describe(row: Mapping[str, float]) -> str:
-    """``loss 0.412, val log loss 0.633, 87 bags/s``."""
+    """Return ``loss 0.412, val log loss 0.633, 87 bags/s``."""
     return (
         f"loss {row['loss']:.3f}, val log loss {row['val_log_loss']:.3f}, "
         f"{row['bags_per_second']:.0f} bags/s"

@@ -73,7 +73,7 @@ class LabelledAdapter(DatasetAdapter):
 
     @abstractmethod
     def read(self, options: DatasetOptions) -> LabelledCohort:
-        """Labels, tree and place of the features. Raises ``DataError`` with one sentence."""
+        """Return labels, tree and place of the features. Raises ``DataError`` with one sentence."""
 
     def open(self, cohort: LabelledCohort, options: DatasetOptions) -> OpenFeatures:
         """Open the features of all slides. Raises ``FeatureError`` if slides have none."""
@@ -96,7 +96,7 @@ class LabelledAdapter(DatasetAdapter):
         return cohort
 
     def load(self, options: DatasetOptions) -> Dataset:
-        """Labels and features together."""
+        """Return labels and features together."""
         cohort = self.cohort(options)
         return assemble(cohort, self.open(cohort, options))
 
@@ -106,7 +106,9 @@ class FolderAdapter(LabelledAdapter):
 
     @abstractmethod
     def read_folder(self, root: Path) -> Labels | None:
-        """Labels found in ``root``, or ``None`` when no label file of this dataset is there."""
+        """Return labels found in ``root``, or ``None`` when no label file of this dataset
+        is there.
+        """
 
     def read(self, options: DatasetOptions) -> LabelledCohort:
         """Try every place of the data root; the tree comes from the card or a file."""

@@ -53,7 +53,9 @@ def read_grouped_h5(path: Path) -> Bags:
 
 
 def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path: Path) -> Bags:
-    """Bags of the rows of ``table`` with equal ``slide``; features are the numeric ``columns``."""
+    """Return bags of the rows of ``table`` with equal ``slide``; features are the numeric
+    ``columns``.
+    """
     unknown = [name for name in columns if name not in table]
     if unknown or not columns:
         raise FeatureError(

@@ -24,7 +24,7 @@ def is_table(path: Path) -> bool:
 
 
 def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
-    """Tables in ``folder`` and ``folder/labels`` whose names start with one of ``stems``.
+    """Yield tables in ``folder`` and ``folder/labels`` whose names start with one of ``stems``.
 
     Order of ``stems`` first, workbooks before text files, then by name; case is ignored.
     """
@@ -61,7 +61,7 @@ def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.Data
 
 
 def headers(path: Path) -> list[str]:
-    """Column names of a text table, without reading the rest."""
+    """Return column names of a text table, without reading the rest."""
     try:
         with _open(path) as file:
             line = file.readline()

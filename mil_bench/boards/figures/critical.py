@@ -51,7 +51,7 @@ def _tests(scores: DatasetScores) -> str:
 
 
 def blocks_of(reports: Sequence[Report]) -> DatasetScores:
-    """Complete rows that all datasets share, by label. One kind of data only."""
+    """Return complete rows that all datasets share, by label. One kind of data only."""
     kinds = {report.board.id.kind for report in reports}
     if len(kinds) > 1:
         raise DataError(

@@ -73,7 +73,7 @@ def axis_words(score: Score) -> str:
 
 
 def number_words(number: Number, scale: float) -> str:
-    """``64.2 [58.9, 69.4]``."""
+    """Return ``64.2 [58.9, 69.4]``."""
     digits = 1 if scale == 100 else 2
     value, low, high = (
         f"{scale * part:z.{digits}f}" for part in (number.value, number.low, number.high)
@@ -82,7 +82,7 @@ def number_words(number: Number, scale: float) -> str:
 
 
 def sample(board: Board) -> str:
-    """``350 test slides of 121 patients or groups; 5 folds x 3 seeds.``."""
+    """Return ``350 test slides of 121 patients or groups; 5 folds x 3 seeds.``."""
     cells = {cell for row in board.rows for cell in row.done}
     seeds, folds = ({cell[i] for cell in cells} for i in (0, 1))
     return (
@@ -133,7 +133,7 @@ def dots(axis: Axes, report: Report, values: Mapping[str, Number], scale: float)
 
 
 def is_filled(number: Number, all_rows: Mapping[str, Number]) -> bool:
-    """Whether a row is the best or tied with it; all rows are where nothing is compared."""
+    """Return whether a row is the best or tied with it; all rows are where nothing is compared."""
     return bool(number.mark) or not any(other.mark for other in all_rows.values())
 
 

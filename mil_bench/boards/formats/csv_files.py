@@ -131,7 +131,7 @@ _SMALL = 0.01
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A header and rows; undefined (``nan``, ``None``) is empty.
+    """Return a header and rows; undefined (``nan``, ``None``) is empty.
 
     Six decimals, of small numbers six digits; whole numbers from 2 up (counts) have none.
     """
@@ -143,12 +143,12 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """The same for a pandas table."""
+    """Return the same for a pandas table."""
     return csv_text([str(c) for c in table.columns], table.itertuples(index=False, name=None))
 
 
 def cell(value: object) -> str:
-    """One cell."""
+    """Return one cell."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -131,7 +131,7 @@ def _class_grid(
 
 
 def head(column: Column) -> str:
-    """``AUC ↑``."""
+    """Return ``AUC ↑``."""
     return f"{column.title}{ARROWS[column.better] if column.unit != 'rank' else ''}"
 
 

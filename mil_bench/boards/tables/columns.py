@@ -161,7 +161,9 @@ _OWN: dict[str, dict[str, Column]] = {
 
 
 def columns(*names: str, table: str = "") -> tuple[Column, ...]:
-    """Columns by name, as ``table`` understands them; ``KeyError`` for one that is not there."""
+    """Return columns by name, as ``table`` understands them; ``KeyError`` for one that is not
+    there.
+    """
     own = _OWN.get(table, {})
     return tuple(own[name] if name in own else COLUMNS[name] for name in names)
 

@@ -18,7 +18,9 @@ _NOTE = (
 
 
 def published_table(analysis: Analysis) -> Table | None:
-    """What ``leaderboards/published`` holds for a real dataset; ``None`` where it holds nothing."""
+    """Return what ``leaderboards/published`` holds for a real dataset; ``None`` where it holds
+    nothing.
+    """
     board = analysis.board
     there = {file.name: file for file in files("mil_bench.published").iterdir()}
     file = there.get(f"{board.id.dataset}.csv")

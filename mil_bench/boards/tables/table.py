@@ -136,5 +136,5 @@ class Row:
         return self.score.facts.unit if column.unit == "row" and self.score else column.unit
 
     def percent(self, column: Column) -> bool:
-        """Whether screens show the cell of ``column`` times 100."""
+        """Return whether screens show the cell of ``column`` times 100."""
         return self.unit(column) == "fraction"

@@ -50,7 +50,8 @@ class DatasetScores:
         return np.asarray(stats.rankdata(-self.scores, axis=1).mean(0))
 
     def friedman(self) -> tuple[float, float]:
-        """F and p of Iman and Davenport (1980), which corrects Friedman's test; ties allowed.
+        """Return F and p of Iman and Davenport (1980), which corrects Friedman's test; ties
+        allowed.
 
         Raises ``DataError`` for two methods, where Wilcoxon's test is the test.
         """
@@ -67,7 +68,9 @@ class DatasetScores:
         return f, float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1)))
 
     def wilcoxon(self) -> NDArray[np.float64]:
-        """``(k, k)`` two-sided p of signed ranks, Holm-corrected over pairs; 1 on the diagonal."""
+        """Return ``(k, k)`` two-sided p of signed ranks, Holm-corrected over pairs; 1 on the
+        diagonal.
+        """
         p = np.ones((len(self.methods), len(self.methods)))
         pairs = list(itertools.combinations(range(len(self.methods)), 2))
         differences = [self.scores[:, i] - self.scores[:, j] for i, j in pairs]
@@ -77,13 +80,17 @@ class DatasetScores:
         return p
 
     def critical_difference(self, alpha: float = 0.05) -> float:
-        """Mean ranks closer than ``q sqrt(k (k + 1) / 6 N)`` are not separable (Nemenyi 1963)."""
+        """Return mean ranks closer than ``q sqrt(k (k + 1) / 6 N)`` are not separable (Nemenyi
+        1963).
+        """
         datasets, methods = self.scores.shape
         q = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
         return float(q * np.sqrt(methods * (methods + 1) / (6 * datasets)))
 
     def cliques(self, alpha: float = 0.05) -> list[tuple[str, ...]]:
-        """Largest sets of methods within one critical difference: the bars of the diagram."""
+        """Return largest sets of methods within one critical difference: the bars of the
+        diagram.
+        """
         reach, order = self.critical_difference(alpha), np.argsort(self.mean_ranks, kind="stable")
         ranks = self.mean_ranks[order]
         ends = np.searchsorted(ranks, ranks + reach, side="right")

@@ -76,14 +76,14 @@ class Encoder:
 
 
 def default_batch(device: torch.device) -> int:
-    """Tiles encoded at once: enough to fill a GPU, few enough for the caches of a CPU."""
+    """Return tiles encoded at once: enough to fill a GPU, few enough for the caches of a CPU."""
     return 64 if device.type == "cuda" else 8
 
 
 def load_encoder(
     name: str, choice: WeightsChoice, device: torch.device, precision: Precision
 ) -> Encoder:
-    """The encoder called ``name`` with the weights of ``choice`` on ``device``.
+    """Return the encoder called ``name`` with the weights of ``choice`` on ``device``.
 
     Raises ``UnknownNameError`` for the name, ``UsageError`` when weights are missing and
     ``MilBenchError`` when they do not fit.
@@ -113,7 +113,7 @@ _LAYERS: dict[str, Callable[[], Any]] = {
 
 
 def find_card(name: str) -> EncoderCard:
-    """The card of a known encoder (any alias), or one made for any timm model.
+    """Return the card of a known encoder (any alias), or one made for any timm model.
 
     Raises ``UnknownNameError`` for other names.
     """
@@ -128,7 +128,7 @@ def find_card(name: str) -> EncoderCard:
 
 
 def build(card: EncoderCard) -> Pooled:
-    """The network with random weights; images ``(B, 3, H, W)`` -> features ``(B, D)``."""
+    """Return the network with random weights; images ``(B, 3, H, W)`` -> features ``(B, D)``."""
     arguments = {k: _layer(v) for k, v in card.arguments.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
@@ -149,7 +149,7 @@ class Pooled(nn.Module):
         self.pool = pool
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(B, 3, H, W)`` -> features ``(B, D)``."""
+        """Return images ``(B, 3, H, W)`` -> features ``(B, D)``."""
         if self.pool == "timm":
             features: Tensor = self.network(images)
             return features

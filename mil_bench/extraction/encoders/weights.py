@@ -30,7 +30,7 @@ class WeightsChoice:
     random: bool = False
 
     def resolve(self, card: EncoderCard) -> Path | None:
-        """The file to load, ``None`` for random weights.
+        """Return the file to load, ``None`` for random weights.
 
         Raises ``UsageError`` when nothing was chosen, and names the file that is expected.
         """
@@ -53,7 +53,9 @@ class WeightsChoice:
 
 
 def described(path: Path | None) -> str:
-    """What identifies weights in a feature file: the digest of their file, or the random seed."""
+    """Return what identifies weights in a feature file: the digest of their file, or the random
+    seed.
+    """
     if path is None:
         return f"random, seed {RANDOM_SEED}"
     with path.open("rb") as file:
@@ -149,12 +151,12 @@ _NOT_USED = ("pooler.", "embeddings.mask_token")
 
 
 def is_transformers(weights: Mapping[str, Tensor]) -> bool:
-    """Whether the weights have the names of the transformers library."""
+    """Return whether the weights have the names of the transformers library."""
     return "embeddings.cls_token" in weights
 
 
 def to_timm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights for ``timm``; unknown names stay, so that loading reports them."""
+    """Return the same weights for ``timm``; unknown names stay, so that loading reports them."""
     renamed = {}
     for name, tensor in weights.items():
         layer = _LAYER.fullmatch(name)

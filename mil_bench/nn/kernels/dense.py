@@ -28,7 +28,7 @@ from mil_bench.nn.stock import first_order
 
 
 def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dtype) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.layers.projected`."""
+    """Return kernel of :func:`mil_bench.nn.layers.projected`."""
     with as_written(x):
         drawn = KeepMask((len(x), len(weight)), 1 - p, x.device) if p else None
         mask, scale = (drawn.mask, drawn.scale) if drawn else (None, 1.0)
@@ -81,7 +81,7 @@ class _Projected(Function):
 def attention_scores(
     x: Tensor, weight: Tensor, bias: Tensor, w: Tensor, b: Tensor, keep: float, dtype: torch.dtype
 ) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.attention.attention_scores`."""
+    """Return kernel of :func:`mil_bench.nn.attention.attention_scores`."""
     with as_written(x):
         x = x.to(dtype)
         drawn = KeepMask((len(with_padding(x)), w.shape[1]), keep, x.device) if keep < 1 else None

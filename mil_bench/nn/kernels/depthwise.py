@@ -17,7 +17,7 @@ from mil_bench.nn.stock import first_order
 
 
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.sequences.depthwise`.
+    """Return kernel of :func:`mil_bench.nn.sequences.depthwise`.
 
     In both directions the images are dense in memory with the channels last. oneDNN is several
     times slower on views of other rows. In the channels-first layout its float32 gradient of a
@@ -53,12 +53,14 @@ class _Depthwise(torch.autograd.Function):
 
 
 def convolve(image: Tensor, taps: Tensor) -> Tensor:
-    """``(g, c, height, width)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``image``."""
+    """Return ``(g, c, height, width)`` and odd filters ``(c, 1, a, b)`` -> the shape of
+    ``image``.
+    """
     return F.conv2d(image, taps, padding=_reach(taps), groups=len(taps))
 
 
 def dense(image: Tensor) -> Tensor:
-    """A dense copy with the channels last."""
+    """Return a dense copy with the channels last."""
     return image.clone(memory_format=torch.channels_last)
 
 

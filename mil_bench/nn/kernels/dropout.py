@@ -33,7 +33,7 @@ class KeepMask:
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.layers.dropout`."""
+    """Return kernel of :func:`mil_bench.nn.layers.dropout`."""
     drawn = KeepMask(tuple(x.shape), 1 - p, x.device)
     dropped: Tensor = _Dropout.apply(x, drawn.mask, drawn.scale)
     return dropped

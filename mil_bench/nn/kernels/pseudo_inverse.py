@@ -26,13 +26,13 @@ _ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
 
 
 def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.nystrom.inverse_times`."""
+    """Return kernel of :func:`mil_bench.nn.nystrom.inverse_times`."""
     result: Tensor = _Iteration.apply(k, x, iterations, False)[0]
     return result
 
 
 def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.nystrom.projection_times`."""
+    """Return kernel of :func:`mil_bench.nn.nystrom.projection_times`."""
     result: Tensor = _Iteration.apply(k, x, iterations, True)[0]
     return result
 

@@ -87,7 +87,7 @@ class Adapted(WrappedMethod):
         nn.init.zeros_(self.up.bias)
 
     def embed(self, features: Tensor) -> Tensor:
-        """``(sum N, D)`` -> ``(sum N, D)``."""
+        """Return ``(sum N, D)`` -> ``(sum N, D)``."""
         change: Tensor = self.up(F.relu(self.down(features)))
         return features + change.to(features.dtype)
 
