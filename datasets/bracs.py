@@ -70,7 +70,7 @@ class Bracs(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """The label table if there is one, else the official folder tree."""
+        """Read the label table if there is one, else the official folder tree."""
         path = next(tables_in(root, ("BRACS", SHEET, "labels")), None)
         table, source = (_read_file(path), path) if path else (_read_tree(root), root)
         if table is None:

@@ -62,11 +62,11 @@ class Camelyon16(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """``camelyon16.csv``, else ``reference.csv`` and the training slides of the challenge."""
-        own = next(tables_in(root, ("camelyon16",)), None)
+        """Read ``camelyon16.csv``, else ``reference.csv`` and the names of the training slides."""
+        table_file = next(tables_in(root, ("camelyon16",)), None)
         reference = next(_tables(root, "reference"), None)
-        if own is not None:
-            table = _read_own(own)
+        if table_file is not None:
+            table = _read_own(table_file)
         elif reference is not None:
             table = _read_challenge(reference)
         else:
@@ -97,7 +97,7 @@ class Camelyon17(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """``stages.csv``: ``patient_004_node_4.tif,macro``."""
+        """Read ``stages.csv``: ``patient_004_node_4.tif,macro``."""
         path = next(_tables(root, "stages", "stage_labels", "camelyon17"), None)
         if path is None:
             return None

@@ -63,7 +63,7 @@ class Ccc(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """The first manifest found, with the usual spellings of columns and classes."""
+        """Read the first manifest found, with the usual spellings of columns and classes."""
         path = next(tables_in(root, ("ccc", "manifest", "labels")), None)
         if path is None:
             return None

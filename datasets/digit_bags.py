@@ -175,13 +175,13 @@ class DigitBag:
 
 
 def instance_labels(digits: NDArray[np.int64]) -> tuple[str, ...]:
-    """The class each digit is a witness of, or ``BACKGROUND``."""
+    """Return the class that each digit is a witness of, or ``BACKGROUND``."""
     names = {digit: leaf for leaf, digit in WITNESS.items()}
     return tuple(names.get(int(digit), BACKGROUND) for digit in digits)
 
 
 def draw_bags(target: NDArray[np.int64]) -> Iterator[DigitBag]:
-    """All bags, pool by pool and patient by patient. ``target`` is the digit of every image."""
+    """Draw all bags by pool and patient. ``target`` is the digit of every image."""
     dice = _Dice(SEED)
     pool_of_image = _deal_images(dice, target)
     labels = np.repeat(TREE.leaves, BAGS_PER_CLASS)
@@ -220,8 +220,8 @@ def _draw_digits(dice: _Dice, label: str, taste: NDArray[np.int64]) -> NDArray[n
         else:
             continue
         digits += [digit] * max(1, size * dice.between(low, high) // 100)
-    rest = [dice.between(0, len(taste) - 1) for _ in range(size - len(digits))]
-    return np.array([*digits, *taste[rest]])
+    background = [dice.between(0, len(taste) - 1) for _ in range(size - len(digits))]
+    return np.array([*digits, *taste[background]])
 
 
 def _pick(
@@ -243,8 +243,8 @@ def _deal_images(dice: _Dice, target: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _split(ids: list[str], pools: list[int]) -> Split:
-    def inside(*chosen: int) -> tuple[str, ...]:
-        return tuple(s for s, p in zip(ids, pools, strict=True) if p in chosen)
+    def inside(*numbers: int) -> tuple[str, ...]:
+        return tuple(s for s, p in zip(ids, pools, strict=True) if p in numbers)
 
     folds = []
     for test in range(N_POOLS):
@@ -268,11 +268,11 @@ class _Dice:
         self._bits = np.random.PCG64(seed)
 
     def between(self, low: int, high: int) -> int:
-        """One of ``low..high``, both included."""
+        """Draw one of ``low..high``, both included."""
         return low + int(self._bits.random_raw()) % (high - low + 1)
 
     def order(self, n: int, length: int | None = None) -> NDArray[np.int64]:
-        """A permutation of ``0..n-1``; with ``length``, its start, or several one after another."""
+        """Draw a permutation of ``0..n-1``, cut or repeated to ``length``."""
         length = n if length is None else length
         rounds = -(-length // n)
         orders = [np.argsort(self._bits.random_raw(n), kind="stable") for _ in range(rounds)]

@@ -93,7 +93,7 @@ class Ebrains(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """All tables of ``root`` with the four columns."""
+        """Read all tables of ``root`` with the four columns."""
         table = read_sets(root, COLUMNS)
         if table is None:
             return None

@@ -32,7 +32,7 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
 
 
 def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
-    """As :func:`load_dataset` but without features where labels can be read alone."""
+    """Load a dataset as :func:`load_dataset` does, without features where that is possible."""
     from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 
     adapter = adapter_of(name_or_toml)
@@ -45,7 +45,7 @@ def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
 
 
 def adapter_of(name_or_toml: str) -> DatasetAdapter:
-    """The adapter behind a name or a ``.toml`` file."""
+    """Return the adapter of a name or a ``.toml`` file."""
     if name_or_toml.endswith(".toml"):
         from mil_bench.datasets.own import OwnData
 
@@ -73,12 +73,12 @@ _LEVEL = re.compile(r"coarse|level\d+")
 
 
 def is_level(tree: str | None) -> bool:
-    """Whether what was given for a tree is the name of an upper level."""
+    """Return whether the value of ``--tree`` is the name of an upper level."""
     return tree is not None and _LEVEL.fullmatch(tree) is not None
 
 
 def at_level(dataset: Dataset, level: str) -> Dataset:
-    """The slides of ``dataset`` labelled with their classes at ``level`` of its tree.
+    """Label the slides of ``dataset`` with their classes at ``level`` of its tree.
 
     Splits balance the leaves as before, so that folds are those of the dataset itself. Raises
     ``UnknownNameError`` for a level that the tree does not have.

@@ -129,8 +129,8 @@ class OwnData(LabelledAdapter):
         if self.config.instances is None:
             return dataset
         sizes = {slide: size for slide, (_, size) in dataset.store.rows.items()}
-        known = read_instance_file(self._at(self.config.instances), sizes)
-        return replace(dataset, instance_labels=known)
+        patch_labels = read_instance_file(self._at(self.config.instances), sizes)
+        return replace(dataset, instance_labels=patch_labels)
 
     def _check(self, config: OwnConfig) -> None:
         if config.name in DATASETS:
@@ -191,21 +191,21 @@ def _in_memory(
     bags: Bags, cohort: LabelledCohort, options: DatasetOptions, tiling: Tiling
 ) -> OpenFeatures:
     """The wanted bags as a store; missing ones are refused unless allowed."""
-    wanted = cohort.labels.manifest.slide_ids
-    found = [slide for slide in wanted if slide in bags.features]
-    missing = tuple(slide for slide in wanted if slide not in bags.features)
-    if missing and not (options.allow_missing and found):
+    slides = cohort.labels.manifest.slide_ids
+    present = [slide for slide in slides if slide in bags.features]
+    missing = tuple(slide for slide in slides if slide not in bags.features)
+    if missing and not (options.allow_missing and present):
         raise FeatureError(
-            f"{len(missing)} of {len(wanted)} labelled slides are not in {cohort.features} (first: "
+            f"{len(missing)} of {len(slides)} labelled slides are not in {cohort.features} (first: "
             f"{', '.join(missing[:5])}); add them, or use --allow-missing."
         )
     store = store_of_arrays(
         options.encoder or "features",
-        _only(found, bags.features),
-        _only(found, bags.coords) if bags.coords else None,
+        _only(present, bags.features),
+        _only(present, bags.coords) if bags.coords else None,
         tiling,
     )
-    return OpenFeatures(store, missing, _only(found, bags.instance_labels) or None)
+    return OpenFeatures(store, missing, _only(present, bags.instance_labels) or None)
 
 
 def _only(slides: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Panda(FolderAdapter):
     )
 
     def read_folder(self, root: Path) -> Labels | None:
-        """``train.csv`` and the optional lists of ``root``."""
+        """Read ``train.csv`` and the optional lists of ``root``."""
         path = next(
             tables_in(root, ("train.csv", "train_with_noisy", "train", "panda_train")), None
         )
@@ -103,13 +103,13 @@ class Panda(FolderAdapter):
             grades = _correct(slides, grades, table[gleason], findings)
         providers = table[provider] if provider else pd.Series("", index=table.index)
         findings += _provider_finding(providers, grades)
-        groups, found = _near_duplicates(root, slides, providers, grades)
-        noisy, told = _noisy_labels(root, frozenset(slides))
+        groups, on_groups = _near_duplicates(root, slides, providers, grades)
+        noisy, on_noise = _noisy_labels(root, frozenset(slides))
         manifest = Manifest.build(
             slides, "ISUP" + grades, group_id=groups, provider=providers.tolist()
         )
         patients = "no patient ids are public: near-duplicates and slides count as patients"
-        return Labels(manifest, None, (*findings, *found, *told, patients), noisy)
+        return Labels(manifest, None, (*findings, *on_groups, *on_noise, patients), noisy)
 
 
 def _correct(

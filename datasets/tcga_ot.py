@@ -79,14 +79,14 @@ class TcgaOt(FolderAdapter):
     )
 
     def read(self, options: DatasetOptions) -> LabelledCohort:
-        """As every dataset in a folder; ``--tree site`` takes the sites of the file."""
+        """Read the cohort as in every folder; ``--tree site`` takes the sites of the file."""
         if options.tree != SITE:
             return super().read(options)
         cohort = super().read(replace(options, tree=None))
         return replace(cohort, taxonomy=_site_tree(cohort.labels.manifest))
 
     def read_folder(self, root: Path) -> Labels | None:
-        """All tables of ``root`` with the four columns."""
+        """Read all tables of ``root`` with the four columns."""
         table = read_sets(root, COLUMNS)
         if table is None:
             return None
