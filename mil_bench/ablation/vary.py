@@ -89,7 +89,8 @@ def plan_settings(
     }
     _check_distinct(axes, points)
     default = plan(_base(grid, axes), machine, prepare)[0].spec
-    (same,) = [v for v, tasks in points.items() if tasks[0].spec.key == default.key] or [None]
+    alike = (values for values, tasks in points.items() if tasks[0].spec.key == default.key)
+    same = next(alike, None)
     study = Study(
         default.method,
         "" if same is None else _words(axes, same),

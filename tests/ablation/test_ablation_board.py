@@ -253,7 +253,7 @@ def test_the_page_opens_with_the_ablation(study, tmp_path):
         assert rows.count() == len(SKILLS)
         marks = rows.nth(2).locator("td.check > span:first-child").all_inner_texts()
         assert marks == ["✓", "·", "·"]  # no_dropout
-        assert page.locator("svg.forest .label").all_inner_texts()[0].startswith("no_bias")
+        assert page.locator("svg.forest .label").first.text_content().startswith("no_bias")
         page.select_option("#metric-ablation", METRICS[1])
         assert rows.count() == len(SKILLS)
-        assert "coarse summed" in page.inner_text("svg.forest .axis")
+        assert "coarse summed" in page.text_content("svg.forest .axis")
