@@ -22,17 +22,17 @@ from mil_bench.runs.tuning_record import TuningRecord
 def build_boards(
     records: Iterable[RunRecord], searches: Sequence[TuningRecord] = ()
 ) -> list[Board]:
-    """One board per kind x dataset x encoder x tree x split, and per content of each.
+    """Make one board per kind x dataset x encoder x tree x split, and per content of each.
 
-    Rows are variants of methods: runs that differ in anything but seed and fold stand apart, and
-    the outcome of each of ``searches`` is a row of its own. Every row is asked for all seeds and
-    folds that occur on its board.
+    Rows are variants of methods: runs that differ in anything but seed and fold are separate rows,
+    and so is the outcome of each of ``searches``. Every row should have all seeds and folds that
+    occur on its board.
     """
     groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[_board_of(record)].append(record)
-    found = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
-    return with_twins([_board(board_id, groups[board_id], searches) for board_id in found])
+    ids = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
+    return with_twins([_board(board_id, groups[board_id], searches) for board_id in ids])
 
 
 def _board_of(record: RunRecord) -> BoardId:
@@ -70,8 +70,8 @@ def _board(
     by_method: dict[str, list[RunRecord]] = defaultdict(list)
     for record, spec in zip(records, specs, strict=True):
         by_method[spec.method].append(record)
-    found = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
-    rows = sorted(found, key=lambda row: (row.rank_key, row.label))
+    of_all = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
+    rows = sorted(of_all, key=lambda row: (row.rank_key, row.label))
     return Board(board_id, Taxonomy.from_dict(specs[0].tree), tuple(rows), notes_of(rows))
 
 
@@ -83,14 +83,14 @@ def _rows(
 ) -> list[BoardRow]:
     """Rows of one method: its variants, then the outcomes of its searches.
 
-    A tuned run stands in its search's row alone, unless its settings are the default's.
+    A tuned run is in its search's row only, unless its settings are the default's.
     """
     tunings = tunings_of([run.key for run in runs], searches)
     default = frozenset[str]().union(*(t.default for t in tunings))
-    found = frozenset[str]().union(*(t.tuned for t in tunings)) - default
+    tuned = frozenset[str]().union(*(t.tuned for t in tunings)) - default
     variants: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
-        if run.key not in found:
+        if run.key not in tuned:
             variants[digest(_settings(run))].append(run)
     alike_in_role: dict[str, list[str]] = defaultdict(list)
     for hashed, alike in variants.items():
@@ -100,8 +100,8 @@ def _rows(
         names = _names([variants[hashed] for hashed in group])
         for name, hashed in zip(names, group, strict=True):
             cells = _by_cell(variants[hashed])
-            told = role or ("default" if _searched(cells, default) else "")
-            rows.append(BoardRow(method, name, hashed, cells, asked, told))
+            of_row = role or ("default" if _searched(cells, default) else "")
+            rows.append(BoardRow(method, name, hashed, cells, asked, of_row))
     for t in tunings:
         chosen = _by_cell([run for run in runs if run.key in t.tuned])
         name = t.family if len(tunings) > 1 else ""
@@ -114,11 +114,11 @@ def _names(variants: Sequence[Sequence[RunRecord]]) -> list[str]:
 
     Where several have them (in other precisions, say), it is the one with most runs.
     """
-    found = [_settings(alike[0]) for alike in variants]
-    if len(found) == 1:
-        return labels(found)
+    of_variants = [_settings(alike[0]) for alike in variants]
+    if len(of_variants) == 1:
+        return labels(of_variants)
     usual = [alike for alike in variants if is_default(_spec(alike[0]))]
-    return labels(found, _settings(max(usual, key=len)[0]) if usual else None)
+    return labels(of_variants, _settings(max(usual, key=len)[0]) if usual else None)
 
 
 def _searched(runs: Mapping[SeedFold, RunRecord], default: frozenset[str]) -> bool:
@@ -126,7 +126,7 @@ def _searched(runs: Mapping[SeedFold, RunRecord], default: frozenset[str]) -> bo
 
 
 def _by_cell(runs: Sequence[RunRecord]) -> dict[SeedFold, RunRecord]:
-    """A run that lies there twice counts once, the finished one first."""
+    """A run that is there twice counts once, the finished one first."""
     cells: dict[SeedFold, RunRecord] = {}
     for record in sorted(runs, key=lambda r: r.status != "done"):
         cells.setdefault(record.cell, record)
@@ -149,14 +149,13 @@ def _spec(record: RunRecord) -> RunSpec:
     return record.spec
 
 
-# Coarse-only twins: methods that were trained on the classes of an upper level alone.
-
-
 def with_twins(boards: Sequence[Board]) -> list[Board]:
-    """The boards, each with the rows of others that were trained for one of its upper levels.
+    """Return the boards, each with its coarse-only twins.
 
-    Found by content: the same data in the same folds, labelled with the classes of that level.
-    ``mil-bench run --tree coarse`` makes such runs.
+    Twins are rows of other boards that were trained for one of its upper levels only.
+
+    They are detected by content: the same data in the same folds, labelled with the classes of
+    that level. ``mil-bench run --tree coarse`` makes such runs.
     """
     return [
         replace(board, twins=tuple(twin for other in boards for twin in _twins(board, other)))

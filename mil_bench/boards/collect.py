@@ -16,7 +16,7 @@ from mil_bench.base.notes import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, RunSpec
-from mil_bench.evaluation.predictions import Predictions
+from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
@@ -100,7 +100,7 @@ class RunRecord:
         return self.path.name
 
     @property
-    def cell(self) -> tuple[int, int]:
+    def cell(self) -> SeedFold:
         """``(seed, fold)``."""
         return (self.spec.seed, self.spec.fold) if self.spec else (-1, -1)
 
@@ -109,7 +109,7 @@ def collect(runs: Path) -> list[RunRecord]:
     """Read and score every run under ``runs/<dataset>/<method>/<key>/``, in order of path.
 
     Scores are computed from ``predictions.csv``. Raises ``DataError`` when there is no such folder
-    or no run in it; a damaged run raises nothing and is told in its record.
+    or no run in it; a damaged run raises nothing; its record says so.
     """
     if not runs.is_dir():
         raise DataError(f"no folder {runs}; expected the --runs folder of `mil-bench run`.")
@@ -126,7 +126,7 @@ def collect(runs: Path) -> list[RunRecord]:
 
 
 def read_record(path: Path) -> RunRecord:
-    """The record of one run directory."""
+    """Read the record of one run directory."""
     directory = RunDirectory(path)
     try:
         spec = _read_spec(path)
@@ -151,10 +151,10 @@ def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
     sets = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))
     if "test" not in sets:
         raise DataError(f"{directory.predictions} holds no test set.")
-    found = len(sets["test"])
-    if result.n_test not in (None, found):
+    tested = len(sets["test"])
+    if result.n_test not in (None, tested):
         raise DataError(
-            f"{directory.predictions} holds {found} test slides, result.json says {result.n_test}."
+            f"{directory.predictions} holds {tested} test slides, result.json says {result.n_test}."
         )
     if role_of(spec) == SHUFFLED:  # its upper heads decide other classes than those of the tree
         sets = {name: p.leaves_alone() for name, p in sets.items()}

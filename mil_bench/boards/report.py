@@ -1,4 +1,4 @@
-"""Everything that is said about one board. Files, pages, pictures and screens are made from it."""
+"""Everything that is said of one board: files, pages, pictures and screens show it."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ OF_METHODS = ("controls", "pairs", "published")
 class Report:
     """A board, its analysis, its tables in order, and computed sentences.
 
-    ``verdict`` says what can be told apart; ``caveats`` say what to distrust; ``problems`` name
-    the rows that lack runs.
+    ``verdict`` says what differs significantly; ``caveats`` say what to distrust; ``problems``
+    name the rows with missing runs.
     """
 
     board: Board
@@ -62,12 +62,12 @@ class Report:
     problems: tuple[str, ...]
 
     def table(self, name: str) -> Table | None:
-        """A table by name; ``None`` where the board has none (no tree, no searches)."""
+        """Return a table by name; ``None`` where the board has none (no tree, no searches)."""
         return next((t for t in self.tables if t.name == name), None)
 
 
 def report_of(board: Board) -> Report:
-    """Everything about a board; the same runs give the same report."""
+    """Analyse and tabulate a board; the same runs give the same report."""
     analysis = Analysis.of(board)
     makers = [make for name, make in TABLES.items() if not (board.study and name in OF_METHODS)]
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)

@@ -1,4 +1,4 @@
-"""Stored runs scored under another tree over the same leaves. Nothing is trained again."""
+"""Stored runs scored under another tree, or on the slides that all rows share. No retraining."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from mil_bench.evaluation.scores import Scores
 
 
 def rescore(records: Sequence[RunRecord], tree: Taxonomy) -> tuple[list[RunRecord], str]:
-    """The records whose leaves are those of ``tree``, under it, and a sentence on the others.
+    """Return the records whose leaves are those of ``tree``, under it, and a sentence on others.
 
     A head of an upper level is kept where ``tree`` has a level of the same groups of leaves, by
     whatever name, and left out elsewhere; the record says so. Raises ``DataError`` when no run has
     these leaves.
     """
-    known = [r for r in records if r.spec is not None]
-    fitting = [r for r in known if set(_tree(r).leaves) == set(tree.leaves)]
+    readable = [r for r in records if r.spec is not None]
+    fitting = [r for r in readable if set(_tree(r).leaves) == set(tree.leaves)]
     if not fitting:
-        found = sorted({", ".join(sorted(_tree(r).leaves)) for r in known})
+        trees = sorted({", ".join(sorted(_tree(r).leaves)) for r in readable})
         raise DataError(
             f"no run has the leaves of tree {tree.name!r} ({', '.join(sorted(tree.leaves))}); "
-            f"found runs with: {' | '.join(found) or 'none'}."
+            f"found runs with: {' | '.join(trees) or 'none'}."
         )
     left = len(records) - len(fitting)
-    told = f"{counted(left, 'run')} with other leaves than tree {tree.name!r} are left out"
-    return [_under(record, tree) for record in fitting], told if left else ""
+    sentence = f"{counted(left, 'run')} with other leaves than tree {tree.name!r} are left out"
+    return [_under(record, tree) for record in fitting], sentence if left else ""
 
 
 def under_tree(p: Predictions, tree: Taxonomy) -> Predictions:
-    """``p`` with the leaves, and the heads that ``tree`` has levels for, in the order of ``tree``.
+    """Return ``p`` with the leaves of ``tree`` in its order, and the heads that it has levels for.
 
     Raises ``KeyError`` for a tree with other leaves.
     """
@@ -97,20 +97,17 @@ def _tree(record: RunRecord) -> Taxonomy:
     return Taxonomy.from_dict(record.spec.tree)
 
 
-# A board cut down to what all of its rows have predicted: only when asked for, and told.
-
-
 def common_board(board: Board) -> Board:
-    """The same rows, scored on the cells and slides that all rows with a result have.
+    """Score the same rows on the runs and slides that all rows with a result have.
 
-    A note says how much is left out; a board whose rows agree is returned as it is. Rows without
-    any result stay as they are. Raises ``DataError`` where nothing is shared.
+    A note says how much is left out; a board whose rows agree is returned unchanged. Rows without
+    any result stay unchanged. Raises ``DataError`` where nothing is shared.
     """
     rows = {row.label: row for row in board.rows if row.done}
     if len(rows) < 2:
         return board
-    shared, told = common({label: row.predictions for label, row in rows.items()})
-    if not told:
+    shared, left_out = common({label: row.predictions for label, row in rows.items()})
+    if not left_out:
         return board
     if not all(shared.values()):
         raise DataError(
@@ -119,7 +116,7 @@ def common_board(board: Board) -> Board:
         )
     cut = [_cut(row, shared[row.label]) if row.done else row for row in board.rows]
     ordered = sorted(cut, key=lambda row: (row.rank_key, row.label))
-    return replace(board, rows=tuple(ordered), notes=(Note("comparison", told), *board.notes))
+    return replace(board, rows=tuple(ordered), notes=(Note("comparison", left_out), *board.notes))
 
 
 def _cut(row: BoardRow, shared: dict[SeedFold, Predictions]) -> BoardRow:

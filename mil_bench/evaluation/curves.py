@@ -18,7 +18,7 @@ _TINY = 1e-9
 def sensitivity_at(
     fpr: Values, positive: NDArray[np.bool_], score: Values, weights: NDArray[np.float32]
 ) -> Values:
-    """``(len(fpr), B)``: sensitivity at false-positive rates, for slide weights ``(n, B)``.
+    """Return sensitivity at false-positive rates, ``(len(fpr), B)``, for weights ``(n, B)``.
 
     Straight between thresholds, as the AUC counts ties; the upper end where the curve rises.
     ``nan`` in a column without weight on a side.
@@ -34,7 +34,7 @@ def sensitivity_at(
 def precision_at(
     recall: Values, positive: NDArray[np.bool_], score: Values, weights: NDArray[np.float32]
 ) -> Values:
-    """``(len(recall), B)``: precision at the first threshold that reaches a recall.
+    """Return precision at the first threshold that reaches a recall, ``(len(recall), B)``.
 
     Steps without interpolation, as average precision counts them, for slide weights ``(n, B)``.
     ``nan`` in a column without weight on a side.
@@ -44,8 +44,8 @@ def precision_at(
     precision = ratio(hits * mass[0], hits * mass[0] + alarms * mass[1])
     first = [np.searchsorted(y, np.maximum(recall - _TINY, _TINY)) for y in hits.T]
     last = len(hits) - 1
-    found = [p[np.minimum(i, last)] for p, i in zip(precision.T, first, strict=True)]
-    return _defined(np.stack(found, axis=1), hits, alarms)
+    curves = [p[np.minimum(i, last)] for p, i in zip(precision.T, first, strict=True)]
+    return _defined(np.stack(curves, axis=1), hits, alarms)
 
 
 def _rates(

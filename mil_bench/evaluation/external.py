@@ -1,4 +1,4 @@
-"""Predictions made anywhere: our own form, or ``slide_id``, ``label`` and a column per class."""
+"""Predictions of any origin: our own form, or ``slide_id``, ``label`` and a column per class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class External:
-    """What a file holds: predictions per set and computed remarks about them."""
+    """What a file holds: predictions per set and computed notes about them."""
 
     sets: Mapping[str, Predictions]
     notes: tuple[str, ...]
@@ -42,8 +42,8 @@ def read_external(
     table.require(["slide_id"], "the slide of every row")
     slides, notes = table.text("slide_id"), []
     columns = {LEAF: _leaf_columns(table, taxonomy), **_upper_columns(table, taxonomy)}
-    known = {"slide_id", "label", "set", *GROUPS, *(c for cs in columns.values() for c in cs)}
-    ignored = [name for name in table.header if name not in known]
+    read = {"slide_id", "label", "set", *GROUPS, *(c for cs in columns.values() for c in cs)}
+    ignored = [name for name in table.header if name not in read]
     if ignored:
         notes.append(f"columns not used: {', '.join(ignored)}")
     if labels is not None:
@@ -69,20 +69,20 @@ def _leaf_columns(table: PredictionTable, taxonomy: Taxonomy) -> list[str]:
 
 def _upper_columns(table: PredictionTable, taxonomy: Taxonomy) -> dict[str, list[str]]:
     """Direct heads whose classes are those of the tree; others belong to another tree."""
-    found = {}
+    heads = {}
     for level in taxonomy.levels[:-1]:
-        wanted = [f"{level}:{name}" for name in taxonomy.classes[level]]
+        names = [f"{level}:{name}" for name in taxonomy.classes[level]]
         have = [name for name in table.header if name.startswith(f"{level}:")]
-        if set(have) == set(wanted):
-            found[level] = wanted
-    return found
+        if set(have) == set(names):
+            heads[level] = names
+    return heads
 
 
 def _labels(
-    table: PredictionTable, slides: list[str], known: Mapping[str, str] | None
+    table: PredictionTable, slides: list[str], of_dataset: Mapping[str, str] | None
 ) -> list[str]:
-    if known is not None:
-        stray = [slide for slide in slides if slide not in known]
+    if of_dataset is not None:
+        stray = [slide for slide in slides if slide not in of_dataset]
         if stray:
             raise DataError(
                 f"{table.path}: {len(stray)} slides are not in the dataset (first: "
@@ -90,23 +90,23 @@ def _labels(
             )
     if "label" in table.header:
         labels = table.text("label")
-        if known is not None:
-            _check_agreement(table.path, slides, labels, known)
+        if of_dataset is not None:
+            _check_agreement(table.path, slides, labels, of_dataset)
         return labels
-    if known is None:
+    if of_dataset is None:
         raise DataError(
             f"{table.path} has no column 'label'; add it, or give --dataset with --data-root."
         )
-    return [known[slide] for slide in slides]
+    return [of_dataset[slide] for slide in slides]
 
 
 def _check_agreement(
-    path: Path, slides: list[str], labels: list[str], known: Mapping[str, str]
+    path: Path, slides: list[str], labels: list[str], of_dataset: Mapping[str, str]
 ) -> None:
     wrong = [
-        f"{slide} ({label}, dataset: {known[slide]})"
+        f"{slide} ({label}, dataset: {of_dataset[slide]})"
         for slide, label in zip(slides, labels, strict=True)
-        if label != known[slide]
+        if label != of_dataset[slide]
     ]
     if wrong:
         raise DataError(
@@ -118,17 +118,17 @@ def _check_agreement(
 def _groups(
     table: PredictionTable,
     slides: list[str],
-    known: Mapping[str, str] | None,
+    of_dataset: Mapping[str, str] | None,
     notes: list[str],
 ) -> list[str]:
     column = next((name for name in GROUPS if name in table.header), None)
     if column is not None:
         named = zip(slides, table.text(column), strict=True)
         return [group or slide_group(slide) for slide, group in named]
-    if known is not None:
-        return [known[slide] for slide in slides]
+    if of_dataset is not None:
+        return [of_dataset[slide] for slide in slides]
     notes.append(
-        "no patient or group is given: each slide counts as one patient, so intervals may "
-        "be too narrow"
+        "no patient or group is given: each slide counts as one patient, so intervals may be too "
+        "narrow"
     )
     return [slide_group(slide) for slide in slides]

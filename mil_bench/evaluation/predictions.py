@@ -44,11 +44,11 @@ class Predictions:
         return patients_known(self.slide_ids.tolist(), self.groups.tolist())
 
     def leaves_alone(self) -> Predictions:
-        """The same without the heads of upper levels."""
+        """Return the same without the heads of upper levels."""
         return replace(self, heads={LEAF: self.heads[LEAF]})
 
     def summed(self, level: str) -> NDArray[np.float64]:
-        """``(n, K_level)``: leaf probabilities summed under each class of ``level``."""
+        """Sum the leaf probabilities under each class of ``level``: ``(n, K_level)``."""
         return self.heads[LEAF] @ self.taxonomy.membership(level)
 
     def sources(self, level: str) -> tuple[Source, ...]:
@@ -79,9 +79,9 @@ class Predictions:
         )
 
     def truth(self, level: str) -> NDArray[np.int64]:
-        """``(n,)``: class index of the label at ``level``."""
+        """Return the class index of the label at ``level``, ``(n,)``."""
         return self.taxonomy.ancestor_index(level)[self.labels]
 
     def column(self, level: str, index: int) -> str:
-        """CSV column of one probability: ``leaf:DCIS``, ``coarse:malignant``."""
+        """Return the CSV column of one probability: ``leaf:DCIS``, ``coarse:malignant``."""
         return f"{level}:{self.taxonomy.classes[level][index]}"

@@ -1,4 +1,9 @@
-"""A CSV of probabilities as text, and the checks between it and :class:`Predictions`."""
+"""``predictions.csv``: a row per slide, a column per class and head, exact to the last bit.
+
+Columns: ``set,slide_id,group_id,label,leaf:<class>...`` and ``<level>:<class>...`` for every direct
+head. Probabilities are written in full (``repr``), so identical predictions give identical files.
+:class:`PredictionTable` also reads files of other origin.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,76 @@ from mil_bench.evaluation.predictions import Predictions
 # Sums of probabilities stored with four decimals or in half precision stay within this of 1.
 TOLERANCE = 2e-3
 _SHOWN = 5
+IDENTITY = ("set", "slide_id", "group_id", "label")
+
+
+def write_predictions(path: Path, sets: Mapping[str, Predictions]) -> None:
+    """Write all sets (``val``, ``test``) in one file, at once or not at all.
+
+    Raises ``DataError`` when a probability is not finite or rows do not sum to 1, and when the
+    file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    for i, (name, p) in enumerate(sets.items()):
+        for level, probs in p.heads.items():
+            check_probabilities(probs, p.slide_ids, f"the {level} head on the {name} set")
+        if i == 0:
+            writer.writerow(header(p))
+        writer.writerows(_rows(name, p))
+    try:
+        write_text(path, text.getvalue())
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}: {error.strerror}; free space or choose another folder."
+        ) from None
+
+
+def read_predictions(path: Path, taxonomy: Taxonomy) -> dict[str, Predictions]:
+    """Read predictions by the name of their set, in the order of the file.
+
+    Raises ``DataError`` for anything but what :func:`write_predictions` writes for this tree:
+    missing or unknown columns, labels outside the tree, probabilities that are not, repeated
+    slides. Rows are named.
+    """
+    table = PredictionTable.read(path)
+    missing = [column for column in IDENTITY if column not in table.header]
+    if missing:
+        raise DataError(f"{path} has no column {missing}; expected {', '.join(IDENTITY)} first.")
+    levels = table.levels(taxonomy)
+    stray = set(table.header) - set(IDENTITY) - {c for cs in levels.values() for c in cs}
+    if stray:
+        raise DataError(
+            f"{path} has the columns {sorted(stray)}, which are not classes of tree "
+            f"{taxonomy.name!r}; was it written for another tree?"
+        )
+    return table.build(
+        taxonomy,
+        sets=table.text("set"),
+        labels=table.text("label"),
+        groups=table.text("group_id"),
+        heads={level: table.numbers(columns) for level, columns in levels.items()},
+    )
+
+
+def header(p: Predictions) -> list[str]:
+    """Return the column names for these predictions."""
+    classes = p.taxonomy.classes
+    columns = [p.column(v, k) for v in ordered_heads(p) for k in range(len(classes[v]))]
+    return [*IDENTITY, *columns]
+
+
+def ordered_heads(p: Predictions) -> list[str]:
+    """List the levels of the heads: leaf first, then from the top."""
+    return [LEAF, *(v for v in p.taxonomy.levels[:-1] if v in p.heads)]
+
+
+def _rows(name: str, p: Predictions) -> Iterator[list[str]]:
+    probs: NDArray[np.float64] = np.hstack([p.heads[level] for level in ordered_heads(p)])
+    for i, row in enumerate(probs.astype(np.float64).tolist()):
+        label = p.taxonomy.leaves[p.labels[i]]
+        words = (name, str(p.slide_ids[i]), str(p.groups[i]), label)
+        yield [*map(escape, words), *map(repr, row)]
 
 
 @dataclass(frozen=True)
@@ -56,12 +131,12 @@ class PredictionTable:
         return cls(path, header, tuple(rows[1:]))
 
     def text(self, column: str) -> list[str]:
-        """One column of words, unescaped."""
+        """Return one column of words, unescaped."""
         index = self.header.index(column)
         return [unescape(row[index]) for row in self.cells]
 
     def numbers(self, columns: Sequence[str]) -> NDArray[np.float64]:
-        """``(n, len(columns))`` numbers; ``DataError`` names the first cell that is none."""
+        """Return numbers ``(n, len(columns))``; ``DataError`` names a cell that is not."""
         index = [self.header.index(column) for column in columns]
         try:
             return np.array([[float(row[i]) for i in index] for row in self.cells])
@@ -78,20 +153,20 @@ class PredictionTable:
             ) from None
 
     def levels(self, taxonomy: Taxonomy) -> dict[str, list[str]]:
-        """Level -> its columns ``level:class``, of the leaf and of every head the file has.
+        """Return the columns ``level:class`` of the leaf and of every head that the file has.
 
         ``DataError`` when a level misses classes, naming the columns that look like them.
         """
-        found = {}
+        by_level = {}
         for level in taxonomy.levels:
-            wanted = [f"{level}:{name}" for name in taxonomy.classes[level]]
-            if level == LEAF or any(name in self.header for name in wanted):
-                self.require(wanted, f"classes of level {level!r} of tree {taxonomy.name!r}")
-                found[level] = wanted
-        return {LEAF: found[LEAF], **found}
+            names = [f"{level}:{name}" for name in taxonomy.classes[level]]
+            if level == LEAF or any(name in self.header for name in names):
+                self.require(names, f"classes of level {level!r} of tree {taxonomy.name!r}")
+                by_level[level] = names
+        return {LEAF: by_level[LEAF], **by_level}
 
     def require(self, columns: Sequence[str], what: str) -> None:
-        """``DataError`` unless all ``columns`` are there."""
+        """Raise ``DataError`` unless all ``columns`` are there."""
         missing = [column for column in columns if column not in self.header]
         if missing:
             near = nearest(missing[0], self.header)
@@ -107,7 +182,7 @@ class PredictionTable:
         groups: Sequence[str],
         heads: Mapping[str, NDArray[np.float64]],
     ) -> dict[str, Predictions]:
-        """Predictions of every set, after all checks. Sequences have one entry per row."""
+        """Make the predictions of every set, after all checks. Sequences have one entry per row."""
         slides = self.text("slide_id")
         self._check_slides(sets, slides)
         truth = self._labels(taxonomy, labels)
@@ -149,7 +224,7 @@ class PredictionTable:
 def check_probabilities(
     probs: NDArray[np.float64], rows: Sequence[str] | NDArray[np.str_], what: str
 ) -> None:
-    """``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and sums to 1."""
+    """Raise ``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and sums to 1."""
     finite = np.isfinite(probs).all(1)
     if not finite.all():
         raise DataError(
@@ -183,81 +258,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# ``predictions.csv``: a row per slide, a column per class and head, exact to the last bit.
-#
-# Columns: ``set,slide_id,group_id,label,leaf:<class>...`` and ``<level>:<class>...`` for every
-# direct head. Probabilities are written in full (``repr``), so identical predictions give
-# identical files.
-
-IDENTITY = ("set", "slide_id", "group_id", "label")
-
-
-def write_predictions(path: Path, sets: Mapping[str, Predictions]) -> None:
-    """Write all sets (``val``, ``test``) in one file, at once or not at all.
-
-    Raises ``DataError`` when a probability is not finite or rows do not sum to 1, and when the
-    file cannot be written.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for i, (name, p) in enumerate(sets.items()):
-        for level, probs in p.heads.items():
-            check_probabilities(probs, p.slide_ids, f"the {level} head on the {name} set")
-        if i == 0:
-            writer.writerow(header(p))
-        writer.writerows(_rows(name, p))
-    try:
-        write_text(path, text.getvalue())
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror}; free space or choose another folder."
-        ) from None
-
-
-def read_predictions(path: Path, taxonomy: Taxonomy) -> dict[str, Predictions]:
-    """Set name -> predictions, in the order of the file.
-
-    Raises ``DataError`` for anything but what :func:`write_predictions` writes for this tree:
-    missing or unknown columns, labels outside the tree, probabilities that are not, repeated
-    slides. Rows are named.
-    """
-    table = PredictionTable.read(path)
-    missing = [column for column in IDENTITY if column not in table.header]
-    if missing:
-        raise DataError(f"{path} has no column {missing}; expected {', '.join(IDENTITY)} first.")
-    levels = table.levels(taxonomy)
-    stray = set(table.header) - set(IDENTITY) - {c for cs in levels.values() for c in cs}
-    if stray:
-        raise DataError(
-            f"{path} has the columns {sorted(stray)}, which are not classes of tree "
-            f"{taxonomy.name!r}; was it written for another tree?"
-        )
-    return table.build(
-        taxonomy,
-        sets=table.text("set"),
-        labels=table.text("label"),
-        groups=table.text("group_id"),
-        heads={level: table.numbers(columns) for level, columns in levels.items()},
-    )
-
-
-def header(p: Predictions) -> list[str]:
-    """The column names for these predictions."""
-    classes = p.taxonomy.classes
-    columns = [p.column(v, k) for v in ordered_heads(p) for k in range(len(classes[v]))]
-    return [*IDENTITY, *columns]
-
-
-def ordered_heads(p: Predictions) -> list[str]:
-    """Levels of the heads: leaf first, then from the top."""
-    return [LEAF, *(v for v in p.taxonomy.levels[:-1] if v in p.heads)]
-
-
-def _rows(name: str, p: Predictions) -> Iterator[list[str]]:
-    probs: NDArray[np.float64] = np.hstack([p.heads[level] for level in ordered_heads(p)])
-    for i, row in enumerate(probs.astype(np.float64).tolist()):
-        label = p.taxonomy.leaves[p.labels[i]]
-        words = (name, str(p.slide_ids[i]), str(p.groups[i]), label)
-        yield [*map(escape, words), *map(repr, row)]

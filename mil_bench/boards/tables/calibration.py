@@ -1,4 +1,4 @@
-"""How often a method is right when it says that it is: confidence against accuracy, in bins."""
+"""Whether probabilities can be trusted: proper scores, ECE, overconfidence, and bins."""
 
 from __future__ import annotations
 
@@ -22,36 +22,101 @@ from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import Source
 from mil_bench.evaluation.sums import ratio, weighted_sums
 
+SCORES = ("brier", "log_loss", "ece")
+_KEYS = ("method", "level", "source")
+_TRUST = (
+    *columns("confidence"),
+    score_column(Score("accuracy"), level=""),
+    *columns("overconfidence"),
+)
+_SHOWN = (*SCORES, *(column.name for column in _TRUST))
+_BIN = ("bin", "slides", "confidence_from", "confidence_to")
+_NOTE = (
+    "Confidence is the probability of the decided class. ECE is biased upward for few slides: rank "
+    "on Brier or log loss. Overconfidence pools all runs of a row"
+)
+_BIN_NOTE = "15 bins of equally many slides, pooled over the runs of a row; 95 % CI over patients"
 
-@dataclass(frozen=True)
-class Bin:
-    """Slides of like confidence, over all runs of a row; a slide counts once per seed.
 
-    ``low`` and ``high`` are the ends of its confidences. ``accuracy`` has an interval over
-    patients, as has ``gap``, mean confidence minus accuracy. ``size`` is how many independent
-    slides it is worth at least.
-    """
+def calibration_table(analysis: Analysis) -> Table | None:
+    """Return a row per method, level and source; ``None`` without intervals."""
+    draws, origins = analysis.resampling, sources(analysis.board)
+    if draws is None:
+        return None
+    rows = []
+    for row, level, source in places(analysis):
+        (whole,) = reliability_bins(row, level, source, draws, bins=1)
+        drawn = analysis.scores[row.label]
+        scores: dict[str, Cell] = {
+            name: Number.of(s)
+            for name in SCORES
+            if (s := drawn.get(Score(name, level, source))) is not None
+        }
+        rows.append(
+            Row(
+                row.label,
+                {"method": row.label, "level": level, "source": source}
+                | scores
+                | origins[row.label]
+                | {
+                    "confidence": Number(whole.confidence),
+                    "accuracy": Number(whole.accuracy.value, *whole.interval),
+                    "overconfidence": Number.of(whole.gap),
+                },
+            )
+        )
+    scored = (*(score_column(Score(name), level="") for name in SCORES), *_TRUST)
+    every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
+    return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
 
-    slides: int
-    low: float
-    high: float
-    confidence: float
-    accuracy: Replicated
-    gap: Replicated
-    size: float
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy; Wilson's where all or none are right."""
-        if self.accuracy.value in (0, 1):
-            return wilson(self.accuracy.value, self.size)
-        return self.accuracy.low, self.accuracy.high
+def reliability_table(analysis: Analysis) -> Table | None:
+    """Return a row per method, level, source and bin, for files; ``None`` without intervals."""
+    draws, origins = analysis.resampling, sources(analysis.board)
+    if draws is None:
+        return None
+    rows = [
+        Row(
+            row.label,
+            origins[row.label]
+            | {
+                "method": row.label,
+                "level": level,
+                "source": source,
+                "bin": Number(k),
+                "slides": Number(b.slides),
+                "confidence_from": Number(b.low),
+                "confidence_to": Number(b.high),
+                "confidence": Number(b.confidence),
+                "accuracy": Number(b.accuracy.value, *b.interval),
+                "overconfidence": Number.of(b.gap),
+            },
+        )
+        for row, level, source in places(analysis)
+        for k, b in enumerate(reliability_bins(row, level, source, draws), start=1)
+    ]
+    named = columns(*_KEYS, *_BIN, table="reliability")
+    every = (*named, *_TRUST, *source_columns(analysis.board))
+    keys = (*_KEYS, "bin")
+    return Table("reliability", "Reliability", every, tuple(rows), keys, (), _BIN_NOTE)
+
+
+def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
+    """List rows with results, at every level, from every source."""
+    tree = analysis.board.taxonomy
+    assert tree is not None
+    for row in analysis.board.rows:
+        if row.label in analysis.scores:
+            first = next(iter(row.predictions.values()))
+            for level in tree.levels:
+                for source in first.sources(level):
+                    yield row, level, source
 
 
 def reliability_bins(
     row: BoardRow, level: str, source: Source, resampling: Resampling, bins: int = BINS
 ) -> list[Bin]:
-    """Bins of equally many slides, from the least confident; empty ones are left out.
+    """Sort slides into bins of equally many, from the least confident; empty ones are left out.
 
     ``bins=1`` holds all slides: its gap is the overconfidence of the row.
     """
@@ -97,94 +162,26 @@ def _bin(
     )
 
 
-# Whether probabilities can be believed: proper scores, ECE and overconfidence, and by bins.
+@dataclass(frozen=True)
+class Bin:
+    """Slides of like confidence, over all runs of a row; a slide counts once per seed.
 
-SCORES = ("brier", "log_loss", "ece")
-_KEYS = ("method", "level", "source")
-_TRUST = (
-    *columns("confidence"),
-    score_column(Score("accuracy"), level=""),
-    *columns("overconfidence"),
-)
-_SHOWN = (*SCORES, *(column.name for column in _TRUST))
-_BIN = ("bin", "slides", "confidence_from", "confidence_to")
-_NOTE = (
-    "Confidence is the probability of the decided class. ECE is biased upward for few slides: rank "
-    "on Brier or log loss. Overconfidence pools all runs of a row"
-)
-_BIN_NOTE = "15 bins of equally many slides, pooled over the runs of a row; intervals over patients"
+    ``low`` and ``high`` are the ends of its confidences. ``accuracy`` has an interval over
+    patients, as has ``gap``, mean confidence minus accuracy. ``size`` is how many independent
+    slides it is worth at least.
+    """
 
+    slides: int
+    low: float
+    high: float
+    confidence: float
+    accuracy: Replicated
+    gap: Replicated
+    size: float
 
-def calibration_table(analysis: Analysis) -> Table | None:
-    """A row per method, level and source; ``None`` without intervals."""
-    draws, known = analysis.resampling, sources(analysis.board)
-    if draws is None:
-        return None
-    rows = []
-    for row, level, source in places(analysis):
-        (whole,) = reliability_bins(row, level, source, draws, bins=1)
-        drawn = analysis.scores[row.label]
-        scores: dict[str, Cell] = {
-            name: Number.of(s)
-            for name in SCORES
-            if (s := drawn.get(Score(name, level, source))) is not None
-        }
-        rows.append(
-            Row(
-                row.label,
-                {"method": row.label, "level": level, "source": source}
-                | scores
-                | known[row.label]
-                | {
-                    "confidence": Number(whole.confidence),
-                    "accuracy": Number(whole.accuracy.value, *whole.interval),
-                    "overconfidence": Number.of(whole.gap),
-                },
-            )
-        )
-    scored = (*(score_column(Score(name), level="") for name in SCORES), *_TRUST)
-    every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
-    return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
-
-
-def reliability_table(analysis: Analysis) -> Table | None:
-    """A row per method, level, source and bin, for files; ``None`` without intervals."""
-    draws, known = analysis.resampling, sources(analysis.board)
-    if draws is None:
-        return None
-    rows = [
-        Row(
-            row.label,
-            known[row.label]
-            | {
-                "method": row.label,
-                "level": level,
-                "source": source,
-                "bin": Number(k),
-                "slides": Number(b.slides),
-                "confidence_from": Number(b.low),
-                "confidence_to": Number(b.high),
-                "confidence": Number(b.confidence),
-                "accuracy": Number(b.accuracy.value, *b.interval),
-                "overconfidence": Number.of(b.gap),
-            },
-        )
-        for row, level, source in places(analysis)
-        for k, b in enumerate(reliability_bins(row, level, source, draws), start=1)
-    ]
-    named = columns(*_KEYS, *_BIN, table="reliability")
-    every = (*named, *_TRUST, *source_columns(analysis.board))
-    keys = (*_KEYS, "bin")
-    return Table("reliability", "Reliability", every, tuple(rows), keys, (), _BIN_NOTE)
-
-
-def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
-    """Rows with results, at every level, from every source."""
-    tree = analysis.board.taxonomy
-    assert tree is not None
-    for row in analysis.board.rows:
-        if row.label in analysis.scores:
-            first = next(iter(row.predictions.values()))
-            for level in tree.levels:
-                for source in first.sources(level):
-                    yield row, level, source
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy; Wilson's where all or none are right."""
+        if self.accuracy.value in (0, 1):
+            return wilson(self.accuracy.value, self.size)
+        return self.accuracy.low, self.accuracy.high

@@ -25,21 +25,20 @@ _MEASURED: dict[str, Callable[[RunResult], float]] = {
     "epochs": lambda r: float(r.epochs),
 }
 _NOTE = (
-    "Means over runs. Pareto: costs of which no row with at least the same balanced accuracy needs "
-    "less; controls and rows that lack runs take no part. Times are those of every run as it was "
-    "made, with whatever else the machine did"
+    "Means over runs. Pareto: costs for which no row of at least the same balanced accuracy needs "
+    "less, among complete rows that are not controls. Times include whatever else the machine did"
 )
 
 
 def cost_table(analysis: Analysis) -> Table | None:
-    """Costs and the Pareto column, in order of the board; ``None`` without any result."""
+    """Return costs and the Pareto column, in order of the board; ``None`` without any result."""
     board = analysis.board
     if not board.scores:
         return None
     quality = measured(analysis, RANKED)
     costs = {row.label: _costs(row) for row in board.rows}
     names = [n for n in _MEASURED if any(isinstance(c[n], Number) for c in costs.values())]
-    found: dict[str, dict[str, Cell]] = {
+    measures: dict[str, dict[str, Cell]] = {
         PRIMARY: quality,
         **{name: {label: cells[name] for label, cells in costs.items()} for name in names},
         "pareto": _pareto(board, quality, costs),
@@ -53,20 +52,20 @@ def cost_table(analysis: Analysis) -> Table | None:
         *origin_columns(board),
     )
     searched = [c.name for c in every if c.name in ("trials", "tuning_hours")]
-    asked = [n for n in names if n not in ("test_seconds", "epochs")]
-    shown = (PRIMARY, *asked, "pareto", *searched, "coverage")
-    rows = method_rows(analysis, found)
+    main = [n for n in names if n not in ("test_seconds", "epochs")]
+    shown = (PRIMARY, *main, "pareto", *searched, "coverage")
+    rows = method_rows(analysis, measures)
     return Table("cost", "Cost", every, rows, KEYS, shown, _note(board))
 
 
 def _costs(row: BoardRow) -> dict[str, Cell]:
     """Means over runs; ``None`` where no run says."""
     results = {cell: r.result for cell, r in row.done.items() if r.result is not None}
-    found: dict[str, Cell] = {}
+    means: dict[str, Cell] = {}
     for name, get in _MEASURED.items():
         values = {c: v for c, r in results.items() if (v := get(r)) == v}
-        found[name] = spread_number(values, row)
-    return found
+        means[name] = spread_number(values, row)
+    return means
 
 
 def _pareto(
@@ -93,7 +92,7 @@ def _in_a_sentence(title: str) -> str:
 
 
 def frontier(points: dict[str, tuple[float, float]]) -> list[str]:
-    """Points that no other is at most as large as in both, and smaller in one; in order."""
+    """List the points that no other point is at most as large as in both and smaller in one."""
 
     def beats(a: Sequence[float], b: Sequence[float]) -> bool:
         return a[0] <= b[0] and a[1] <= b[1] and tuple(a) != tuple(b)
@@ -109,6 +108,4 @@ def _note(board: Board) -> str:
     devices = {device for row in board.rows for device in _devices(row)}
     if len(devices) < 2:
         return _NOTE
-    return (
-        f"{_NOTE}. Runs were made on {len(devices)} kinds of device: times and memory differ by it"
-    )
+    return f"{_NOTE}. Times and memory are of {len(devices)} kinds of device"

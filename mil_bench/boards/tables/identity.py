@@ -1,4 +1,4 @@
-"""Where a row stands on its board, by the score that orders boards."""
+"""What every table says of a row: who it is, its standing, and what it rests on."""
 
 from __future__ import annotations
 
@@ -13,59 +13,9 @@ from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import detectable_difference, holm
 from mil_bench.evaluation.inference.ranks import Rank
 
-
-@dataclass(frozen=True)
-class Standing:
-    """Tier, rank, and difference of the first row to this one (``None`` for the first).
-
-    ``p`` is Holm's, over the differences of all rows to the first.
-    """
-
-    tier: int
-    rank: Rank
-    behind: Replicated | None = None
-    p: float = NAN
-
-    def cells(self) -> dict[str, Cell]:
-        """Cells by column name."""
-        found: dict[str, Cell] = {
-            "tier": Number(self.tier),
-            "rank": Number(self.rank.rank, self.rank.low, self.rank.high),
-            "first": Number(self.rank.first),
-        }
-        if self.behind:
-            found["behind"] = Number(self.behind.value, self.behind.low, self.behind.high)
-            found["p"] = Number(self.p)
-            found["detectable"] = Number(detectable_difference(self.behind.error))
-        return found
-
-
-def standings(analysis: Analysis) -> dict[str, Standing]:
-    """Row label -> standing, of rows that can be compared, the first row first."""
-    tiers = analysis.tiers(RANKED, 1)
-    ranks = analysis.ranks(RANKED, 1)
-    tier = {label: i for i, group in enumerate(tiers, 1) for label in group}
-    if not tier:
-        return {}
-    first = tiers[0][0]
-    behind = {
-        label: analysis.difference(first, label, RANKED)
-        for label in tier
-        if label != first and label in ranks
-    }
-    p = dict(zip(behind, holm([d.p for d in behind.values()]), strict=True))
-    return {
-        label: Standing(tier[label], ranks[label], behind.get(label), float(p.get(label, NAN)))
-        for label in tier
-        if label in ranks
-    }
-
-
-# What every table says of a row: who it is, where it stands, what it rests on.
-
 KEYS = ("method", "variant")
 PLACE = columns("tier", "rank", "detectable", "coverage")
-"""In every table behind the keys."""
+"""In every table after the keys."""
 STANDING = columns("tier", "rank", "first", "behind", "p", "detectable", "coverage")
 _SEARCH = columns("searches", "trials", "failed_trials", "tuning_hours", "tuned_for")
 _FROM = columns(
@@ -87,32 +37,30 @@ _FROM = columns(
 
 
 def origin_columns(board: Board) -> tuple[Column, ...]:
-    """Where a row comes from; columns of searches only where there are some."""
+    """Return the columns on where a row comes from; of searches only where there are some."""
     return (*(_SEARCH if any(row.tuning for row in board.rows) else ()), *_FROM)
 
 
 def source_columns(board: Board) -> tuple[Column, ...]:
-    """How many runs, and where they come from: for tables that do not say where rows stand."""
+    """Return the columns on runs and where they come from, for tables without standings."""
     return (*columns("coverage"), *origin_columns(board))
 
 
 def sources(board: Board) -> dict[str, dict[str, Cell]]:
-    """Row label -> cells of :func:`source_columns`."""
+    """Return, by row label, the cells of :func:`source_columns`."""
     return {row.label: {"coverage": row.coverage, **origin(board, row)} for row in board.rows}
 
 
-def method_rows(analysis: Analysis, *found: Mapping[str, Mapping[str, Cell]]) -> tuple[Row, ...]:
-    """A row per method, in order of the board; ``found`` are cells by column, then by label."""
-    known = described(analysis)
-    named = {name: cells for part in found for name, cells in part.items()}
+def method_rows(analysis: Analysis, measures: Mapping[str, Mapping[str, Cell]]) -> tuple[Row, ...]:
+    """Make a row per method, in order of the board; ``measures`` are cells by column and label."""
     return tuple(
-        Row(label, cells | {name: values[label] for name, values in named.items()})
-        for label, cells in known.items()
+        Row(label, cells | {name: values[label] for name, values in measures.items()})
+        for label, cells in described(analysis).items()
     )
 
 
 def described(analysis: Analysis) -> dict[str, dict[str, Cell]]:
-    """Row label -> keys, standing and origin, in order of the board."""
+    """Return, by row label, keys, standing and origin, in order of the board."""
     stands, board = standings(analysis), analysis.board
     return {
         row.label: _place(row, stands.get(row.label)) | origin(board, row) for row in board.rows
@@ -120,7 +68,7 @@ def described(analysis: Analysis) -> dict[str, dict[str, Cell]]:
 
 
 def keys(row: BoardRow) -> dict[str, Cell]:
-    """The cells that identify a row."""
+    """Return the cells that identify a row."""
     return {"method": row.method, "variant": variant_text(row)}
 
 
@@ -129,7 +77,7 @@ def _place(row: BoardRow, standing: Standing | None) -> dict[str, Cell]:
 
 
 def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
-    """What a row rests on: searches, runs, slides, versions, split."""
+    """Return what a row rests on: searches, runs, slides, versions, split."""
     records = list(row.done.values())
     scores = [r.scores for r in records if r.scores is not None]
     specs = [r.spec for r in row.runs.values() if r.spec is not None]
@@ -153,7 +101,7 @@ def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
 
 
 def variant_text(row: BoardRow) -> str:
-    """``tuned``, ``gated=false`` or both."""
+    """Return ``tuned``, ``gated=false`` or both."""
     return "; ".join(filter(None, [row.role, row.variant]))
 
 
@@ -173,3 +121,50 @@ def _search(row: BoardRow) -> dict[str, Cell]:
 
 def _listed(numbers: Iterable[int]) -> str:
     return " ".join(map(str, sorted(numbers)))
+
+
+def standings(analysis: Analysis) -> dict[str, Standing]:
+    """Return, by row label, the standing of rows that can be compared, the first row first."""
+    tiers = analysis.tiers(RANKED, 1)
+    ranks = analysis.ranks(RANKED, 1)
+    tier = {label: i for i, group in enumerate(tiers, 1) for label in group}
+    if not tier:
+        return {}
+    first = tiers[0][0]
+    behind = {
+        label: analysis.difference(first, label, RANKED)
+        for label in tier
+        if label != first and label in ranks
+    }
+    p = dict(zip(behind, holm([d.p for d in behind.values()]), strict=True))
+    return {
+        label: Standing(tier[label], ranks[label], behind.get(label), float(p.get(label, NAN)))
+        for label in tier
+        if label in ranks
+    }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Tier, rank, and difference of the first row to this one (``None`` for the first).
+
+    ``p`` is Holm's, over the differences of all rows to the first.
+    """
+
+    tier: int
+    rank: Rank
+    behind: Replicated | None = None
+    p: float = NAN
+
+    def cells(self) -> dict[str, Cell]:
+        """Return the cells by column name."""
+        cells: dict[str, Cell] = {
+            "tier": Number(self.tier),
+            "rank": Number(self.rank.rank, self.rank.low, self.rank.high),
+            "first": Number(self.rank.first),
+        }
+        if self.behind:
+            cells["behind"] = Number(self.behind.value, self.behind.low, self.behind.high)
+            cells["p"] = Number(self.p)
+            cells["detectable"] = Number(detectable_difference(self.behind.error))
+        return cells

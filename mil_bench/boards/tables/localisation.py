@@ -23,73 +23,72 @@ _NOTE = (
     "AUC and AP of a class's attention (or gradient) over the patches of a test slide of the "
     "class, averaged over slides, then over runs. Runs are scored by mil-bench localise"
 )
-_Found = Mapping[SeedFold, Sequence[ClassLocalisation]]
+_Scored = Mapping[SeedFold, Sequence[ClassLocalisation]]
 
 
 def localisation_table(analysis: Analysis) -> Table | None:
-    """A row per method, level and class; the class ``mean`` is the mean of those that have slides.
+    """Return a row per method, level and class; ``mean`` is the mean of classes with slides.
 
     ``None`` unless a run has been scored (:mod:`mil_bench.heatmaps.localisation`).
     """
     board = analysis.board
     damaged: list[str] = []
-    found = {row.label: _read(row, damaged) for row in board.rows}
+    scored = {row.label: _read(row, damaged) for row in board.rows}
     rows = tuple(
-        Row(row.label, origin(board, row) | one)
+        Row(row.label, origin(board, row) | cells)
         for row in board.rows
-        for one in _cells(row, found[row.label])
+        for cells in _cells(row, scored[row.label])
     )
     if not rows:
         return None
     named = columns(*KEYS, *_CLASS, "coverage", *_SCORES, table="localisation")
-    told = f"{_NOTE}. Left out: {damaged[0]}" if damaged else _NOTE
+    note = f"{_NOTE}. Left out: {damaged[0]}" if damaged else _NOTE
     every, shown = (*named, *origin_columns(board)), (*_SCORES, "coverage")
-    return Table("localisation", "Localisation", every, rows, (*KEYS, *_CLASS), shown, told)
+    return Table("localisation", "Localisation", every, rows, (*KEYS, *_CLASS), shown, note)
 
 
-def _read(row: BoardRow, damaged: list[str]) -> _Found:
-    """The rows of every finished run that has been scored."""
-    found = {}
+def _read(row: BoardRow, damaged: list[str]) -> _Scored:
+    """The classes of every finished run that has been scored."""
+    scored = {}
     for cell, record in row.done.items():
         try:
-            rows = read_localisation(record.path)
+            classes = read_localisation(record.path)
         except DataError as error:
             damaged.append(str(error))
         else:
-            if rows is not None:
-                found[cell] = rows
-    return found
+            if classes is not None:
+                scored[cell] = classes
+    return scored
 
 
-def _cells(row: BoardRow, found: _Found) -> Iterator[dict[str, Cell]]:
-    """Every class that any run of the row has slides of, behind the mean of its level."""
-    told = {cell: [one for one in rows if one.slides] for cell, rows in found.items()}
-    places = dict.fromkeys((one.level, one.name) for rows in told.values() for one in rows)
+def _cells(row: BoardRow, scored: _Scored) -> Iterator[dict[str, Cell]]:
+    """Every class that any run of the row has slides of, after the mean of its level."""
+    tested = {cell: [c for c in classes if c.slides] for cell, classes in scored.items()}
+    places = dict.fromkeys((c.level, c.name) for classes in tested.values() for c in classes)
     for level in dict.fromkeys(level for level, _ in places):
         if row.control and level != LEAF:
             continue  # its upper branches look for other classes than those of the tree
         names = [name for of_level, name in places if of_level == level]
-        for title, wanted in ((ALL_CLASSES, names), *((name, [name]) for name in names)):
+        for title, members in ((ALL_CLASSES, names), *((name, [name]) for name in names)):
             of_class = {
-                cell: [one for one in rows if one.level == level and one.name in wanted]
-                for cell, rows in told.items()
+                cell: [c for c in classes if c.level == level and c.name in members]
+                for cell, classes in tested.items()
             }
-            runs = {cell: rows for cell, rows in of_class.items() if rows}
+            runs = {cell: classes for cell, classes in of_class.items() if classes}
+            slides = {cell: sum(c.slides for c in classes) for cell, classes in runs.items()}
             yield {
                 **keys(row),
                 "level": level,
                 "class": title,
                 "coverage": f"{len(runs)} of {len(row.asked)}",
-                "scores": "; ".join(sorted({one.source for rows in runs.values() for one in rows})),
-                "slides": spread_number(
-                    {c: sum(o.slides for o in r) for c, r in runs.items()}, row
-                ),
+                "scores": "; ".join(sorted({c.source for of_run in runs.values() for c in of_run})),
+                "slides": spread_number(slides, row),
                 "prevalence": spread_number(_means(runs, "prevalence"), row),
                 "patch_auc": spread_number(_means(runs, "auc"), row),
                 "patch_ap": spread_number(_means(runs, "ap"), row),
             }
 
 
-def _means(runs: _Found, key: str) -> dict[SeedFold, float]:
+def _means(runs: _Scored, key: str) -> dict[SeedFold, float]:
     """Mean of one number over the classes, for every run."""
-    return {cell: mean_defined([getattr(one, key) for one in rows]) for cell, rows in runs.items()}
+    return {cell: mean_defined([getattr(c, key) for c in of_run]) for cell, of_run in runs.items()}

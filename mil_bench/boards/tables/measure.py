@@ -22,7 +22,7 @@ _SAME = 1e-9
 def measured(
     analysis: Analysis, score: Score, has: Callable[[BoardRow], bool] = lambda _: True
 ) -> dict[str, Cell]:
-    """Row label -> number; ``None`` for rows that have no such score, no result, or not ``has``."""
+    """Return, by row label, a number; ``None`` without such a score, a result, or ``has``."""
     rows = {row.label: row for row in analysis.board.rows if has(row)}
     marks = marks_of(analysis, score, rows)
     return {
@@ -34,7 +34,7 @@ def measured(
 
 
 def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mapping[str, Mark]:
-    """The best comparable row of ``labels``, and those that Holm cannot separate from it.
+    """Mark the best comparable row of ``labels``, and those not significantly different from it.
 
     Rows of the same value are best together. Nothing is marked where there is nothing to compare.
     """
@@ -51,7 +51,7 @@ def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mappi
 
 
 def spread_number(values: Mapping[tuple[int, int], float], row: BoardRow) -> Cell:
-    """A number of the runs themselves, without an interval; ``None`` without any run."""
+    """Return a number of the runs themselves, without an interval; ``None`` without any run."""
     if not values:
         return None
     spread = Spread.of(values)
@@ -70,42 +70,39 @@ def _number(row: BoardRow, score: Score, analysis: Analysis, mark: Mark) -> Cell
     return Number(spread.mean, drawn.low, drawn.high, spread.sd_folds, spread.sd_seeds, mark, note)
 
 
-def _drawn(row: BoardRow, score: Score, found: Replicated | None) -> Number:
-    """The interval, and a word where it is not that of patients drawn anew."""
-    if found is None:
+def _drawn(row: BoardRow, score: Score, drawn: Replicated | None) -> Number:
+    """The interval, and a word where it is not that of the bootstrap over patients."""
+    if drawn is None:
         return Number(NAN)
-    if len(found.defined) and np.ptp(found.defined) == 0:
-        low, high = boundary_interval(row.predictions, score, found.value)
-        told = "Wilson interval" if low == low else "no spread over patients"
-        return Number(found.value, low, high, note=told)
-    return Number.of(found)
+    if len(drawn.defined) and np.ptp(drawn.defined) == 0:
+        low, high = boundary_interval(row.predictions, score, drawn.value)
+        note = "Wilson interval" if low == low else "no spread over patients"
+        return Number(drawn.value, low, high, note=note)
+    return Number.of(drawn)
 
 
 def _lacking(values: Mapping[tuple[int, int], float], row: BoardRow) -> str:
     undefined = sum(value != value for value in values.values())
-    told = [f"undefined in {undefined} of {len(values)} runs"] if undefined else []
+    notes = [f"undefined in {undefined} of {len(values)} runs"] if undefined else []
     if not row.complete:
-        told.append(f"{row.coverage} runs")
-    return ", ".join(told)
-
-
-# Intervals of class rates of 0 or 1, where patients drawn anew see no spread.
+        notes.append(f"{row.coverage} runs")
+    return ", ".join(notes)
 
 
 def boundary_interval(
     cells: Mapping[SeedFold, Predictions], score: Score, share: float
 ) -> tuple[float, float]:
-    """Wilson's interval for a rate of one class; ``nan`` for scores that are no such rate.
+    """Return Wilson's interval for a rate of one class; ``nan`` for any other score.
 
     It rests on the slides that the rate is a share of, as few as their patients make them. Slides
     of several folds add up; of several seeds, the one with the fewest counts.
     """
     by_seed: dict[int, list[NDArray[np.str_]]] = {}
     for (seed, _), p in cells.items():
-        asked = _asked(p, score)
-        if asked is None:
+        slides = _slides_of(p, score)
+        if slides is None:
             return NAN, NAN
-        by_seed.setdefault(seed, []).append(p.groups[asked])
+        by_seed.setdefault(seed, []).append(p.groups[slides])
     return wilson(share, min(map(_size, by_seed.values())))
 
 
@@ -113,7 +110,7 @@ def _size(groups: Iterable[NDArray[np.str_]]) -> float:
     return effective_size(np.concatenate(list(groups)))
 
 
-def _asked(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
+def _slides_of(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
     """The slides that a rate is a share of."""
     if not score.name or score.source not in ("summed", "direct"):
         return None

@@ -1,7 +1,7 @@
-"""One score of one method with its replicates, and what follows from replicates alone.
+"""One score of one method with its replicates, and what follows from replicates only.
 
 Tails of draws are read at Student's instead of the normal quantile (expanded percentiles,
-Hesterberg, The American Statistician 69:371-386, 2015): 30 patients say less than 3,000.
+Hesterberg, The American Statistician 69:371-386, 2015): 30 patients give less precision than 3,000.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class Replicated:
     @cached_property
     def defined(self) -> NDArray[np.float64]:
         """The defined draws; none if too few are defined."""
-        kept = self.draws[~np.isnan(self.draws)]
-        return kept if 2 * len(kept) > len(self.draws) and self.value == self.value else kept[:0]
+        defined = self.draws[~np.isnan(self.draws)]
+        enough = 2 * len(defined) > len(self.draws) and self.value == self.value
+        return defined if enough else defined[:0]
 
     @property
     def low(self) -> float:
@@ -108,7 +109,7 @@ class ScoreReplicates(Replicated):
 
     @classmethod
     def of(cls, values: NDArray[np.float64], freedom: float) -> ScoreReplicates:
-        """From ``(1 + B,)`` values, the sample itself first."""
+        """Take ``(1 + B,)`` values, the sample itself first."""
         return cls(float(values[0]), values[1:], freedom)
 
     @property

@@ -1,4 +1,4 @@
-"""Patients drawn with replacement: how often every patient counts in every replicate.
+"""Patients resampled with replacement: the weight of every patient in every replicate.
 
 Slides of a patient are not independent, so whole patients are drawn (Field and Welsh, JRSS B 69,
 2007; Davison and Hinkley 1997). The same draws serve every method, which pairs them.
@@ -42,7 +42,7 @@ class Resampling:
     def of(
         cls, cells: Iterable[Predictions], replicates: int = REPLICATES, seed: int = 0
     ) -> Resampling:
-        """Draws for the patients of ``cells``; equal patients and ``seed`` give equal draws.
+        """Draw the patients of ``cells``; equal patients and ``seed`` give equal draws.
 
         A patient tested in several cells (folds, repeats, seeds) is one patient. Classes are strata
         if one of them is the dominant class of fewer than 20 patients. Raises ``DataError`` for
@@ -73,7 +73,7 @@ class Resampling:
         return float((1 / k).sum() ** 2 / (1 / (k**2 * (k - 1))).sum())
 
     def of_slides(self, p: Predictions) -> Weights:
-        """``(n, 1 + B)``: the weight of every slide is that of its patient."""
+        """Return the weights of slides ``(n, 1 + B)``: each has that of its patient."""
         return self.weights[np.searchsorted(self.patients, p.groups)]
 
 
