@@ -146,6 +146,15 @@ class BoardRow:
         """Test predictions of the finished runs by cell."""
         return {cell: record.sets["test"] for cell, record in self.done.items()}
 
+    @cached_property
+    def tested(self) -> tuple[int, int]:
+        """Numbers of distinct slides and of distinct patients (groups) in its test sets."""
+        scores = [r.scores for r in self.done.values() if r.scores is not None]
+        slides, groups = (
+            frozenset[str]().union(*(getattr(s, of) for s in scores)) for of in ("slides", "groups")
+        )
+        return len(slides), len(groups)
+
     @property
     def complete(self) -> bool:
         """Whether every asked cell is finished."""

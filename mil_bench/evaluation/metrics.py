@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, NamedTuple
 
 from mil_bench.base.taxonomy import LEAF
@@ -137,17 +138,23 @@ class Score(NamedTuple):
     @property
     def facts(self) -> Metric:
         """Return the metric as this score has it: title with its level, direction, needs."""
-        metric = METRICS[self.metric]
-        if self.plain:
-            return metric
-        return replace(
-            metric,
-            name=str(self),
-            title=f"{self.level} {self.source} {metric.title}",
-            needs="direct head" if self.source in ("direct", "gain") else "tree",
-            chance="0" if self.source == "gain" else metric.chance,
-            better=1 if self.source == "gain" else metric.better,
-        )
+        return _facts(self)
+
+
+@cache
+def _facts(score: Score) -> Metric:
+    """Cached, because boards ask for the facts of few scores in every cell."""
+    metric = METRICS[score.metric]
+    if score.plain:
+        return metric
+    return replace(
+        metric,
+        name=str(score),
+        title=f"{score.level} {score.source} {metric.title}",
+        needs="direct head" if score.source in ("direct", "gain") else "tree",
+        chance="0" if score.source == "gain" else metric.chance,
+        better=1 if score.source == "gain" else metric.better,
+    )
 
 
 def in_order(scores: Iterable[Score]) -> list[Score]:

@@ -79,14 +79,13 @@ def _place(row: BoardRow, standing: Standing | None) -> dict[str, Cell]:
 def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
     """Return what a row rests on: searches, runs, slides, versions, split."""
     records = list(row.done.values())
-    scores = [r.scores for r in records if r.scores is not None]
     specs = [r.spec for r in row.runs.values() if r.spec is not None]
     return {
         **_search(row),
         "folds": _listed({fold for _, fold in row.done}),
         "seeds": _listed({seed for seed, _ in row.done}),
-        "test_slides": Number(len(frozenset[str]().union(*(s.slides for s in scores)))),
-        "test_patients": Number(len(frozenset[str]().union(*(s.groups for s in scores)))),
+        "test_slides": Number(row.tested[0]),
+        "test_patients": Number(row.tested[1]),
         "status": row.status,
         "precision": "; ".join(sorted({spec.precision for spec in specs})),
         "settings": row.settings,
