@@ -46,7 +46,7 @@ def test_a_tree_file_is_enough(predictions, tmp_path):
     assert f"{100 * leaf_scores(p)['balanced_accuracy']:.1f}" in shown
     for words in ("tree own", "Severity", "classes: leaf", "classes: coarse, summed", "DCIS"):
         assert words in shown
-    assert "patients are unknown: each slide counts as one patient" in shown
+    assert "no patient or group is given" in shown
 
 
 def test_a_dataset_name_gives_the_tree_without_any_data(predictions, monkeypatch):
