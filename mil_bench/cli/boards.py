@@ -116,6 +116,10 @@ def _folders(runs: Path, key: str) -> list[Path]:
     """Return the folders of the runs whose keys begin with ``key``."""
     folders = sorted(path for path in runs.glob("[!.]*/*/*") if path.is_dir())
     matching = [path for path in folders if path.name.startswith(key)]
+    if not folders:
+        from mil_bench.runs.studies.stored_plans import no_runs
+
+        raise no_runs(runs)
     if not matching:
         hint = f"`mil-bench status --all --runs {runs}` lists runs."
         raise UnknownNameError("run", key, [path.name for path in folders], hint)

@@ -33,24 +33,24 @@ def check(parser: Parser, words: Sequence[str]) -> int:
 
 def method(parser: Parser, words: Sequence[str]) -> int:
     """Check a method; exit code 1 when it does not meet a requirement."""
-    add(parser, "name", "--set", "--plugin")
+    add(parser, "method", "--set", "--plugin")
     args = parser.parse(words)
     load_plugins(args.plugin)
-    check_methods([args.name])
+    check_methods([args.method])
     from rich.console import Console
 
     from mil_bench.checks.method.check import Candidate
     from mil_bench.checks.method.suite import CHECKS, examine
     from mil_bench.methods import METHODS
 
-    candidate = Candidate(args.name, METHODS.get(args.name), settings(args.set))
+    candidate = Candidate(args.method, METHODS.get(args.method), settings(args.set))
     candidate.config()  # a wrong --set is not a fault of the method
     findings = []
     with Console().status("checking") as status:
         for finding in examine(candidate):
             findings.append(finding)
             status.update(f"{len(findings)} of {len(CHECKS)} checks")
-    return _print(findings, f"{args.name} meets every requirement")
+    return _print(findings, f"{args.method} meets every requirement")
 
 
 def dataset(parser: Parser, words: Sequence[str]) -> int:

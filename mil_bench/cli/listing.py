@@ -99,20 +99,20 @@ def new(parser: Parser, words: Sequence[str]) -> int:
 
 def method(parser: Parser, words: Sequence[str]) -> int:
     """Write the file of a new method and print the next commands."""
-    add(parser, "name", "--from", "--out")
+    add(parser, "method", "--from", "--out")
     args = parser.parse(words)
     from mil_bench.cards.scaffold import checked_name, method_text
 
-    file: Path = args.out or Path(f"{checked_name(args.name).replace('-', '_')}.py")
+    file: Path = args.out or Path(f"{checked_name(args.method).replace('-', '_')}.py")
     if file.exists():
         raise UsageError(f"{file} exists already; choose another name, or another file by --out.")
-    file.write_text(method_text(args.name, args.base), encoding="utf-8")
+    file.write_text(method_text(args.method, args.base), encoding="utf-8")
     other = args.base or "mean"
     print(
         f"{file} is written and works unchanged. Next:\n"
-        f"  mil-bench check method {args.name} --plugin {file}\n"
-        f"  mil-bench run --plugin {file} --method {args.name},{other} --dataset digit-bags\n"
+        f"  mil-bench check method {args.method} --plugin {file}\n"
+        f"  mil-bench run --plugin {file} --method {args.method},{other} --dataset digit-bags\n"
         f"  mil-bench leaderboard --plugin {file}\n"
-        f"  mil-bench show {args.name} --plugin {file} --page pages"
+        f"  mil-bench show {args.method} --plugin {file} --page pages"
     )
     return 0

@@ -89,6 +89,7 @@ OPTIONS: Final = table(
     ),
     Option("study", "STUDY.toml", "Study file: a grid over several datasets.", nargs="?"),
     Option("name", "NAME", "Name of a method, dataset or encoder."),
+    Option("method", "NAME", "Name of the method."),
     Option("dataset", "NAME", "Dataset: a name from `mil-bench list datasets`, or a .toml file."),
     Option("kind", "KIND", "methods, datasets or encoders (default: all).", nargs="?"),
     Option(
@@ -113,7 +114,9 @@ OPTIONS: Final = table(
         "Encoder of the features: a name from `mil-bench list encoders`, or a timm model.",
     ),
     Option("--tree", "NAME", "Label tree: a name, a file (.toml, .json), or an upper level."),
-    Option("--slides", "PATH", "Slides: a folder, a file, or a table with a column slide.", **PATH),
+    Option(
+        "--slides", "PATH", "Slides: a folder, a file, or a table with the column slide.", **PATH
+    ),
     Option("--weights", "FILE", "Weights of the encoder (.safetensors, .pth, .bin).", **PATH),
     switch("--allow-missing", "Skip slides that have no features."),
     switch("--drop-leaky-patients", "Drop patients who are in two official sets."),
@@ -153,7 +156,7 @@ OPTIONS: Final = table(
     switch("--allow-leaks", "Run a split whose sets share patients; results are marked."),
     # runs
     Option("--runs", "DIR", "Folder of runs.", default=Path("runs"), **PATH),
-    Option("--out", "PATH", "Where to write the output.", **PATH),
+    Option("--out", "PATH", "Output folder, or file.", **PATH),
     switch("--overwrite", "Compute existing results again and replace them."),
     switch("--dry-run", "Print the plan and the expected time; run nothing."),
     switch("--allow-missing-datasets", "Run the datasets of a study that are available."),
@@ -281,7 +284,7 @@ OPTIONS: Final = table(
     Option("second", "METHOD", "Method to compare with."),
     Option("predictions", "FILE", "CSV file of slide ids and probabilities.", **PATH),
     # heatmaps
-    Option("--run", "KEY", "Run key, or its first characters; repeatable.", **MANY),
+    Option("--run", "KEY", "Run key, or its first characters.", **MANY),
     Option("keys", "KEY", "Run keys, or their first characters.", nargs="+"),
     Option("--slide", "ID", "Slide id; repeatable.", **MANY),
     Option("--level", "NAME", "Level of the label tree, such as coarse or leaf (default: all)."),

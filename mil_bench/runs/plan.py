@@ -176,7 +176,7 @@ def _assign(
         used = used or in_trainer or in_method
     if not used:
         whose = " and ".join(methods) if len(methods) <= NAMED else ""
-        hint = f"`mil-bench show {next(iter(methods))}` lists its options."
+        hint = f"`mil-bench show {next(iter(methods))}` lists its settings."
         raise UnknownNameError("setting", key, _known(scope, methods), hint, whose)
 
 
