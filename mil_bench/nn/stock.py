@@ -23,11 +23,15 @@ from torch import Tensor
 
 from mil_bench.base.errors import UsageError
 
+_ADVICE: Final = "Compute the model inside `with mil_bench.stock_layers():`."
 P = ParamSpec("P")
 R = TypeVar("R")
 Backward = Callable[..., tuple[Tensor | None, ...]]
 
 _in_stock: ContextVar[bool] = ContextVar("stock_layers", default=False)
+_in_torch_func: Callable[[], bool] = getattr(
+    torch._C, "_are_functorch_transforms_active", lambda: False
+)
 
 
 @contextmanager
@@ -55,9 +59,15 @@ class Formula(Generic[P, R]):
         update_wrapper(self, formula)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The kernel's result, or the formula's inside :func:`stock_layers`."""
-        run = self.formula if _in_stock.get() else self.kernel
-        return run(*args, **kwargs)
+        """The kernel's result, or the formula's inside :func:`stock_layers`.
+
+        Raises ``UsageError`` inside a transform of ``torch.func``, which kernels do not support.
+        """
+        if _in_stock.get():
+            return self.formula(*args, **kwargs)
+        if _in_torch_func():
+            raise UsageError(f"torch.func and vmap require plain torch. {_ADVICE}")
+        return self.kernel(*args, **kwargs)
 
 
 FORMULAS: Final[dict[str, Formula[..., Any]]] = {}
@@ -112,7 +122,4 @@ class _Refusal(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        raise UsageError(
-            "The fast layers have first derivatives only. Compute the model and its derivatives "
-            "inside `with mil_bench.stock_layers():`."
-        )
+        raise UsageError(f"The fast layers have first derivatives only. {_ADVICE}")

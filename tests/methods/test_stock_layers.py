@@ -158,6 +158,13 @@ def test_vmap_gives_the_gradients_of_every_sample(name, overrides):
                 torch.testing.assert_close(gradients[key][sample], expected, rtol=1e-6, atol=1e-9)
 
 
+def test_outside_torch_func_says_where_it_works():
+    loss = LossOfBag(narrow("abmil").plain(flat(4)))
+    x, _ = bag(loss.method, 9, 1)
+    with pytest.raises(UsageError, match=r"mil_bench\.stock_layers\(\)"):
+        torch.func.jacrev(lambda x: loss(x, None, torch.tensor(1)))(x)
+
+
 def test_outside_a_second_derivative_says_where_to_find_it():
     loss = LossOfBag(narrow("abmil").plain(flat(4)))
     x, edges = bag(loss.method, 9, 1)
