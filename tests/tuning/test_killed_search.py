@@ -69,7 +69,7 @@ def test_a_search_whose_worker_and_then_itself_are_killed_ends_with_exactly_its_
         time.sleep(0.02)
     process.kill()  # its workers go with it
     said, _ = process.communicate()
-    assert "a worker process was killed by SIGKILL; what it held goes back into the queue" in said
+    assert "a worker process was killed by SIGKILL; its trial returns to the queue" in said
     before, trials = done(tmp_path), study_of(tmp_path).trials
     assert any(t.state == TrialState.RUNNING for t in trials)
 
