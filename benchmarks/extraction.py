@@ -29,8 +29,7 @@ from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import ExtractionRequest, extract
 from mil_bench.extraction.plan import SlidePlan, plan_slide
 from mil_bench.extraction.reading import BlockJob, TileReader
-from mil_bench.extraction.settings import ExtractionSettings
-from mil_bench.extraction.sources import SlideSource, find_slides
+from mil_bench.extraction.settings import ExtractionSettings, SlideSource, find_slides
 from mil_bench.runs.machine import devices
 
 KEY: Final = ("stage", "slide", "copies", "encoder", "tiles", "mpp", "workers", "threads")

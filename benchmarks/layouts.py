@@ -16,8 +16,8 @@ from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Placement
 from mil_bench.contract.store import Bag, BagStore
-from mil_bench.simulation.layouts import LAYOUTS
 from mil_bench.simulation.plan import TileSize
+from mil_bench.simulation.simulate import LAYOUTS
 
 CPU = torch.device("cpu")
 SLIDE, ENCODER = "slide", "synthetic"

@@ -22,8 +22,8 @@ from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.placement import Placement
 from mil_bench.contract.spec import Precision
 from mil_bench.nn.precision import feature_type
+from mil_bench.training.checkpoint import SETUP, seed_everything
 from mil_bench.training.loop import Trainer
-from mil_bench.training.seeding import SETUP, seed_everything
 
 CPU = torch.device("cpu")
 HOMES: tuple[Placement, ...] = ("none", "ram")

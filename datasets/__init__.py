@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _check(name: str, dataset: object) -> None:
     # Imported when a contributed dataset is used: listing names must stay free of heavy packages.
-    from mil_bench.contract.checked_datasets import check_adapter
+    from mil_bench.contract.dataset import check_adapter
 
     check_adapter(name, dataset)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from mil_bench.base.errors import UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.contract.checked_datasets import loaded, one_sentence
-from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetOptions
+from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetOptions, loaded, one_sentence
 from mil_bench.contract.manifest import STRATUM, Manifest
 from mil_bench.datasets import DATASETS
 

@@ -13,10 +13,9 @@ from mil_bench.base.errors import ConfigError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
-from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.headed import HEADS, HeadedMethod, HeadName, HeadOptions
-from mil_bench.nn.layers import Projection
+from mil_bench.nn.layers import AttentionNet, Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 
 _CLAMP = 1e-5

@@ -29,10 +29,8 @@ from mil_bench.contract.method import (
     Switch,
 )
 from mil_bench.contract.numerics import full_precision
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Dropout, Projection
-from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.nn.topk import segment_topk, within
+from mil_bench.nn.layers import AttentionNet, Dropout, Projection
+from mil_bench.nn.segment import segment_matmul, segment_softmax, segment_topk, within
 
 
 class ACMILConfig(MethodConfig):

@@ -18,12 +18,10 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
 from mil_bench.contract.numerics import as_written, full_precision
-from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.headed import HEADS, HeadConfig, HeadedMethod
-from mil_bench.nn.layers import Projection, xavier_linear
-from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.nn.topk import segment_topk, within
+from mil_bench.nn.layers import AttentionNet, Projection, xavier_linear
+from mil_bench.nn.segment import segment_matmul, segment_softmax, segment_topk, within
 
 _ATTENTION_DROPOUT = 0.25  # fixed in the official code, whatever the other dropout
 

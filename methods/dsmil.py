@@ -23,9 +23,8 @@ from mil_bench.contract.method import (
 )
 from mil_bench.contract.numerics import full_precision
 from mil_bench.nn.layers import orthogonal_layers
-from mil_bench.nn.parts import by_parts
-from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
-from mil_bench.nn.topk import segment_topk
+from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax, segment_topk
+from mil_bench.nn.sequences import by_parts
 
 
 class DSMILConfig(MethodConfig):

@@ -25,11 +25,9 @@ from mil_bench.contract.method import (
     Switch,
 )
 from mil_bench.contract.numerics import full_precision
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Projection
-from mil_bench.nn.parts import by_parts
-from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.nn.topk import segment_topk
+from mil_bench.nn.layers import AttentionNet, Projection
+from mil_bench.nn.segment import segment_matmul, segment_softmax, segment_topk
+from mil_bench.nn.sequences import by_parts
 
 
 class DTFDConfig(MethodConfig):

@@ -13,10 +13,9 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import batch_edges
 from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
-from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.entropy import EntropyConfig, entropy_term
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
-from mil_bench.nn.layers import Dropout, Projection
+from mil_bench.nn.layers import AttentionNet, Dropout, Projection
 from mil_bench.nn.order import needed_coords
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 

@@ -16,9 +16,8 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Ablations, Output, PaperCard, Switch
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Dropout, Projection
-from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
-from mil_bench.nn.sequences import dot_product_attention, equal_runs, pack
+from mil_bench.nn.sequences import by_parts, dot_product_attention, equal_runs, pack
 
 
 class TransformerConfig(HeadConfig):

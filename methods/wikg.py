@@ -16,8 +16,8 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Ablations, Component, Output, PaperCard, Switch
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Dropout
-from mil_bench.nn.parts import by_parts
 from mil_bench.nn.segment import segment_matmul, segment_max, segment_mean, segment_softmax
+from mil_bench.nn.sequences import by_parts
 
 _PART: Final = 1 << 13  # patches whose neighbours are in memory at a time
 

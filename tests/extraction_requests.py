@@ -15,8 +15,7 @@ from mil_bench.extraction.encoders.encoder import Encoder, load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import ExtractionRequest, extract
 from mil_bench.extraction.outcome import ExtractionOutcome, SlideOutcome
-from mil_bench.extraction.settings import ExtractionSettings
-from mil_bench.extraction.sources import find_slides
+from mil_bench.extraction.settings import ExtractionSettings, find_slides
 
 SETTINGS = ExtractionSettings(
     encoder="test_vit-random",

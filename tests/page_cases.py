@@ -15,7 +15,7 @@ from prediction_cases import BRACS, random_predictions
 from run_folders import fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board, BoardId
 from mil_bench.boards.build import build_boards

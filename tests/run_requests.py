@@ -7,7 +7,7 @@ from pathlib import Path
 import toy_grid
 from rich.console import Console
 
-from mil_bench.base.plugins import module_name
+from mil_bench.base.registry import module_name
 from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest, plan

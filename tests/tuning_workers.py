@@ -7,9 +7,8 @@ from functools import partial
 
 import optuna
 
-from mil_bench.tuning.liveness import heartbeat, is_dead, registered
 from mil_bench.tuning.storage import Storage
-from mil_bench.tuning.trial_queue import TrialQueue
+from mil_bench.tuning.trial_queue import TrialQueue, heartbeat, is_dead, registered
 
 FORK = multiprocessing.get_context("fork")
 

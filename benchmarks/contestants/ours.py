@@ -19,13 +19,11 @@ from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec, TrainerConfig
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.methods import METHODS
-from mil_bench.nn.cpu import prepare_cpu
-from mil_bench.nn.precision import feature_type
-from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.nn.precision import feature_type, prepare_cpu
+from mil_bench.training.checkpoint import SETUP, Checkpoint, make_deterministic, seed_everything
 from mil_bench.training.loop import Trainer, TrainingData
 from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
-from mil_bench.training.seeding import SETUP, make_deterministic, seed_everything
 
 CPU = torch.device("cpu")
 LONG = 1_000_000  # epochs of a schedule that stays at its start

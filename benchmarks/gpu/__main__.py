@@ -27,7 +27,7 @@ from benchmarks.workloads import WORKLOADS
 from mil_bench.base.errors import RunError
 from mil_bench.cli.parser import numbers
 from mil_bench.contract.spec import Precision
-from mil_bench.training.seeding import make_deterministic
+from mil_bench.training.checkpoint import make_deterministic
 
 BAGS: Final = {"W1": 437, "W2": 2048, "W3": 200}  # an epoch; W1 as in performance.md
 COUNTED: Final = (1, 4, 16)  # bags per step whose kernels are compared

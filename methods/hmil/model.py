@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.contract.batch import BagBatch
 from mil_bench.methods.hmil.config import HMILConfig
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Affine, Projection, kaiming_linear
-from mil_bench.nn.parts import by_parts
+from mil_bench.nn.layers import Affine, AttentionNet, Projection, kaiming_linear
 from mil_bench.nn.segment import segment_matmul, segment_softmax
+from mil_bench.nn.sequences import by_parts
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mil_bench.base.errors import UnknownNameError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board, BoardRow, Study
 from mil_bench.boards.build import board_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mil_bench.ablation.ablate import Ablation, PlannedRow, chosen_scores
 from mil_bench.base.errors import UsageError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Study
 from mil_bench.contract.spec import RunSpec

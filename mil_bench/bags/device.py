@@ -11,12 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mil_bench.bags.conversion import Conversion, Standardization
+from mil_bench.bags.conversion import (
+    Conversion,
+    ResidentFeatures,
+    Standardization,
+    host_empty,
+    on_cache_line,
+)
 from mil_bench.bags.placement import Placement
-from mil_bench.bags.resident import ResidentFeatures, host_empty, on_cache_line
-from mil_bench.contract.batch import BagBatch
+from mil_bench.contract.batch import PADDED_FROM, BagBatch, padded_empty, padded_rows, padded_view
 from mil_bench.contract.graph import Graphs
-from mil_bench.contract.rows import PADDED_FROM, padded_empty, padded_rows, padded_view
 from mil_bench.contract.store import BagStore
 
 Span = tuple[int, int, Tensor | None]  # first row, number of rows, which of them (None: all)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
 from mil_bench.base.errors import FeatureError
-from mil_bench.contract.rows import stored_rows
+from mil_bench.contract.batch import stored_rows
 from mil_bench.contract.store import Bag, BagStore, Tiling
 
 DIGEST_LENGTH = 16

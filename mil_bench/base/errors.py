@@ -85,3 +85,11 @@ def _first(names: list[str], n: int) -> str:
 
 def _join(names: Iterable[str]) -> str:
     return ", ".join(repr(n) for n in names)
+
+
+# Counts in sentences.
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """Return ``1 run`` or ``2 runs``; ``plural`` is for words that do not just take an s."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"

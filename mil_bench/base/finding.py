@@ -52,3 +52,29 @@ def render_verdict(count: int, console: Console, sound: str = "ready to run") ->
     """Print the last line: ``sound``, or the number of problems."""
     word = "problem" if count == 1 else "problems"
     console.print(f"[red]{count} {word} to fix[/]" if count else f"[green]{sound}[/]")
+
+
+# Remarks on data and results, each with the kind of fact that it states.
+
+NoteKind = Literal[
+    "leak",  # patients (groups) are in two sets of a fold
+    "data",  # what the data are: simulated, incomplete, with doubtful labels
+    "patients",  # unknown patients, few patients, few slides
+    "split",  # how folds were made
+    "training",  # folds, seeds and settings of the trainings
+    "comparison",  # rows that cannot be compared, or are not above chance
+    "hierarchy",  # heads, controls and trees
+    "tuning",  # searches
+    "coverage",  # runs that are missing
+]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence and the kind of fact behind it, on which programs decide."""
+
+    kind: NoteKind
+    text: str
+
+    def __str__(self) -> str:
+        return self.text

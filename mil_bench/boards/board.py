@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.roles import SHUFFLED, Tuning, head_role

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from mil_bench.base.errors import DataError, MilBenchError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, RunSpec

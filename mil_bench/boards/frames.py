@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board
 from mil_bench.boards.build import build_boards

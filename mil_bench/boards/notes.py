@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import RANKED, Board, BoardRow

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import Board
+from mil_bench.boards.controls import controls_table
 from mil_bench.boards.notes import caveats_of
-from mil_bench.boards.tables.ablation import (
-    ablation_table,
-    ablation_verdict,
-    sensitivity_table,
-)
+from mil_bench.boards.tables.ablation import ablation_table, ablation_verdict, sensitivity_table
 from mil_bench.boards.tables.calibration import calibration_table, reliability_table
-from mil_bench.boards.tables.controls import controls_table
 from mil_bench.boards.tables.cost import cost_table
 from mil_bench.boards.tables.localisation import localisation_table
 from mil_bench.boards.tables.pairs import pairs_table

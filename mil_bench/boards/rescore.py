@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mil_bench.base.errors import DataError
-from mil_bench.base.notes import Note
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import DataError, counted
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.collect import RunRecord

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names
 from mil_bench.cli.requests import with_plugins

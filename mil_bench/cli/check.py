@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch, settings
 from mil_bench.cli.requests import check_methods, dataset_options, with_plugins

@@ -21,14 +21,14 @@ def extract(parser: Parser, words: Sequence[str]) -> int:
     """Extract features of slides; exit code 0 only if every slide is complete."""
     _declare(parser)
     args = parser.parse(words)
-    from mil_bench.extraction.sources import find_slides
+    from mil_bench.extraction.settings import find_slides
 
     slides = find_slides(args.slides, args.mpp_override, without=args.out)
     from rich.console import Console
 
     from mil_bench.extraction import extract as extraction
     from mil_bench.extraction.encoders.encoder import default_batch
-    from mil_bench.extraction.progress import announce, summarise
+    from mil_bench.extraction.outcome import announce, summarise
 
     encoder = _encoder(args)
     settings = _settings(args, encoder)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 
-from mil_bench.base.errors import MilBenchError, RunError, UsageError
-from mil_bench.base.plugins import load_plugins
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import MilBenchError, RunError, UsageError, counted
+from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import dataset_options

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.plugins import load_plugins
-from mil_bench.base.registry import Registry
+from mil_bench.base.registry import Registry, load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch
 

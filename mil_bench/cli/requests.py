@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, numbers, settings
 from mil_bench.datasets import DATASETS

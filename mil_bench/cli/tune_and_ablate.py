@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mil_bench.base.errors import UsageError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names, numbers
 from mil_bench.cli.requests import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mil_bench.base.errors import SplitError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 
 SETS = ("train", "val", "test")
 _SPELLINGS = {

@@ -56,7 +56,7 @@ class BagStore:
     """All bags of one dataset and encoder. Reading a bag is a slice of an array.
 
     ``features``  ``(total, D)`` float16 or float32, possibly a memory map; behind a large bag there
-                  are zero rows (:func:`mil_bench.contract.rows.stored_rows`)
+                  are zero rows (:func:`mil_bench.contract.batch.stored_rows`)
     ``coords``    ``(total, 2)`` float64, or ``None`` when any bag lacks them
     ``rows``      slide id -> (first row, number of rows)
     ``digest``    content hash of features, coordinates and slide ids; part of every run key

@@ -20,6 +20,7 @@ from mil_bench.extraction.encoders.encoder import Encoder
 from mil_bench.extraction.outcome import (
     ExtractionOutcome,
     SlideOutcome,
+    SlideProgress,
     done_before,
     duplicated,
     failed,
@@ -27,11 +28,9 @@ from mil_bench.extraction.outcome import (
     write_summary,
 )
 from mil_bench.extraction.plan import SlidePlan, no_tissue, plan_ahead
-from mil_bench.extraction.progress import SlideProgress
 from mil_bench.extraction.reading import BlockPixels, stream
-from mil_bench.extraction.settings import ExtractionSettings, differences
+from mil_bench.extraction.settings import ExtractionSettings, SlideSource, SlideSources, differences
 from mil_bench.extraction.slide_files import SlideFeatures, draw_check, read_record, write_bag
-from mil_bench.extraction.sources import SlideSource, SlideSources
 
 MOST_BAD = 0.1  # of a slide's tiles; with more of them unreadable its bag would mislead
 WAITING = 2  # slides that are encoded and not yet on disk: their features are in memory

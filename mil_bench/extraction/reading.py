@@ -15,10 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mil_bench.base.errors import MilBenchError, SlideError
-from mil_bench.extraction.plan import PlanOrReason, SlidePlan
+from mil_bench.extraction.plan import PlanOrReason, SlidePlan, TileBlock, TileGrid
+from mil_bench.extraction.settings import SlideSource
 from mil_bench.extraction.slide import Slide, open_slide
-from mil_bench.extraction.sources import SlideSource
-from mil_bench.extraction.tile_grid import TileBlock, TileGrid
 
 GREY = 13  # largest minus smallest channel of what has no colour
 WHITE, BLACK = 210, 40

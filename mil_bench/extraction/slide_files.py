@@ -15,9 +15,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mil_bench.base.atomic import replacing
-from mil_bench.extraction.plan import SlidePlan
+from mil_bench.extraction.plan import Coords, SlidePlan
 from mil_bench.extraction.settings import NOMINAL_MPP, ExtractionSettings
-from mil_bench.extraction.tile_grid import Coords
 from mil_bench.extraction.tissue import Mask
 
 RECORD = "mil_bench_extraction"  # root attribute: the settings as JSON

@@ -20,8 +20,7 @@ from scipy.stats import spearmanr
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.heatmaps.draw import HOLDS, Scene, rank_bar, show_panel, show_scores
 from mil_bench.heatmaps.patch_scores import ScoreMap, percentile_ranks
-from mil_bench.pictures.style import AMBER, BLUE, SMALL, TINY, blank, titled
-from mil_bench.pictures.words import plain
+from mil_bench.pictures.style import AMBER, BLUE, SMALL, TINY, blank, plain, titled
 
 # Neither, children alone, the class alone, both: from pale to dark also in greyscale.
 KINDS = {"neither": "#ececec", "children alone": AMBER, "own alone": BLUE, "both": "black"}

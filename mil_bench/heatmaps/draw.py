@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from mil_bench.extraction.slide import Overview
 from mil_bench.heatmaps.patch_scores import ScoreMap
 from mil_bench.heatmaps.patches import KnownPatches, Places, outline
-from mil_bench.pictures.style import BLUE, PALE, SMALL, blank, titled
-from mil_bench.pictures.words import plain
+from mil_bench.pictures.style import BLUE, PALE, SMALL, blank, plain, titled
 
 PANEL = 4.6  # inches of the longer side of a map
 OPAQUE_OVER_SLIDE = 0.6

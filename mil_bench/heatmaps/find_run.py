@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from mil_bench.base.errors import RunError, UnknownNameError, UsageError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.contract.dataset import Dataset, DatasetOptions
 from mil_bench.contract.spec import RunSpec
 from mil_bench.datasets import DATASETS

@@ -21,8 +21,7 @@ from mil_bench.base.taxonomy import LEAF
 from mil_bench.contract.manifest import check_id
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.heatmaps.agreement import agreement_figure, agreements
-from mil_bench.heatmaps.backdrop import Backdrop, backdrop_of
-from mil_bench.heatmaps.contact_sheet import contact_sheet, pixels_of
+from mil_bench.heatmaps.backdrop import Backdrop, backdrop_of, contact_sheet, pixels_of
 from mil_bench.heatmaps.draw import Scene, heat_figure
 from mil_bench.heatmaps.exports import file_names, scores_csv, tiles_geojson
 from mil_bench.heatmaps.page import SUMMARY, write_page

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from mil_bench.bags.formats.geometry import grid_step
+from mil_bench.bags.formats.h5 import grid_step
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.store import BagStore
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from mil_bench.base.errors import UsageError
 from mil_bench.contract.spec import Precision
-from mil_bench.nn.cpu import multiplies_bf16
 
 PrecisionChoice = Literal["auto", "32", "bf16", "16"]
 
@@ -58,3 +62,72 @@ def feature_type(precision: Precision) -> torch.dtype:
 def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
     """Return loss scaling for float16; does nothing in other precisions."""
     return torch.amp.GradScaler(device.type, enabled=precision == "16")
+
+
+# The CPU of this machine, and how this process multiplies matrices and frees memory on it.
+#
+# The settings apply to the process, so the harness makes them, not the methods. They depend only on
+# the machine and the features: the same run computes the same bits every time.
+
+_ROUNDING = 1e-5  # relative error that float32 stays below and bfloat16 misses a hundredfold
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+_LARGEST_KEPT = 32 << 20  # bytes; glibc accepts no more
+_NEVER = 2**31 - 1
+_WIDE = 256  # features; products of narrower ones take less time than oneDNN to prepare for them
+
+
+def prepare_cpu(dim: int) -> None:
+    """Choose the faster float32 products for ``dim`` features and keep freed memory.
+
+    PyTorch's default library runs AMD processors below their speed; oneDNN, which ``"medium"``
+    selects, does not, but compiles a kernel for every new shape. Where ``"medium"`` would round to
+    bfloat16, float32 stays as it was.
+
+    Freed blocks below 32 MiB stay in the process (glibc), so that the activations of a step do not
+    cost a page fault for every 4 KiB.
+    """
+    torch.set_float32_matmul_precision("highest")
+    if is_amd() and dim >= _WIDE:
+        torch.set_float32_matmul_precision("medium")
+        if not _products_are_float32():
+            torch.set_float32_matmul_precision("highest")
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+            mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def _products_are_float32() -> bool:
+    numbers = torch.linspace(-1, 1, 512 * 512, dtype=torch.float64).view(512, 512).sin()
+    exact = numbers @ numbers.T
+    product = numbers.float() @ numbers.float().T
+    return bool((product - exact).norm() < _ROUNDING * exact.norm())
+
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@cache
+def cpuinfo() -> dict[str, str]:
+    """Return Linux's fields of the first processor (``vendor_id``, ``flags``, ...); empty
+    elsewhere.
+    """
+    if not _CPUINFO.exists():
+        return {}
+    first = _CPUINFO.read_text().split("\n\n", 1)[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def is_amd() -> bool:
+    """Return whether AMD made the processor."""
+    return "AuthenticAMD" in (cpuinfo().get("vendor_id", ""), *platform.processor().split(", "))
+
+
+def multiplies_bf16() -> bool:
+    """Return whether the processor has instructions for bfloat16 products (AVX512-BF16,
+    AMX, Arm).
+    """
+    flags = {*cpuinfo().get("flags", "").split(), *cpuinfo().get("Features", "").split()}
+    return not flags.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,19 @@ import torch
 from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
-from mil_bench.bags.placement import Placement
+from mil_bench.bags.placement import Placement, PlacementChoice, choose_placement
 from mil_bench.base.atomic import write_json
 from mil_bench.base.config import build
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.checked_methods import check_coords, check_trainable
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.method import Method
-from mil_bench.contract.spec import AdapterTraining, BlockTraining, RunSpec
+from mil_bench.contract.spec import AdapterTraining, BlockTraining, Precision, RunSpec
+from mil_bench.contract.split import Split
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.methods import METHODS
+from mil_bench.nn.precision import feature_type
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.environment import (
     code_digest,
@@ -32,15 +35,13 @@ from mil_bench.runs.environment import (
     peak_memory_mb,
     reset_peak_memory,
 )
-from mil_bench.runs.open_dataset import OpenDataset
-from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.checkpoint import SETUP, Checkpoint, seed_everything
 from mil_bench.training.loop import Trainer, TrainingData, balanced_class_weights
 from mil_bench.training.online.pixels import EncodedBags, TileBags
 from mil_bench.training.online.prepare import check_slides, fine_tuned, pixels_of
 from mil_bench.training.online.wrapped import Adapted, FineTuned
 from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
-from mil_bench.training.seeding import SETUP, seed_everything
 
 
 @dataclass(frozen=True)
@@ -185,3 +186,67 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "split_mode": opened.split.mode,
         "split_notes": [asdict(note) for note in opened.split.notes],
     }
+
+
+# A dataset that a process has open on its device, and where its features are kept.
+
+
+@dataclass
+class OpenDataset:
+    """The dataset, its split, and the bags prepared for the next run."""
+
+    dataset: Dataset
+    split: Split
+    device: torch.device
+    _prepared: dict[object, DeviceBags] = field(default_factory=dict)
+
+    def bags(
+        self,
+        spec: RunSpec,
+        placement: Placement,
+        standardization: Standardization | None,
+        neighbours: int = 0,
+    ) -> DeviceBags:
+        """Return the bags as ``spec`` requires them, kept for the next run that requires the same.
+
+        ``neighbours`` is :attr:`~mil_bench.contract.method.Method.neighbours`.
+        """
+        dtype = feature_type(spec.precision)
+        # Standardised features differ between folds, because the fold's training slides fit them.
+        variant = (dtype, spec.fold if standardization is not None else None, neighbours)
+        if variant not in self._prepared:
+            if placement != "none":
+                self._prepared.clear()  # free the copy before the next one is made
+            self._prepared[variant] = DeviceBags(
+                self.dataset.store,
+                self.device,
+                dtype=dtype,
+                standardization=standardization,
+                placement=placement,
+                neighbours=neighbours,
+            )
+        return self._prepared[variant]
+
+
+class FeaturePlacement:
+    """Where the processes of one machine keep features; ``devices`` has one for each process.
+
+    Decided once for each dataset and type of features, so that all runs of a grid are alike.
+    """
+
+    def __init__(self, choice: PlacementChoice, devices: Sequence[torch.device]) -> None:
+        self._choice, self._devices = choice, devices
+        self._decisions: dict[tuple[str, torch.dtype], Placement] = {}
+
+    def of(self, dataset: Dataset, precision: Precision) -> Placement:
+        """Return where features of ``dataset`` are kept for runs in ``precision``.
+
+        Raises as :func:`~mil_bench.bags.placement.choose_placement`.
+        """
+        dtype = feature_type(precision)
+        features = (dataset.store.digest, dtype)
+        if features not in self._decisions:
+            self._decisions[features] = choose_placement(
+                self._choice, dataset.store, dtype, self._devices, standardize=dataset.standardize
+            )
+        return self._decisions[features]

@@ -15,11 +15,10 @@ from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.execute import new_method
-from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.checkpoint import SETUP, Checkpoint, seed_everything
 from mil_bench.training.online.pixels import EncodedBags
 from mil_bench.training.online.prepare import pixels_of
 from mil_bench.training.online.wrapped import FineTuned
-from mil_bench.training.seeding import SETUP, seed_everything
 
 
 @dataclass(frozen=True)

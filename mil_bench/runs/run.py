@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mil_bench.bags.placement import PlacementChoice
 from mil_bench.base.errors import RunError, UsageError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetOptions
 from mil_bench.contract.method import Method

@@ -9,13 +9,12 @@ from collections.abc import Callable
 import torch
 
 from mil_bench.base.error_location import exits_by_itself
-from mil_bench.nn.cpu import prepare_cpu
+from mil_bench.nn.precision import prepare_cpu
 from mil_bench.runs.directory import RunBusyError, RunDirectory
-from mil_bench.runs.execute import Trained, finish, train
-from mil_bench.runs.open_dataset import FeaturePlacement, OpenDataset
+from mil_bench.runs.execute import FeaturePlacement, OpenDataset, Trained, finish, train
 from mil_bench.runs.task import DataRequest, Prepare, RunOutcome, Task, sentence_about
+from mil_bench.training.checkpoint import make_deterministic
 from mil_bench.training.progress import Reporter
-from mil_bench.training.seeding import make_deterministic
 
 Finish = Callable[[Trained, OpenDataset, RunDirectory], None]
 """What happens to a chosen model: it is tested and committed, or only committed."""

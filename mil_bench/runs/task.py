@@ -14,7 +14,7 @@ import torch
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.error_location import place_of
 from mil_bench.base.errors import MilBenchError
-from mil_bench.base.plugins import load_plugins
+from mil_bench.base.registry import load_plugins
 from mil_bench.contract.dataset import Dataset, DatasetOptions
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.split import Split

@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
+import torch
+from numpy.typing import NDArray
 from rich.progress import track
 
 from mil_bench.bags.labels.cohort import SIMULATED
@@ -19,9 +22,8 @@ from mil_bench.base.version import __version__
 from mil_bench.contract.manifest import check_id
 from mil_bench.simulation.bracs import plan_bracs
 from mil_bench.simulation.ccc import plan_ccc
-from mil_bench.simulation.layouts import LAYOUTS, feature_folder
 from mil_bench.simulation.panda import plan_panda
-from mil_bench.simulation.plan import FEWEST_PATCHES, CohortPlan
+from mil_bench.simulation.plan import FEWEST_PATCHES, CohortPlan, TileSize
 from mil_bench.simulation.signal import NO_WITNESS, Signal, draw_coords, draw_witnesses
 
 PLANS: dict[str, Callable[..., CohortPlan]] = {
@@ -130,3 +132,76 @@ def _write_tables(out: Path, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -
             for sheet, table in sheets.items():
                 named = isinstance(table.columns[0], str)
                 table.to_excel(book, sheet_name=sheet, index=False, header=named)
+
+
+# Writing feature files exactly as TRIDENT and CLAM do (formats.md 1.1 and 1.2).
+
+FeatureRows = NDArray[np.floating]
+Coords = NDArray[np.int64]
+Writer = Callable[[str, FeatureRows, Coords], None]
+
+
+def feature_folder(layout: str, encoder: str, tiles: TileSize) -> Path:
+    """Return the folder of the files of ``layout``, relative to the root of the cohort."""
+    if layout == "trident":
+        job = f"{tiles.magnification}x_{tiles.patch_size}px_0px_overlap"
+        return Path(job, f"features_{encoder}")
+    return Path("features", encoder)
+
+
+def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
+    """Return a writer of ``<folder>/<slide>.h5`` with the attributes of TRIDENT, one row
+    per chunk.
+    """
+    folder.mkdir(parents=True)
+
+    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
+        width, height = coords.max(0) + tiles.size_level0
+        where = {"name": slide, "savetodir": folder.name}
+        with h5py.File(folder / f"{slide}.h5", "w") as file:
+            bag = file.create_dataset("features", data=features, chunks=(1, features.shape[1]))
+            bag.attrs.update({**where, "encoder": encoder})
+            file.create_dataset("coords", data=coords, chunks=(1, 2)).attrs.update(
+                {
+                    **where,
+                    "patch_size": tiles.patch_size,
+                    "patch_size_level0": tiles.size_level0,
+                    "level0_magnification": tiles.level0_magnification,
+                    "target_magnification": tiles.magnification,
+                    "overlap": 0,
+                    "level0_width": int(width),
+                    "level0_height": int(height),
+                }
+            )
+
+    return write
+
+
+def clam_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
+    """Return a writer of ``h5_files/<slide>.h5`` and ``pt_files/<slide>.pt``, without
+    attributes.
+    """
+    for part in ("h5_files", "pt_files"):
+        (folder / part).mkdir(parents=True)
+
+    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
+        rows, dim = features.shape
+        with h5py.File(folder / "h5_files" / f"{slide}.h5", "w") as file:
+            file.create_dataset(
+                "features", data=features, chunks=(min(32, rows), dim), maxshape=(None, dim)
+            )
+            file.create_dataset(
+                "coords",
+                data=coords.astype(np.int32),
+                chunks=(min(32, rows), 2),
+                maxshape=(None, 2),
+            )
+        torch.save(torch.from_numpy(features), folder / "pt_files" / f"{slide}.pt")
+
+    return write
+
+
+LAYOUTS: dict[str, Callable[[Path, str, TileSize], Writer]] = {
+    "trident": trident_writer,
+    "clam": clam_writer,
+}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import deterministic
 
 from mil_bench.bags.conversion import Standardization
 from mil_bench.base.atomic import write_bytes, write_text
@@ -26,7 +30,7 @@ class Checkpoint:
 
     ``best_model`` is the state dict of the best epoch so far. ``history`` has a row per epoch. The
     training state (``model``, ``optimizer``, ``schedule``, ``scaler``) is dropped when the run is
-    done. Generators have no state here, see :mod:`mil_bench.training.seeding`. ``threads`` is the
+    done. Generators have no state here (see below). ``threads`` is the
     number of threads at the start of the run, because the order of a sum depends on it.
     """
 
@@ -99,3 +103,31 @@ def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     writer.writeheader()
     writer.writerows(history)
     write_text(path, text.getvalue())
+
+
+# Random numbers of a run: all of an epoch derive from the seed and the number of the epoch.
+#
+# So there is no generator state to store: a run resumed at epoch ``k`` draws the same numbers as
+# one that was never stopped, whatever happened in the process before.
+
+SETUP = 0  # the "epoch" of model initialisation and of final predictions
+
+
+def seed_everything(seed: int, epoch: int) -> None:
+    """Seed python, numpy and torch (host and every device) for one epoch of one run."""
+    words = np.random.SeedSequence([seed, epoch]).generate_state(3, np.uint64)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]) % 2**32)
+    torch.manual_seed(int(words[2]) % 2**63)
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Select deterministic kernels. Call it before the first CUDA call.
+
+    On CUDA an operation without a deterministic kernel warns instead of failing the run.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # A debugging aid of torch that fills new memory with NaN: it costs a pass over every tensor.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False

@@ -23,11 +23,10 @@ from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.scores import leaf_scores
 from mil_bench.nn.precision import autocast, gradient_scaler
-from mil_bench.training.checkpoint import Checkpoint, host_copy, write_train_log
+from mil_bench.training.checkpoint import Checkpoint, host_copy, seed_everything, write_train_log
 from mil_bench.training.optimizers import Schedule, make_optimizer
 from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
-from mil_bench.training.seeding import seed_everything
 from mil_bench.training.stopping import Stopper
 
 

@@ -183,7 +183,7 @@ def without_optuna_warnings(call: Callable[P, T], *args: P.args, **options: P.kw
     """Call ``call`` without warnings on what this protocol replaces.
 
     Optuna's heartbeats are experimental and belong to its own loop, which cannot promise an exact
-    number of trials; :func:`mil_bench.tuning.liveness.heartbeat` records them here.
+    number of trials; :func:`mil_bench.tuning.trial_queue.heartbeat` records them here.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)

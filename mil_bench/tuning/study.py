@@ -13,8 +13,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, WilcoxonPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import Study
 
-from mil_bench.base.errors import ConfigError, UsageError
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import ConfigError, UsageError, counted
 from mil_bench.tuning.search import GP_TRIALS, PrunerName, SamplerName, Search
 from mil_bench.tuning.storage import Storage, without_optuna_warnings
 from mil_bench.tuning.trial_queue import last_attempts

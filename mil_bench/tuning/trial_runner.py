@@ -19,19 +19,17 @@ from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.predictions_csv import read_predictions, write_predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.execute import Trained, result_of
+from mil_bench.runs.execute import FeaturePlacement, OpenDataset, Trained, result_of
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.open_dataset import FeaturePlacement, OpenDataset
 from mil_bench.runs.run_worker import RunWorker
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.training.progress import Reporter
 from mil_bench.tuning.hidden_test import without_test
-from mil_bench.tuning.liveness import heartbeat, is_dead, registered
 from mil_bench.tuning.search import Search
 from mil_bench.tuning.space import SearchField
 from mil_bench.tuning.storage import ERROR, Storage, StorageError, StorageRequest
 from mil_bench.tuning.study import DEFAULT, make_sampler, open_study
-from mil_bench.tuning.trial_queue import TrialQueue, finished
+from mil_bench.tuning.trial_queue import TrialQueue, finished, heartbeat, is_dead, registered
 
 RUNS = "runs"
 FOLDER = ".search"  # boards do not look into hidden folders

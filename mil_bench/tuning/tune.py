@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from mil_bench.base.console import print_line, print_note
-from mil_bench.base.errors import RunError, UsageError
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import RunError, UsageError, counted
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import digest, settings
 from mil_bench.runs.grid import run_tasks

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mil_bench.bags.resident import host_empty, on_cache_line
+from mil_bench.bags.conversion import host_empty, on_cache_line
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -11,7 +11,7 @@ from mil_bench.bags.device import DeviceBags
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.contract.rows import PADDED_FROM, padded_rows, stored_rows, with_padding
+from mil_bench.contract.batch import PADDED_FROM, padded_rows, stored_rows, with_padding
 from mil_bench.contract.store import BagStore
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from feature_writers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mil_bench.bags.features import open_store
+from mil_bench.bags.cache.pack import open_store
 from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import store_of_arrays

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.bags.formats.folder import discover
-from mil_bench.bags.formats.geometry import grid_step
+from mil_bench.bags.formats.h5 import grid_step
 from mil_bench.bags.formats.reader import read_bag
 
 X = random_bags({"s": 10})["s"]

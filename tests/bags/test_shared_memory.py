@@ -9,8 +9,8 @@ import pytest
 import torch
 from feature_writers import write_npy
 
+from mil_bench.bags.cache.pack import open_store
 from mil_bench.bags.device import DeviceBags
-from mil_bench.bags.features import open_store
 
 FORK = multiprocessing.get_context("fork")
 PROCESSES, SLIDES, BAG = 3, [f"s{i}" for i in range(8)], (1024, 1024)

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from split_cohort import dataset, mixed, of_patients
 
-from mil_bench.bags.splits.leaks import is_leaky, leak_share, notes_on
-from mil_bench.bags.splits.make import make_split
+from mil_bench.bags.splits.make import is_leaky, leak_share, make_split, notes_on
 from mil_bench.base.errors import SplitError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.split import Fold, Split
 

@@ -10,7 +10,7 @@ from prediction_cases import BRACS
 from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.errors import DataError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect, read_record
 from mil_bench.boards.formats.folder import write_reports

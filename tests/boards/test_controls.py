@@ -17,10 +17,9 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
-from mil_bench.boards.controls import gains
+from mil_bench.boards.controls import controls_table, gains
 from mil_bench.boards.notes import caveats_of
 from mil_bench.boards.roles import HEADS
-from mil_bench.boards.tables.controls import controls_table
 from mil_bench.boards.tables.scores import overall_table
 from mil_bench.boards.verdict import verdict_of
 from mil_bench.evaluation.metrics import Score

@@ -19,7 +19,7 @@ from run_folders import begin, fail, finish, make_spec
 
 from mil_bench.base.csv_safety import unescape
 from mil_bench.base.errors import DataError, UnknownNameError
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide

@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 from paired_runs import write_grid
 
-from mil_bench import leaderboard
 from mil_bench.base.errors import DataError
 from mil_bench.boards.formats.folder import write_reports
-from mil_bench.boards.frames import read_boards, reports_of
+from mil_bench.boards.frames import leaderboard, read_boards, reports_of
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
-from mil_bench.bags.features import open_store
+from mil_bench.bags.cache.pack import open_store
 from mil_bench.base.finding import Finding
 from mil_bench.checks.machine import hardware as machine
 from mil_bench.checks.machine import software

@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from mil_bench.evaluation.curves import precision_at, sensitivity_at
+from mil_bench.evaluation.ranking import precision_at, sensitivity_at
 
 FINE = np.linspace(0, 1, 20_001)
 

@@ -105,7 +105,7 @@ def test_a_few_damaged_tiles_are_left_out_and_recorded(
     whole = run_extraction(slides, slides.parent / "whole")
     monkeypatch.setattr(_Pyramid, "read", damaged)
     monkeypatch.setattr(extract, "MOST_BAD", 0.2)
-    monkeypatch.setattr("mil_bench.extraction.tile_grid.BLOCK", 2)
+    monkeypatch.setattr("mil_bench.extraction.plan.BLOCK", 2)
     for expected in ("1 tile could not be read", "1 tile could not be read"):  # again when resumed
         outcome = run_extraction(slides, slides.parent / "out")
         bad = by_name(outcome)["bad"]

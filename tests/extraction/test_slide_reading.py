@@ -11,9 +11,9 @@ from PIL import Image
 from slide_writer import glass, halved, paint, write_slide
 
 from mil_bench.base.errors import SlideError
+from mil_bench.extraction.plan import all_tiles, blocks, choose_grid
 from mil_bench.extraction.reading import BlockJob, TileReader, blank
 from mil_bench.extraction.slide import open_slide, overview
-from mil_bench.extraction.tile_grid import all_tiles, blocks, choose_grid
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mil_bench.base.errors import SlideError
-from mil_bench.extraction.tile_grid import TileGrid, all_tiles, blocks, choose_grid, tissue_share
+from mil_bench.extraction.plan import TileGrid, all_tiles, blocks, choose_grid, tissue_share
 
 
 @dataclass

@@ -9,15 +9,16 @@ import torch
 from narrow_methods import OURS, make, narrow
 from torch import Tensor, nn
 
-from mil_bench import BagBatch, Taxonomy, stock_layers
 from mil_bench.base.errors import UsageError
+from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.checks.method.samples import flat, make_batch
+from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method
 from mil_bench.methods import METHODS
-from mil_bench.nn.attention import AttentionNet
 from mil_bench.nn.headed import HEADS, HeadedMethod
-from mil_bench.nn.layers import Dropout, Projection
+from mil_bench.nn.layers import AttentionNet, Dropout, Projection
+from mil_bench.nn.stock import stock_layers
 
 TREE = Taxonomy.from_tree("two", {"a": ["a0", "a1"], "b": ["b0", "b1"]})
 PROGRESS = 0.3

@@ -8,8 +8,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mil_bench.contract.batch import BagBatch
-from mil_bench.contract.rows import padded_empty, with_padding
+from mil_bench.contract.batch import BagBatch, padded_empty, with_padding
 
 SIZES = st.lists(st.one_of(st.integers(1, 9), st.integers(60, 200)), min_size=1, max_size=7)
 

@@ -7,8 +7,7 @@ import torch
 from ragged import numbers
 from torch import nn
 
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Affine, Projection, as_affine
+from mil_bench.nn.layers import Affine, AttentionNet, Projection, as_affine
 
 READERS = {
     "projection": lambda: Projection(9, 4),

@@ -8,12 +8,12 @@ import sys
 import pytest
 import torch
 
-from mil_bench.nn import cpu as backend
-from mil_bench.nn import cpu as processor
+from mil_bench.nn import precision as backend
+from mil_bench.nn import precision as processor
 
 PRODUCT = """
 import torch
-from mil_bench.nn.cpu import prepare_cpu
+from mil_bench.nn.precision import prepare_cpu
 prepare_cpu(1024)
 torch.manual_seed(0)
 a, b = torch.randn(700, 900), torch.randn(900, 300)

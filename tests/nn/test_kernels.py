@@ -17,8 +17,7 @@ from torch import Tensor, nn
 import mil_bench.methods
 import mil_bench.nn
 from mil_bench.base.errors import UsageError
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Dropout, Projection
+from mil_bench.nn.layers import AttentionNet, Dropout, Projection
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009, PaddedNystromAttention
 from mil_bench.nn.stock import FORMULAS, stock_layers

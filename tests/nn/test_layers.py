@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from ragged import in_roomy_memory, numbers
 from torch import Tensor, nn
 
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.layers import Projection
+from mil_bench.nn.layers import AttentionNet, Projection
 
 
 class Naive(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from ragged import numbers
 
-from mil_bench.nn import parts
-from mil_bench.nn.attention import AttentionNet
-from mil_bench.nn.parts import by_parts
+from mil_bench.nn import sequences as parts
+from mil_bench.nn.layers import AttentionNet
+from mil_bench.nn.sequences import by_parts
 
 
 @pytest.mark.parametrize("rows", [1, 7, 20, 21, 30])

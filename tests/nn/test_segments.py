@@ -7,16 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ragged import SIZES, in_roomy_memory, numbers, packed
 
-from mil_bench.contract.rows import STEP, padded_rows, with_padding
+from mil_bench.contract.batch import STEP, padded_rows, with_padding
 from mil_bench.nn.kernels.bags import most_bags
 from mil_bench.nn.segment import (
+    _by_sorting,
     segment_map,
     segment_matmul,
     segment_max,
     segment_mean,
     segment_softmax,
+    segment_topk,
+    within,
 )
-from mil_bench.nn.topk import _by_sorting, segment_topk, within
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,8 +9,7 @@ import torch
 from test_loop import spec_of, trainer_in
 from toy_grid import DIM, TREE, Plain
 
-from mil_bench.training.checkpoint import Checkpoint
-from mil_bench.training.seeding import seed_everything
+from mil_bench.training.checkpoint import Checkpoint, seed_everything
 
 
 class Taught(Plain):

@@ -12,11 +12,10 @@ from mil_bench.base.errors import RunError
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.spec import RunSpec, TrainerConfig
 from mil_bench.training import loop as loop_module
-from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.checkpoint import Checkpoint, seed_everything
 from mil_bench.training.loop import Trainer, TrainingData
 from mil_bench.training.predict import predict
 from mil_bench.training.progress import Reporter
-from mil_bench.training.seeding import seed_everything
 
 CPU = torch.device("cpu")
 

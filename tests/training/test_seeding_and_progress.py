@@ -7,9 +7,8 @@ from rich.console import Console
 from run_specs import SPEC
 
 from mil_bench.base import console as base_console
-from mil_bench.training.checkpoint import write_train_log
+from mil_bench.training.checkpoint import make_deterministic, seed_everything, write_train_log
 from mil_bench.training.progress import ConsoleReporter
-from mil_bench.training.seeding import make_deterministic, seed_everything
 
 TITLES = {SPEC.key: "mean on toy [dims=a, b]"}
 ROW = {"loss": 0.5, "val_log_loss": 0.25, "bags_per_second": 80.0}

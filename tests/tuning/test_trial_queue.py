@@ -6,9 +6,8 @@ from optuna.trial import TrialState
 from tuning_workers import counter, labour, new_study, run_all
 
 from mil_bench.base.errors import UsageError
-from mil_bench.tuning.liveness import heartbeat
 from mil_bench.tuning.storage import Storage, StorageError, StorageRequest, without_optuna_warnings
-from mil_bench.tuning.trial_queue import last_attempts
+from mil_bench.tuning.trial_queue import heartbeat, last_attempts
 
 
 def request(tmp_path, **changes):

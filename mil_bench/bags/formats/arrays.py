@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mil_bench.bags.formats import checks
-from mil_bench.bags.formats.geometry import grid_step
+from mil_bench.bags.formats.h5 import grid_step
 from mil_bench.bags.formats.names import canonical_encoder
 from mil_bench.contract.store import Bag
 

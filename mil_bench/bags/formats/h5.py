@@ -1,17 +1,135 @@
-"""Bags in HDF5: CLAM, TRIDENT, STAMP and files with the same keys."""
+"""Geometry of patches: unit, anchor and size as each writer defines them."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from mil_bench.bags.formats import checks
-from mil_bench.bags.formats.geometry import h5_geometry
+from mil_bench.bags.formats.names import canonical_encoder
 from mil_bench.base.errors import FeatureError
 from mil_bench.contract.store import Bag
+
+LOG = logging.getLogger(__name__)
+NEWEST_KNOWN_STAMP = (2, 5)
+STAMP_V1_PIXELS, STAMP_V1_UM = 224, 256.0
+FREQUENT = 0.25  # of the commonest step; rarer steps are gaps between tissue pieces
+
+Attrs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Fields of a bag that do not come from its arrays; ``scale`` multiplies the coordinates."""
+
+    writer: str
+    unit: str = "level0_px"
+    anchor: str = "top_left"
+    patch_size: float | None = None
+    encoder: str | None = None
+    scale: float = 1.0
+
+
+def h5_geometry(
+    key: str, root: Attrs, features: Attrs, coords: Attrs, xy: NDArray[Any] | None
+) -> Geometry:
+    """Recognise the writer of an h5 bag by its feature key and the attributes of its parts."""
+    if key in ("feats", "patch_embeddings") or "stamp_version" in root or "extractor" in root:
+        return _stamp(root, xy)
+    encoder = _text(features.get("encoder"))
+    encoder = canonical_encoder(encoder) if encoder else None
+    if encoder or "target_magnification" in coords or "patch_size_level0" in coords:
+        size = _trident_size(coords) or _clam_size(coords) or grid_step(xy)
+        return Geometry("trident", patch_size=size, encoder=encoder)
+    return Geometry("clam", patch_size=_clam_size(coords) or grid_step(xy))
+
+
+def grid_step(xy: NDArray[Any] | None) -> float | None:
+    """Return the distance of neighbouring patches: the smallest frequent positive step.
+
+    Steps are measured within a row or column: the shift between the grids of two tissue pieces is
+    not a step. Return ``None`` when no patches are neighbours.
+    """
+    if xy is None or len(xy) < 2:
+        return None
+    steps = []
+    for along, across in ((0, 1), (1, 0)):
+        order = np.lexsort((xy[:, along], xy[:, across]))
+        step = np.diff(xy[order].astype(np.float64), axis=0)
+        steps.append(step[(step[:, across] == 0) & (step[:, along] > 0), along])
+    values, counts = np.unique(np.concatenate(steps).round(2), return_counts=True)
+    if not len(values):
+        return None
+    return float(values[counts >= FREQUENT * counts.max()][0])
+
+
+def _stamp(root: Attrs, xy: NDArray[Any] | None) -> Geometry:
+    _warn_of_newer_stamp(_text(root.get("stamp_version")) or "")
+    extractor = _text(root.get("extractor"))
+    encoder = canonical_encoder(extractor) if extractor else None
+    size = _number(root.get("tile_size_um")) or _number(root.get("tile_size"))
+    step = grid_step(xy)
+    if not size and _text(root.get("unit")) is None and step and round(step) == STAMP_V1_PIXELS:
+        # STAMP v1 counted pixels of tiles that were 256 um wide and resized to 224 px.
+        scale = STAMP_V1_UM / STAMP_V1_PIXELS
+        return Geometry("stamp", "um", "top_left", STAMP_V1_UM, encoder, scale)
+    return Geometry("stamp", "um", "top_left", size or step, encoder)
+
+
+@cache
+def _warn_of_newer_stamp(version: str) -> None:
+    parts = version.split(".")[:2]
+    if all(p.isdigit() for p in parts) and tuple(map(int, parts)) > NEWEST_KNOWN_STAMP:
+        LOG.warning(
+            "features were written by STAMP %s, newer than the supported 2.5; they are read like "
+            "those of 2.5.",
+            version,
+        )
+
+
+def _trident_size(coords: Attrs) -> float | None:
+    size = _number(coords.get("patch_size_level0"))
+    if size is not None:
+        return size
+    patch = _number(coords.get("patch_size"))
+    source = _number(coords.get("level0_magnification"))
+    target = _number(coords.get("target_magnification"))
+    return patch * source / target if patch and source and target else None
+
+
+def _clam_size(coords: Attrs) -> float | None:
+    """CLAM: ``patch_size`` counts pixels of ``patch_level``, ``downsample`` times level 0."""
+    patch = _number(coords.get("patch_size"))
+    downsample = _number(coords.get("downsample"))
+    if patch is None or (downsample is None and _number(coords.get("patch_level")) != 0):
+        return None
+    return patch * (downsample or 1.0) * (_number(coords.get("custom_downsample")) or 1.0)
+
+
+def _number(value: Any) -> float | None:
+    """A number or the first of a tuple; TRIDENT stores a missing one as the string 'None'."""
+    try:
+        return float(np.asarray(value).ravel()[0])
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return None if text in ("", "None") else text
+
+
+# Bags in HDF5: CLAM, TRIDENT, STAMP and files with the same keys.
 
 
 def read_h5(path: Path) -> Bag:

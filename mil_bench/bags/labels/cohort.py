@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mil_bench.bags.features import open_store
+from mil_bench.bags.cache.pack import open_store
 from mil_bench.bags.labels.instances import read_instances
 from mil_bench.bags.labels.official import keep_slides, leaky_groups
 from mil_bench.base.errors import DataError, LabelFileNotFoundError

@@ -37,10 +37,11 @@ from mil_bench.pictures.style import (
     Look,
     blank,
     looks,
+    names,
     quiet,
+    short,
     titled,
 )
-from mil_bench.pictures.words import names, short
 
 
 def draw(report: Report) -> Figure | None:

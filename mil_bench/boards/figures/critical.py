@@ -15,8 +15,7 @@ from mil_bench.evaluation.inference.over_datasets import FEWEST, DatasetScores
 from mil_bench.evaluation.inference.ranks import ALPHA
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.sums import mean_defined
-from mil_bench.pictures.style import BLACK, BLUE, GREY, SMALL, TINY, blank, titled
-from mil_bench.pictures.words import names
+from mil_bench.pictures.style import BLACK, BLUE, GREY, SMALL, TINY, blank, names, titled
 
 
 def draw(reports: Sequence[Report]) -> Figure:

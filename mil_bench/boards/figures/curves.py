@@ -14,11 +14,21 @@ from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.board import BoardRow
 from mil_bench.boards.figures.panels import heading, key, row_names, rows_of, sample
 from mil_bench.boards.report import Report
-from mil_bench.evaluation.curves import precision_at, sensitivity_at
 from mil_bench.evaluation.inference.resampling import Resampling
+from mil_bench.evaluation.ranking import precision_at, sensitivity_at
 from mil_bench.evaluation.sums import means_defined
-from mil_bench.pictures.style import GREY, LABEL, SMALL, TINY, Look, blank, looks, quiet, titled
-from mil_bench.pictures.words import short
+from mil_bench.pictures.style import (
+    GREY,
+    LABEL,
+    SMALL,
+    TINY,
+    Look,
+    blank,
+    looks,
+    quiet,
+    short,
+    titled,
+)
 
 GRID = np.linspace(0, 1, 201)
 IN_COLOUR, WITH_BAND = 4, 2

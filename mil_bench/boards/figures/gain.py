@@ -13,8 +13,18 @@ from mil_bench.boards.figures.panels import bars_note, beside, dot, heading, num
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.table import Cell, Number, Row
 from mil_bench.evaluation.inference.ranks import ALPHA
-from mil_bench.pictures.style import BLUE, GREY, INK, LABEL, ORANGE, SMALL, blank, quiet, titled
-from mil_bench.pictures.words import short
+from mil_bench.pictures.style import (
+    BLUE,
+    GREY,
+    INK,
+    LABEL,
+    ORANGE,
+    SMALL,
+    blank,
+    quiet,
+    short,
+    titled,
+)
 
 MOST = 4
 """Heads that one figure has room for."""

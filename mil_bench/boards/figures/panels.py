@@ -9,15 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board, BoardRow
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.measure import measured
 from mil_bench.boards.tables.table import Number
 from mil_bench.evaluation.metrics import Score
-from mil_bench.pictures.style import BLUE, GREY, INK, SMALL, TEXT, TINY, Look
-from mil_bench.pictures.words import LONGEST, names, short
+from mil_bench.pictures.style import BLUE, GREY, INK, LONGEST, SMALL, TEXT, TINY, Look, names, short
 
 
 def rows_of(report: Report) -> list[BoardRow]:

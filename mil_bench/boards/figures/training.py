@@ -16,8 +16,7 @@ from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.figures.panels import axis_words
 from mil_bench.evaluation.metrics import METRICS, Score
-from mil_bench.pictures.style import GREY, LABEL, TINY, blank, headed, looks, quiet, titled
-from mil_bench.pictures.words import short
+from mil_bench.pictures.style import GREY, LABEL, TINY, blank, headed, looks, quiet, short, titled
 
 History = dict[str, NDArray[np.float64]]
 _SHARES = ("balanced_accuracy", "macro_auc", "macro_f1", "accuracy")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import counted
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import BoardRow, Study
 from mil_bench.boards.tables.columns import columns

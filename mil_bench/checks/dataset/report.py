@@ -15,8 +15,7 @@ from mil_bench.base.finding import Finding, render, render_verdict
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.checks.dataset import verdicts
 from mil_bench.checks.dataset.verdicts import FeatureFacts, class_table, facts_of
-from mil_bench.contract.checked_datasets import loaded, one_sentence
-from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetOptions
+from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetOptions, loaded, one_sentence
 from mil_bench.contract.manifest import Manifest
 from mil_bench.datasets.load import adapter_of, with_data_root
 from mil_bench.runs.plan import check_overrides

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mil_bench.bags.splits.make import make_split
-from mil_bench.base.errors import SplitError
+from mil_bench.base.errors import SplitError, counted
 from mil_bench.base.finding import Finding
-from mil_bench.base.plural import counted
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.manifest import Manifest

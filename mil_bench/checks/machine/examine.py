@@ -9,9 +9,8 @@ from mil_bench.bags.cache.index import Cache, CacheError
 from mil_bench.bags.cache.pack import default_cache
 from mil_bench.bags.formats.folder import PACKED, discover
 from mil_bench.bags.labels.cohort import FolderAdapter
-from mil_bench.base.errors import FeatureError, LabelFileNotFoundError, MilBenchError
+from mil_bench.base.errors import FeatureError, LabelFileNotFoundError, MilBenchError, counted
 from mil_bench.base.finding import Finding
-from mil_bench.base.plural import counted
 from mil_bench.checks.machine.hardware import check_devices, check_folder, check_memory, size
 from mil_bench.checks.machine.software import check_software, check_storage
 from mil_bench.contract.dataset import DatasetOptions

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.base.config import build, search_space
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import counted
 from mil_bench.cards.steps_figure import steps_figure
 from mil_bench.checks.method.check import SEED, Broken, Candidate, check
 from mil_bench.checks.method.learning import train

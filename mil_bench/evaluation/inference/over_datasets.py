@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mil_bench.base.errors import DataError
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import DataError, counted
 from mil_bench.evaluation.inference.formulas import holm
 
 FEWEST = 6

@@ -26,8 +26,14 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from mil_bench.contract.batch import (
+    STEP,
+    padded_empty,
+    padded_empty_like,
+    padded_rows,
+    with_padding,
+)
 from mil_bench.contract.numerics import as_written, full_precision
-from mil_bench.contract.rows import STEP, padded_empty, padded_empty_like, padded_rows, with_padding
 from mil_bench.nn.stock import first_order
 
 

@@ -7,7 +7,7 @@ kernel                     formula
 :func:`attention_scores`   ``s = w dropout(tanh(V x) * sigmoid(U x)) + b``
 =========================  =================================================
 
-Products run over all of the memory under the rows (:mod:`mil_bench.contract.rows`), so that they
+Products run over all of the memory under the rows (:mod:`mil_bench.contract.batch`), so that they
 have few shapes. Weights are float32 and are rounded to the type of ``x`` on every call; their
 gradients are float32 again.
 """
@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional as F
 
+from mil_bench.contract.batch import padded_empty, padded_empty_like, padded_grad, with_padding
 from mil_bench.contract.numerics import as_written, full_precision
-from mil_bench.contract.rows import padded_empty, padded_empty_like, padded_grad, with_padding
 from mil_bench.nn.kernels.dropout import KeepMask
 from mil_bench.nn.stock import first_order
 
@@ -81,7 +81,7 @@ class _Projected(Function):
 def attention_scores(
     x: Tensor, weight: Tensor, bias: Tensor, w: Tensor, b: Tensor, keep: float, dtype: torch.dtype
 ) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.attention.attention_scores`."""
+    """Return kernel of :func:`mil_bench.nn.layers.attention_scores`."""
     with as_written(x):
         x = x.to(dtype)
         drawn = KeepMask((len(with_padding(x)), w.shape[1]), keep, x.device) if keep < 1 else None

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.execute import FeaturePlacement
 from mil_bench.runs.executors.worker_pool import Death, Worker, WorkerPool
 from mil_bench.runs.machine import MachineRequest, devices
-from mil_bench.runs.open_dataset import FeaturePlacement
 from mil_bench.runs.run_worker import RunWorker
 from mil_bench.runs.task import Prepare, RunOutcome, Task
 from mil_bench.training.progress import Reporter

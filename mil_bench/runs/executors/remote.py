@@ -12,8 +12,8 @@ import torch
 
 from mil_bench.bags.placement import PlacementChoice
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.execute import FeaturePlacement
 from mil_bench.runs.machine import MachineRequest
-from mil_bench.runs.open_dataset import FeaturePlacement
 from mil_bench.runs.run_worker import RunWorker
 from mil_bench.runs.task import RunOutcome, Task
 from mil_bench.training.progress import Reporter

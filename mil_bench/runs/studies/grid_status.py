@@ -14,8 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from mil_bench.base.errors import RunError
-from mil_bench.base.plural import counted
+from mil_bench.base.errors import RunError, counted
 from mil_bench.contract.spec import RunSpec
 from mil_bench.contract.variants import titles
 from mil_bench.runs.directory import RunStatus, run_directories

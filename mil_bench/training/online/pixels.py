@@ -16,10 +16,10 @@ from mil_bench.bags.loader import prefetched, spare_core
 from mil_bench.base.errors import SlideError
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.store import BagStore
+from mil_bench.extraction.plan import TileGrid, blocks, choose_grid
 from mil_bench.extraction.reading import BlockJob, TileReader
+from mil_bench.extraction.settings import SlideSource
 from mil_bench.extraction.slide import open_slide
-from mil_bench.extraction.sources import SlideSource
-from mil_bench.extraction.tile_grid import TileGrid, blocks, choose_grid
 from mil_bench.training.online.wrapped import FineTuned
 
 

@@ -24,8 +24,8 @@ from mil_bench.extraction.encoders.encoder import (
 )
 from mil_bench.extraction.encoders.weights import WeightsChoice, described
 from mil_bench.extraction.outcome import TABLE
+from mil_bench.extraction.settings import SlideSource, find_slides
 from mil_bench.extraction.slide_files import read_record
-from mil_bench.extraction.sources import SlideSource, find_slides
 from mil_bench.training.online.pixels import FeatureOrigin, SlidePixels
 from mil_bench.training.online.wrapped import FineTuned, last_blocks
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from feature_writers import random_bags, write_npy
 
+from mil_bench.bags.cache.pack import open_store
 from mil_bench.bags.cache.writer import GrowingArray
-from mil_bench.bags.features import open_store
 from mil_bench.bags.formats.folder import discover
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import store_of_arrays

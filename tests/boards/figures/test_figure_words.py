@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.figures import overview
 from mil_bench.boards.figures.write import FIGURES
-from mil_bench.pictures.words import LONGEST, names, plain, short
+from mil_bench.pictures.style import LONGEST, names, plain, short
 
 HOSTILE = [
     "$x$", "a_b^c", "\\alpha", r"\$5$", "$$", "$", "</script><img onerror=alert(1)>", "a & b < c",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from page_cases import HOSTILE, column_of, hostile_report, long_report, records, saved
 
-from mil_bench.base.notes import Note
+from mil_bench.base.finding import Note
 from mil_bench.boards.formats.latex import escape
 from mil_bench.boards.page.build import write_page
 from mil_bench.boards.tables.table import Number

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from mil_bench.base.errors import ConfigError, UnknownNameError
-from mil_bench.runs.studies.study_file import DEFAULT, Selection, StudyRule, as_settings, read_study
+from mil_bench.runs.studies.study_file import (
+    DEFAULT,
+    Selection,
+    StudyRule,
+    as_settings,
+    read_study,
+)
 
 SMALL = (
     'methods = ["mean", "hmil"]\ndatasets = ["toy", { name = "bracs", splits = ["official"] }]\n'

@@ -16,8 +16,8 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.spec import AdapterTraining
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import run_directories
+from mil_bench.training.checkpoint import seed_everything
 from mil_bench.training.online.wrapped import Adapted
-from mil_bench.training.seeding import seed_everything
 
 SIZES = (5, 7, 4, 9)
 PROVIDED = [name for name in METHODS.names() if METHODS.get(name).__module__.startswith("mil_")]

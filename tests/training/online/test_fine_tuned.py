@@ -14,11 +14,11 @@ from mil_bench.contract.spec import TrainerConfig
 from mil_bench.extraction.encoders.encoder import load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.methods import METHODS
+from mil_bench.training.checkpoint import seed_everything
 from mil_bench.training.online.pixels import EncodedBags, TileBags
 from mil_bench.training.online.prepare import pixels_of
 from mil_bench.training.online.wrapped import FineTuned
 from mil_bench.training.optimizers import make_optimizer
-from mil_bench.training.seeding import seed_everything
 
 CPU = torch.device("cpu")
 TRAINED = {  # by encoder, for blocks=2

@@ -18,7 +18,7 @@ from toy_grid import toy_dataset
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import MilBenchError
 from mil_bench.contract.spec import BlockTraining
-from mil_bench.extraction.sources import SlideSource
+from mil_bench.extraction.settings import SlideSource
 from mil_bench.training.online.pixels import FeatureOrigin
 from mil_bench.training.online.prepare import _weights, check_blocks, check_slides, pixels_of
 from mil_bench.training.online.prepare import fine_tuned as make
