@@ -8,8 +8,8 @@ from inspect import Parameter, signature
 from typing import Any, Final
 
 from mil_bench.base.errors import MilBenchError, UnknownNameError
-from mil_bench.cli.options import OPTIONS, PATH, Option, add, at_least, switch, table, toggle
-from mil_bench.cli.parser import Parser, names
+from mil_bench.cli.options import OPTIONS, PATH, Option, add, switch, table, toggle
+from mil_bench.cli.parser import Parser, at_least, names
 
 SHARED: Final = (
     *("--method", "--encoder", "--slides", "--runs", "--device", "--threads", "--workers"),

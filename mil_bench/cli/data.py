@@ -67,7 +67,7 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
     split = make_split(args.split, load_labels(args.dataset, dataset_options(args)))
     console = Console()
     for note in split.notes:
-        console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]note[/] {escape(str(note))}", highlight=False, soft_wrap=True)
     console.print(
         f"{split.name}: {len(split)} folds ({split.mode}) saved in {split.save(args.out)}"
     )

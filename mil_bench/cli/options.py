@@ -7,40 +7,11 @@ what its own default is.
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-
-def at_least(low: int) -> Callable[[str], int]:
-    """Return the type of an option that is a whole number from ``low``."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low}")
-        return int(text)
-
-    return number
-
-
-def _positive(text: str) -> float:
-    return _number(text, math.inf, "a number above 0, such as 0.5")
-
-
-def _share(text: str) -> float:
-    return 0.0 if text == "0" else _number(text, 1.0, "a share from 0 to 1, such as 0.25")
-
-
-def _number(text: str, most: float, expected: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (0 < value <= most and value < math.inf):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
-    return value
+from mil_bench.cli.parser import at_least, positive, share
 
 
 class Option:
@@ -320,11 +291,11 @@ OPTIONS: Final = table(
         "--mpp-override",
         "UM",
         "Um per pixel of slides for which the table has none; overrides their files.",
-        type=_positive,
+        type=positive,
     ),
     switch("--download", "Download the weights from the Hugging Face hub."),
     switch("--random-weights", "Use random weights, for testing only; features are marked."),
-    Option("--mpp", "UM", "Um per pixel of the tiles (default: the encoder's).", type=_positive),
+    Option("--mpp", "UM", "Um per pixel of the tiles (default: the encoder's).", type=positive),
     Option("--tile", "PX", "Pixels per side (default: the encoder's).", type=at_least(16)),
     choice(
         "--tissue",
@@ -336,7 +307,7 @@ OPTIONS: Final = table(
         "--min-tissue",
         "SHARE",
         "Smallest share of tissue in a tile, 0 to 1 (default: set by --tissue).",
-        type=_share,
+        type=share,
     ),
     Option(
         "--workers",
@@ -369,34 +340,3 @@ def add(
         if required:
             keywords["required"] = True
         group.add_argument(*option.flags, **keywords)
-
-
-@dataclass(frozen=True)
-class OldSpelling:
-    """What took the place of a spelling: ``words`` are obeyed, ``advice`` is what a user reads."""
-
-    words: str
-    advice: str = ""
-
-    def sentence(self, old: str) -> str:
-        """Return the note for a user who writes ``old``."""
-        return f"`{old}` is now {self.advice or f'`{self.words}`'}; the next version drops it."
-
-
-_PLACEMENT = {"--cache": OldSpelling("--placement")}
-_EXISTING = {
-    "--existing skip": OldSpelling("", "the default and needs no option"),
-    "--existing overwrite": OldSpelling("--overwrite"),
-    "--existing retry-failed": OldSpelling("--retry-failed", "`mil-bench retry --failed`"),
-}
-OLD_SPELLINGS: Final[Mapping[str, Mapping[str, OldSpelling]]] = {
-    "run": {**_PLACEMENT, **_EXISTING},
-    "ablate": {**_PLACEMENT, **_EXISTING, "--only": OldSpelling("--variants")},
-    "tune": _PLACEMENT,
-    "retry": _PLACEMENT,
-    "heatmap": {"--by": OldSpelling("--relevance")},
-    "localise": {"--by": OldSpelling("--relevance"), "--again": OldSpelling("--overwrite")},
-    "extract": {"--checkpoint": OldSpelling("--weights")},
-    "data simulate": {"--slides": OldSpelling("--count")},
-}
-"""Command -> spelling of version 0.1.0 -> what took its place."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.cli.options import OLD_SPELLINGS, OldSpelling
 
 UNSAID: tuple[object, ...] = (None, "", [], argparse.SUPPRESS)  # defaults without a mention
 _DEFAULT = re.compile(r" \(default: [^)]*\)")
@@ -104,6 +104,37 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see `{self.prog} --help`.")
 
 
+@dataclass(frozen=True)
+class OldSpelling:
+    """What took the place of a spelling: ``words`` are obeyed, ``advice`` is what a user reads."""
+
+    words: str
+    advice: str = ""
+
+    def sentence(self, old: str) -> str:
+        """Return the note for a user who writes ``old``."""
+        return f"`{old}` is now {self.advice or f'`{self.words}`'}; the next version drops it."
+
+
+_PLACEMENT = {"--cache": OldSpelling("--placement")}
+_EXISTING = {
+    "--existing skip": OldSpelling("", "the default and needs no option"),
+    "--existing overwrite": OldSpelling("--overwrite"),
+    "--existing retry-failed": OldSpelling("--retry-failed", "`mil-bench retry --failed`"),
+}
+OLD_SPELLINGS: Final[Mapping[str, Mapping[str, OldSpelling]]] = {
+    "run": {**_PLACEMENT, **_EXISTING},
+    "ablate": {**_PLACEMENT, **_EXISTING, "--only": OldSpelling("--variants")},
+    "tune": _PLACEMENT,
+    "retry": _PLACEMENT,
+    "heatmap": {"--by": OldSpelling("--relevance")},
+    "localise": {"--by": OldSpelling("--relevance"), "--again": OldSpelling("--overwrite")},
+    "extract": {"--checkpoint": OldSpelling("--weights")},
+    "data simulate": {"--slides": OldSpelling("--count")},
+}
+"""Command -> spelling of version 0.1.0 -> what took its place."""
+
+
 def replaced(words: Sequence[str], old: Mapping[str, OldSpelling]) -> tuple[list[str], list[str]]:
     """Return ``words`` in today's spelling, and a sentence for every old one.
 
@@ -161,3 +192,34 @@ def settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
             raise UsageError(f"{option} has {key!r} twice; keep one of them.")
         values[key] = value
     return values
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """Return the type of an option that is a whole number from ``low``."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low}")
+        return int(text)
+
+    return number
+
+
+def positive(text: str) -> float:
+    """Return a number above 0; the type of an option."""
+    return _number(text, math.inf, "a number above 0, such as 0.5")
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to 1; the type of an option."""
+    return 0.0 if text == "0" else _number(text, 1.0, "a share from 0 to 1, such as 0.25")
+
+
+def _number(text: str, most: float, expected: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0 < value <= most and value < math.inf):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+    return value

@@ -9,8 +9,8 @@ import pytest
 
 from mil_bench.cli import check, data, listing
 from mil_bench.cli.main import COMMANDS, main
-from mil_bench.cli.options import OLD_SPELLINGS, OPTIONS, OldSpelling
-from mil_bench.cli.parser import Parser, replaced
+from mil_bench.cli.options import OPTIONS
+from mil_bench.cli.parser import OLD_SPELLINGS, OldSpelling, Parser, replaced
 
 GROUPS = {"data": data.COMMANDS, "new": listing.COMMANDS, "check": check.COMMANDS}
 LONGEST = 20  # words of a help text
