@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mil_bench.base.registry import OURS
-from mil_bench.cards.page import BASE, page, table
+from mil_bench.cards.page import BASE, board_rows, boards_in, link_to, page, plain_score, table
 from mil_bench.cards.steps_figure import steps_figure
-from mil_bench.cards.write import board_rows, boards_in, link_to, plain_score
 from mil_bench.contract.card import Cost, MethodCard
 from mil_bench.methods import METHODS
 

@@ -66,7 +66,7 @@ def report_dataset(parser: Parser, words: Sequence[str]) -> int:
     args = with_plugins(parser.parse(words))
     from rich.console import Console
 
-    from mil_bench.checks.dataset.report import check_dataset, show
+    from mil_bench.checks.dataset import check_dataset, show
 
     options = dataset_options(args, allow_missing=True)
     report = check_dataset(args.dataset, options, args.split)
@@ -78,7 +78,7 @@ def doctor(parser: Parser, words: Sequence[str]) -> int:
     """Check this machine; exit code 1 when something would stop runs."""
     add(parser, "--runs", "--data-root", "--cache-dir", "--storage")
     args = parser.parse(words)
-    from mil_bench.checks.machine.examine import examine
+    from mil_bench.checks.machine import examine
 
     return _print(examine(args.runs, args.data_root, args.cache_dir, args.storage))
 

@@ -82,7 +82,7 @@ def _registries() -> dict[str, Registry[Any]]:
 
 
 def _write_page(card: MethodCard, folder: Path, boards: Path) -> None:
-    from mil_bench.cards.write import write_page
+    from mil_bench.cards.page import write_page
 
     written = write_page(card, folder, boards)
     print(f"written: {', '.join(map(str, written))}")

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
-from mil_bench.checks.dataset.report import check_dataset, show
+from mil_bench.checks.dataset import check_dataset, show
 from mil_bench.cli.main import main
 from mil_bench.contract.dataset import DatasetOptions
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mil_bench.cards.page import of_docstring, page
-from mil_bench.cards.write import board_rows
+from mil_bench.cards.page import board_rows, of_docstring, page
 from mil_bench.cli.main import main
 from mil_bench.contract.card import MethodCard
 from mil_bench.contract.method import PaperCard

@@ -57,6 +57,14 @@ def test_a_split_is_saved_without_features_and_keeps_patients_whole(cohort, tmp_
         assert split[fold].groupby(sheet["Patient Id"]).nunique().max() == 1
 
 
+def test_what_is_wrong_with_a_split_is_a_note(cohort, tmp_path, capsys):
+    words = ["--dataset", "bracs", "--data-root", cohort, "--split", "mccv-3", "--out", tmp_path]
+    assert run("split", *words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("note ")
+    assert "Monte-Carlo" in said.splitlines()[0]
+
+
 def test_a_folder_that_is_not_a_simulation_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("precious")
     assert run("simulate", "--like", "ccc", "--out", tmp_path) == 1

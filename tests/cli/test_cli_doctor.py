@@ -9,9 +9,8 @@ from small_cohorts import bracs_sheet, write_bracs_workbook, write_features
 
 from mil_bench.bags.cache.pack import open_store
 from mil_bench.base.finding import Finding
-from mil_bench.checks.machine import hardware as machine
-from mil_bench.checks.machine import software
-from mil_bench.checks.machine.examine import examine
+from mil_bench.checks import machine
+from mil_bench.checks.machine import examine
 from mil_bench.cli.main import main
 from mil_bench.tuning.storage import Storage, StorageRequest
 
@@ -107,8 +106,8 @@ def test_little_room_is_said(place, monkeypatch):
 
 def test_missing_and_old_packages_are_problems_and_extras_are_not(place, monkeypatch):
     needs = ["torch>=99", "nosuch>=1", "numpy>=1", 'ray>=99; extra == "ray"', 'x; extra == "dev"']
-    monkeypatch.setattr(software, "requires", lambda _: needs)
-    found = {f.subject: f for f in software.check_software()}
+    monkeypatch.setattr(machine, "requires", lambda _: needs)
+    found = {f.subject: f for f in machine.check_software()}
     assert found["torch"].state == "problem"
     assert found["torch"].advice == 'pip install "torch>=99"'
     assert found["nosuch"].fact == "not installed; requires >=1"
@@ -120,8 +119,8 @@ def test_an_uninstalled_package_has_no_version(monkeypatch):
     def gone(name):
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(software, "version", gone)
-    assert software._version("torch") is None
+    monkeypatch.setattr(machine, "version", gone)
+    assert machine._version("torch") is None
 
 
 @pytest.mark.parametrize(

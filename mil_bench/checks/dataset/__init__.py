@@ -1,1 +1,0 @@
-"""The checks of a dataset: ids, labels, patients, features, split and leaks."""

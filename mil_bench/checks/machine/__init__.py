@@ -1,1 +1,0 @@
-"""The checks of this machine: software, devices, folders, data."""
