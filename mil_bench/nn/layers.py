@@ -1,4 +1,4 @@
-"""Dense layers of instance features: linear maps, the projection, dropout, initial weights."""
+"""Dense layers of instance features: projection, attention network, dropout, initial weights."""
 
 from __future__ import annotations
 
@@ -143,9 +143,6 @@ def orthogonal_layers(module: nn.Module) -> None:
 def _zero_bias(layer: nn.Linear | nn.Conv1d) -> None:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-# The attention network that scores instances: plain or gated, one column per branch.
 
 
 class AttentionNet(nn.Module):

@@ -1,4 +1,9 @@
-"""Arithmetic of a run: float32, or mixed precision with float32 master weights."""
+"""Arithmetic of a run: float32 or mixed precision, and how the CPU multiplies matrices.
+
+Mixed precision has float32 master weights. The settings of the CPU apply to the process, so the
+harness makes them, not the methods. They depend only on the machine and the features: the same run
+computes the same bits every time.
+"""
 
 from __future__ import annotations
 
@@ -63,11 +68,6 @@ def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.Gra
     """Return loss scaling for float16; does nothing in other precisions."""
     return torch.amp.GradScaler(device.type, enabled=precision == "16")
 
-
-# The CPU of this machine, and how this process multiplies matrices and frees memory on it.
-#
-# The settings apply to the process, so the harness makes them, not the methods. They depend only on
-# the machine and the features: the same run computes the same bits every time.
 
 _ROUNDING = 1e-5  # relative error that float32 stays below and bfloat16 misses a hundredfold
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h

@@ -1,4 +1,6 @@
-"""Reductions over the bags of a packed batch: deterministic, any bag size, nothing padded.
+"""Reductions over the bags of a packed batch, and their highest-scoring instances.
+
+Deterministic, for any bag size, without padding.
 
 ``offsets`` is ``(B + 1,)``, ``segment`` ``(sum N,)`` and ``sizes`` a tuple, as in
 :class:`~mil_bench.contract.batch.BagBatch`; no bag is empty. The bodies are the formulas, bag by
@@ -64,9 +66,6 @@ def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
 def _bags(x: Tensor, offsets: Tensor) -> tuple[Tensor, ...]:
     # One by one: before torch 2.7, tolist fails on tensors that torch.func wraps.
     return torch.split(x, [int(length) for length in offsets.diff()])
-
-
-# The highest-scoring instances of every bag of a packed batch.
 
 
 def segment_topk(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -1,6 +1,7 @@
 """Packed sequences, ``(sum n, dim)`` with their ``sizes``, and the layers that run along them.
 
-Neighbours of equal size are taken together.
+Neighbours of equal size are taken together. Rows beyond a budget of memory are computed part by
+part, see :func:`by_parts`.
 """
 
 from __future__ import annotations
@@ -63,12 +64,6 @@ def dot_product_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (q @ k.mT / sqrt(q.shape[-1])).softmax(-1) @ v
 
 
-# Layers over more instances than fit: part by part, computed again for the gradient.
-#
-# The rule for bags and batches beyond a budget. Every instance is used. Above :data:`KEPT_ROWS`
-# rows a layer wrapped in :func:`by_parts` keeps only its output, and recomputes the rest for its
-# gradient (Chen et al., 2016). Results are the same up to rounding.
-
 KEPT_ROWS: Final = 1 << 18  # 512 MiB of float32 per 512 hidden units
 
 
@@ -84,5 +79,9 @@ def _part_by_part(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None
 
 @computed_by(_part_by_part)
 def by_parts(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None = None) -> Tensor:
-    """Return ``layer(x)`` for a layer that treats every row separately, ``rows`` rows at a time."""
+    """Return ``layer(x)`` for a layer that treats every row separately, ``rows`` rows at a time.
+
+    Every row is used. Above ``rows`` (default :data:`KEPT_ROWS`) only the output is kept, and the
+    rest is recomputed for the gradient (Chen et al., 2016). Results are the same up to rounding.
+    """
     return layer(x)
