@@ -75,10 +75,13 @@ def _retraining(board: Board) -> Iterator[Note]:
             "assess retraining",
         )
     elif 1 < folds < FEW_FOLDS:
+        table = "ablation" if board.study else "pairs"
+        if board.study and board.study.settings:
+            table = "sensitivity"
         yield Note(
             "training",
             f"retraining is assessed from {folds} folds, which detect only large differences "
-            "(table pairs)",
+            f"(table {table})",
         )
 
 

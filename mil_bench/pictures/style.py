@@ -1,4 +1,7 @@
-"""Names as figures can draw them: no name becomes a formula, and none looks like another."""
+"""What all figures share: names that can be drawn, colours, sizes, titles and files.
+
+No name becomes a formula, none looks like another, and no meaning is carried by colour alone.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def _font() -> FT2Font:
     return FT2Font(findfont("DejaVu Sans"))
 
 
-# How all figures look, and their files. No meaning is carried by colour alone.
+# Colours, sizes, titles and files.
 
 # Okabe and Ito's colours stay apart for colour-blind readers. Their yellow is lost on white paper.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
