@@ -1,4 +1,4 @@
-"""Conversion of stored features for a model: standardised if the dataset says so, and typed."""
+"""Conversion of stored features for a model, and converted bags kept in memory."""
 
 from __future__ import annotations
 

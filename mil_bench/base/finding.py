@@ -1,4 +1,4 @@
-"""A finding: one fact of a check and, where something is wrong, a line of advice."""
+"""Findings of checks, with advice where something is wrong, and notes on data and results."""
 
 from __future__ import annotations
 

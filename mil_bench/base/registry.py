@@ -1,7 +1,7 @@
 """One generic registry for everything that users name: methods, datasets, encoders.
 
 Entries are lazy: listing names imports nothing heavy. Duplicates are errors, unknown names get
-suggestions, and other packages add entries through an entry-point group.
+suggestions. Other packages add entries through an entry-point group, files through ``--plugin``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A packed (ragged) batch: the instances of several bags one after another, without padding."""
+"""A packed (ragged) batch of bags, and the layout of its rows in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BagBatch:
-    """``B`` bags with ``sum N`` instances in all.
+    """``B`` bags with ``sum N`` instances in sequence, without padding between them.
 
     ``features``  ``(sum N, D)`` floating point; read-only, often a view of the packed file
     ``offsets``   ``(B + 1,)`` int64 on the same device; rows ``offsets[b]:offsets[b+1]``

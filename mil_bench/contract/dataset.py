@@ -1,4 +1,4 @@
-"""The contract of a dataset: its card, its adapter, and the options of a user."""
+"""The contract of a dataset: its card, its adapter, the options of a user, and its checks."""
 
 from __future__ import annotations
 

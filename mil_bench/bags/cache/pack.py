@@ -1,4 +1,4 @@
-"""From a folder of features and a list of slides to a store: the interface for adapters."""
+"""From a folder of features and a list of slides to a packed store: the interface for adapters."""
 
 from __future__ import annotations
 

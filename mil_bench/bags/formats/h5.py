@@ -1,4 +1,4 @@
-"""Geometry of patches: unit, anchor and size as each writer defines them."""
+"""Bags in HDF5, and the geometry of patches (unit, anchor, size) as each writer defines it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user types after ``--split`` to a :class:`Split`."""
+"""From the value of ``--split`` to a :class:`Split`, and the defects of that split."""
 
 from __future__ import annotations
 

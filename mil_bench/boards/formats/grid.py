@@ -23,11 +23,15 @@ METHOD = COLUMNS["method"].title
 
 @dataclass(frozen=True)
 class Shown:
-    """One cell: ``41.7`` with its interval ``[38.2, 45.0]`` and mark."""
+    """One cell: ``41.7`` with its interval ``[38.2, 45.0]`` and mark.
+
+    ``incomplete``: the cell names a row that lacks runs, and its text ends in a star.
+    """
 
     text: str
     interval: str = ""
     mark: Mark = ""
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def head(column: Column) -> str:
 
 
 def _label(row: Row, incomplete: Iterable[str]) -> Shown:
-    return Shown(row.method + (INCOMPLETE if row.method in incomplete else ""))
+    lacks_runs = row.method in incomplete
+    return Shown(row.method + INCOMPLETE * lacks_runs, incomplete=lacks_runs)
 
 
 def _shown(row: Row, column: Column) -> Shown:
@@ -160,7 +165,7 @@ def caption(grids: Sequence[Grid]) -> str:
     words = ["fractions x 100", "[95 % CI, bootstrap over patients]"]
     if any(cell.mark == "best" for grid in grids for row in grid.rows for cell in row):
         words.append("bold: best; underlined: not significantly different from it (paired, Holm)")
-    if any(row[0].text.endswith(INCOMPLETE) for grid in grids for row in grid.rows):
+    if any(row[0].incomplete for grid in grids for row in grid.rows):
         words.append(f"{INCOMPLETE} missing runs, so neither ranked nor compared")
     return "; ".join(words)
 
