@@ -1,4 +1,4 @@
-"""What a hierarchical row must beat: its controls, found on its board by content, and its gains.
+"""Is it the hierarchy? What a hierarchical row must beat, and its gains: found by content.
 
 A control is what comes without a head of upper levels: leaves summed or decided for the least risk,
 a flat method with a head, a method trained on coarse classes only, or with a shuffled tree.
@@ -35,11 +35,43 @@ METRICS = (PRIMARY, "macro_auc")
 
 _OF_TREE = ("tree", "tree_seed", "trained_tree")
 _OF_HEAD = ("head", "hxe_alpha", "soft_beta")
+KEYS = ("method", "level", "score", "control", "other")
+SHOWN = (*KEYS[:2], *KEYS[3:], "difference", "p_holm", "refits", "p_refits", "decision")
+NOTE = (
+    "Difference: the method's own head minus the control. own leaves: leaf probabilities of the "
+    f"method itself, flat: of the {HARDEST} flat methods with the highest score, summed under each "
+    "class or decided for the least risk (CRM). head alone: a flat method with a hierarchical "
+    "head. without the head: the method of such a row without it. coarse only: trained with "
+    "`mil-bench run --tree coarse`. shuffled tree: trained with leaves assigned to parents at "
+    "random; a gain that survives it is not due to the hierarchy. Holm's correction is over the "
+    "controls of a head"
+)
 
 ControlKind = Literal[
     "own leaves", "flat", "head alone", "without the head", "coarse only", "shuffled tree"
 ]
 Rule = Literal["", "summed", "least risk"]
+
+
+def controls_table(analysis: Analysis) -> Table | None:
+    """Return what heads gain over every control; ``None`` without heads of upper levels."""
+    rows = tuple(_row(analysis, gain) for gain in gains(analysis))
+    if not rows:
+        return None
+    every = columns(*KEYS, *DIFFERENCE, table="controls")
+    return Table("controls", "Is it the hierarchy?", every, rows, KEYS, SHOWN, NOTE, (RANKED,))
+
+
+def _row(analysis: Analysis, gain: Gain) -> Row:
+    metric = gain.pair.score.metric
+    who: dict[str, Cell] = {
+        "method": gain.method,
+        "level": gain.level,
+        "score": metric,
+        "control": str(gain.control),
+        "other": gain.other,
+    }
+    return Row(gain.method, who | difference_cells(analysis, gain.pair), Score(metric))
 
 
 @dataclass(frozen=True)
@@ -259,39 +291,3 @@ def _missing(own: list[Gain]) -> Iterator[str]:
         missing.append("training on upper classes only (`mil-bench run --tree coarse`)")
     if missing:
         yield f"controls of {method} without runs: {' and '.join(missing)}"
-
-
-# Is it the hierarchy? Heads compared with what needs none: a row per head and control.
-
-KEYS = ("method", "level", "score", "control", "other")
-SHOWN = (*KEYS[:2], *KEYS[3:], "difference", "p_holm", "refits", "p_refits", "decision")
-NOTE = (
-    "Difference: the method's own head minus the control. own leaves: leaf probabilities of the "
-    f"method itself, flat: of the {HARDEST} flat methods with the highest score, summed under each "
-    "class or decided for the least risk (CRM). head alone: a flat method with a hierarchical "
-    "head. without the head: the method of such a row without it. coarse only: trained with "
-    "`mil-bench run --tree coarse`. shuffled tree: trained with leaves assigned to parents at "
-    "random; a gain that survives it is not due to the hierarchy. Holm's correction is over the "
-    "controls of a head"
-)
-
-
-def controls_table(analysis: Analysis) -> Table | None:
-    """Return what heads gain over every control; ``None`` without heads of upper levels."""
-    rows = tuple(_row(analysis, gain) for gain in gains(analysis))
-    if not rows:
-        return None
-    every = columns(*KEYS, *DIFFERENCE, table="controls")
-    return Table("controls", "Is it the hierarchy?", every, rows, KEYS, SHOWN, NOTE, (RANKED,))
-
-
-def _row(analysis: Analysis, gain: Gain) -> Row:
-    metric = gain.pair.score.metric
-    who: dict[str, Cell] = {
-        "method": gain.method,
-        "level": gain.level,
-        "score": metric,
-        "control": str(gain.control),
-        "other": gain.other,
-    }
-    return Row(gain.method, who | difference_cells(analysis, gain.pair), Score(metric))

@@ -1,4 +1,8 @@
-"""Scores of rankings, one class against the rest: ROC AUC and average precision."""
+"""Rankings of one class against the rest: ROC AUC, average precision, and their curves.
+
+Curves of folds and seeds are averaged at equal places (vertical averaging, Fawcett, Pattern
+Recognition Letters 27:861-874, 2006), so the area under the mean curve is the mean area.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from mil_bench.evaluation.sums import Draws, Weights, ratio, sums_by
 
 _FEW = 16
 """Columns up to which numpy's ``cumsum`` along the rows is faster than adding row by row."""
+_TINY = 1e-9
+Values = NDArray[np.float64]
 
 
 def ranking_scores(
@@ -69,15 +75,6 @@ def _accumulate(rows: Weights) -> None:
         return
     for above, row in itertools.pairwise(rows):
         row += above
-
-
-# ROC and precision-recall curves of one class against the rest, read off at given places.
-#
-# Curves of folds and seeds are averaged at equal places (vertical averaging, Fawcett, Pattern
-# Recognition Letters 27:861-874, 2006), so the area under the mean curve is the mean area.
-
-Values = NDArray[np.float64]
-_TINY = 1e-9
 
 
 def sensitivity_at(
