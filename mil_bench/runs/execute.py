@@ -1,4 +1,4 @@
-"""Execute one run: train, predict, commit."""
+"""Execute one run on an open dataset: train, predict, commit."""
 
 from __future__ import annotations
 
@@ -186,9 +186,6 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "split_mode": opened.split.mode,
         "split_notes": [asdict(note) for note in opened.split.notes],
     }
-
-
-# A dataset that a process has open on its device, and where its features are kept.
 
 
 @dataclass

@@ -50,8 +50,8 @@ def run_tasks(
     machine.check()
     prepare = prepare or remembered()
     for data in dict.fromkeys(task.data for task in tasks):
-        print_data(*prepare(data), machine.runs, console)
-    print_runs_ahead(tasks, machine, console)
+        _print_data(*prepare(data), machine.runs, console)
+    _print_runs_ahead(tasks, machine, console)
     names = titles(task.spec for task in tasks)
     grid, todo = GridOutcome(), []
     for task in grouped_by_data(tasks):
@@ -65,11 +65,11 @@ def run_tasks(
     try:
         for number, outcome in enumerate(_outcomes(todo, names, machine, console, prepare), 1):
             grid.add(outcome)
-            print_outcome(outcome, names[outcome.spec.key], number, len(todo), console)
+            _print_outcome(outcome, names[outcome.spec.key], number, len(todo), console)
     except KeyboardInterrupt:
         print_line("interrupted; rerun the same command to resume.", console)
         raise
-    print_summary(grid, names, machine, console)
+    _print_summary(grid, names, machine, console)
     return grid
 
 
@@ -129,7 +129,7 @@ def _outcomes(
         return iter(())
     if machine.executor == "local" and min(machine.jobs, len(todo)) == 1:
         return run_here(todo, machine, prepare, ConsoleReporter(console, names))
-    return with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
+    return _with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
 
 
 class Executor(Protocol):
@@ -161,12 +161,10 @@ def executor_for(machine: MachineRequest, prepare: Prepare) -> Executor:
             return SlurmExecutor(machine)
 
 
-# Lines on the console about a grid: before, during and after its runs.
-
 STYLE = {"done": "green", "skipped": "dim", "failed": "red"}
 
 
-def print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
+def _print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
     """Print the facts and defects of the data, and save the split.
 
     Raises ``RunError`` when ``runs`` cannot be written.
@@ -188,7 +186,7 @@ def print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> 
     print_line(f"[dim]split saved as {escape(str(path))}[/]", console)
 
 
-def print_runs_ahead(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
+def _print_runs_ahead(tasks: Sequence[Task], machine: MachineRequest, console: Console) -> None:
     """Print how many runs follow, where and with what."""
     precisions = ", ".join(dict.fromkeys(task.spec.precision for task in tasks))
     limit = "" if machine.executor == "local" else "up to "
@@ -199,7 +197,7 @@ def print_runs_ahead(tasks: Sequence[Task], machine: MachineRequest, console: Co
     )
 
 
-def with_bar(outcomes: Iterator[RunOutcome], total: int, console: Console) -> Iterator[RunOutcome]:
+def _with_bar(outcomes: Iterator[RunOutcome], total: int, console: Console) -> Iterator[RunOutcome]:
     """Show the progress of the whole grid on a terminal."""
     with ProgressDisplay("runs", total, console) as display:
         for outcome in outcomes:
@@ -207,7 +205,7 @@ def with_bar(outcomes: Iterator[RunOutcome], total: int, console: Console) -> It
             yield outcome
 
 
-def print_outcome(
+def _print_outcome(
     outcome: RunOutcome, title: str, number: int, total: int, console: Console
 ) -> None:
     """Print the line of a run that has just ended."""
@@ -218,7 +216,7 @@ def print_outcome(
     )
 
 
-def print_summary(
+def _print_summary(
     grid: GridOutcome, titles: Mapping[str, str], machine: MachineRequest, console: Console
 ) -> None:
     """Print counts, then a line for every failed run; ``titles`` are by key."""

@@ -1,4 +1,4 @@
-"""The state of a run after an epoch: everything that an exact resume requires."""
+"""What an exact resume requires: the state of a run after an epoch, and its random numbers."""
 
 from __future__ import annotations
 
@@ -105,16 +105,16 @@ def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     write_text(path, text.getvalue())
 
 
-# Random numbers of a run: all of an epoch derive from the seed and the number of the epoch.
-#
-# So there is no generator state to store: a run resumed at epoch ``k`` draws the same numbers as
-# one that was never stopped, whatever happened in the process before.
-
 SETUP = 0  # the "epoch" of model initialisation and of final predictions
 
 
 def seed_everything(seed: int, epoch: int) -> None:
-    """Seed python, numpy and torch (host and every device) for one epoch of one run."""
+    """Seed python, numpy and torch (host and every device) for one epoch of one run.
+
+    All random numbers of an epoch derive from the seed and its number, so there is no generator
+    state to store: a run resumed at epoch ``k`` draws the same numbers as one that was never
+    stopped, whatever happened in the process before.
+    """
     words = np.random.SeedSequence([seed, epoch]).generate_state(3, np.uint64)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]) % 2**32)

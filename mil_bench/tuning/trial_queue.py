@@ -100,14 +100,12 @@ class TrialQueue:
         return owner is None or self.is_dead(owner)
 
 
-# Which processes are alive: locks on this file system, heartbeats for other machines.
-#
-# A process holds a lock that the system releases however it dies; a process id could be reused.
-
-
 @contextmanager
 def registered(folder: Path) -> Iterator[str]:
-    """Register this process under a new name for :func:`is_dead` while the block lasts."""
+    """Register this process under a new name for :func:`is_dead` while the block lasts.
+
+    It holds a lock that the system releases however it dies; a process id could be reused.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     name = uuid.uuid4().hex
     path = folder / name
