@@ -8,7 +8,7 @@ message.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class MilBenchError(Exception):
@@ -93,3 +93,10 @@ def _join(names: Iterable[str]) -> str:
 def counted(number: int, singular: str, plural: str = "") -> str:
     """Return ``1 run`` or ``2 runs``; ``plural`` is for words that do not just take an s."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(names: Sequence[str], shown: int = 3) -> str:
+    """Return ``a``, ``a and b``, ``a, b and 4 others``."""
+    if len(names) > shown + 1:
+        names = [*names[:shown], f"{len(names) - shown} others"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

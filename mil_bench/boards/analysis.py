@@ -115,3 +115,11 @@ def _unpaired(board: Board) -> dict[str, str]:
             except DataError as error:
                 reasons[row.label] = str(error)
     return reasons
+
+
+def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
+    """Return ``8.4 points (95 % CI 4.7 to 12.1)``: a difference of fractions, times 100."""
+    number = f"{100 * value:z.1f}{f' {unit}' if unit else ''}"
+    if low != low:
+        return number
+    return f"{number} (95 % CI {100 * low:z.1f} to {100 * high:z.1f})"

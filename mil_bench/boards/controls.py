@@ -12,7 +12,7 @@ from typing import Literal
 
 from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF
-from mil_bench.boards.analysis import Analysis
+from mil_bench.boards.analysis import Analysis, with_interval
 from mil_bench.boards.board import RANKED, BoardRow
 from mil_bench.boards.roles import SHUFFLED
 from mil_bench.boards.tables.columns import columns
@@ -25,7 +25,6 @@ from mil_bench.boards.tables.pairs import (
     pair_of,
 )
 from mil_bench.boards.tables.table import Cell, Row, Table
-from mil_bench.boards.verdict import with_interval
 from mil_bench.contract.variants import settings
 from mil_bench.evaluation.metrics import PRIMARY, Score
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mil_bench.base.errors import listed
 from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.controls import hierarchy_notes
-from mil_bench.boards.verdict import detectable_points, listed
+from mil_bench.boards.verdict import detectable_points
 from mil_bench.evaluation.metrics import PRIMARY
 from mil_bench.evaluation.scores import Scores
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mil_bench.boards.analysis import Analysis
+from mil_bench.base.errors import listed
+from mil_bench.boards.analysis import Analysis, with_interval
 from mil_bench.boards.board import RANKED, Board
 from mil_bench.boards.tables.pairs import Pair, compare_pairs
 from mil_bench.evaluation.inference.ranks import ALPHA
-
-_SHOWN = 3
 
 
 def verdict_of(analysis: Analysis) -> str:
@@ -32,21 +31,6 @@ def verdict_of(analysis: Analysis) -> str:
     if near:
         return " ".join(filter(None, [_tied(analysis, leader, near, far), _retrained(far)]))
     return f"{_ahead(analysis, leader, far)} {_retrained(far)}"
-
-
-def listed(names: Sequence[str], shown: int = _SHOWN) -> str:
-    """Return ``a``, ``a and b``, ``a, b and 4 others``."""
-    if len(names) > shown + 1:
-        names = [*names[:shown], f"{len(names) - shown} others"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def with_interval(value: float, low: float, high: float, unit: str = "") -> str:
-    """Return ``8.4 points (95 % CI 4.7 to 12.1)``: a difference of fractions, times 100."""
-    number = f"{100 * value:z.1f}{f' {unit}' if unit else ''}"
-    if low != low:
-        return number
-    return f"{number} (95 % CI {100 * low:z.1f} to {100 * high:z.1f})"
 
 
 def detectable_points(analysis: Analysis) -> str:

@@ -9,10 +9,11 @@ from paired_runs import analysis_of, paired_predictions, write_grid
 from prediction_cases import BRACS
 from run_folders import begin, finish, make_spec
 
+from mil_bench.base.errors import listed
 from mil_bench.boards.board import RANKED
 from mil_bench.boards.notes import caveats_of
 from mil_bench.boards.tables.pairs import compare_pairs
-from mil_bench.boards.verdict import listed, verdict_of
+from mil_bench.boards.verdict import verdict_of
 from mil_bench.evaluation.inference.ranks import bootstrap_tiers
 from mil_bench.evaluation.inference.retraining import fold_differences
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mil_bench.base.errors import counted
+from mil_bench.base.errors import counted, listed
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import BoardRow, Study
 from mil_bench.boards.tables.columns import columns
@@ -23,7 +23,6 @@ from mil_bench.boards.tables.pairs import (
     difference_cells,
 )
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
-from mil_bench.boards.verdict import listed
 from mil_bench.evaluation.metrics import Score
 
 _SHOWN = ("value", "difference", "p_holm", "refits", "p_refits", "decision", "coverage")
