@@ -59,15 +59,15 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
     add(parser, "--data-root", "--drop-leaky-patients", "--plugin")
     args = with_plugins(parser.parse(words))
     from rich.console import Console
-    from rich.markup import escape
 
     from mil_bench.bags.splits.make import make_split
+    from mil_bench.base.console import print_note
     from mil_bench.datasets.load import load_labels
 
     split = make_split(args.split, load_labels(args.dataset, dataset_options(args)))
     console = Console()
     for note in split.notes:
-        console.print(f"[yellow]note[/] {escape(str(note))}", highlight=False, soft_wrap=True)
+        print_note(str(note), console)
     console.print(
         f"{split.name}: {len(split)} folds ({split.mode}) saved in {split.save(args.out)}"
     )

@@ -18,6 +18,7 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.markup import escape
 
+    from mil_bench.base.console import print_note
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.make import HeatmapRequest, write_heatmaps
     from mil_bench.runs.load_run import load_run
@@ -30,11 +31,11 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     run = load_run(directory, data.of(directory.read_spec()), device)
     console = Console()
     console.print(f"{run.spec.title}, run {directory.path.name}", highlight=False)
-    wanted = HeatmapRequest(args.level, args.class_name, args.relevance, args.slides)
+    request = HeatmapRequest(args.level, args.class_name, args.relevance, args.slides)
     refused: list[MilBenchError] = []
     for slide in args.slide:
         try:
-            written = write_heatmaps(run, slide, wanted)
+            written = write_heatmaps(run, slide, request)
         except MilBenchError as error:
             refused.append(error)
             continue
@@ -45,7 +46,7 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
             soft_wrap=True,
         )
         for note in written.notes:
-            console.print(f"[yellow]note[/] {escape(note)}", highlight=False, soft_wrap=True)
+            print_note(note, console)
     if len(refused) < len(args.slide):
         console.print(f"page: {escape(str(directory.path / 'heatmaps' / 'index.html'))}")
     if refused:
@@ -72,8 +73,8 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     _declare_data(parser)
     args = parser.parse(words)
     from rich.console import Console
-    from rich.markup import escape
 
+    from mil_bench.base.console import print_note
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.localisation import localise_runs
     from mil_bench.heatmaps.localisation_table import localisation_screen
@@ -102,7 +103,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
         soft_wrap=True,
     )
     for key, why in localised.refused.items():
-        console.print(f"[yellow]note[/] {key}: {escape(why)}", highlight=False, soft_wrap=True)
+        print_note(f"{key}: {why}", console)
     return 1 if localised.refused or (args.run and localised.unknown) else 0
 
 
