@@ -42,7 +42,7 @@ class Field:
 
 @contextmanager
 def starting(entries: Sequence[Entry], threads: int) -> Iterator[Field]:
-    """A field of ``entries``; its processes end with the context."""
+    """Start a field of ``entries``; its processes end with the context."""
     workers, skipped = {}, {}
     precisions = tuple(dict.fromkeys(entry.precision for entry in entries))
     with ExitStack() as stack:

@@ -30,8 +30,8 @@ Array = NDArray[np.floating]
 def readers(features: Array, folder: Path) -> dict[str, Read]:
     """Write ``(N, D)`` float32 ``features`` in every layout; name of the layout -> its reader.
 
-    A reader opens what it reads, unless its name says that it is open already, as it is from the
-    second bag of a run on.
+    A reader opens its file, unless its name says "open": then the file is open, as from the second
+    bag of a run on.
     """
     half = features.astype(np.float16)
     coords = np.stack([np.arange(len(features)) * 512, np.zeros(len(features), np.int64)], 1)

@@ -35,12 +35,14 @@ class Machine:
         self.stream = torch.ones(STREAM_BYTES[device] // 4, device=self.device)
 
     def rates(self) -> Rates:
-        """Rates now."""
+        """Return rates now."""
         seconds = self._fastest(self.stream.sum)
         return Rates({p: self.flop_rate(p) for p in self.precisions}, self.stream.nbytes / seconds)
 
     def flop_rate(self, precision: Precision) -> float:
-        """FLOP/s of a large matrix product with the better of PyTorch's and oneDNN's kernels."""
+        """Return FLOP/s of a large matrix product with the better of PyTorch's and oneDNN's
+        kernels.
+        """
         rows, inner, columns = ROWS[self.device.type], 1024, 512
         dtype = feature_type(precision)
         x = torch.randn(rows, inner, device=self.device, dtype=dtype)

@@ -119,7 +119,7 @@ def test_share(found: Sequence[Pair]) -> float:
 
 
 def score(record: RunRecord, metric: str) -> float:
-    """A leaf-level score of a finished run, in percent."""
+    """Return a leaf-level score of a finished run, in percent."""
     assert record.scores is not None
     return 100 * record.scores.values[Score(metric)]
 

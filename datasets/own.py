@@ -89,7 +89,7 @@ class OwnData(LabelledAdapter):
         return build(Columns, self.config.columns, f"{self.path} [columns]")
 
     def read(self, options: DatasetOptions) -> LabelledCohort:
-        """Labels and tree; the card is made from the TOML file."""
+        """Return labels and tree; the card is made from the TOML file."""
         config = self.config
         source = self._at(config.labels or config.features)
         table = read_slide_table(source, self.columns, row_per_slide=config.labels is not None)

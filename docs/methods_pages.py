@@ -98,7 +98,7 @@ def overview(cards: Sequence[MethodCard]) -> str:
 
 
 def dataset_of(board: Path) -> str:
-    """Of ``leaderboards/<kind>/<dataset>/<encoder>/<split>``."""
+    """Return the dataset of ``leaderboards/<kind>/<dataset>/<encoder>/<split>``."""
     return board.relative_to(BOARDS).parts[1]
 
 

@@ -95,7 +95,7 @@ class ABMIL(HeadedMethod):
         super().__init__(config, dim, taxonomy)
         if config.head == "sigmoid" and self.n_leaves != 2:
             raise ConfigError(
-                f"method abmil: head=sigmoid needs two classes, tree {taxonomy.name!r} has "
+                f"method abmil: head=sigmoid requires two classes, but tree {taxonomy.name!r} has "
                 f"{self.n_leaves}; use head=softmax."
             )
         self.project = Projection(dim, config.width, config.dropout)

@@ -83,11 +83,12 @@ class ACMIL(Method):
             "128 for 384, 384 for 768, 768 for 1536)",
             "mask_share is 0.6 as published; the authors noted later that 0 is sometimes better",
             "with one branch there are no branch classifiers (officially built, never trained)",
-            "the multi-head form multiplies in another order: the same function for less",
-            "bags smaller than mask_top mask int(N * mask_share), as officially",
+            "the multi-head form multiplies in another order: the same function with fewer "
+            "operations",
+            "bags smaller than mask_top mask int(N * mask_share), as in the official code",
             "weight decay spares biases",
-            "the epoch of lowest validation log loss is tested (official: of the highest sum of F1 "
-            "and AUC)",
+            "the epoch with the lowest validation log loss is tested (official: the one with the "
+            "highest sum of F1 and AUC)",
             "several bags per step average every loss over the bags",
         ),
         steps=(

@@ -35,7 +35,7 @@ class AEM(ABMIL):
             "widths, dropout and recipe are those of abmil, so the two differ by the entropy term "
             "only (official: no dropout, 50 epochs with AdamW and a cosine schedule)",
             "weight 0.1 for all datasets, the official default; the paper chooses it for each",
-            "constant weight as in the official code; entropy_schedule=cosine lets it fall to "
+            "constant weight as in the official code; entropy_schedule=cosine decreases it to "
             "zero, for the cosine weight annealing of the published paper",
         ),
         steps=("project", "gated attention", "weighted mean", "classify"),

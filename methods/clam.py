@@ -61,7 +61,8 @@ SINGLE = PaperCard(
         "positive and negative sets overlap, as in the official code",
         "instance loss svm and lr 2e-4 as in the paper and README, balanced sampling as in the "
         "README (defaults of the official program: cross entropy, 1e-4, no balancing)",
-        "subtyping is on, since leaf classes exclude each other; officially a flag, off by default",
+        "subtyping is on, since leaf classes are mutually exclusive; in the official code it is "
+        "off by default",
         "PyTorch's initial weights, as in the code since April 2024; init=xavier is the paper's",
         "without subtyping the instance classifiers of absent classes get zero gradients; "
         "the official optimiser skips them",

@@ -73,8 +73,9 @@ class DSMIL(Method):
         differs=(
             "an output per leaf class; negative_class=true drops that of the first leaf, as the "
             "official code does on datasets with a negative class",
-            "probabilities are the softmax of the bag logits (classes exclude each other) instead "
-            "of a sigmoid per class; no decision thresholds are tuned on the evaluated fold",
+            "probabilities are the softmax of the bag logits (classes are mutually exclusive) "
+            "instead of a sigmoid per class; no decision thresholds are tuned on the evaluated "
+            "fold",
             "only the bag stream is scored, as in the official default (--average adds the "
             "instance stream)",
             "Adam's betas are 0.9, 0.999 (official 0.5, 0.9) and the cosine ends at 0 (5e-6)",

@@ -78,12 +78,12 @@ class DTFD(Method):
         link="https://arxiv.org/abs/2203.12081",
         code="hrzhang1123/DTFD-MIL @ 10964f4",
         differs=(
-            "evaluation deals every slide by a fixed permutation; the official code shuffles "
-            "test slides at random",
+            "evaluation uses a fixed permutation for every slide; the official code shuffles test "
+            "slides at random",
             "with more than two classes instances are ranked by the class that the first tier "
             "predicts for their pseudo-bag (official: always the last class, evidence=last)",
-            "the second tier reads detached features: officially its gradient reaches the first "
-            "and is cleared before use, which fails on torch >= 1.5 with AFS",
+            "the second tier reads detached features: in the official code its gradient reaches "
+            "the first and is cleared before use, which fails on torch >= 1.5 with AFS",
             "one optimiser for both tiers, which share no parameter; the norm of all gradients "
             "is clipped at 5 together instead of per module",
             "the learning rate is constant (official: x 0.2 after half of the epochs)",
@@ -245,7 +245,7 @@ def random_permutation(size: int) -> Tensor:
 
 
 def fixed_permutation(size: int) -> Tensor:
-    """The one permutation ``(size,)`` of evaluation, the same on every device."""
+    """Return the one permutation ``(size,)`` of evaluation, the same on every device."""
     return torch.randperm(size, generator=torch.Generator().manual_seed(_EVALUATION_SEED))
 
 

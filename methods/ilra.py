@@ -76,7 +76,7 @@ class ILRA(HeadedMethod):
             "the aggregator only; the paper's low-rank pre-training of features is not part of it",
             "rank 1 with layer norm is the published configuration; the class there defaults to "
             "rank 2 without",
-            "linear maps that follow one another are multiplied first: the same function for less",
+            "consecutive linear maps are multiplied first: the same function with fewer operations",
             "the epoch of lowest validation log loss is tested (official: the last)",
             "several bags per step, each computed separately",
         ),

@@ -75,8 +75,8 @@ class MHIM(HeadedMethod):
             "start with equal weights, and the teacher's momentum is low in its first steps",
             "the MHIM(ABMIL) form with this package's ABMIL: attention with tanh and biases and "
             "PyTorch's initial weights, there ReLU, no biases, Xavier",
-            "default masks are those of the published Camelyon16 command; early stopping as for "
-            "TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 and 130), by "
+            "default masks are those of the published Camelyon16 command; early stopping as in its "
+            "TCGA setting (patience 20, not before epoch 70; Camelyon16 has 30 and 130), by "
             "validation loss instead of AUC",
             "masks do not overlap: the random mask takes its share of the remaining instances; the "
             "official code draws all masks from the complete bag and joins them",
@@ -115,7 +115,7 @@ class MHIM(HeadedMethod):
         self.progress = 0.0
 
     def train(self, mode: bool = True) -> MHIM:
-        """The teacher stays in evaluation mode."""
+        """Set the mode; the teacher stays in evaluation mode."""
         super().train(mode)
         self.teacher.eval()
         return self

@@ -126,8 +126,8 @@ class MaxPooling(_Pooling):
         super().__init__(config, dim, taxonomy)
         if config.select == "positive_instance" and self.n_leaves != 2:
             raise ConfigError(
-                f"method max: select=positive_instance needs two classes, tree {taxonomy.name!r} "
-                f"has {self.n_leaves}; use select=top_instance."
+                "method max: select=positive_instance requires two classes, but tree "
+                f"{taxonomy.name!r} has {self.n_leaves}; use select=top_instance."
             )
         if config.select == "per_class":
             xavier_linear(self)

@@ -107,8 +107,8 @@ class RRT(HeadedMethod):
             "activation tanh as in every published command; the official constructor has ReLU",
             "the bias of the position encoding is left out: it cancels in the softmax",
             "one epeg and representatives for all; the repository tunes them per dataset",
-            "early stopping as for TCGA there (patience 20, not before epoch 70; Camelyon16 has 30 "
-            "and 130), by validation loss instead of AUC",
+            "early stopping as in its TCGA setting (patience 20, not before epoch 70; Camelyon16 "
+            "has 30 and 130), by validation loss instead of AUC",
             "this reproduces the code, whose README warns that it does not give all numbers of "
             "the paper",
             "order=coords folds the slide by coordinates instead of rows of the file",

@@ -75,19 +75,19 @@ class S4MIL(HeadedMethod):
         link="https://arxiv.org/abs/2306.15789",
         code="MICS-Lab/s4_digital_pathology @ 3d5be56 (read for facts; no golden vectors)",
         differs=(
-            "plain torch without einops; the kernel is made block by block instead of from a "
+            "plain torch without einops; the kernel is computed block by block instead of from a "
             "tensor of width x states x N",
             "cross entropy of the logits; the official training code takes it of the softmax, as "
             "if that were logits",
             "dropout after the projection as in MambaMIL's copy (isyangshu/MambaMIL @ 7e0133f); "
             "the official code has none",
-            "weight decay of all parameters, as in the official training; S4D's own spares its "
-            "step, decay and frequency",
+            "weight decay of all parameters, as in the official training; the original S4D "
+            "excludes its step, decay and frequency",
             "order=coords runs through the slide by coordinates instead of rows of the file",
             "any width; several slides per step, each computed separately",
-            "learning rate, weight decay and epochs are official, early stopping is that of whole "
-            "slides here (patience 20 after epoch 50; there 10 at any time); no Lookahead around "
-            "Adam, a switch of the repository",
+            "learning rate, weight decay and epochs are official, early stopping is this package's "
+            "for whole slides (patience 20 after epoch 50; official 10 at any time); no Lookahead "
+            "around Adam, an option of the repository",
         ),
         steps=("project", "state space layer over sequence", "maximum per channel", "classify"),
         losses=("cross entropy",),

@@ -89,10 +89,10 @@ class Transformer(HeadedMethod):
         code="",
         differs=(
             "a plain pre-norm encoder of the published widths (dim 512, 8 heads, feed-forward 512) "
-            "with two layers; there are no golden vectors of it",
-            "softmax over classes; published one sigmoid for a binary target",
-            "50 epochs with early stopping at the published lr and weight decay (there 8 epochs on "
-            "thousands of slides); weight decay spares biases and norms",
+            "with two layers; it has no golden vectors",
+            "softmax over classes; the paper has one sigmoid for a binary target",
+            "50 epochs with early stopping at the published lr and weight decay (the paper trains "
+            "for 8 epochs on thousands of slides); weight decay excludes biases and norms",
             "each slide attends to all its patches, with one fused attention per slide size",
         ),
         steps=(

@@ -100,8 +100,8 @@ class TransMIL(HeadedMethod):
         differs=(
             "nystrom-attention 0.0.14 semantics by default; the official requirements pin 0.0.9, "
             "which returns the wrong rows (nystrom=0.0.9)",
-            "the square is folded in the order of the file, as officially, which is not the slide; "
-            "order=coords folds it by the places of patches",
+            "the square is folded in the order of the file, as in the official code. This is not "
+            "the order on the slide; order=coords folds it by the coordinates of patches",
             "any number of slides per step, each computed separately (officially the scale of the "
             "pseudo-inverse couples those of a batch)",
             "zero rows of the padding are counted and not computed, and the last layer computes "

@@ -73,7 +73,7 @@ class WiKG(HeadedMethod):
             "knowledge-aware attention multiplies two sums, as in the code; the paper reads as a "
             "dot product",
             "the epoch of lowest validation loss is tested; the official script takes the best "
-            "epoch of each score by itself",
+            "epoch of each score separately",
             "several slides per step, each computed separately",
         ),
         steps=(
@@ -124,7 +124,7 @@ class WiKG(HeadedMethod):
         self.classifier = nn.Linear(width, self.decision.outputs)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Logits of the head and readout weights ``(sum N, 1)``."""
+        """Return logits of the head and readout weights ``(sum N, 1)``."""
         x = self.project(batch.features)
         if self.config.mixing:
             x = (x + segment_mean(x, batch.offsets)[batch.segment]) / 2
@@ -146,7 +146,8 @@ class WiKG(HeadedMethod):
         )
 
     def neighbourhood(self, head: Tensor, tails: Tensor, counts: Tensor) -> Tensor:
-        """Heads ``(n, width)`` and their tails ``(n, k, width)`` -> neighbourhoods ``(n, width)``.
+        """Return heads ``(n, width)`` and their tails ``(n, k, width)`` -> neighbourhoods
+        ``(n, width)``.
 
         ``counts`` ``(n, k)`` is true where there is a tail.
         """
@@ -154,19 +155,19 @@ class WiKG(HeadedMethod):
         return (self.knowledge_attention(head, tails, p, counts).unsqueeze(1) @ tails).squeeze(1)
 
     def edge_weights(self, head: Tensor, tails: Tensor, counts: Tensor) -> Tensor:
-        """``p`` ``(n, k)``: softmax of the scaled products of heads and tails."""
+        """Return ``p`` ``(n, k)``: softmax of the scaled products of heads and tails."""
         products = (tails @ head.unsqueeze(2)).squeeze(2) / math.sqrt(head.shape[1])
         return products.masked_fill(~counts, -math.inf).softmax(1)
 
     def knowledge_attention(self, head: Tensor, tails: Tensor, p: Tensor, counts: Tensor) -> Tensor:
-        """``alpha`` ``(n, k)``: edge ``r = p t + (1 - p) h``, gate ``tanh(h + r)``."""
+        """Return ``alpha`` ``(n, k)``: edge ``r = p t + (1 - p) h``, gate ``tanh(h + r)``."""
         p = p.unsqueeze(2)
         gate = (p * tails + (2 - p) * head.unsqueeze(1)).tanh()
         products = tails.sum(2) * gate.sum(2)
         return products.masked_fill(~counts, -math.inf).softmax(1)
 
     def aggregate(self, head: Tensor, around: Tensor) -> Tensor:
-        """``(n, width)`` patches and neighbourhoods -> ``(n, width)``."""
+        """Return ``(n, width)`` patches and neighbourhoods -> ``(n, width)``."""
         kind = self.config.aggregation
         if kind == "sage":
             parts = [torch.cat([head, around], 1)]
@@ -178,13 +179,13 @@ class WiKG(HeadedMethod):
         return torch.stack([self.activation(layer(part)) for layer, part in layers]).sum(0)
 
     def readout_weights(self, h: Tensor, batch: BagBatch) -> Tensor:
-        """``(sum N, 1)``, summing to one in each bag."""
+        """Return ``(sum N, 1)``, summing to one in each bag."""
         if self.scores is None:
             return (1 / batch.offsets.diff().to(h.dtype))[batch.segment].unsqueeze(1)
         return segment_softmax(self.scores(h), batch.segment, batch.offsets)
 
     def pool(self, h: Tensor, attention: Tensor, batch: BagBatch) -> Tensor:
-        """``(sum N, width)`` -> ``(B, width)``."""
+        """Return ``(sum N, width)`` -> ``(B, width)``."""
         if self.config.readout == "max":
             return segment_max(h, batch.offsets)
         return segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
@@ -196,7 +197,8 @@ KEPT_PRODUCTS: Final = 1 << 24  # numbers of one block of products: 64 MiB in fl
 def best_partners(
     queries: Tensor, keys: Tensor, k: int, sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Packed rows ``(sum N, k')`` of the keys with the largest products, and which of them count.
+    """Return packed rows ``(sum N, k')`` of the keys with the largest products, and which of them
+    count.
 
     The matrix of all products is never in memory.
 

@@ -237,7 +237,8 @@ def _titles(tree: ast.Module) -> Iterator[ast.AST]:
     """Titles and venues of papers, which are quoted."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "PaperCard":
-            yield from (arg for arg in node.args if isinstance(arg, ast.Constant))
+            texts = [*node.args, *(k.value for k in node.keywords if k.arg in ("title", "venue"))]
+            yield from (value for value in texts if isinstance(value, ast.Constant))
 
 
 def _does_something(node: ast.AST) -> bool:

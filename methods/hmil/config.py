@@ -24,7 +24,7 @@ RELEASED: Final[dict[str, Any]] = {
     "ia_weight": 0.0,
     "alignment_axis": "classes",
 }
-"""What ``variant="released"`` means: the model and total loss of the published code."""
+"""The settings of ``variant="released"``: the model and total loss of the published code."""
 
 
 class HMILConfig(MethodConfig):
@@ -96,8 +96,8 @@ ABLATIONS: Final = Ablations(
 
 _DIFFERS = (
     "variant=paper (default) is the paper's model and loss; variant=released presets the options "
-    "of the published code, whose numbers it reproduces (golden vectors). That code cannot run as "
-    "published, so no result of it is official.",
+    "of the published code, whose numbers it reproduces (golden vectors). The published code does "
+    "not run, so it has no official result.",
     "Total: beta (CE_coarse + L_ia + L_ba) + (1 - beta) L_con + CE_leaf with beta = 1 - e/E. "
     "Released: alpha CE_coarse + CE_leaf + L_ba + (1 - alpha) L_con with alpha = 1 - (e/E)^2; "
     "L_ia is computed there and never added (confirmed by the author, issue 4).",
@@ -121,8 +121,8 @@ _DIFFERS = (
     "level above, neighbouring levels are aligned, and levels fade out sequentially from the root. "
     "A flat tree keeps CE_leaf + (1 - beta) L_con. Two levels are exactly the paper.",
     "Recipe: Adam 1e-4, no decay, 200 epochs, 64 bags, plateau (factor 0.1, patience 5) as "
-    "published. What plateau and checkpoint follow differs between code paths there; here both "
-    "follow the trainer's monitor on validation bags.",
+    "published. There plateau and checkpoint follow different scores in different code paths; here "
+    "both follow the trainer's monitor on validation bags.",
 )
 
 # Official split, folds 0 and 1, seeds 0 and 1, the dataset's trainer at 30 epochs; every run at its
@@ -147,9 +147,10 @@ _MEASURED = (
     "Main effects on log loss (half factorial, 32 runs, standard error .036): all_classes -.108, "
     "classes -.043, per_class -.042, embedded -.033; on the coarse head's balanced accuracy "
     "(.039): embedded +.214, classes -.092.",
-    "So: all_classes is separable, and embedded for the coarse head. per_class leads shared at the "
-    "other three defaults (.421 against .580). The axis is not separable and stays as the paper "
-    "writes it. These features are raw pixels: a strong encoder may favour offline.",
+    "Conclusion: all_classes is significantly better, and so is embedded for the coarse head. "
+    "per_class is better than shared at the other three defaults (.421 and .580). The axes are not "
+    "significantly different, so the paper's choice stays. These features are raw pixels; a strong "
+    "encoder may favour offline.",
 )
 
 CARD = PaperCard(

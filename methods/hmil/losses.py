@@ -112,7 +112,7 @@ def released_supcon(
     *,
     anchors: Literal["all", "one"] = "all",
 ) -> Tensor:
-    """Compute :func:`supcon` as in the released code: stabilised, and scaled by
+    """Compute Compute :func:`supcon` as in the released code: stabilised, and scaled by
     ``temperature / 0.1``.
 
     The released training loop divides the result by the batch size once more.

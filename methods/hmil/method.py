@@ -65,7 +65,7 @@ class HMIL(Method):
         super().__init__(config, dim, taxonomy)
         if config.branches == "coarse" and taxonomy.depth == 1:
             raise ConfigError(
-                f"method hmil: branches='coarse' needs a tree of two or more levels, and tree "
+                "method hmil: branches='coarse' requires a tree of two or more levels, but tree "
                 f"{taxonomy.name!r} is flat; use branches='all' or a dataset with a tree."
             )
         self.hierarchy = Hierarchy(taxonomy, config.tree == "shuffled", config.tree_seed)

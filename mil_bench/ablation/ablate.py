@@ -62,7 +62,8 @@ class Ablation:
 
 
 def chosen_scores(tree: Taxonomy, names: Sequence[str]) -> tuple[Score, ...]:
-    """The scores called ``names``; by default balanced accuracy and AUC of leaf and top level.
+    """Return the scores called ``names``; by default balanced accuracy and AUC of leaf and top
+    level.
 
     The top level is decided in two ways: by its own head, and by summing leaves, which every
     method can. Raises ``UnknownNameError`` for a score that this tree does not have.

@@ -52,7 +52,7 @@ class Variant:
     levels: bool = False
 
     def cells(self, declared: Ablations) -> dict[str, str]:
-        """Its words in the table, by column."""
+        """Return its words in the table, by column."""
         has = self.components
         return {
             "group": str(self.group),
@@ -77,8 +77,8 @@ def plan_components(
     """Plan the runs of every declared variant of the one method of ``grid``, the full one first.
 
     ``only`` names variants, empty for all. Twins get the trainer settings of the full method.
-    Raises ``UsageError`` for a method that declares nothing, an unknown variant, a tree without the
-    levels that a variant requires, and settings that equal those of a variant.
+    Raises ``UsageError`` for a method without declarations, an unknown variant, a tree without the
+    levels of a variant, and settings equal to those of a variant.
     """
     (method,) = grid.methods
     declared = METHODS.get(method).ablations

@@ -61,7 +61,7 @@ class Registry(Generic[T]):
         """Return class decorator for entries outside the package, such as ``--plugin`` files."""
         if callable(name):  # @METHODS.register without its name
             raise UsageError(
-                f"register needs the name of the {self.kind}: write "
+                f"register requires the name of the {self.kind}: write "
                 f"@{self.kind.upper()}S.register('my-{self.kind}')."
             )
 

@@ -87,10 +87,10 @@ class BoardId:
 class BoardRow:
     """One method in one variant. ``asked`` are the cells of the board, done or not.
 
-    ``role`` is ``default`` or ``tuned`` where the method was searched, ``shuffled tree`` for a
-    control, ``multi head`` and its like for a flat method with a hierarchical head. ``tuning`` is
-    the search behind a tuned row, whose settings may differ from fold to fold. ``name`` is what a
-    row of an ablation is called (``full``, ``no_ia``).
+    ``role`` is ``default`` or ``tuned`` for a searched method and ``shuffled tree`` for a control.
+    It is ``multi head`` and its like for a flat method with a hierarchical head. ``tuning`` is the
+    search behind a tuned row, whose settings may differ from fold to fold. ``name`` is what a row
+    of an ablation is called (``full``, ``no_ia``).
     """
 
     method: str

@@ -67,7 +67,7 @@ class RunResult(BaseModel):
 
     @property
     def test_share(self) -> float:
-        """Test slides per training slide; ``nan`` where a run does not say."""
+        """Test slides per training slide; ``nan`` if a run lacks it."""
         return self.n_test / self.n_train if self.n_test and self.n_train else float("nan")
 
 
@@ -78,9 +78,9 @@ class RunRecord:
     ``sets`` are the stored predictions, ``val`` and ``test``; those of the leaves alone where the
     tree of the training was shuffled.
 
-    ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says what is wrong
-    with a run that is not done. Where records are scored under a tree that was asked for,
-    ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
+    ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says the problem of
+    an unfinished run. Where records are scored under a requested tree, ``trained_tree`` names that
+    of the training, ``lost_heads`` the levels that have no place.
     """
 
     path: Path
@@ -185,7 +185,7 @@ def _read_spec(path: Path) -> RunSpec:
         Taxonomy.from_dict(spec.tree)
     except (TypeError, ValueError, MilBenchError) as error:
         first = " ".join(str(error).split())
-        raise DataError(f"{file} is no run definition of this version ({first}).") from None
+        raise DataError(f"{file} is not a run definition of this version ({first}).") from None
     return spec
 
 

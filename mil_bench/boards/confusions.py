@@ -34,8 +34,8 @@ def tree_of(taxonomy: Taxonomy) -> dict[str, Any]:
 def confusions(board: Board) -> list[dict[str, Any]]:
     """Return one entry per row, level and source: ``direct`` (a head) or ``summed`` (over leaves).
 
-    ``matrix[t][d]`` counts the test slides of class ``t`` decided as ``d``; a slide counts once
-    for every seed, and once for every fold that tests it.
+    ``matrix[t][d]`` counts the test slides of class ``t`` decided as ``d``; a slide counts once per
+    seed and per fold that tests it.
     """
     return [entry for row in board.rows if row.predictions for entry in _of_row(row)]
 

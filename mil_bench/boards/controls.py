@@ -1,7 +1,7 @@
 """Is it the hierarchy? What a hierarchical row must beat, and its gains: found by content.
 
 A control is what comes without a head of upper levels: leaves summed or decided for the least risk,
-a flat method with a head, a method trained on coarse classes only, or with a shuffled tree.
+a flat method with a head, a method trained on coarse classes or with a shuffled tree.
 """
 
 from __future__ import annotations

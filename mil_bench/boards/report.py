@@ -46,7 +46,7 @@ OF_METHODS = ("controls", "pairs", "published")
 class Report:
     """A board, its analysis, its tables in order, and computed sentences.
 
-    ``verdict`` says what differs significantly; ``caveats`` say what to distrust; ``problems``
+    ``verdict`` says what differs significantly; ``caveats`` state what to distrust; ``problems``
     name the rows with missing runs.
     """
 

@@ -18,8 +18,8 @@ from mil_bench.evaluation.scores import Scores
 def rescore(records: Sequence[RunRecord], tree: Taxonomy) -> tuple[list[RunRecord], str]:
     """Return the records whose leaves are those of ``tree``, under it, and a sentence on others.
 
-    A head of an upper level is kept where ``tree`` has a level of the same groups of leaves, by
-    whatever name, and left out elsewhere; the record says so. Raises ``DataError`` when no run has
+    A head of an upper level is kept where ``tree`` has a level of the same groups of leaves, under
+    any name. It is left out elsewhere. The record states it. Raises ``DataError`` when no run has
     these leaves.
     """
     readable = [r for r in records if r.spec is not None]
@@ -27,8 +27,8 @@ def rescore(records: Sequence[RunRecord], tree: Taxonomy) -> tuple[list[RunRecor
     if not fitting:
         trees = sorted({", ".join(sorted(_tree(r).leaves)) for r in readable})
         raise DataError(
-            f"no run has the leaves of tree {tree.name!r} ({', '.join(sorted(tree.leaves))}); "
-            f"found runs with: {' | '.join(trees) or 'none'}."
+            f"no run has the leaves of tree {tree.name!r} ({', '.join(sorted(tree.leaves))}); the "
+            f"runs have: {' | '.join(trees) or 'none'}."
         )
     left = len(records) - len(fitting)
     sentence = f"{counted(left, 'run')} with other leaves than tree {tree.name!r} are left out"

@@ -95,7 +95,7 @@ def _labels(
         return labels
     if of_dataset is None:
         raise DataError(
-            f"{table.path} has no column 'label'; add it, or give --dataset with --data-root."
+            f"{table.path} has no column 'label'; add it, or pass --dataset with --data-root."
         )
     return [of_dataset[slide] for slide in slides]
 

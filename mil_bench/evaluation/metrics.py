@@ -143,7 +143,7 @@ class Score(NamedTuple):
 
 @cache
 def _facts(score: Score) -> Metric:
-    """Cached, because boards ask for the facts of few scores in every cell."""
+    """Cached, because boards look up the facts of few scores in every cell."""
     metric = METRICS[score.metric]
     if score.plain:
         return metric

@@ -166,7 +166,7 @@ class PredictionTable:
         return {LEAF: by_level[LEAF], **by_level}
 
     def require(self, columns: Sequence[str], what: str) -> None:
-        """Raise ``DataError`` unless all ``columns`` are there."""
+        """Raise Raise ``DataError`` unless all ``columns`` are there."""
         missing = [column for column in columns if column not in self.header]
         if missing:
             near = nearest(missing[0], self.header)
@@ -224,7 +224,9 @@ class PredictionTable:
 def check_probabilities(
     probs: NDArray[np.float64], rows: Sequence[str] | NDArray[np.str_], what: str
 ) -> None:
-    """Raise ``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and sums to 1."""
+    """Raise Raise a ``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and
+    sums to 1.
+    """
     finite = np.isfinite(probs).all(1)
     if not finite.all():
         raise DataError(

@@ -44,8 +44,8 @@ def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
     test = [str(slide) for slide in stored["test"].slide_ids if slide in instance_labels]
     if not test:
         raise DataError(
-            f"no patches of the test slides of {run.spec.dataset} are known; expected an "
-            "instances.csv beside the features, or `instances` in the dataset's file."
+            f"no patches of the test slides of {run.spec.dataset} are labelled; expected an "
+            "instances.csv next to the features, or `instances` in the dataset's file."
         )
     tree, labels = run.taxonomy, run.dataset.manifest.labels()
     scores: dict[tuple[str, str], list[_SlideScores]] = {

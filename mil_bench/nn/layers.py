@@ -110,12 +110,12 @@ class Dropout(nn.Module):
 
 @computed_by(random_bytes.dropout)
 def dropout(x: Tensor, p: float) -> Tensor:
-    """Every entry of ``x`` is zero with probability ``p``, else divided by ``1 - p``."""
+    """Set every entry of ``x`` to zero with probability ``p``, else divide it by ``1 - p``."""
     return F.dropout(x, p)
 
 
 def xavier_linear(module: nn.Module) -> None:
-    """Set Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
+    """Set Set Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)
@@ -123,7 +123,9 @@ def xavier_linear(module: nn.Module) -> None:
 
 
 def kaiming_linear(module: nn.Module) -> None:
-    """Set Kaiming-normal weights (fan in, gain sqrt 2), zero biases in every ``Linear`` below."""
+    """Set Set Kaiming-normal weights (fan in, gain sqrt 2), zero biases in every ``Linear``
+    below.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -168,7 +170,7 @@ class AttentionNet(nn.Module):
         self.dropout = dropout
 
     def forward(self, h: Features) -> Tensor:
-        """``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
+        """Return ``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
         h = as_affine(h)
         return by_parts(lambda x: self._score(h.part(x)), h.x)
 
@@ -186,7 +188,8 @@ class AttentionNet(nn.Module):
 def attention_scores(
     x: Tensor, weight: Tensor, bias: Tensor, w: Tensor, b: Tensor, keep: float, dtype: torch.dtype
 ) -> Tensor:
-    """``w dropout(tanh(V x) * sigmoid(U x)) + b``: ``(N, D)`` -> ``(N, K)``, float32 or more.
+    """Return ``w dropout(tanh(V x) * sigmoid(U x)) + b``: ``(N, D)`` -> ``(N, K)``, float32 or
+    more.
 
     ``weight`` ``(2 H, D)`` and ``bias`` hold V above U, or V only ``(H, D)``; ``w`` is ``(K, H)``.
     """

@@ -23,7 +23,7 @@ from mil_bench.nn.stock import computed_by
 
 @computed_by(bags.softmax)
 def segment_softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
-    """``(sum N, K)`` -> ``(sum N, K)``: softmax within each bag, in float32 or more."""
+    """Return ``(sum N, K)`` -> ``(sum N, K)``: softmax within each bag, in float32 or more."""
     scores = full_precision(scores)
     weights = (scores - segment_max(scores, offsets).detach()[segment]).exp()
     return weights / segment_sum(weights, offsets)[segment]
@@ -31,7 +31,7 @@ def segment_softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
 
 @computed_by(bags.weighted_sums)
 def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[int]) -> Tensor:
-    """``(sum N, K)`` and ``(sum N, D)`` -> ``(B, K, D)``: ``weights^T x`` within each bag.
+    """Return ``(sum N, K)`` and ``(sum N, D)`` -> ``(B, K, D)``: ``weights^T x`` within each bag.
 
     The result has the type of ``x``.
     """
@@ -42,23 +42,29 @@ def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[
 
 @computed_by(bags.sums)
 def segment_sum(x: Tensor, offsets: Tensor) -> Tensor:
-    """``(sum N, K)`` -> ``(B, K)``: sum over the instances of each bag, added up in float64."""
+    """Return ``(sum N, K)`` -> ``(B, K)``: sum over the instances of each bag, added up in
+    float64.
+    """
     return torch.stack([rows.double().sum(0) for rows in _bags(x, offsets)]).to(x.dtype)
 
 
 def segment_mean(x: Tensor, offsets: Tensor) -> Tensor:
-    """``(sum N, K)`` -> ``(B, K)``: mean over the instances of each bag."""
+    """Return ``(sum N, K)`` -> ``(B, K)``: mean over the instances of each bag."""
     return segment_sum(x, offsets) / offsets.diff().unsqueeze(-1).to(x.dtype)
 
 
 @computed_by(bags.maxima)
 def segment_max(x: Tensor, offsets: Tensor) -> Tensor:
-    """``(sum N, K)`` -> ``(B, K)``: maximum over each bag; equal maxima share the gradient."""
+    """Return ``(sum N, K)`` -> ``(B, K)``: maximum over each bag; equal maxima share the
+    gradient.
+    """
     return torch.stack([rows.amax(0) for rows in _bags(x, offsets)])
 
 
 def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
-    """``(sum N, D)`` and ``(B, D, K)`` -> ``(sum N, K)``: every bag's rows times its own matrix."""
+    """Return ``(sum N, D)`` and ``(B, D, K)`` -> ``(sum N, K)``: every bag's rows times its own
+    matrix.
+    """
     pairs = zip(torch.split(x, list(sizes)), matrices, strict=True)
     return torch.cat([rows @ matrix for rows, matrix in pairs])
 

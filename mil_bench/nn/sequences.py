@@ -22,7 +22,8 @@ from mil_bench.nn.stock import computed_by
 
 
 def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Views ``(count, n, dim)`` of neighbours of equal size; sorted sequences give the fewest.
+    """Return views ``(count, n, dim)`` of neighbours of equal size; sorted sequences give the
+    fewest.
 
     Sequences of one run share every kernel launch, without padding.
     """
@@ -32,19 +33,21 @@ def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 
 def pack(runs: Sequence[Tensor]) -> Tensor:
-    """Runs ``(count, n, dim)`` -> ``(sum n, dim)``."""
+    """Return runs ``(count, n, dim)`` -> ``(sum n, dim)``."""
     return torch.cat([run.flatten(0, 1) for run in runs])
 
 
 def unpack(x: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """The inverse of :func:`pack`: rows ``(sum n, dim')`` in runs of the sizes of ``like``."""
+    """Return the inverse of :func:`pack`: rows ``(sum n, dim')`` in runs of the sizes of
+    ``like``.
+    """
     parts = x.split_with_sizes([run.shape[0] * run.shape[1] for run in like])
     return [part.view(*run.shape[:2], -1) for part, run in zip(parts, like, strict=True)]
 
 
 @computed_by(channels_last.depthwise)
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
-    """``(g, height, width, c)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``x``.
+    """Return ``(g, height, width, c)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``x``.
 
     Convolution of every channel with its own filter, zero padded, in float32 or more.
     """
@@ -60,7 +63,9 @@ def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 @computed_by(_fused_attention)
 def dot_product_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each (Vaswani et al., 2017, eq. 1)."""
+    """Return ``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each (Vaswani et al., 2017,
+    eq. 1).
+    """
     return (q @ k.mT / sqrt(q.shape[-1])).softmax(-1) @ v
 
 

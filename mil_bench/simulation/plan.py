@@ -67,7 +67,7 @@ class CohortPlan:
 
 
 def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """``counts`` scaled to sum to ``total`` by largest remainders (Hamilton), at least 1 each.
+    """Scale ``counts`` to sum to ``total`` by largest remainders (Hamilton), at least 1 each.
 
     Raises ``DataError`` when ``total`` is smaller than the number of counts.
     """

@@ -113,7 +113,7 @@ def importance(search: Search, shares: dict[str, float]) -> Figure:
     figure, axis = _figure(search, (5.2, 0.3 * len(shares) + 1.8), "Importance")
     names = list(shares)[::-1]
     axis.barh(names, [100 * shares[name] for name in names], color=BLUE, height=0.6)
-    axis.set_xlabel("importance for being among the best trials (%)", **LABEL)
+    axis.set_xlabel("importance for reaching the best trials (%)", **LABEL)
     return figure
 
 

@@ -178,8 +178,8 @@ def plan_searches(
     ]
     if request.rules.pruner != "none" and len(searches[0].starts) == 1:
         raise UsageError(
-            f"--pruner {request.rules.pruner} looks between the runs of a trial, but a trial here "
-            "is one run; add --search-seed 0,1,2 or leave the pruner out."
+            f"--pruner {request.rules.pruner} acts between the runs of a trial, but a trial here "
+            "is one run; add --search-seed 0,1,2 or omit the pruner."
         )
     return searches
 

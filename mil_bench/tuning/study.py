@@ -91,8 +91,9 @@ def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
     for field in search.space.fields:
         if not field.choices:
             raise ConfigError(
-                f"--sampler grid needs values for {field.name}, which has the range {field.text}; "
-                f"list them as --search {field.name}=a,b, or leave the field out with --fix."
+                f"--sampler grid requires values for {field.name}, which has the range "
+                f"{field.text}; list them as --search {field.name}=a,b, or omit the setting with "
+                "--fix."
             )
     names = [field.name for field in search.space.fields]
     values = itertools.product(*(field.choices for field in search.space.fields))

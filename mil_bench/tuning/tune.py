@@ -86,7 +86,7 @@ def _conclude(
     for sentence in lost:
         print_line(f"[red]failed[/] {escape(sentence)}", console)
     if not records:
-        raise RunError("no search found any settings; the lines above say why.")
+        raise RunError("no search found any settings; the reasons are in the lines above.")
     for record in records:
         record.save(workload.machine.runs)
     if not request.refit:
@@ -113,7 +113,7 @@ def _print_searches(workload: Workload, storage: Storage, console: Console) -> N
     )
     if first.scope == "fold" and len(workload.searches) > 1:
         print_line(
-            "folds that train on each other's test slides are searched one by one; --shared "
+            "folds that train on each other's test slides are searched separately; --shared "
             "searches them together and marks the rows",
             console,
         )
@@ -153,7 +153,7 @@ def best_trial(search: Search, study: Study) -> FrozenTrial:
     feasible = [t for t in done if all(value <= 0 for value in t.constraints.values())]
     if not feasible:
         errors = [t.user_attrs[ERROR] for t in last_attempts(study) if ERROR in t.user_attrs]
-        why = f"the first failure: {errors[0]}" if errors else "no trial keeps the limits"
+        why = f"the first failure: {errors[0]}" if errors else "no trial meets the limits"
         raise RunError(f"the search of {search.title} found no settings to refit ({why}).")
     sign = -1 if search.direction == "maximize" else 1
     return min(feasible, key=lambda t: (sign * _value(t), t.number))

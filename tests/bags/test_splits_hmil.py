@@ -45,7 +45,7 @@ def test_one_pickle_stands_for_its_fold_with_all_sets(tmp_path):
 def test_without_train_files_the_rest_of_the_dataset_trains(tmp_path):
     split = make_split(str(write(tmp_path, sets=("val", "test"))), DATA)
     assert split.digest() == REFERENCE.digest()
-    assert "no train set, so the rest of the dataset trains" in note_text(split)
+    assert "no train set, so all other slides are used for training" in note_text(split)
 
 
 class Hostile:

@@ -235,7 +235,7 @@ def test_listed_slides_without_features_are_left_out_and_noted(tmp_path):
     )
     split = make_split(str(REFERENCE.save(tmp_path)), data)
     assert gone not in {s for fold in split.folds for _, ids in fold.sets() for s in ids}
-    assert "1 listed slides are left out of the dataset (no features, or dropped)" in note_text(
+    assert "1 listed slides are excluded from the dataset (no features, or dropped)" in note_text(
         split
     )
 

@@ -120,7 +120,7 @@ def test_a_definition_of_unknown_fields_is_unreadable_not_wrongly_read(tmp_path)
     folder = tmp_path / "digit-bags" / "abmil" / sha256(text.encode()).hexdigest()[:16]
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(text)
-    assert "no run definition of this version" in read_record(folder).reason
+    assert "not a run definition of this version" in read_record(folder).reason
 
 
 def test_no_folder_and_no_runs_say_what_was_expected(tmp_path):

@@ -76,12 +76,12 @@ def test_a_missing_dataset_stops_everything_unless_told_otherwise(typed, tmp_pat
     code, said = typed("study.toml")
     assert code == 1
     assert said.startswith("error: nothing was run")
-    assert "bracs: dataset bracs needs its files" in said
+    assert "bracs: dataset bracs requires its files" in said
     assert not (tmp_path / "runs").exists()
     code, said = typed("study.toml", "--allow-missing-datasets", "--device", "cpu")
     assert code == 1
     assert "1 done, 0 done before, 0 failed" in said
-    assert "left out bracs: dataset bracs needs its files" in said
+    assert "left out bracs: dataset bracs requires its files" in said
 
 
 @pytest.mark.parametrize(

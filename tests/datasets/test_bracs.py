@@ -181,4 +181,4 @@ def test_an_imported_split_may_list_the_patients_that_were_dropped(shared):
     split = make_split(str(shared / "data/labels/hmil/BRACS_10folds.csv.gz"), dataset)
     listed = {slide for fold in split.folds for _, ids in fold.sets() for slide in ids}
     assert not listed & set(cohort.labels.dropped)
-    assert any("listed slides are left out" in note.text for note in split.notes)
+    assert any("listed slides are excluded" in note.text for note in split.notes)

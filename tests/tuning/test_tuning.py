@@ -219,7 +219,7 @@ def test_folds_that_train_on_each_others_test_slides_are_searched_one_by_one():
 
 def test_each_outer_fold_is_refitted_with_its_own_best(tmp_path):
     found, said = run(tuning(3, folds=(0, 1)), tmp_path)
-    assert "searched one by one" in said
+    assert "searched separately" in said
     assert [search.folds for search, _ in found] == [(0,), (1,)]
     (board,) = build_boards(collect(tmp_path), read_tunings(tmp_path))
     (row,) = [row for row in board.rows if row.role == "tuned"]
@@ -347,7 +347,7 @@ def test_a_pruner_ends_trials_between_their_runs_and_each_counts(tmp_path, prune
         (
             {"rules": {"sampler": "grid"}, "search": ("width=1:9",)},
             ConfigError,
-            "needs values for width",
+            "requires values for width",
         ),
     ],
 )

@@ -114,7 +114,7 @@ class FolderAdapter(LabelledAdapter):
         """Try every place of the data root; the tree comes from the card or a file."""
         card = self.card
         if options.data_root is None:
-            raise DataError(f"dataset {card.name} needs its files; {_where(card)}")
+            raise DataError(f"dataset {card.name} requires its files; {_where(card)}")
         if not options.data_root.is_dir():
             raise DataError(f"--data-root {options.data_root} is not a folder; {_where(card)}")
         for root in _roots(card.name, options.data_root):
@@ -160,8 +160,8 @@ def choose_tree(card: DatasetCard, tree: str | None) -> Taxonomy:
         lacks = [leaf for leaf in default.leaves if leaf not in custom.leaves]
         adds = [leaf for leaf in custom.leaves if leaf not in default.leaves]
         raise DataError(
-            f"tree file {tree} does not have the leaves of dataset {card.name}: it lacks {lacks} "
-            f"and adds {adds}; expected exactly {list(default.leaves)}."
+            f"tree file {tree} does not have the leaves of dataset {card.name}: {lacks} are "
+            f"missing and {adds} are unknown; expected exactly {list(default.leaves)}."
         )
     return replace(custom, titles={**default.titles, **custom.titles})
 
@@ -210,6 +210,6 @@ def _roots(name: str, data_root: Path) -> Iterator[Path]:
 
 def _where(card: DatasetCard) -> str:
     return (
-        f"give --data-root DIR (or set MIL_BENCH_DATA) with {card.files}, in DIR or DIR/"
-        f"{card.name}. Get them from {card.source}."
+        f"pass --data-root DIR (or set MIL_BENCH_DATA) with {card.files}, in DIR or "
+        f"DIR/{card.name}. The source is {card.source}."
     )

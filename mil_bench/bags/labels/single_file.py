@@ -81,8 +81,8 @@ def _read_groups(groups: dict[str, h5py.Group], classes: Sequence[str], path: Pa
     empty = [name for name, group in groups.items() if key not in group]
     if empty:
         raise FeatureError(
-            f"{path}: group {empty[0]!r} holds {sorted(groups[empty[0]])} and no {key!r}; "
-            f"expected features in every group, as in {first!r}."
+            f"{path}: group {empty[0]!r} holds {sorted(groups[empty[0]])} and no {key!r}; expected "
+            f"features in every group, as in {first!r}."
         )
     shared = set.intersection(*(set(group) for group in groups.values()))
     has_labels = classes and INSTANCE_LABELS in shared

@@ -36,10 +36,14 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     skipped = absent & {slide for slides in slides_of.values() for slide in slides}
     notes: list[Note] = []
     if skipped:
-        text = f"{len(skipped)} listed slides are left out of the dataset (no features, or dropped)"
+        text = (
+            f"{len(skipped)} listed slides are excluded from the dataset (no features, or dropped)"
+        )
         notes.append(Note("data", text))
     if any("train" not in fold for fold in listing.folds):
-        notes.append(Note("split", "the file has no train set, so the rest of the dataset trains"))
+        notes.append(
+            Note("split", "the file has no train set, so all other slides are used for training")
+        )
     folds = []
     for k, fold in enumerate(listing.folds):
         sets = {

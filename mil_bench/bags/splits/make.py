@@ -106,7 +106,9 @@ def _without_noisy(split: Split, dataset: Dataset) -> Split:
         replace(fold, train=tuple(s for s in fold.train if s not in noisy)) for fold in split.folds
     )
     left_out = noisy & {s for fold in split.folds for s in fold.train}
-    note = (Note("data", f"{len(left_out)} slides with doubtful labels are left out of train"),)
+    note = (
+        Note("data", f"{len(left_out)} slides with doubtful labels are excluded from training"),
+    )
     return replace(split, folds=folds, notes=split.notes + note * bool(left_out))
 
 
@@ -114,8 +116,8 @@ def _without_noisy(split: Split, dataset: Dataset) -> Split:
 
 CONSEQUENCES = {
     ("test", "train"): "test scores will be too high",
-    ("val", "train"): "the checkpoint is chosen on cases it has seen",
-    ("test", "val"): "the checkpoint is chosen on cases of the test set",
+    ("val", "train"): "the checkpoint is chosen on training patients",
+    ("test", "val"): "the checkpoint is chosen on test patients",
 }
 
 

@@ -1,4 +1,4 @@
-"""Class by class: heat maps of AUC and sensitivity, and hierarchical confusion matrices."""
+"""Class by class: heatmaps of AUC and sensitivity, and hierarchical confusion matrices."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mil_bench.pictures.style import BLACK, BLUE, GREY, SMALL, TINY, blank, name
 def draw(reports: Sequence[Report]) -> Figure:
     """Draw mean ranks of the methods that all datasets share, with bars over equivalent ones.
 
-    Boards of one dataset (encoders, splits) are no blocks of their own: their values are averaged.
+    Boards of one dataset (encoders, splits) are not separate blocks: their values are averaged.
     Raises ``DataError`` with the reason where a test over datasets means nothing.
     """
     blocks = blocks_of(reports)

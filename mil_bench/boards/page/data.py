@@ -173,7 +173,7 @@ _ESCAPES = {
 
 
 def island(data: Any) -> str:
-    """``data`` as JSON for a ``<script type="application/json">``.
+    """Return ``data`` as JSON for a ``<script type="application/json">``.
 
     ``<``, ``>`` and ``&`` are written as escapes of JSON, so a name such as ``</script>`` stays
     text. Raises ``ValueError`` for ``nan``, which JSON does not have.

@@ -40,7 +40,7 @@ def alone_as_in_a_batch(method: Candidate) -> str:
         alone = [tensors(model(seen_by(model, bag))) for bag in batch.bags()]
         for key, value in together.items():
             _require_same(torch.cat([bag[key] for bag in alone]), value, f"{key} of bags alone")
-    return "a bag alone scores as it does in a batch"
+    return "a bag scores the same alone and in a batch"
 
 
 @check(

@@ -1,8 +1,8 @@
 """The standard error of an AUC and of a paired difference of AUCs, without resampling.
 
 DeLong, DeLong and Clarke-Pearson (Biometrics 44:837-845, 1988) with the fast midranks of Sun and Xu
-(IEEE Signal Processing Letters 21:1389-1393, 2014); Obuchowski (Biometrics 53:567-578, 1997) for
-slides of a patient, which is exactly DeLong's where every patient has one slide.
+(IEEE Signal Processing Letters 21:1389-1393, 2014). Obuchowski (Biometrics 53:567-578, 1997) for
+several slides per patient; with one slide per patient it equals DeLong's.
 """
 
 from __future__ import annotations

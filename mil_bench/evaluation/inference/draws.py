@@ -102,9 +102,9 @@ class Replicated:
 class ScoreReplicates(Replicated):
     """A score of one method, whose interval is corrected for bias (BC, Efron 1987).
 
-    Macro F1, ECE and other scores of few slides are biased in replicates against the sample, and by
-    as much in the sample against the truth. The correction moves the interval back, by one standard
-    error each at most. In differences between methods such bias cancels.
+    Macro F1, ECE and other scores of few slides are biased in replicates, and by as much again in
+    the sample. The correction moves the interval back, by one standard error each at most. In
+    differences between methods such bias cancels.
     """
 
     @classmethod

@@ -38,7 +38,7 @@ from mil_bench.nn.stock import first_order
 
 
 def sums(x: Tensor, offsets: Tensor) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.segment.segment_sum`.
+    """Return kernel of :func:`mil_bench.nn.segment.segment_sum`.
 
     Added up in float64: torch's kernel adds one row after another, and in float32 the gradient of
     a softmax over 8,000 instances would be wrong by 1e-5.
@@ -47,7 +47,7 @@ def sums(x: Tensor, offsets: Tensor) -> Tensor:
 
 
 def maxima(x: Tensor, offsets: Tensor) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.segment.segment_max`.
+    """Return kernel of :func:`mil_bench.nn.segment.segment_max`.
 
     torch divides a positive gradient among equal maxima, and gives a negative one to each of them
     in full (torch 2.15); the formula divides both.
@@ -56,7 +56,7 @@ def maxima(x: Tensor, offsets: Tensor) -> Tensor:
 
 
 def softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.segment.segment_softmax`."""
+    """Return kernel of :func:`mil_bench.nn.segment.segment_softmax`."""
     weights: Tensor = _Softmax.apply(full_precision(scores), segment, offsets)
     return weights
 
@@ -83,7 +83,7 @@ class _Softmax(Function):
 
 
 def weighted_sums(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Kernel of :func:`mil_bench.nn.segment.segment_matmul`."""
+    """Return kernel of :func:`mil_bench.nn.segment.segment_matmul`."""
     with as_written(x):
         blocks = BlockPlan.of(segment, sizes)
         pooled: Tensor = _WeightedSums.apply(weights.to(x.dtype), x, *blocks, len(sizes))[0]
@@ -102,7 +102,7 @@ class BlockPlan(NamedTuple):
 
     @classmethod
     def of(cls, segment: Tensor, sizes: Sequence[int]) -> BlockPlan:
-        """The blocks of a batch; the number of slots is counted on the host."""
+        """Return the blocks of a batch; the number of slots is counted on the host."""
         slots = torch.arange(most_bags(sizes), device=segment.device)
         first = segment[::STEP]
         behind = padded_rows(len(segment)) // STEP - len(first)
@@ -112,7 +112,7 @@ class BlockPlan(NamedTuple):
 
 
 def most_bags(sizes: Sequence[int]) -> int:
-    """The largest number of bags that share a block."""
+    """Return the largest number of bags that share a block."""
     ends = np.cumsum(sizes)
     starts = np.arange(0, ends[-1], STEP)
     last = np.minimum(starts + STEP, ends[-1]) - 1

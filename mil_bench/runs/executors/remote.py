@@ -51,8 +51,8 @@ class RemoteContext:
 
 
 _NO_GPU = (
-    "the worker on {} has no GPU, but --device cuda was requested; let that machine offer only "
-    "GPUs that work, then run `mil-bench retry --failed`, or use --device cpu."
+    "the worker on {} has no GPU, but --device cuda was requested; exclude broken GPUs there and "
+    "run `mil-bench retry --failed`, or use --device cpu."
 )
 
 

@@ -38,7 +38,7 @@ def check_blocks(online: BlockTraining, dataset: Dataset) -> None:
     if dataset.standardize:
         raise UsageError(
             f"{dataset.name} is standardised with statistics of its stored features, which "
-            "--online blocks changes; remove standardize from its file, or use --online adapter."
+            "--online blocks changes; remove `standardize` from its file, or use --online adapter."
         )
     origin = pixels_of(dataset).origin
     _weights(dataset, origin)

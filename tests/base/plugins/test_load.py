@@ -18,7 +18,7 @@ from plugin_requests import FIRST, HEAD, obey, run_beside
         ("raise SystemExit(0)\n", "(bad.py, line 22): it ends the process; put that under `if"),
         (
             '@METHODS.register\nclass Bad(Base):\n    """Bad."""\n',
-            "(bad.py, line 22): register needs the name of the method: write @METHODS.register(",
+            "(bad.py, line 22): register requires the name of the method: write @METHODS.register(",
         ),
         (
             '@METHODS.register("abmil")\nclass Bad(Base):\n    """Bad."""\n',
