@@ -78,7 +78,7 @@ def plan_components(
 
     ``only`` names variants, empty for all. Twins get the trainer settings of the full method.
     Raises ``UsageError`` for a method without declarations, an unknown variant, a tree without the
-    levels of a variant, and settings equal to those of a variant.
+    levels of a variant, and settings equal to a variant's.
     """
     (method,) = grid.methods
     declared = METHODS.get(method).ablations

@@ -29,7 +29,7 @@ class DataReport:
     """The state of a dataset on disk.
 
     ``classes`` has a row per class, leaf level last, and the columns ``level``, ``class``,
-    ``slides``, ``patients``, ``groups``, then a column per set of the split's first fold.
+    ``slides``, ``patients``, ``groups``. A column per set of the split's first fold follows.
     ``findings`` are the results of the checks: problems stop a run (no features, a leaking split),
     notes matter to a reader of results. ``features`` is ``None`` when no slide has any.
     """
