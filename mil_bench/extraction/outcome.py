@@ -1,4 +1,4 @@
-"""What became of each slide."""
+"""The outcome of every slide: rows, ``summary.md``, ``slides.csv`` and lines on the screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What will be read of a slide: its tissue and its tiles."""
+"""What is read of a slide: its tissue, its tiles and the blocks they are read in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What defines the features of a slide; equal settings mean that a slide is done."""
+"""What is extracted: the settings, and the slides of a folder, a table or one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slide behind a heatmap, if its file is available."""
+"""The slide behind a heatmap, and contact sheets of its patches."""
 
 from __future__ import annotations
 
