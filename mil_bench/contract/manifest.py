@@ -1,4 +1,4 @@
-"""Groups of slides that must stay together: patients, or one group per slide."""
+"""The one table everything downstream sees: a row per slide, all ids ``str``."""
 
 from __future__ import annotations
 
@@ -11,23 +11,7 @@ import pandas as pd
 
 from mil_bench.base.errors import DataError, UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
-
-
-def slide_group(slide_id: str) -> str:
-    """Return the group of a slide whose patient is unknown, which no other slide shares."""
-    return f"slide:{slide_id}"
-
-
-def patients_known(slide_ids: Iterable[str], groups: Iterable[str]) -> bool:
-    """Return whether any slide has a patient (group) other than itself.
-
-    Manifests and files of predictions have a column for groups and none for whether they are
-    patients. A slide without a patient has exactly the id that :func:`slide_group` makes for it.
-    """
-    return any(g != slide_group(s) for s, g in zip(slide_ids, groups, strict=True))
-
-
-# The one table everything downstream sees: a row per slide, all ids ``str``.
+from mil_bench.contract.groups import slide_group
 
 STRATUM = "stratum"
 """Column of what splits balance where that is not the label (coarse labels of the same slides)."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.contract.manifest import slide_group
+from mil_bench.contract.groups import slide_group
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import PredictionTable
 

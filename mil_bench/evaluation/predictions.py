@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.contract.manifest import patients_known
+from mil_bench.contract.groups import patients_known
 
 SeedFold = tuple[int, int]
 """Which run of a method: its seed and its fold."""
