@@ -168,7 +168,7 @@ def test_a_tree_file_over_the_same_leaves_replaces_the_tree_and_others_are_refus
     assert cohort.taxonomy.classes["coarse"] == ("rest", "cancer")
     assert cohort.taxonomy.titles["IC"] == "Invasive Carcinoma"
     own.write_text('[tree]\nrest = ["N","PB","UDH","FEA","ADH"]\ncancer = ["DCIS","LCIS"]\n')
-    with pytest.raises(DataError, match=r"lacks \['IC'\] and adds \['LCIS'\]"):
+    with pytest.raises(DataError, match=r"\['IC'\] are missing and \['LCIS'\] are unknown"):
         Bracs().cohort(DatasetOptions(data_root=root, tree=str(own)))
 
 
