@@ -68,7 +68,7 @@ def test_a_teacher_is_the_same_after_every_interruption(tmp_path, optimizer):
     parts.mkdir()
     checkpoint = Checkpoint(key=spec.key, threads=1)
     while not checkpoint.finished:
-        trainer_in(parts, taught(), spec, checkpoint)._one_epoch(checkpoint.epoch + 1)
+        trainer_in(parts, taught(), spec, checkpoint)._run_epoch(checkpoint.epoch + 1)
         checkpoint = Checkpoint.load(parts / "checkpoint.pt")
     assert "teacher.leaf.weight" in whole.model
     torch.testing.assert_close(checkpoint.model, whole.model, rtol=0, atol=0)

@@ -189,7 +189,7 @@ def test_a_run_stopped_after_any_epoch_and_continued_equals_an_undisturbed_one(
     checkpoint = Checkpoint(key=spec.key, threads=1)
     while not checkpoint.finished:
         trainer = trainer_in(parts, method(), spec, checkpoint)
-        trainer._one_epoch(checkpoint.epoch + 1)
+        trainer._run_epoch(checkpoint.epoch + 1)
         torch.manual_seed(99)  # whatever the process did before must not matter
         checkpoint = Checkpoint.load(parts / "checkpoint.pt")
     torch.testing.assert_close(checkpoint.model, whole.model, rtol=0, atol=0)
