@@ -11,6 +11,7 @@ from scipy import stats
 from benchmarks.quality import pairs, quality_rows
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord
+from mil_bench.evaluation.metrics import Score
 
 SHARE = 0.25
 FULL = {(0, 0): 0.5, (1, 0): 0.6, (0, 1): 0.7, (1, 1): 0.5, (0, 2): 0.4, (1, 2): 0.8}
@@ -18,7 +19,8 @@ GAIN = {(0, 0): 0.04, (1, 0): 0.0, (0, 1): -0.01, (1, 1): 0.01, (0, 2): 0.05, (1
 
 
 def record(tmp_path, status="done", *, accuracy=0.5, **changes):
-    scores = SimpleNamespace(overall={"balanced_accuracy": accuracy, "macro_auc": accuracy})
+    of_metric = {Score("balanced_accuracy"): accuracy, Score("macro_auc"): accuracy}
+    scores = SimpleNamespace(values=of_metric)
     result = SimpleNamespace(test_share=SHARE)
     spec = SPEC.model_copy(update=changes)
     return RunRecord(tmp_path, status, spec=spec, result=result, scores=scores)

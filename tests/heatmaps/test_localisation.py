@@ -62,7 +62,7 @@ def test_a_class_without_witnesses_is_undefined_and_not_zero(digit_runs):
 def test_a_dataset_without_known_patches_is_one_sentence(tmp_path):
     run_grid(*request(tmp_path, settings={"epochs": "1"}), Console(file=io.StringIO()))
     run = load_run(run_directories(tmp_path)[0], load_dataset("toy"), CPU)
-    with pytest.raises(DataError, match=r"no patches of the test slides of toy are known"):
+    with pytest.raises(DataError, match=r"no patches of the test slides of toy are labelled"):
         localise(run)
 
 

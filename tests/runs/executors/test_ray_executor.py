@@ -134,7 +134,7 @@ def test_a_node_that_promises_a_gpu_which_it_has_not_is_a_failed_run(on_cluster,
     outcome = run(tmp_path, device="cuda")
     on_cluster.remove_node(node)
     (failed,) = outcome.failed
-    assert "sees no GPU, but --device cuda was requested" in failed.sentence
+    assert "has no GPU, but --device cuda was requested" in failed.sentence
     assert RunDirectory.of(tmp_path, failed.spec).read_failure()["error"] == failed.sentence
 
 
