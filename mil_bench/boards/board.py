@@ -172,10 +172,10 @@ class BoardRow:
             return "complete"
         lacking = [c for c in self.asked if c not in self.done]
         counts = Counter(self.status_of(c) for c in lacking)
-        told = ", ".join(f"{n} {status}" for status, n in counts.items())
+        states = ", ".join(f"{n} {status}" for status, n in counts.items())
         reasons = [r.reason for c in lacking if (r := self.runs.get(c)) and r.reason]
         why = f": {reasons[0]}" if reasons else ""
-        return f"{'incomplete' if self.done else 'no result'} ({told}){why}"
+        return f"{'incomplete' if self.done else 'no result'} ({states}){why}"
 
     def status_of(self, cell: SeedFold) -> str:
         """Return status of one cell, ``missing`` if it was never started."""
@@ -286,14 +286,14 @@ class Board:
         """``(level, source, class)`` of every class that any row has scores for, in tree order."""
         if self.taxonomy is None:
             return []
-        found = {s[1:] for scores in self.scores for s in scores.values if s.name}
+        scored = {s[1:] for scores in self.scores for s in scores.values if s.name}
         levels, classes = self.taxonomy.levels, self.taxonomy.classes
         return [
             (level, source, name)
             for level in levels
             for source in ("summed", "direct")
             for name in classes[level]
-            if (level, source, name) in found
+            if (level, source, name) in scored
         ]
 
 

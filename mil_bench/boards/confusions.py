@@ -42,18 +42,18 @@ def confusions(board: Board) -> list[dict[str, Any]]:
 
 def _decisions(p: Predictions, level: str) -> dict[str, NDArray[np.float64]]:
     """Source -> probabilities; the leaf level has only its head."""
-    found = {"direct": p.heads[level]} if level in p.heads else {}
-    return found if level == LEAF else {**found, "summed": p.summed(level)}
+    direct = {"direct": p.heads[level]} if level in p.heads else {}
+    return direct if level == LEAF else {**direct, "summed": p.summed(level)}
 
 
 def _of_row(row: BoardRow) -> list[dict[str, Any]]:
-    found: dict[tuple[str, str], Any] = {}
+    matrices: dict[tuple[str, str], Any] = {}
     for p in row.predictions.values():
         for level in p.taxonomy.levels:
             for source, probs in _decisions(p, level).items():
                 matrix = confusion_matrix(p.truth(level), probs.argmax(1), probs.shape[1])
-                found[level, source] = found.get((level, source), 0) + matrix
+                matrices[level, source] = matrices.get((level, source), 0) + matrix
     return [
         {"method": row.label, "level": level, "source": source, "matrix": matrix.tolist()}
-        for (level, source), matrix in found.items()
+        for (level, source), matrix in matrices.items()
     ]

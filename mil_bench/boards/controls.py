@@ -253,14 +253,15 @@ def _unless_better(what: str, control: str, gain: Gain) -> Iterator[str]:
     d, r, by = gain.pair.patients, gain.pair.refits, "of balanced accuracy"
     again = ""
     if r.n > 1 and r.low == r.low:
-        again = f"; retrained over {r.n} folds {with_interval(r.mean, r.low, r.high)}"
+        again = f"; over {r.n} folds the difference is {with_interval(r.mean, r.low, r.high)}"
     behind = with_interval(-d.value, -d.high, -d.low, "points")
     difference = f"difference {with_interval(d.value, d.low, d.high, 'points')} {by}{again}"
     match gain.pair.decision:
         case "worse":
             yield f"{what} worse than {control} by {behind} {by}"
         case "worse as trained":
-            yield f"{what} worse than {control} as trained by {behind} {by}{again}"
+            doubt = f"but retraining does not confirm it{again}"
+            yield f"{what} worse than {control} by {behind} {by}, {doubt}"
         case "better as trained":
             yield (
                 f"{what} better than {control} as trained, but retraining does not confirm it "
@@ -279,7 +280,7 @@ def _words(gain: Gain) -> str:
             return f"{gain.other} trained on the {gain.level} classes only"
     leaves = "its own leaves" if gain.other == gain.method else f"the leaves of {gain.other}"
     rule = "decided for the least risk" if gain.control.rule == "least risk" else "summed"
-    return f"{leaves}, {rule}"
+    return f"{leaves} ({rule})"
 
 
 def _missing(own: list[Gain]) -> Iterator[str]:

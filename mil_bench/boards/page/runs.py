@@ -79,7 +79,7 @@ def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
     git = environment.get("git") or {}
     changed = "+" if git.get("dirty") else ""
     heatmaps = record.path / HEATMAPS
-    found: dict[str, Cell] = {
+    cells: dict[str, Cell] = {
         "run_key": record.key,
         "reason": record.reason,
         "mil_bench": record.version,
@@ -88,16 +88,16 @@ def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
         "heatmaps": _link(heatmaps, page) if heatmaps.exists() else "",
     }
     if record.spec is not None:
-        found |= {"precision": record.spec.precision, "command": command(record.spec)}
+        cells |= {"precision": record.spec.precision, "command": command(record.spec)}
     if result is not None:
-        found |= {
+        cells |= {
             name: Number(getattr(result, name))
             for name in ("epochs", "train_seconds", "test_seconds", "peak_memory_mb")
         }
-        found["device"] = result.device
+        cells["device"] = result.device
     if scores is not None:
-        found[PRIMARY] = Number(scores.values.get(RANKED, float("nan")))
-    return found
+        cells[PRIMARY] = Number(scores.values.get(RANKED, float("nan")))
+    return cells
 
 
 def _count(cell: SeedFold, i: int) -> Number:
