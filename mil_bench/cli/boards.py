@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names
 from mil_bench.cli.requests import with_plugins
@@ -20,6 +19,8 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     add(parser, "--html", default=True)
     add(parser, "--tree", "--common", "--by", "--dataset", "--data-root", "--plugin")
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     from rich.console import Console
     from rich.text import Text

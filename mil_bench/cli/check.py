@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch, settings
 from mil_bench.cli.requests import check_methods, dataset_options, with_plugins
@@ -35,6 +34,8 @@ def method(parser: Parser, words: Sequence[str]) -> int:
     """Check a method; exit code 1 when it does not meet a requirement."""
     add(parser, "method", "--set", "--plugin")
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     check_methods([args.method])
     from rich.console import Console

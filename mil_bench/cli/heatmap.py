@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from mil_bench.base.errors import MilBenchError, RunError, UsageError, counted
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import dataset_options
@@ -19,6 +18,7 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
     from rich.markup import escape
 
     from mil_bench.base.console import print_note
+    from mil_bench.base.registry import load_plugins
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.make import HeatmapRequest, write_heatmaps
     from mil_bench.runs.load_run import load_run
@@ -75,6 +75,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.base.console import print_note
+    from mil_bench.base.registry import load_plugins
     from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.localisation import localise_runs
     from mil_bench.heatmaps.localisation_table import localisation_screen

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.registry import Registry, load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch
 
 if TYPE_CHECKING:
+    from mil_bench.base.registry import Registry
     from mil_bench.contract.card import MethodCard
 
 KINDS = ("methods", "datasets", "encoders")
@@ -31,6 +31,8 @@ def list_names(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     console = Console()
     for kind, registry in _registries().items():
@@ -46,6 +48,8 @@ def show(parser: Parser, words: Sequence[str]) -> int:
     """Print the card of one method, dataset or encoder."""
     add(parser, "name", "--plugin", "--page", "--boards")
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     registries = _registries()
     kind = next((kind for kind, registry in registries.items() if args.name in registry), "")

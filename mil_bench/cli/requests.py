@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mil_bench.base.errors import UnknownNameError, UsageError
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, numbers, settings
-from mil_bench.datasets import DATASETS
-from mil_bench.methods import METHODS
 
 if TYPE_CHECKING:
     from mil_bench.contract.dataset import DatasetOptions
@@ -116,6 +113,8 @@ def existing(args: Namespace) -> Existing:
 
 def with_plugins(args: Namespace) -> Namespace:
     """Return ``args`` after loading plug-ins and checking that the dataset exists."""
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     check_dataset(args.dataset)
     return args
@@ -123,6 +122,8 @@ def with_plugins(args: Namespace) -> Namespace:
 
 def check_names(methods: Sequence[str], dataset: str, plugins: Sequence[Path]) -> None:
     """Raise ``UnknownNameError`` for an unknown method or dataset, with the nearest names."""
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(plugins)
     check_methods(methods)
     check_dataset(dataset)
@@ -130,6 +131,8 @@ def check_names(methods: Sequence[str], dataset: str, plugins: Sequence[Path]) -
 
 def check_methods(methods: Sequence[str]) -> None:
     """Raise ``UnknownNameError`` for a method that is not registered."""
+    from mil_bench.methods import METHODS
+
     for method in methods:
         if method not in METHODS:
             raise UnknownNameError(
@@ -139,6 +142,8 @@ def check_methods(methods: Sequence[str]) -> None:
 
 def check_dataset(dataset: str) -> None:
     """Raise unless ``dataset`` is registered or an existing ``.toml`` file."""
+    from mil_bench.datasets import DATASETS
+
     if dataset.endswith(".toml"):
         if not Path(dataset).is_file():
             raise UsageError(f"dataset file {dataset} does not exist; check the path.")

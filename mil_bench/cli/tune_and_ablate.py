@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 from mil_bench.base.errors import UsageError
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names, numbers
 from mil_bench.cli.requests import (
@@ -18,7 +17,6 @@ from mil_bench.cli.requests import (
     machine_request,
 )
 from mil_bench.cli.run import execute
-from mil_bench.methods import METHODS
 
 
 def tune(parser: Parser, words: Sequence[str]) -> int:
@@ -62,6 +60,9 @@ def _methods(text: str, plugins: Sequence[Path]) -> list[str]:
     """Return the methods named; ``all`` is every registered one."""
     if text != "all":
         return names("--method", text)
+    from mil_bench.base.registry import load_plugins
+    from mil_bench.methods import METHODS
+
     load_plugins(plugins)
     return METHODS.names()
 

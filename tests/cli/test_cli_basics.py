@@ -62,6 +62,30 @@ def test_help_lists_and_argument_errors_import_nothing_heavy(arguments):
     assert done.stdout.strip().endswith("HEAVY []")
 
 
+def test_no_help_of_a_command_imports_the_registries_or_the_console():
+    pages = [
+        [*group.split()[1:], name, "--help"]
+        for group, commands in GROUPS.items()
+        for name, command in commands.items()
+        if not command.successor and not (group == "mil-bench" and f"mil-bench {name}" in GROUPS)
+    ]
+    script = "\n".join(
+        [
+            "import contextlib, io, sys",
+            "from mil_bench.cli.main import main",
+            f"for words in {pages!r}:",
+            "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):",
+            "        main(words)",
+            "    late = {'mil_bench.base.registry', 'mil_bench.methods', 'rich'}",
+            "    print(*words, sorted(late & set(sys.modules)))",
+        ]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"{' '.join(words)} []" for words in pages]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
