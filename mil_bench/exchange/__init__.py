@@ -1,0 +1,1 @@
+"""The door: models out, predictions in, protocols, bundles and reports."""
