@@ -1,6 +1,6 @@
-"""A fixed run definition."""
+"""Fixed definitions of runs."""
 
-from mil_bench.contract.spec import RunSpec, TrainerConfig
+from mil_bench.contract.spec import ExternalSpec, RunSpec, TrainerConfig, TransferredSpec
 
 SPEC = RunSpec(
     dataset="toy",
@@ -18,4 +18,29 @@ SPEC = RunSpec(
     method_config={"width": 5},
     trainer=TrainerConfig(),
     seed=2,
+)
+
+_DATA = {
+    name: getattr(SPEC, name)
+    for name in (
+        "dataset",
+        "kind",
+        "labels_digest",
+        "tree",
+        "split",
+        "split_digest",
+        "fold",
+        "seed",
+    )
+}
+EXTERNAL = ExternalSpec(method="theirs", file_digest="dddd", **_DATA)
+TRANSFERRED = TransferredSpec(
+    method="plain",
+    method_version="1",
+    encoder="uni",
+    trained_on="other",
+    source_key="b66472e2eb2db81e",
+    source_labels_digest="eeee",
+    source_features_digest="ffff",
+    **_DATA,
 )

@@ -111,6 +111,12 @@ class BoardRow:
         return f"{name} [{self.variant}]" if self.variant else name
 
     @property
+    def evidence(self) -> str:
+        """How its predictions came about: ``trained``, ``external`` or ``transferred``."""
+        specs = (record.spec for record in self.runs.values())
+        return next((spec.evidence for spec in specs if spec is not None), "trained")
+
+    @property
     def control(self) -> bool:
         """Whether it is there to be compared with, and does not compete."""
         return self.role == SHUFFLED

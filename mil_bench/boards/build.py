@@ -12,7 +12,7 @@ from mil_bench.boards.board import Board, BoardId, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.notes import notes_of
 from mil_bench.boards.roles import is_default, role_of, tunings_of
-from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.spec import Experiment
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.inference.bootstrap import check_pairable
 from mil_bench.evaluation.predictions import Predictions, SeedFold
@@ -31,6 +31,7 @@ def build_boards(
     groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[_board_of(record)].append(record)
+    groups = _with_guests(groups)
     ids = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
     return with_twins([_board(board_id, groups[board_id], searches) for board_id in ids])
 
@@ -41,7 +42,7 @@ def _board_of(record: RunRecord) -> BoardId:
     return board_id(record.spec)
 
 
-def board_id(spec: RunSpec) -> BoardId:
+def board_id(spec: Experiment) -> BoardId:
     """Return what a run must share with others to be on one board."""
     tree = Taxonomy.from_dict(spec.tree)
     return BoardId(
@@ -55,6 +56,31 @@ def board_id(spec: RunSpec) -> BoardId:
         spec.labels_digest,
         spec.features_digest,
     )
+
+
+def _with_guests(groups: Mapping[BoardId, list[RunRecord]]) -> dict[BoardId, list[RunRecord]]:
+    """Put runs of unknown features on every board of the same slides, labels and folds.
+
+    They predict the same test slides, so that tests hold; where no board is theirs, they have one.
+    """
+    hosts = {board_id: list(records) for board_id, records in groups.items()}
+    for guest in [board_id for board_id in groups if _features_unknown(board_id)]:
+        joined = [i for i in groups if not _features_unknown(i) and _may_join(guest, i)]
+        for host in joined:
+            hosts[host] += groups[guest]
+        if joined:
+            del hosts[guest]
+    return hosts
+
+
+def _features_unknown(board_id: BoardId) -> bool:
+    return board_id.kind != "unreadable" and not board_id.features_digest
+
+
+def _may_join(guest: BoardId, host: BoardId) -> bool:
+    """Whether they differ in features only, and in the encoder at most if that is unknown."""
+    encoder = guest.encoder or host.encoder
+    return replace(guest, encoder=encoder, features_digest=host.features_digest) == host
 
 
 def _board(
@@ -71,6 +97,8 @@ def _board(
     for record, spec in zip(records, specs, strict=True):
         by_method[spec.method].append(record)
     of_all = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
+    if any(row.evidence != "external" for row in of_all):
+        of_all = [_marked(row) for row in of_all]
     rows = sorted(of_all, key=lambda row: (row.rank_key, row.label))
     return Board(board_id, Taxonomy.from_dict(specs[0].tree), tuple(rows), notes_of(rows))
 
@@ -92,11 +120,12 @@ def _rows(
     for run in runs:
         if run.key not in tuned:
             variants[digest(_settings(run))].append(run)
-    alike_in_role: dict[str, list[str]] = defaultdict(list)
+    alike_in_role: dict[tuple[str, str], list[str]] = defaultdict(list)
     for hashed, alike in variants.items():
-        alike_in_role[role_of(_spec(alike[0]))].append(hashed)
+        spec = _spec(alike[0])
+        alike_in_role[spec.evidence, role_of(spec)].append(hashed)
     rows = []
-    for role, group in alike_in_role.items():
+    for (_, role), group in alike_in_role.items():
         names = _names([variants[hashed] for hashed in group])
         for name, hashed in zip(names, group, strict=True):
             cells = _by_cell(variants[hashed])
@@ -107,6 +136,11 @@ def _rows(
         name = t.family if len(tunings) > 1 else ""
         rows.append(BoardRow(method, name, t.family, chosen, asked, t.role, t))
     return rows
+
+
+def _marked(row: BoardRow) -> BoardRow:
+    """Name what was made elsewhere beside rows that were made here: ``clam (external)``."""
+    return replace(row, role=row.evidence) if row.evidence == "external" else row
 
 
 def _names(variants: Sequence[Sequence[RunRecord]]) -> list[str]:
@@ -144,7 +178,7 @@ def _settings(run: RunRecord) -> dict[str, str]:
     return settings(_spec(run)) | trained
 
 
-def _spec(record: RunRecord) -> RunSpec:
+def _spec(record: RunRecord) -> Experiment:
     assert record.spec is not None
     return record.spec
 

@@ -15,7 +15,7 @@ from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
-from mil_bench.contract.spec import KEY_LENGTH, RunSpec
+from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.scores import Scores
@@ -86,7 +86,7 @@ class RunRecord:
     path: Path
     status: Status
     reason: str = ""
-    spec: RunSpec | None = None
+    spec: Experiment | None = None
     result: RunResult | None = None
     version: str = ""  # of mil-bench
     scores: Scores | None = None
@@ -143,7 +143,7 @@ def read_record(path: Path) -> RunRecord:
         return RunRecord(path, "unreadable", str(error), spec)
 
 
-def _done(directory: RunDirectory, spec: RunSpec) -> RunRecord:
+def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
     result = _read_result(directory.result)
     if result.key != directory.path.name:
         raise DataError(f"{directory.result} belongs to run {result.key!r}; was it copied?")
@@ -171,7 +171,7 @@ def _read_result(path: Path) -> RunResult:
         raise DataError(f"{path}: {first['loc']} is not valid ({first['msg']}).") from None
 
 
-def _read_spec(path: Path) -> RunSpec:
+def _read_spec(path: Path) -> Experiment:
     """The definition, which must hash to the folder's name."""
     file = path / "spec.json"
     content = _read_json(file)
@@ -181,7 +181,7 @@ def _read_spec(path: Path) -> RunSpec:
     if key != path.name:
         raise DataError(f"{file} has the key {key}, its folder is {path.name}; was it edited?")
     try:
-        spec = RunSpec(**content)
+        spec = read_definition(content)
         Taxonomy.from_dict(spec.tree)
     except (TypeError, ValueError, MilBenchError) as error:
         first = " ".join(str(error).split())

@@ -9,7 +9,7 @@ from typing import Final
 
 from mil_bench.base.errors import UsageError
 from mil_bench.contract.dataset import DatasetCard
-from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.spec import Experiment, RunSpec
 from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.runs.plan import resolve
@@ -28,24 +28,26 @@ HEADS: Final = {
 _NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
 
 
-def role_of(spec: RunSpec) -> str:
+def role_of(spec: Experiment) -> str:
     """Return ``shuffled tree``, ``multi head`` or another head, or nothing."""
     if spec.method_config.get("tree") == "shuffled":
         return SHUFFLED
     return head_role(spec)
 
 
-def head_role(spec: RunSpec) -> str:
+def head_role(spec: Experiment) -> str:
     """Return the hierarchical head that a flat method was given, or nothing."""
     return HEADS.get(str(spec.method_config.get("head")), "")
 
 
-def is_default(spec: RunSpec) -> bool:
+def is_default(spec: Experiment) -> bool:
     """Return whether the installed version of the method has these settings without ``--set``.
 
     A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
-    that is not installed has no default.
+    that is not installed has no default, and neither have predictions without a training.
     """
+    if not isinstance(spec, RunSpec):
+        return False
     try:
         cls = METHODS.get(spec.method)
         card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE

@@ -1,4 +1,4 @@
-"""Everything that defines a run: trainer settings, online training, the run key.
+"""Everything that defines a run: its data, trainer settings, online training, the run key.
 
 The key is a prefix of the SHA-256 of the canonical JSON: content, never paths, hardware or worker
 count. The same key is the same experiment. Nothing heavy is imported here.
@@ -7,8 +7,9 @@ count. The same key is the same experiment. Nothing heavy is imported here.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -90,14 +91,19 @@ def as_words(online: Online) -> str:
 
 DataKind = Literal["real", "embedded", "simulated"]
 Precision = Literal["32", "bf16", "16"]
+Evidence = Literal["trained", "external", "transferred"]
 KEY_LENGTH = 16
 HARNESS = "2"
 """Raised when a change of layers, loop or optimisers alters the results of every method."""
 
 
-class RunSpec(StrictConfig):
-    """One experiment: one method trained once on one fold of one dataset."""
+class Experiment(StrictConfig):
+    """Predictions for one fold of one dataset, whatever made them: what every run says.
 
+    ``evidence`` is how they came about. An empty text or 0 is unknown.
+    """
+
+    evidence: Evidence = later("trained")
     dataset: str
     kind: DataKind
     labels_digest: str
@@ -105,18 +111,13 @@ class RunSpec(StrictConfig):
     split: str
     split_digest: str
     fold: int
-    encoder: str
-    dim: int
-    features_digest: str
-    standardize: bool = False
+    encoder: str = ""
+    dim: int = 0
+    features_digest: str = ""
     method: str
-    method_version: str
-    method_config: dict[str, Any]
-    harness: str = HARNESS
-    trainer: TrainerConfig
+    method_version: str = ""
+    method_config: dict[str, Any] = Field(default_factory=dict)
     seed: int
-    precision: Precision = "32"
-    online: Online | None = later(None)
 
     def canonical(self) -> str:
         """Return JSON with sorted keys and no blanks."""
@@ -131,3 +132,60 @@ class RunSpec(StrictConfig):
     def title(self) -> str:
         """One line for people: ``hmil on digit-bags, fold 0, seed 1``."""
         return f"{self.method} on {self.dataset}, fold {self.fold}, seed {self.seed}"
+
+
+class RunSpec(Experiment):
+    """One experiment: one method trained once on one fold of one dataset."""
+
+    evidence: Literal["trained"] = later("trained")
+    encoder: str
+    dim: int
+    features_digest: str
+    standardize: bool = False
+    method_version: str
+    method_config: dict[str, Any]
+    harness: str = HARNESS
+    trainer: TrainerConfig
+    precision: Precision = "32"
+    online: Online | None = later(None)
+
+
+class ExternalSpec(Experiment):
+    """Predictions made elsewhere, read from a file; ``file_digest`` is its SHA-256.
+
+    Nothing is said of their training, because nothing about it is known.
+    """
+
+    evidence: Literal["external"] = "external"
+    file_digest: str
+
+
+class TransferredSpec(Experiment):
+    """Predictions by models that were trained on another dataset, ``trained_on``.
+
+    ``source_key`` is the run of the model. The digests are those of the data of its training.
+    """
+
+    evidence: Literal["transferred"] = "transferred"
+    trained_on: str
+    source_key: str
+    source_labels_digest: str
+    source_features_digest: str
+
+
+_KINDS: Final[Mapping[str, type[Experiment]]] = {
+    "trained": RunSpec,
+    "external": ExternalSpec,
+    "transferred": TransferredSpec,
+}
+
+
+def read_definition(content: Mapping[str, Any]) -> Experiment:
+    """Return the definition that the content of a ``spec.json`` holds, by its ``evidence``.
+
+    Raises ``ValueError`` for content that is no definition of this version.
+    """
+    evidence = content.get("evidence", "trained")
+    if evidence not in _KINDS:
+        raise ValueError(f"evidence {evidence!r}; expected {', '.join(_KINDS)}")
+    return _KINDS[evidence](**content)

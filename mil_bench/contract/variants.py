@@ -9,18 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.spec import Experiment, RunSpec, TransferredSpec
 
 SettingTexts = Mapping[str, str]
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{5,}(e-?\d+)?")
 
 
-def settings(spec: RunSpec) -> dict[str, str]:
+def settings(spec: Experiment) -> dict[str, str]:
     """Return, as text, everything that a user can vary between two runs of a method in one cell.
 
     Trainer settings have their own name, or ``trainer.NAME`` if the method has one of that name.
+    Predictions made elsewhere have no settings.
     """
     method = flattened(spec.method_config)
+    if isinstance(spec, TransferredSpec):
+        return {**method, "version": spec.method_version, "trained_on": spec.trained_on}
+    if not isinstance(spec, RunSpec):
+        return method
     trainer = flattened(spec.trainer.model_dump(mode="json"))
     harness = {(f"trainer.{k}" if k in method else k): v for k, v in trainer.items()}
     other = {

@@ -31,7 +31,7 @@ def find_run(runs: Path, key: str) -> RunDirectory:
             "run", key, [d.path.name for d in directories], f"The keys are folders of {runs}."
         )
     if len(matches) > 1:
-        titles = [f"{d.path.name} ({d.read_spec().title})" for d in matches[:3]]
+        titles = [f"{d.path.name} ({d.read_definition().title})" for d in matches[:3]]
         raise UsageError(
             f"{len(matches)} runs begin with {key!r} ({', '.join(titles)}); type more of the key."
         )

@@ -91,7 +91,7 @@ def localisation_screen(runs: RowsOfRuns) -> list[Table]:
     """Return means over runs of means over classes; chance of AP is the share of witnesses."""
     tables: dict[str, dict[tuple[str, str, str], list[list[ClassLocalisation]]]] = {}
     for directory, rows in runs.items():
-        spec = directory.read_spec()
+        spec = directory.read_definition()
         levels: dict[tuple[str, str], list[ClassLocalisation]] = defaultdict(list)
         for row in rows:
             if row.slides:

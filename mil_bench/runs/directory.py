@@ -22,7 +22,7 @@ from typing import IO, Any, Literal
 
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.errors import RunError
-from mil_bench.contract.spec import RunSpec
+from mil_bench.contract.spec import Experiment, RunSpec, read_definition
 
 RunStatus = Literal["done", "failed", "running", "interrupted", "absent"]
 LOOKING = 0.1  # seconds, longer than `status` holds the lock to see whether it is free
@@ -39,7 +39,7 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def of(cls, runs: Path, spec: RunSpec) -> RunDirectory:
+    def of(cls, runs: Path, spec: Experiment) -> RunDirectory:
         """Return the folder of ``spec`` under ``runs``."""
         return cls(runs / spec.dataset / spec.method / spec.key)
 
@@ -88,12 +88,25 @@ class RunDirectory:
             return "running"
         return "failed" if self.failure.exists() else "interrupted"
 
-    def read_spec(self) -> RunSpec:
+    def read_definition(self) -> Experiment:
         """Return the definition of this run. Raises ``RunError`` when it is unreadable."""
         try:
-            return RunSpec(**json.loads(self.spec_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            return read_definition(json.loads(self.spec_path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(f"cannot read {self.spec_path} ({error}); is it a run folder?") from None
+
+    def read_spec(self) -> RunSpec:
+        """Return the definition of a run that was trained here.
+
+        Raises ``RunError`` when it is unreadable, and for predictions without a training.
+        """
+        spec = self.read_definition()
+        if not isinstance(spec, RunSpec):
+            raise RunError(
+                f"run {self.path.name} holds {spec.evidence} predictions of {spec.method}, without "
+                "a model; choose a run that was trained here."
+            )
+        return spec
 
     def read_result(self) -> dict[str, Any]:
         """Return the content of ``result.json``."""
@@ -107,7 +120,7 @@ class RunDirectory:
         """Return the content of ``env.json``."""
         return self._read(self.env_path)
 
-    def begin(self, spec: RunSpec) -> None:
+    def begin(self, spec: Experiment) -> None:
         """Write the definition; an earlier failure is kept as ``failure.previous.json``."""
         for path in (self.failure, self.traceback):
             if path.exists():

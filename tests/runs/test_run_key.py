@@ -1,7 +1,20 @@
-import pytest
-from run_specs import SPEC
+import json
+from pathlib import Path
 
-from mil_bench.contract.spec import AdapterTraining, BlockTraining, RunSpec, TrainerConfig
+import pytest
+from run_specs import EXTERNAL, SPEC, TRANSFERRED
+
+from mil_bench.contract.spec import (
+    AdapterTraining,
+    BlockTraining,
+    ExternalSpec,
+    RunSpec,
+    TrainerConfig,
+    TransferredSpec,
+    read_definition,
+)
+
+STORED = Path(__file__).parent / "stored_spec.json"
 
 CHANGED = {
     "harness": "0",
@@ -32,7 +45,7 @@ def test_the_key_of_a_fixed_run_never_changes():
 
 
 def test_every_field_is_tested_below():
-    assert set(CHANGED) == set(RunSpec.model_fields)
+    assert {*CHANGED, "evidence"} == set(RunSpec.model_fields)
 
 
 @pytest.mark.parametrize("field", CHANGED)
@@ -71,3 +84,39 @@ def test_online_features_are_part_of_the_key_and_survive_json(online):
 
 def test_a_run_without_online_features_is_stored_as_before():
     assert "online" not in SPEC.model_dump(mode="json")
+
+
+def test_a_stored_definition_is_read_with_its_key_and_written_as_it_was():
+    content = json.loads(STORED.read_text())
+    spec = read_definition(content)
+    assert isinstance(spec, RunSpec)
+    assert spec.key == "e51fca1201a603d9"
+    assert spec.model_dump(mode="json") == content
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"), [(SPEC, RunSpec), (EXTERNAL, ExternalSpec), (TRANSFERRED, TransferredSpec)]
+)
+def test_a_definition_is_read_as_the_kind_that_it_was_stored_as(spec, kind):
+    again = read_definition(json.loads(spec.canonical()))
+    assert type(again) is kind
+    assert (again, again.key) == (spec, spec.key)
+
+
+def test_the_evidence_is_stored_where_it_is_not_a_training():
+    stored = [
+        spec.model_dump(mode="json").get("evidence") for spec in (SPEC, EXTERNAL, TRANSFERRED)
+    ]
+    assert stored == [None, "external", "transferred"]
+
+
+def test_predictions_made_elsewhere_say_nothing_of_a_training():
+    assert not {"trainer", "harness", "precision"} & set(EXTERNAL.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    "change", [{"evidence": "guessed"}, {"evidence": "trained"}, {"trainer": {}}, {"seed": "x"}]
+)
+def test_content_that_is_no_definition_is_refused(change):
+    with pytest.raises(ValueError, match=r"evidence|trainer|seed|field"):
+        read_definition({**EXTERNAL.model_dump(mode="json"), **change})

@@ -87,7 +87,7 @@ def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
         "finished": str(_json(record, "result.json").get("finished", "")),
         "heatmaps": _link(heatmaps, page) if heatmaps.exists() else "",
     }
-    if record.spec is not None:
+    if isinstance(record.spec, RunSpec):
         cells |= {"precision": record.spec.precision, "command": command(record.spec)}
     if result is not None:
         cells |= {

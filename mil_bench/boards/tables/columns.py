@@ -34,6 +34,8 @@ _TABLE = (
     ),
     Column("status", "Status"),
     Column("coverage", "Runs", note="finished of requested runs"),
+    Column("evidence", "Evidence", note="trained here, external (predictions made elsewhere), or "
+                                        "transferred (trained on other data)"),
     Column("folds", "Folds"),
     Column("seeds", "Seeds"),
     Column("test_slides", "Test slides", "count"),

@@ -9,6 +9,7 @@ from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.tables.columns import columns
 from mil_bench.boards.tables.table import NAN, Cell, Column, Number, Row
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import detectable_difference, holm
 from mil_bench.evaluation.inference.ranks import Rank
@@ -18,6 +19,7 @@ PLACE = columns("tier", "rank", "detectable", "coverage")
 """In every table after the keys."""
 STANDING = columns("tier", "rank", "first", "behind", "p", "detectable", "coverage")
 _SEARCH = columns("searches", "trials", "failed_trials", "tuning_hours", "tuned_for")
+_EVIDENCE = columns("evidence")
 _FROM = columns(
     "folds",
     "seeds",
@@ -37,8 +39,15 @@ _FROM = columns(
 
 
 def origin_columns(board: Board) -> tuple[Column, ...]:
-    """Return the columns on where a row comes from; of searches only where there are some."""
-    return (*(_SEARCH if any(row.tuning for row in board.rows) else ()), *_FROM)
+    """Return the columns on where a row comes from.
+
+    Searches have columns only where there are some, evidence where a row is not trained here.
+    """
+    return (
+        *(_SEARCH if any(row.tuning for row in board.rows) else ()),
+        *(_EVIDENCE if any(row.evidence != "trained" for row in board.rows) else ()),
+        *_FROM,
+    )
 
 
 def source_columns(board: Board) -> tuple[Column, ...]:
@@ -82,12 +91,13 @@ def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
     specs = [r.spec for r in row.runs.values() if r.spec is not None]
     return {
         **_search(row),
+        "evidence": row.evidence,
         "folds": _listed({fold for _, fold in row.done}),
         "seeds": _listed({seed for seed, _ in row.done}),
         "test_slides": Number(row.tested[0]),
         "test_patients": Number(row.tested[1]),
         "status": row.status,
-        "precision": "; ".join(sorted({spec.precision for spec in specs})),
+        "precision": "; ".join(sorted({s.precision for s in specs if isinstance(s, RunSpec)})),
         "settings": row.settings,
         "method_version": "; ".join(sorted({spec.method_version for spec in specs})),
         "mil_bench": "; ".join(sorted({r.version for r in records})),

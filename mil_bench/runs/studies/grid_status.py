@@ -98,9 +98,12 @@ def _all_specs(runs: Path, notes: list[str]) -> list[RunSpec]:
     specs = []
     for directory in run_directories(runs):
         try:
-            specs.append(directory.read_spec())
+            spec = directory.read_definition()
         except RunError as error:
             notes.append(str(error))
+            continue
+        if isinstance(spec, RunSpec):  # others have no training that could be under way
+            specs.append(spec)
     return specs
 
 
