@@ -11,11 +11,12 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board, BoardId, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.notes import notes_of
-from mil_bench.boards.roles import is_default, role_of, tunings_of
+from mil_bench.boards.roles import role_of, tunings_of
 from mil_bench.contract.spec import Experiment
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.inference.bootstrap import check_pairable
 from mil_bench.evaluation.predictions import Predictions, SeedFold
+from mil_bench.runs.plan import is_default
 from mil_bench.runs.tuning_record import TuningRecord
 
 

@@ -7,12 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mil_bench.base.errors import UsageError
-from mil_bench.contract.dataset import DatasetCard
-from mil_bench.contract.spec import Experiment, RunSpec
-from mil_bench.datasets import DATASETS
-from mil_bench.methods import METHODS
-from mil_bench.runs.plan import resolve
+from mil_bench.contract.spec import Experiment
 from mil_bench.runs.tuning_record import TuningRecord
 
 SHUFFLED: Final = "shuffled tree"
@@ -25,7 +20,6 @@ HEADS: Final = {
     "soft-labels": "soft labels",
 }
 """The hierarchical heads of ``mil_bench/nn/heads/``."""
-_NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
 
 
 def role_of(spec: Experiment) -> str:
@@ -38,28 +32,6 @@ def role_of(spec: Experiment) -> str:
 def head_role(spec: Experiment) -> str:
     """Return the hierarchical head that a flat method was given, or nothing."""
     return HEADS.get(str(spec.method_config.get("head")), "")
-
-
-def is_default(spec: Experiment) -> bool:
-    """Return whether the installed version of the method has these settings without ``--set``.
-
-    A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
-    that is not installed has no default, and neither have predictions without a training.
-    """
-    if not isinstance(spec, RunSpec):
-        return False
-    try:
-        cls = METHODS.get(spec.method)
-        card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE
-    except UsageError:
-        return False
-    usual = resolve({spec.method: cls}, card, {})[spec.method]
-    return (
-        spec.method_version == cls.version
-        and spec.method_config == usual.method.model_dump(mode="json")
-        and spec.trainer == usual.trainer
-        and spec.online is None
-    )
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ def heatmap(parser: Parser, words: Sequence[str]) -> int:
 
     from mil_bench.base.console import print_note
     from mil_bench.base.registry import load_plugins
-    from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.make import HeatmapRequest, write_heatmaps
+    from mil_bench.runs.find_run import DataOfRuns, find_run
     from mil_bench.runs.load_run import load_run
     from mil_bench.runs.machine import devices
 
@@ -76,10 +76,10 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
 
     from mil_bench.base.console import print_note
     from mil_bench.base.registry import load_plugins
-    from mil_bench.heatmaps.find_run import DataOfRuns, find_run
     from mil_bench.heatmaps.localisation import localise_runs
     from mil_bench.heatmaps.localisation_table import localisation_screen
     from mil_bench.runs.directory import run_directories
+    from mil_bench.runs.find_run import DataOfRuns, find_run
     from mil_bench.runs.machine import devices
     from mil_bench.runs.studies.stored_plans import no_runs
 

@@ -19,7 +19,6 @@ from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.ranking import auc_and_precision
 from mil_bench.evaluation.sums import mean_defined, ones
-from mil_bench.heatmaps.find_run import DataOfRuns
 from mil_bench.heatmaps.localisation_table import (
     LOCALISATION,
     ClassLocalisation,
@@ -29,6 +28,7 @@ from mil_bench.heatmaps.localisation_table import (
 from mil_bench.heatmaps.patch_scores import ALL, ScoreKind, ScoreMap, score_maps
 from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.find_run import DataOfRuns
 from mil_bench.runs.load_run import LoadedRun, load_run
 
 

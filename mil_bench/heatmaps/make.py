@@ -60,6 +60,7 @@ def write_heatmaps(run: LoadedRun, slide_id: str, request: HeatmapRequest) -> Sl
     Tables hold all maps, pictures are those of ``request``. Raises ``UnknownNameError`` for an
     unknown slide, level or class, and what reading the slide raises.
     """
+    slide_id = run.known_id(slide_id)
     batch = run.batch(slide_id)
     maps = score_maps(run.method, batch, request.by)
     drawn = select(maps, run.taxonomy, request.level, request.name)

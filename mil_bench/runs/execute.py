@@ -16,6 +16,7 @@ from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Placement, PlacementChoice, choose_placement
 from mil_bench.base.atomic import write_json
 from mil_bench.base.config import build
+from mil_bench.base.errors import RunError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.checked_methods import check_coords, check_trainable
 from mil_bench.contract.dataset import Dataset
@@ -127,10 +128,13 @@ def _checkpoint(
     return checkpoint
 
 
-def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torch.device) -> Method:
+def new_method(
+    spec: RunSpec, dataset: Dataset | None, taxonomy: Taxonomy, device: torch.device
+) -> Method:
     """Return the untrained model of a run on ``device``, always with the same weights.
 
-    ``dataset`` has the place of the encoder that ``--online blocks`` trains.
+    ``dataset`` has the place of the encoder that ``--online blocks`` trains; other runs need none.
+    Raises ``RunError`` where it is required and absent.
     """
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
@@ -139,6 +143,11 @@ def new_method(spec: RunSpec, dataset: Dataset, taxonomy: Taxonomy, device: torc
     if isinstance(spec.online, AdapterTraining):
         method = Adapted(method, spec.online.adapter)
     elif isinstance(spec.online, BlockTraining):
+        if dataset is None:
+            raise RunError(
+                f"{spec.title} trained blocks of its encoder, so it reads slides and not features; "
+                "use a run without --online blocks."
+            )
         method = fine_tuned(method, spec.online, dataset, device, spec.precision)
     return method.to(device)
 

@@ -12,7 +12,8 @@ from mil_bench.base.config import StrictConfig, build
 from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.method import Method, MethodConfig
-from mil_bench.contract.spec import BlockTraining, Online, RunSpec, TrainerConfig
+from mil_bench.contract.spec import BlockTraining, Experiment, Online, RunSpec, TrainerConfig
+from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.task import DataRequest, Prepare, Task
@@ -132,6 +133,31 @@ def resolve(
         for name, cls in methods.items()
         for advice in [_advice(card, name)]
     }
+
+
+_NO_ADVICE = DatasetCard("", "", "", "", "", {}, "")
+
+
+def is_default(spec: Experiment) -> bool:
+    """Return whether the installed version of the method has these settings without ``--set``.
+
+    A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
+    that is not installed has no default, and neither have predictions without a training.
+    """
+    if not isinstance(spec, RunSpec):
+        return False
+    try:
+        cls = METHODS.get(spec.method)
+        card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE
+    except UsageError:
+        return False
+    usual = resolve({spec.method: cls}, card, {})[spec.method]
+    return (
+        spec.method_version == cls.version
+        and spec.method_config == usual.method.model_dump(mode="json")
+        and spec.trainer == usual.trainer
+        and spec.online is None
+    )
 
 
 def check_overrides(card: DatasetCard) -> None:

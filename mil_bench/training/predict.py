@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mil_bench.base.errors import RunError
@@ -21,7 +22,25 @@ from mil_bench.nn.precision import autocast
 def predict(
     method: Method, batches: Iterable[BagBatch], manifest: Manifest, precision: Precision
 ) -> Predictions:
-    """Return probabilities of every head, the float64 softmax of its logits, in batch order.
+    """Return probabilities of every head with the labels of ``manifest``, in batch order.
+
+    Raises as :func:`predict_heads`.
+    """
+    slides, heads = predict_heads(method, batches, precision)
+    labels, clusters = manifest.labels(), manifest.clusters()
+    return Predictions(
+        taxonomy=method.taxonomy,
+        slide_ids=np.array(slides),
+        groups=np.array([clusters[s] for s in slides]),
+        labels=np.array([method.taxonomy.index(labels[s]) for s in slides], dtype=np.int64),
+        heads=heads,
+    )
+
+
+def predict_heads(
+    method: Method, batches: Iterable[BagBatch], precision: Precision
+) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
+    """Return slide ids and level -> probabilities ``(n, K_level)``: the float64 softmax of logits.
 
     The method must be in evaluation mode and the batches must have no labels; both are asserted.
     Raises ``RunError`` when a logit is not finite.
@@ -45,11 +64,4 @@ def predict(
                 f"the {level} scores of {len(infinite)} slides are not finite (first: "
                 f"{infinite[:3]}); lower lr, or use --precision 32."
             )
-    labels, clusters = manifest.labels(), manifest.clusters()
-    return Predictions(
-        taxonomy=method.taxonomy,
-        slide_ids=np.array(slides),
-        groups=np.array([clusters[s] for s in slides]),
-        labels=np.array([method.taxonomy.index(labels[s]) for s in slides], dtype=np.int64),
-        heads={level: scores.softmax(1).numpy() for level, scores in stacked.items()},
-    )
+    return slides, {level: scores.softmax(1).numpy() for level, scores in stacked.items()}

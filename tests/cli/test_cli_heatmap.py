@@ -10,9 +10,9 @@ from run_requests import PLUGIN, request, run_grid
 from mil_bench.base.errors import DataError, RunError, UnknownNameError, UsageError
 from mil_bench.cli.main import main
 from mil_bench.contract.dataset import DatasetOptions
-from mil_bench.heatmaps.find_run import DataOfRuns, find_run
 from mil_bench.heatmaps.localisation_table import read_localisation
 from mil_bench.runs.directory import run_directories
+from mil_bench.runs.find_run import DataOfRuns, find_run
 from mil_bench.simulation.simulate import simulate
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from mil_bench.base.errors import FeatureError
+from mil_bench.base.errors import FeatureError, UnknownNameError
 
 # Aliases are squeezed (lower case, letters and digits only). Other networks and other outputs of
 # one network (`virchow-full`, `resnet50_trunc`, `chief-ctranspath`) keep their own names. Encoders
@@ -107,6 +107,28 @@ def match_ids(slide_ids: Sequence[str], names: Iterable[str]) -> dict[str, str]:
             matches[slide] = fits[0]
     _check_distinct(matches)
     return matches
+
+
+def known_id(slide: str, known: Collection[str], of: str = "") -> str:
+    """Return the id among ``known`` of a slide that is named with or without its file extension.
+
+    Raises as :func:`known_ids`.
+    """
+    return slide if slide in known else known_ids([slide], known, of)[0]
+
+
+def known_ids(slides: Sequence[str], known: Collection[str], of: str = "") -> list[str]:
+    """Return the id among ``known`` of every slide, matched as in :func:`match_ids`.
+
+    ``of`` says whose ids they are. Raises ``UnknownNameError`` with the nearest ids and
+    ``FeatureError`` for a slide that fits several.
+    """
+    matches = match_ids(slides, known)
+    unknown = [slide for slide in slides if slide not in matches]
+    if unknown:
+        count = f"{len(unknown)} of {len(slides)} ids are unknown." if len(slides) > 1 else ""
+        raise UnknownNameError("slide", unknown[0], known, count, of)
+    return [matches[slide] for slide in slides]
 
 
 def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[str]]:

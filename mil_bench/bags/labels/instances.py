@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.labels.tables import read_table, require
 from mil_bench.base.errors import DataError
 
@@ -37,15 +38,18 @@ def read_instances(root: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str,
 def read_instance_file(path: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
     """Return slide -> class name of each of its ``sizes[slide]`` patches.
 
-    Slides outside ``sizes`` are left out. Raises ``DataError`` for a file that cannot be read,
-    missing columns and rows beyond the bag.
+    Slides outside ``sizes`` are left out; file extensions in ids are ignored. Raises ``DataError``
+    for a file that cannot be read, missing columns and rows beyond the bag.
     """
     table = read_table(path)
     columns = (table[require(table, [name], path)] for name in ("slide_id", "row", "label"))
     names = {slide: [BACKGROUND] * size for slide, size in sizes.items()}
-    for slide, row, label in zip(*columns, strict=True):
-        if slide not in names:
+    listed, rows, labels = columns
+    ids = {name: slide for slide, name in match_ids(list(sizes), dict.fromkeys(listed)).items()}
+    for name, row, label in zip(listed, rows, labels, strict=True):
+        if name not in ids:
             continue
+        slide = ids[name]
         if not row.isdecimal() or int(row) >= len(names[slide]):
             raise DataError(
                 f"{path} labels patch {row} of slide {slide}, whose bag has {len(names[slide])} "

@@ -26,8 +26,8 @@ from mil_bench.extraction.encoders.encoder import load_encoder
 from mil_bench.extraction.encoders.weights import WeightsChoice
 from mil_bench.extraction.extract import ExtractionRequest, extract
 from mil_bench.extraction.settings import find_slides
-from mil_bench.heatmaps.find_run import DataOfRuns, find_run
 from mil_bench.runs.directory import RunDirectory, run_directories
+from mil_bench.runs.find_run import DataOfRuns, find_run
 from mil_bench.runs.load_run import load_run
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.plan import GridRequest
