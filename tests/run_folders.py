@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 from prediction_cases import BRACS, random_predictions
 
@@ -63,6 +64,15 @@ def finish(runs, spec, predictions=None, *, skill=1.0, heads=(), **result):
     }
     (folder / "result.json").write_text(json.dumps(content | result))
     return folder, predictions
+
+
+def protect(folder):
+    """The run folder with the digest of its predictions, as runs of format 2 have it."""
+    digest = sha256((folder / "predictions.csv").read_bytes()).hexdigest()
+    result = json.loads((folder / "result.json").read_text())
+    result |= {"format": 2, "predictions_sha256": digest}
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
 
 
 def fail(runs, spec, error="out of memory"):

@@ -13,15 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.base.finding import Note
+from mil_bench.base.formats import RUN_FOLDER, format_of
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
-from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
+from mil_bench.runs.stored_predictions import PredictionsChangedError, stored_predictions
 
-Status = Literal["done", "failed", "running", "interrupted", "unreadable"]
+Status = Literal["done", "failed", "running", "interrupted", "changed", "unreadable"]
 _FILES = ("spec.json", "result.json", "failure.json", "predictions.csv", "env.json")
 
 
@@ -139,16 +140,20 @@ def read_record(path: Path) -> RunRecord:
         return RunRecord(path, "running" if status == "running" else "interrupted", "", spec)
     try:
         return _done(directory, spec)
+    except PredictionsChangedError as error:
+        return RunRecord(path, "changed", str(error), spec)
     except MilBenchError as error:
         return RunRecord(path, "unreadable", str(error), spec)
 
 
 def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
-    result = _read_result(directory.result)
+    content = _read_json(directory.result)
+    format_of(content, RUN_FOLDER, str(directory.result))
+    result = _read_result(directory.result, content)
     if result.key != directory.path.name:
         raise DataError(f"{directory.result} belongs to run {result.key!r}; was it copied?")
     env = _read_json(directory.env_path) if directory.env_path.exists() else {}
-    sets = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))
+    sets = stored_predictions(directory, Taxonomy.from_dict(spec.tree))
     if "test" not in sets:
         raise DataError(f"{directory.predictions} holds no test set.")
     tested = len(sets["test"])
@@ -163,9 +168,9 @@ def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
     return RunRecord(directory.path, "done", "", spec, result, version, scores, sets)
 
 
-def _read_result(path: Path) -> RunResult:
+def _read_result(path: Path, content: Mapping[str, Any]) -> RunResult:
     try:
-        return RunResult(**_read_json(path))
+        return RunResult(**content)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"{path}: {first['loc']} is not valid ({first['msg']}).") from None

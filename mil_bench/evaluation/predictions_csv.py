@@ -24,6 +24,8 @@ from mil_bench.evaluation.predictions import Predictions
 
 # Sums of probabilities stored with four decimals or in half precision stay within this of 1.
 TOLERANCE = 2e-3
+OWN_TOLERANCE = 1e-4
+"""The same for files that mil-bench has written, in full precision."""
 _SHOWN = 5
 IDENTITY = ("set", "slide_id", "group_id", "label")
 
@@ -38,7 +40,9 @@ def write_predictions(path: Path, sets: Mapping[str, Predictions]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     for i, (name, p) in enumerate(sets.items()):
         for level, probs in p.heads.items():
-            check_probabilities(probs, p.slide_ids, f"the {level} head on the {name} set")
+            check_probabilities(
+                probs, p.slide_ids, f"the {level} head on the {name} set", OWN_TOLERANCE
+            )
         if i == 0:
             writer.writerow(header(p))
         writer.writerows(_rows(name, p))
@@ -50,12 +54,14 @@ def write_predictions(path: Path, sets: Mapping[str, Predictions]) -> None:
         ) from None
 
 
-def read_predictions(path: Path, taxonomy: Taxonomy) -> dict[str, Predictions]:
+def read_predictions(
+    path: Path, taxonomy: Taxonomy, tolerance: float = OWN_TOLERANCE
+) -> dict[str, Predictions]:
     """Read predictions by the name of their set, in the order of the file.
 
     Raises ``DataError`` for anything but what :func:`write_predictions` writes for this tree:
     missing or unknown columns, labels outside the tree, probabilities that are not, repeated
-    slides. Rows are named.
+    slides. Rows are named. Sums of probabilities may differ from 1 by ``tolerance``.
     """
     table = PredictionTable.read(path)
     missing = [column for column in IDENTITY if column not in table.header]
@@ -74,6 +80,7 @@ def read_predictions(path: Path, taxonomy: Taxonomy) -> dict[str, Predictions]:
         labels=table.text("label"),
         groups=table.text("group_id"),
         heads={level: table.numbers(columns) for level, columns in levels.items()},
+        tolerance=tolerance,
     )
 
 
@@ -166,7 +173,7 @@ class PredictionTable:
         return {LEAF: by_level[LEAF], **by_level}
 
     def require(self, columns: Sequence[str], what: str) -> None:
-        """Raise Raise ``DataError`` unless all ``columns`` are there."""
+        """Raise ``DataError`` unless all ``columns`` are there."""
         missing = [column for column in columns if column not in self.header]
         if missing:
             near = nearest(missing[0], self.header)
@@ -181,6 +188,7 @@ class PredictionTable:
         labels: Sequence[str],
         groups: Sequence[str],
         heads: Mapping[str, NDArray[np.float64]],
+        tolerance: float = TOLERANCE,
     ) -> dict[str, Predictions]:
         """Make the predictions of every set, after all checks. Sequences have one entry per row."""
         slides = self.text("slide_id")
@@ -188,7 +196,7 @@ class PredictionTable:
         truth = self._labels(taxonomy, labels)
         rows = np.array([f"line {i + 2} ({slide})" for i, slide in enumerate(slides)])
         for level, probs in heads.items():
-            check_probabilities(probs, rows, f"{self.path}, level {level!r}")
+            check_probabilities(probs, rows, f"{self.path}, level {level!r}", tolerance)
         names = np.array(sets)
         return {
             name: Predictions(
@@ -222,25 +230,28 @@ class PredictionTable:
 
 
 def check_probabilities(
-    probs: NDArray[np.float64], rows: Sequence[str] | NDArray[np.str_], what: str
+    probs: NDArray[np.float64],
+    rows: Sequence[str] | NDArray[np.str_],
+    what: str,
+    tolerance: float = TOLERANCE,
 ) -> None:
-    """Raise Raise a ``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and
-    sums to 1.
-    """
+    """Raise a ``DataError`` naming rows unless ``(n, K)`` is finite, in [0, 1] and sums to 1."""
     finite = np.isfinite(probs).all(1)
     if not finite.all():
         raise DataError(
             f"{what}: {_some(rows, np.flatnonzero(~finite))} hold NaN or infinite probabilities; "
             "the model has diverged or the file is damaged."
         )
-    inside = ((probs >= -TOLERANCE) & (probs <= 1 + TOLERANCE)).all(1)
+    # A softmax is never below 0; tables that were rounded or subtracted elsewhere may be.
+    least = -tolerance if tolerance > OWN_TOLERANCE else 0.0
+    inside = ((probs >= least) & (probs <= 1 + tolerance)).all(1)
     if not inside.all():
         raise DataError(
             f"{what}: {_some(rows, np.flatnonzero(~inside))} hold values outside [0, 1]; "
             "expected probabilities, so apply softmax to logits first."
         )
     sums = probs.sum(1)
-    whole = np.isclose(sums, 1, rtol=0, atol=TOLERANCE)
+    whole = np.isclose(sums, 1, rtol=0, atol=tolerance)
     if not whole.all():
         raise DataError(
             f"{what}: probabilities of {_some(rows, np.flatnonzero(~whole))} do not sum to 1 "

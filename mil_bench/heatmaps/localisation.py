@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError, MilBenchError
-from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.evaluation.ranking import auc_and_precision
 from mil_bench.evaluation.sums import mean_defined, ones
 from mil_bench.heatmaps.localisation_table import (
@@ -30,6 +29,7 @@ from mil_bench.heatmaps.patches import witnesses_of
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.find_run import DataOfRuns
 from mil_bench.runs.load_run import LoadedRun, load_run
+from mil_bench.runs.stored_predictions import stored_predictions
 
 
 def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
@@ -40,7 +40,7 @@ def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
     has known patches.
     """
     instance_labels = run.dataset.instance_labels or {}
-    stored = read_predictions(run.directory.predictions, run.taxonomy)
+    stored = stored_predictions(run.directory, run.taxonomy)
     test = [str(slide) for slide in stored["test"].slide_ids if slide in instance_labels]
     if not test:
         raise DataError(

@@ -19,7 +19,6 @@ import torch
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.contract.manifest import check_id
-from mil_bench.evaluation.predictions_csv import read_predictions
 from mil_bench.heatmaps.agreement import agreement_figure, agreements
 from mil_bench.heatmaps.backdrop import Backdrop, backdrop_of, contact_sheet, pixels_of
 from mil_bench.heatmaps.draw import Scene, heat_figure
@@ -29,6 +28,7 @@ from mil_bench.heatmaps.patch_scores import ALL, ScoreKind, ScoreMap, score_maps
 from mil_bench.heatmaps.patches import KnownPatches, Places, places_of, witnesses_of
 from mil_bench.pictures.style import save
 from mil_bench.runs.load_run import LoadedRun
+from mil_bench.runs.stored_predictions import stored_predictions
 
 HEATMAPS = "heatmaps"
 DPI = 130  # pictures are many: a run may have hundreds
@@ -174,7 +174,7 @@ class _SlideFiles:
         )
 
     def _set(self) -> str:
-        sets = read_predictions(self.run.directory.predictions, self.run.taxonomy)
+        sets = stored_predictions(self.run.directory, self.run.taxonomy)
         return next((name for name, p in sets.items() if self.id in p.slide_ids), "train")
 
     def _summary(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ overwritten moves to ``<runs>/.replaced/``.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -22,9 +23,12 @@ from typing import IO, Any, Literal
 
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.errors import RunError
+from mil_bench.base.formats import FORMAT, RUN_FOLDER
 from mil_bench.contract.spec import Experiment, RunSpec, read_definition
 
 RunStatus = Literal["done", "failed", "running", "interrupted", "absent"]
+PREDICTIONS_DIGEST = "predictions_sha256"
+"""Key of ``result.json``; it protects the predictions from changes after the run."""
 LOOKING = 0.1  # seconds, longer than `status` holds the lock to see whether it is free
 
 
@@ -131,9 +135,11 @@ class RunDirectory:
         """Mark the run as done. Everything else must have been written before.
 
         The atomic write of ``result.json`` is the commit point: a process killed at any earlier
-        moment leaves a run that is resumed, never one that counts.
+        moment leaves a run that is resumed, never one that counts. It holds the digest of the
+        predictions.
         """
-        write_json(self.result, {**result, "finished": now()})
+        content = {FORMAT: RUN_FOLDER, **result, PREDICTIONS_DIGEST: file_digest(self.predictions)}
+        write_json(self.result, {**content, "finished": now()})
 
     def fail(self, key: str, error: str, trace: str) -> None:
         """Mark the run as failed; keep the sentence and the traceback.
@@ -176,7 +182,10 @@ class RunDirectory:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                file.truncate(0)  # a finished run does not say on which machine it was made
 
     @property
     def _lock_path(self) -> Path:
@@ -218,6 +227,12 @@ def run_directories(runs: Path) -> list[RunDirectory]:
     """Return every run under ``runs`` in order of path, of any status, without replaced ones."""
     specs = runs.glob("[!.]*/*/*/spec.json")
     return [RunDirectory(path.parent) for path in sorted(specs)]
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hex. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def now() -> str:

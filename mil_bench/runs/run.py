@@ -19,7 +19,7 @@ from mil_bench.contract.dataset import Dataset, DatasetOptions
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec, parse_online
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.evaluation.predictions_csv import header, ordered_heads, read_predictions
+from mil_bench.evaluation.predictions_csv import header, ordered_heads
 from mil_bench.evaluation.scores import Scores
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
@@ -27,6 +27,7 @@ from mil_bench.runs.grid import run_tasks
 from mil_bench.runs.load_run import LoadedRun, load_run
 from mil_bench.runs.machine import ExecutorName, Existing, MachineRequest
 from mil_bench.runs.plan import GridRequest, plan
+from mil_bench.runs.stored_predictions import stored_predictions
 from mil_bench.runs.studies.stored_plans import store_grid
 from mil_bench.runs.studies.study_file import as_settings
 from mil_bench.runs.task import DataRequest, Prepare, RunOutcome, remembered
@@ -220,7 +221,7 @@ class CompletedRun:
     @cached_property
     def _sets(self) -> Mapping[str, Predictions]:
         self._refuse_failed()
-        return stored_predictions(RunDirectory(self.path), self.spec)
+        return predictions_of(RunDirectory(self.path), self.spec)
 
     def _refuse_failed(self) -> None:
         if self.status == "failed":
@@ -239,13 +240,14 @@ def registered_name(method: type[Method]) -> str:
     )
 
 
-def stored_predictions(directory: RunDirectory, spec: RunSpec) -> dict[str, Predictions]:
+def predictions_of(directory: RunDirectory, spec: RunSpec) -> dict[str, Predictions]:
     """Return the predictions of a complete run by set (``val``, ``test``).
 
     Upper heads of a method that was trained with a shuffled tree are left out: they decide other
-    classes than those of ``spec.tree``. Raises ``DataError`` for a damaged file.
+    classes than those of ``spec.tree``. Raises as
+    :func:`~mil_bench.runs.stored_predictions.stored_predictions`.
     """
-    sets = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))
+    sets = stored_predictions(directory, Taxonomy.from_dict(spec.tree))
     if spec.method_config.get("tree") == "shuffled":
         return {name: predictions.leaves_alone() for name, predictions in sets.items()}
     return sets

@@ -16,12 +16,13 @@ from optuna.trial import Trial, TrialState
 from mil_bench.base.errors import MilBenchError, RunError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.spec import RunSpec
-from mil_bench.evaluation.predictions_csv import read_predictions, write_predictions
+from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.evaluation.scores import Scores
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.execute import FeaturePlacement, OpenDataset, Trained, result_of
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.run_worker import RunWorker
+from mil_bench.runs.stored_predictions import stored_predictions
 from mil_bench.runs.task import DataRequest, Prepare, Task
 from mil_bench.training.progress import Reporter
 from mil_bench.tuning.hidden_test import without_test
@@ -194,7 +195,7 @@ class TrialRunner:
         )
         if outcome.status == "failed":
             raise RunError(outcome.sentence)
-        val = read_predictions(directory.predictions, Taxonomy.from_dict(spec.tree))["val"]
+        val = stored_predictions(directory, Taxonomy.from_dict(spec.tree))["val"]
         objective = self.search.objective
         value = Scores.of(val).values.get(objective, float("nan"))
         if value != value:

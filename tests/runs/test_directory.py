@@ -38,9 +38,30 @@ def test_status_follows_the_life_of_a_run(directory):
     assert directory.status() == "interrupted"
     assert (directory.path / "failure.previous.json").exists()
     assert (directory.path / "traceback.previous.txt").read_text() == "a traceback"
+    directory.predictions.write_bytes(b"abc")
     directory.commit({"key": SPEC.key, "status": "done"})
     assert directory.status() == "done"
-    assert directory.read_result()["finished"]
+    result = directory.read_result()
+    assert result["finished"]
+    assert result["format"] == 2
+    # The digest of "abc" in the examples of FIPS 180-2.
+    assert result["predictions_sha256"] == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+def test_a_run_without_predictions_cannot_be_committed(directory):
+    with directory.locked():
+        directory.begin(SPEC)
+        with pytest.raises(FileNotFoundError):
+            directory.commit({"key": SPEC.key})
+    assert directory.status() == "interrupted"
+
+
+def test_the_lock_of_an_ended_run_names_no_machine(directory):
+    with directory.locked():
+        assert (directory.path / ".lock").read_text()
+    assert (directory.path / ".lock").read_text() == ""
 
 
 def test_the_definition_is_read_back_with_the_same_key(directory):
