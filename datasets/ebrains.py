@@ -11,6 +11,7 @@ import pandas as pd
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
 from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.tables import SET, read_sets
+from mil_bench.base.errors import counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.manifest import Manifest
@@ -111,4 +112,7 @@ def _other_groups(table: pd.DataFrame) -> list[str]:
         return []
     pairs = differ[["diagnosis", "diagnosis_group"]].drop_duplicates().itertuples(index=False)
     shown = "; ".join(f"{leaf}: {group or 'blank'}" for leaf, group in pairs)
-    return [f"{len(differ)} slides have another group in the file than in the tree ({shown})"]
+    return [
+        f"{counted(len(differ), 'slide has', 'slides have')} another group in the file "
+        f"than in the tree ({shown})"
+    ]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
 from mil_bench.bags.labels.tables import column, headers, read_table, require, tables_in
+from mil_bench.base.errors import counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.manifest import Manifest
@@ -127,7 +128,8 @@ def _correct(
     wrong = slides[implied != grades].tolist()
     if wrong:
         findings.append(
-            f"{len(wrong)} slides have an ISUP grade that their Gleason score does not imply "
+            f"{counted(len(wrong), 'slide has', 'slides have')} an ISUP grade that their "
+            "Gleason score does not imply "
             f"(first: {', '.join(wrong[:5])}); left unchanged"
         )
     return grades
@@ -158,7 +160,8 @@ def _near_duplicates(
     members = pd.DataFrame({"group": group, "provider": providers, "grade": grades}).dropna()
     by_group = members.groupby("group")
     finding = (
-        f"{len(members)} images form {by_group.ngroups} near-duplicate groups (largest "
+        f"{counted(len(members), 'image forms', 'images form')} {by_group.ngroups} "
+        "near-duplicate groups (largest "
         f"{by_group.size().max()}; {(by_group['grade'].nunique() > 1).sum()} hold several grades, "
         f"{(by_group['provider'].nunique() > 1).sum()} both providers); splits keep them whole"
     )
@@ -179,7 +182,8 @@ def _noisy_labels(root: Path, slides: frozenset[str]) -> tuple[frozenset[str], l
         listed = slides.intersection(table["image_id"])
         noisy |= listed
         findings.append(
-            f"{len(listed)} slides of {path.name} leave training and stay in evaluation"
+            f"{path.name} excludes {counted(len(listed), 'slide')} from training, not from "
+            "evaluation"
         )
     return frozenset(noisy), findings
 

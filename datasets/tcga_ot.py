@@ -12,7 +12,7 @@ import pandas as pd
 from mil_bench.bags.labels.cohort import FolderAdapter, LabelledCohort, Labels
 from mil_bench.bags.labels.official import official_split, patient_findings
 from mil_bench.bags.labels.tables import SET, read_sets
-from mil_bench.base.errors import TaxonomyError
+from mil_bench.base.errors import TaxonomyError, counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
@@ -97,7 +97,8 @@ class TcgaOt(FolderAdapter):
         several = _several_sites(manifest)
         if several:
             findings.append(
-                f"{len(several)} codes occur at several sites ({_shown(several)}); the tree "
+                f"{counted(len(several), 'code occurs', 'codes occur')} at several sites "
+                f"({_shown(several)}); the tree "
                 "oncotree puts each under its OncoTree tissue"
             )
         return Labels(manifest, official, tuple(findings))
@@ -108,7 +109,8 @@ def _site_tree(manifest: Manifest) -> Taxonomy:
     several = _several_sites(manifest)
     if several:
         raise TaxonomyError(
-            f"{len(several)} codes occur at several sites ({_shown(several)}), so sites do not "
+            f"{counted(len(several), 'code occurs', 'codes occur')} at several sites "
+            f"({_shown(several)}), so sites do not "
             "form a tree over the codes. Use --tree oncotree, which puts each under its OncoTree "
             "tissue."
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from mil_bench.base.atomic import write_text
 from mil_bench.base.error_location import place_of
-from mil_bench.base.errors import MilBenchError, RunError
+from mil_bench.base.errors import MilBenchError, RunError, counted
 from mil_bench.boards.formats.grid import NONE
 from mil_bench.cards import cost
 from mil_bench.cards.steps_figure import steps_figure
@@ -157,7 +157,7 @@ def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
             where = folder.relative_to(boards.parent).as_posix()
             scores = {key: title for key, title in SCORES.items() if key in own[0]}
             head = ["variant", "tier", "rank", *scores.values(), "runs"]
-            yield from [f"[`{where}`]({link_to(folder, page)}), {len(rows)} rows:", ""]
+            yield from [f"[`{where}`]({link_to(folder, page)}), {counted(len(rows), 'row')}:", ""]
             yield from [*table(head, [_cells(row, scores) for row in own]), ""]
 
 

@@ -152,14 +152,14 @@ def _dataset(name: str, options: DatasetOptions) -> Iterator[Finding]:
     except MilBenchError as error:
         yield Finding(name, str(error), "problem", f"run `mil-bench check dataset {name}`")
         return
-    slides = f"{len(cohort.labels.manifest)} slides ({cohort.kind})"
+    slides = f"{counted(len(cohort.labels.manifest), 'slide')} ({cohort.kind})"
     try:
         sets = discover(cohort.features)
     except FeatureError:
         advice = "put features next to the labels, or pass their folder by --features"
         yield Finding(name, f"{slides}, no features", "note", advice)
     else:
-        features = ", ".join(f"{s.encoder} ({len(s.sources)} bags)" for s in sets)
+        features = ", ".join(f"{s.encoder} ({counted(len(s.sources), 'bag')})" for s in sets)
         yield Finding(name, f"{slides}, features {features}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mil_bench.base.errors import UnknownNameError, UsageError
+from mil_bench.base.errors import UnknownNameError, UsageError, counted
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names
 from mil_bench.cli.requests import with_plugins
@@ -52,7 +52,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         written.append(write_page(reports, args.out))
     for note in filter(None, (left_out, *refused)):
         console.print(Text(note, style="yellow"))
-    console.print(f"{len(written)} files written under {args.out}")
+    console.print(f"{counted(len(written), 'file')} written under {args.out}")
     return 0
 
 
@@ -76,7 +76,7 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
     show(short, console, [EVERYTHING], verbose=args.verbose)
     if args.out is not None:
         written = write_reports(reports, args.out)
-        console.print(f"{len(written)} files written under {args.out}")
+        console.print(f"{counted(len(written), 'file')} written under {args.out}")
     return 0
 
 

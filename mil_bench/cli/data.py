@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mil_bench.base.errors import UsageError
+from mil_bench.base.errors import UsageError, counted
 from mil_bench.cli.check import report_dataset
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch, numbers
@@ -45,7 +45,7 @@ def cache(parser: Parser, words: Sequence[str]) -> int:
     dataset = load_dataset(args.dataset, dataset_options(args))
     store = dataset.store
     Console().print(
-        f"{dataset.name}: {len(store.rows)} bags, {store.instances:,} patches of "
+        f"{dataset.name}: {counted(len(store.rows), 'bag')}, {store.instances:,} patches of "
         f"{store.dim} features ({store.features.dtype}), encoder {store.encoder}, "
         f"digest {store.digest}"
     )
@@ -69,7 +69,8 @@ def save_split(parser: Parser, words: Sequence[str]) -> int:
     for note in split.notes:
         print_note(str(note), console)
     console.print(
-        f"{split.name}: {len(split)} folds ({split.mode}) saved in {split.save(args.out)}"
+        f"{split.name}: {counted(len(split), 'fold')} ({split.mode}) saved in "
+        f"{split.save(args.out)}"
     )
     return 0
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mil_bench.base.error_location import defined_at
-from mil_bench.base.errors import FeatureError, RunError, UsageError
+from mil_bench.base.errors import FeatureError, RunError, UsageError, counted
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Method, MethodConfig, Output, PaperCard
@@ -101,7 +101,8 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
             raise _error(
                 method,
                 "forward",
-                f"gives {level} logits of shape {tuple(logits.shape)} for {len(batch)} bags and "
+                f"gives {level} logits of shape {tuple(logits.shape)} for "
+                f"{counted(len(batch), 'bag')} and "
                 f"{shape[1]} classes; return {shape}",
             )
     for level, weights in output.attention.items():
@@ -110,7 +111,8 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
                 method,
                 "forward",
                 f"gives {level} attention of shape {tuple(weights.shape)} for "
-                f"{len(batch.features)} patches; return ({len(batch.features)}, K)",
+                f"{counted(len(batch.features), 'patch', 'patches')}; return "
+                f"({len(batch.features)}, K)",
             )
     return output
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pandas as pd
 
-from mil_bench.base.errors import DataError, UnknownNameError
+from mil_bench.base.errors import DataError, UnknownNameError, counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.groups import slide_group
 
@@ -41,7 +41,8 @@ class Manifest:
         repeated = self.table["slide_id"][self.table["slide_id"].duplicated()].tolist()
         if repeated:
             raise DataError(
-                f"{len(repeated)} slides are listed more than once (first: {repeated[:5]}); "
+                f"{counted(len(repeated), 'slide is', 'slides are')} listed more than once "
+                f"(first: {repeated[:5]}); "
                 "expected one row per slide. Remove the repeats."
             )
 

@@ -176,8 +176,9 @@ def _print_data(dataset: Dataset, split: Split, runs: Path, console: Console) ->
             f"cannot write in {runs} ({error.strerror}); choose another folder with --runs."
         ) from None
     print_line(
-        f"{escape(dataset.name)} ({dataset.kind}): {len(dataset.manifest)} slides, "
-        f"{len(dataset.taxonomy.leaves)} classes, {escape(dataset.store.encoder)} features of "
+        f"{escape(dataset.name)} ({dataset.kind}): {counted(len(dataset.manifest), 'slide')}, "
+        f"{counted(len(dataset.taxonomy.leaves), 'class', 'classes')}, "
+        f"{escape(dataset.store.encoder)} features of "
         f"{dataset.store.dim}, split {escape(split.name)} ({split.mode})",
         console,
     )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mil_bench.base.errors import RunError
+from mil_bench.base.errors import RunError, counted
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.checked_methods import checked_output
 from mil_bench.contract.manifest import Manifest
@@ -61,7 +61,8 @@ def predict_heads(
         infinite = [slides[i] for i in (~scores.isfinite().all(1)).nonzero().flatten().tolist()]
         if infinite:
             raise RunError(
-                f"the {level} scores of {len(infinite)} slides are not finite (first: "
+                f"the {level} scores of {counted(len(infinite), 'slide is', 'slides are')} "
+                "not finite (first: "
                 f"{infinite[:3]}); lower lr, or use --precision 32."
             )
     return slides, {level: scores.softmax(1).numpy() for level, scores in stacked.items()}

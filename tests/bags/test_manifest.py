@@ -25,7 +25,7 @@ def test_ordinary_ids_are_accepted(slide_id):
 
 
 def test_a_slide_listed_twice_is_named():
-    with pytest.raises(DataError, match=r"1 slides are listed more than once \(first: \['s1'\]\)"):
+    with pytest.raises(DataError, match=r"1 slide is listed more than once \(first: \['s1'\]\)"):
         Manifest.build(["s1", "s2", "s1"], ["a", "b", "a"])
 
 

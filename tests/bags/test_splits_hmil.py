@@ -99,7 +99,7 @@ def test_the_published_bracs_folds_leak_as_documented(shared):
     assert leak.startswith("leak: 72-87 %")
     assert shares(leak) == [0.80, 0.85, 0.80, 0.87, 0.85, 0.81, 0.78, 0.87, 0.72, 0.83]
     assert "362 slides are tested, 140 of them more than once" in note_text(split)
-    assert "2 slides of the dataset are in no fold" in note_text(split)
+    assert "2 slides are in no fold" in note_text(split)
     with pytest.raises(SplitError, match="--allow-leaks"):
         split.check(data.manifest.groups())
     split.check(data.manifest.groups(), allow_leaks=True)

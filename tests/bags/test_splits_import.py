@@ -210,7 +210,7 @@ def test_a_slide_in_two_sets_under_two_spellings_is_refused_by_name(tmp_path):
 
 def test_unknown_slides_are_refused_and_listed_with_near_names(tmp_path):
     message = refused(tmp_path, [*ROWS, ("S_0001", "train"), ("other", "val")])
-    assert "lists 2 slides that are not in the dataset" in message
+    assert "lists 2 slides unknown to the dataset" in message
     assert "S_0001, other" in message
     assert "nearest to the first: S_001" in message
 
@@ -244,7 +244,7 @@ def test_slides_that_no_fold_lists_are_noted(tmp_path):
     bigger = of_patients([["A"], ["B"], ["A"], ["B"]])
     path = tmp_path / "my.csv"
     path.write_text("slide_id,split\nS_000,train\nS_001,val\nS_002,test\n")
-    assert "1 slides of the dataset are in no fold" in note_text(make_split(str(path), bigger))
+    assert "1 slide is in no fold" in note_text(make_split(str(path), bigger))
 
 
 def test_a_gap_in_the_numbers_of_folds_is_refused(tmp_path):

@@ -411,7 +411,7 @@ def test_the_screen_has_at_most_five_notes_unless_all_are_requested(report):
     problems = [line for line in short.splitlines() if line in report.problems]
     assert len(shown) + len(problems) == NOTES < len(notes) + len(report.problems)
     assert shown == notes[: len(shown)]
-    assert f"{len(notes) + len(report.problems) - NOTES} more notes: --verbose" in short
+    assert f"{len(notes) + len(report.problems) - NOTES} more note" in short
 
 
 def test_a_leak_is_on_every_screen(report):

@@ -68,7 +68,7 @@ def test_a_training_slide_without_features_is_named(challenge):
     ("text", "sentence"),
     [
         (REFERENCE.replace("Normal", "Nomal"), "slide test_002: .*'nomal' .*mean 'normal'"),
-        (REFERENCE + "test_001,Normal\n", "1 slides are listed more than once .*test_001"),
+        (REFERENCE + "test_001,Normal\n", "1 slide is listed more than once .*test_001"),
         ("test_001\n", "reference.csv has one column; expected a test slide and Normal or Tumor"),
     ],
 )

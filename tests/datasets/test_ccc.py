@@ -44,5 +44,5 @@ def test_a_class_outside_bethesda_is_refused(tmp_path):
 
 def test_a_slide_without_label_is_refused(tmp_path):
     (tmp_path / "labels.csv").write_text("slide_id,label\ns1,NILM\ns2,\n")
-    with pytest.raises(DataError, match=r"1 slides of ccc have no label \(first: \['s2'\]\)"):
+    with pytest.raises(DataError, match=r"ccc has 1 slide without a label \(first: \['s2'\]\)"):
         labels_of(tmp_path)

@@ -83,7 +83,7 @@ def test_another_group_than_that_of_the_tree_is_a_finding(root):
     with (root / "ebrains" / "val.csv").open("a") as file:
         file.write(f'p9,s9,"Diffuse astrocytoma, IDH-mutant",Adult-type diffuse gliomas,{REST}\n')
     assert (
-        "1 slides have another group in the file than in the tree "
+        "1 slide has another group in the file than in the tree "
         "(Diffuse astrocytoma, IDH-mutant: Adult-type diffuse gliomas)"
     ) in labels_of(root).findings
 

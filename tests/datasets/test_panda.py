@@ -96,7 +96,7 @@ def test_unknown_contradictions_are_reported_and_left(tmp_path):
     write_train(tmp_path, [("a", "radboud", 1, "4+4"), ("b", "radboud", 0, "negative")])
     labels = labels_of(tmp_path)
     assert labels.manifest.labels()["a"] == "ISUP1"
-    assert any("1 slides" in f and "left unchanged" in f for f in labels.findings)
+    assert any("1 slide has" in f and "left unchanged" in f for f in labels.findings)
 
 
 def test_provider_by_grade_is_told(small):

@@ -19,7 +19,7 @@ from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.formats.reader import BagSource
 from mil_bench.bags.store import bag_digests
 from mil_bench.base.console import ProgressDisplay, print_on_stderr
-from mil_bench.base.errors import FeatureError, nearest
+from mil_bench.base.errors import FeatureError, counted, nearest
 from mil_bench.contract.store import Bag, BagStore
 
 SHOWN_IDS, SHOWN_NAMES = 10, 5
@@ -61,7 +61,7 @@ def _missing(
         advice += ", or skip them with --allow-missing"
     return FeatureError(
         f"{len(missing)} of {wanted} slides have no features in {features.folder} "
-        f"(encoder {features.encoder}, {len(features.sources)} bags): {shown}; "
+        f"(encoder {features.encoder}, {counted(len(features.sources), 'bag')}): {shown}; "
         f"nearest to {missing[0]}: {close}; {advice}."
     )
 
@@ -196,7 +196,8 @@ def _check_alike(path: Path, bag: Bag, writer: PackWriter) -> None:
     """Raise ``FeatureError`` when ``bag`` is of another width or encoder than those before."""
     if writer.dim is not None and bag.dim != writer.dim:
         raise FeatureError(
-            f"{path}: D = {bag.dim}, but the {len(writer.bags)} bags before have D = {writer.dim}; "
+            f"{path}: D = {bag.dim}, but the {counted(len(writer.bags), 'bag')} before "
+            f"have D = {writer.dim}; "
             "expected features of one encoder. Extract all slides with the same encoder."
         )
     if bag.encoder and writer.seen_encoder and bag.encoder != writer.seen_encoder:

@@ -19,7 +19,7 @@ from mil_bench.bags.formats.names import (
     is_known_encoder,
 )
 from mil_bench.bags.formats.reader import SLIDE_EMBEDDINGS, BagSource
-from mil_bench.base.errors import DataError, FeatureError, UnknownNameError
+from mil_bench.base.errors import DataError, FeatureError, UnknownNameError, counted
 from mil_bench.contract.manifest import check_id
 
 MANIFEST = "manifest.csv"
@@ -80,7 +80,7 @@ class FeatureSet:
     sources: Mapping[str, BagSource]
 
     def __str__(self) -> str:
-        return f"{self.encoder} ({len(self.sources)} slides in {self.folder})"
+        return f"{self.encoder} ({counted(len(self.sources), 'slide')} in {self.folder})"
 
 
 def discover(root: Path) -> list[FeatureSet]:

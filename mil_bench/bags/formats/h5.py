@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mil_bench.bags.formats import checks
 from mil_bench.bags.formats.names import canonical_encoder
-from mil_bench.base.errors import FeatureError
+from mil_bench.base.errors import FeatureError, counted
 from mil_bench.contract.store import Bag
 
 LOG = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ def _no_features(path: Path, node: Any) -> FeatureError:
     if groups:
         return checks.refuse(
             path,
-            f"{len(groups)} bags in one file, a group each",
+            f"{counted(len(groups), 'bag')} in one file, a group each",
             "name this file as `features` in a dataset .toml",
         )
     return checks.unknown_keys(path, sorted(node.keys()))

@@ -16,7 +16,7 @@ import numpy as np
 from mil_bench.bags.cache.pack import open_store
 from mil_bench.bags.labels.instances import read_instances
 from mil_bench.bags.labels.official import keep_slides, leaky_groups
-from mil_bench.base.errors import DataError, LabelFileNotFoundError
+from mil_bench.base.errors import DataError, LabelFileNotFoundError, counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
@@ -174,7 +174,10 @@ def drop_leaky(labels: Labels) -> Labels:
         return labels
     clean = frozenset(slide for slide, group in groups.items() if group not in leaky)
     dropped = tuple(slide for slide in groups if slide not in clean)
-    finding = f"left out {len(dropped)} slides of the leaky patients {', '.join(sorted(leaky))}"
+    finding = (
+        f"left out {counted(len(dropped), 'slide')} of the leaky patients "
+        f"{', '.join(sorted(leaky))}"
+    )
     return replace(labels.keep(clean, finding), dropped=dropped)
 
 
@@ -196,7 +199,8 @@ def _check_labels(cohort: LabelledCohort) -> None:
     blank = table["slide_id"][table["label"] == ""].tolist()
     if blank:
         raise DataError(
-            f"{len(blank)} slides of {cohort.card.name} have no label (first: {blank[:5]}); "
+            f"{cohort.card.name} has {counted(len(blank), 'slide')} without a label "
+            f"(first: {blank[:5]}); "
             "fill the label column or remove the rows."
         )
     cohort.labels.manifest.check_labels(cohort.taxonomy)

@@ -17,7 +17,7 @@ from mil_bench.bags.splits.split_formats import (
     read_slide_rows,
     read_stamp,
 )
-from mil_bench.base.errors import SplitError, nearest
+from mil_bench.base.errors import SplitError, counted, nearest
 from mil_bench.base.finding import Note
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.split import Fold, Split
@@ -55,7 +55,9 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     used = {slide for fold in folds for _, ids in fold.sets() for slide in ids}
     unlisted = set(dataset.manifest.slide_ids) - used
     if unlisted:
-        notes.append(Note("split", f"{len(unlisted)} slides of the dataset are in no fold"))
+        notes.append(
+            Note("split", f"{counted(len(unlisted), 'slide is', 'slides are')} in no fold")
+        )
     return Split(_name(listing.origin, path), "imported", tuple(folds), tuple(notes))
 
 
@@ -78,7 +80,7 @@ def _slides_of_patients(
     unknown = [p for p in dict.fromkeys(patients) if p not in slides]
     if unknown:
         raise SplitError(
-            f"{where} lists {len(unknown)} patients that are not in the dataset: "
+            f"{where} lists {counted(len(unknown), 'patient')} unknown to the dataset: "
             f"{', '.join(unknown[:10])}; add a patient_id column with these ids to the labels."
         )
     return slides
@@ -156,7 +158,8 @@ def _message(unknown: list[str], slides: set[str], where: str) -> str:
     near = nearest(unknown[0], sorted(slides), 5)
     hint = f" (nearest to the first: {', '.join(near)})" if near else ""
     return (
-        f"{where} lists {len(unknown)} slides that are not in the dataset or fit several of its "
+        f"{where} lists {counted(len(unknown), 'slide')} unknown to the dataset or fitting "
+        "several of its "
         f"slides: {listed}{hint}; correct the ids or remove them from the split."
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mil_bench.bags.splits.draws import Cohort, hold_out, kfold, monte_carlo
 from mil_bench.bags.splits.imported import import_split
-from mil_bench.base.errors import SplitError, UnknownNameError
+from mil_bench.base.errors import SplitError, UnknownNameError, counted
 from mil_bench.base.finding import Note
 from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.manifest import Manifest
@@ -107,7 +107,7 @@ def _without_noisy(split: Split, dataset: Dataset) -> Split:
     )
     left_out = noisy & {s for fold in split.folds for s in fold.train}
     note = (
-        Note("data", f"{len(left_out)} slides with doubtful labels are excluded from training"),
+        Note("data", f"training excludes {counted(len(left_out), 'slide')} with doubtful labels"),
     )
     return replace(split, folds=folds, notes=split.notes + note * bool(left_out))
 

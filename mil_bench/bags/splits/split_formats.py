@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
-from mil_bench.base.errors import SplitError
+from mil_bench.base.errors import SplitError, counted
 from mil_bench.contract.split import SETS, set_name
 
 
@@ -115,7 +115,7 @@ def _numbered(slides: list[str], cells: list[str], where: str) -> tuple[dict[str
         raise SplitError(f"{where} must be the number of a fold in every row; fill it.") from None
     order = sorted(set(numbers))
     if len(order) < 3:
-        raise SplitError(f"{where} numbers {len(order)} folds; expected at least three.")
+        raise SplitError(f"{where} numbers {counted(len(order), 'fold')}; expected at least three.")
     folds = []
     for k, test in enumerate(order):
         names = {test: "test", order[(k + 1) % len(order)]: "val"}

@@ -10,7 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from mil_bench.base.errors import UnknownNameError
+from mil_bench.base.errors import UnknownNameError, counted
 from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
 from mil_bench.boards.report import TABLES, Report
 from mil_bench.boards.subgroups import NAME as SUBGROUPS
@@ -87,7 +87,7 @@ def _show_notes(report: Report, console: Console, verbose: bool) -> None:
     for line in shown:
         console.print(line)
     if len(notes) > len(shown):
-        more = f"{len(notes) - len(shown)} more notes: --verbose"
+        more = f"{counted(len(notes) - len(shown), 'more note')}: --verbose"
         console.print(Text(more, style="dim"))
 
 

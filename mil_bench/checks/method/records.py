@@ -33,7 +33,10 @@ def settings(method: Candidate) -> str:
         names = type(config).model_fields
         changed = [name for name in names if getattr(again, name) != getattr(config, name)]
         raise Broken(f"{', '.join(changed)} differ when read back from spec.json")
-    return f"{len(written)} settings are unchanged when read back from spec.json"
+    return (
+        f"{counted(len(written), 'setting is', 'settings are')} unchanged when read back from "
+        "spec.json"
+    )
 
 
 @check(

@@ -9,7 +9,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.base.errors import DataError
+from mil_bench.base.errors import DataError, counted
 from mil_bench.evaluation.inference.draws import Replicated, ScoreReplicates
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
 from mil_bench.evaluation.metrics import Score
@@ -93,7 +93,8 @@ def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
     if not np.array_equal(a.slide_ids[order_a], b.slide_ids[order_b]):
         only = np.setxor1d(a.slide_ids, b.slide_ids)
         raise DataError(
-            f"{what}: {len(only)} slides are predicted by one of them only (first: "
+            f"{what}: {counted(len(only), 'slide is', 'slides are')} predicted by one of "
+            "them only (first: "
             f"{only[:_SHOWN].tolist()}); expected the same slides, or compare the shared ones."
         )
     for kind in ("labels", "groups"):
@@ -101,8 +102,9 @@ def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
         if differ.any():
             named = a.slide_ids[order_a][differ][:_SHOWN].tolist()
             raise DataError(
-                f"{what}: {kind} of {int(differ.sum())} slides differ (first: {named}); expected "
-                "predictions of one label table."
+                f"{what}: {kind} of "
+                f"{counted(int(differ.sum()), 'slide differs', 'slides differ')} (first: {named}); "
+                "expected predictions of one label table."
             )
 
 

@@ -31,7 +31,8 @@ class DatasetScores:
         datasets, methods = self.scores.shape
         if datasets < FEWEST:
             raise DataError(
-                f"{counted(datasets, 'dataset')} are too few for a test over datasets: even a "
+                f"{counted(datasets, 'dataset is', 'datasets are')} too few for a test "
+                "over datasets: even a "
                 "method that wins on all of them would not be significantly better. Expected at "
                 f"least {FEWEST}; compare within each dataset."
             )

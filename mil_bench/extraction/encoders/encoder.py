@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mil_bench.bags.formats.names import canonical_encoder
-from mil_bench.base.errors import MilBenchError, UnknownNameError
+from mil_bench.base.errors import MilBenchError, UnknownNameError, counted
 from mil_bench.contract.spec import Precision
 from mil_bench.extraction.encoders import ENCODERS
 from mil_bench.extraction.encoders.cards import EncoderCard
@@ -57,7 +57,8 @@ class Encoder:
             return self.encode(tiles)
         except torch.OutOfMemoryError:
             raise MilBenchError(
-                f"{len(tiles)} tiles do not fit on {self.device} with {self.name}; use a smaller "
+                f"{counted(len(tiles), 'tile does', 'tiles do')} not fit on {self.device} "
+                f"with {self.name}; use a smaller "
                 "--batch. Completed slides are kept."
             ) from None
 
