@@ -18,6 +18,7 @@ from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.sums import mean_defined
+from mil_bench.exchange.verification import lowest
 
 NAN = float("nan")
 RANKED = Score(PRIMARY)
@@ -109,6 +110,11 @@ class BoardRow:
             return self.name
         name = f"{self.method} ({self.role})" if self.role else self.method
         return f"{name} [{self.variant}]" if self.variant else name
+
+    @property
+    def verification(self) -> str:
+        """The least that is known of any of its finished runs: ``scored``, ``repeated``..."""
+        return lowest(record.verification for record in self.done.values())
 
     @property
     def evidence(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +19,11 @@ from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
+from mil_bench.exchange.sources import RunFolder, run_folders
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.stored_predictions import PredictionsChangedError, stored_predictions
 
 Status = Literal["done", "failed", "running", "interrupted", "changed", "unreadable"]
-_FILES = ("spec.json", "result.json", "failure.json", "predictions.csv", "env.json")
 
 
 class RunResult(BaseModel):
@@ -81,7 +81,9 @@ class RunRecord:
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says the problem of
     an unfinished run. Where records are scored under a requested tree, ``trained_tree`` names that
-    of the training, ``lost_heads`` the levels that have no place.
+    of the training, ``lost_heads`` the levels that have no place. ``bundle`` is the file of a run
+    that came in one, ``verification`` its level. ``differing_copy`` says that the same run is in
+    another bundle with other predictions, which do not count.
     """
 
     path: Path
@@ -94,6 +96,9 @@ class RunRecord:
     sets: Mapping[str, Predictions] = field(default_factory=dict)
     trained_tree: str = ""
     lost_heads: tuple[str, ...] = ()
+    bundle: str = ""
+    verification: str = ""
+    differing_copy: bool = False
 
     @property
     def key(self) -> str:
@@ -109,21 +114,25 @@ class RunRecord:
 def collect(runs: Path) -> list[RunRecord]:
     """Read and score every run under ``runs/<dataset>/<method>/<key>/``, in order of path.
 
-    Scores are computed from ``predictions.csv``. Raises ``DataError`` when there is no such folder
-    or no run in it; a damaged run raises nothing; its record says so.
+    ``runs`` is a folder of runs, a bundle, or a folder with bundles. Scores are
+    computed from ``predictions.csv``. Raises ``DataError`` when there is no such folder or no run
+    in it, and for a damaged bundle. A damaged run raises nothing; its record says so.
     """
-    if not runs.is_dir():
-        raise DataError(f"no folder {runs}; expected the --runs folder of `mil-bench run`.")
-    folders = sorted(
-        path
-        for path in runs.glob("[!.]*/*/*")
-        if path.is_dir() and any((path / name).exists() for name in _FILES)
-    )
+    folders = run_folders(runs)
     if not folders:
         raise DataError(
             f"{runs} holds no runs (<dataset>/<method>/<key>/); make some with `mil-bench run`."
         )
-    return [read_record(path) for path in folders]
+    return [replace(read_record(run.path), **_origin(run)) for run in folders]
+
+
+def _origin(run: RunFolder) -> dict[str, Any]:
+    bundle = run.source.bundle
+    return {
+        "bundle": bundle.name if bundle else "",
+        "verification": run.source.level,
+        "differing_copy": run.differs,
+    }
 
 
 def read_record(path: Path) -> RunRecord:

@@ -19,6 +19,7 @@ from mil_bench.boards.rescore import common_board, rescore
 from mil_bench.boards.score import score_predictions
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
+from mil_bench.exchange.sources import run_sources
 from mil_bench.runs.tuning_record import read_tunings
 
 
@@ -56,12 +57,13 @@ def leaderboard(
     data_root: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> list[BoardFrames]:
-    """Return the boards of a folder of runs, in the order of ``mil-bench leaderboard``.
+    """Return the boards of ``runs``, in the order of ``mil-bench leaderboard``.
 
-    ``tree`` (a file) scores the runs under another tree over the same leaves. ``common`` restricts
-    every board to the cells (seed, fold) that all its complete rows have. ``by`` adds the table
-    ``subgroups`` for a column of the dataset's label table; ``dataset`` and ``data_root`` say where
-    that table is. Nothing is written. Raises ``DataError`` where no run can be read.
+    ``runs`` is a folder of runs, a bundle, or a folder with bundles. ``tree`` (a file) scores the
+    runs under another tree over the same leaves. ``common`` restricts every board to the cells
+    (seed, fold) that all its complete rows have. ``by`` adds the table ``subgroups`` for a
+    column of the dataset's label table; ``dataset`` and ``data_root`` say where that table is.
+    Nothing is written. Raises ``DataError`` where no run can be read.
     """
     load_plugins([Path(plugin) for plugin in plugins])
     boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common)
@@ -122,7 +124,8 @@ def read_boards(
     records, left_out = collect(runs), ""
     if tree is not None:
         records, left_out = rescore(records, Taxonomy.load(tree))
-    boards = build_boards(records, read_tunings(runs))
+    searches = [record for source in run_sources(runs) for record in read_tunings(source.runs)]
+    boards = build_boards(records, searches)
     return [common_board(board) for board in boards] if common else boards, left_out
 
 

@@ -114,6 +114,7 @@ def notes_of(rows: Sequence[BoardRow]) -> tuple[Note, ...]:
         *_split(done),
         *_trees(rows),
         *_missing_features(done),
+        *_copies(rows),
         *_test_sets(done),
         *_searches(rows),
         *_grid(rows),
@@ -168,6 +169,17 @@ def _test_sets(done: Sequence[RunRecord]) -> Iterator[Note]:
         if absent:
             text = f"fold {fold} tests no slide of {', '.join(absent)}: undefined there"
             yield Note("data", text)
+
+
+def _copies(rows: Sequence[BoardRow]) -> Iterator[Note]:
+    """Runs that several bundles hold, with predictions of several machines."""
+    labels = [row.label for row in rows if any(r.differing_copy for r in row.done.values())]
+    if labels:
+        yield Note(
+            "data",
+            f"runs of {listed(labels)} are in several bundles with different predictions; the "
+            "first counts",
+        )
 
 
 def _searches(rows: Sequence[BoardRow]) -> Iterator[Note]:

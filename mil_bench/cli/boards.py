@@ -115,7 +115,9 @@ def curves(parser: Parser, words: Sequence[str]) -> int:
 
 def _folders(runs: Path, key: str) -> list[Path]:
     """Return the folders of the runs whose keys begin with ``key``."""
-    folders = sorted(path for path in runs.glob("[!.]*/*/*") if path.is_dir())
+    from mil_bench.exchange.sources import run_folders
+
+    folders = [run.path for run in run_folders(runs)]
     matching = [path for path in folders if path.name.startswith(key)]
     if not folders:
         from mil_bench.runs.studies.stored_plans import no_runs

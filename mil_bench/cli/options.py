@@ -126,7 +126,13 @@ OPTIONS: Final = table(
     ),
     switch("--allow-leaks", "Run a split whose sets share patients; results are marked."),
     # runs
-    Option("--runs", "DIR", "Folder of runs.", default=Path("runs"), **PATH),
+    Option(
+        "--runs",
+        "DIR",
+        "Folder of runs; commands that read runs also take a bundle, or a folder with bundles.",
+        default=Path("runs"),
+        **PATH,
+    ),
     Option("--out", "PATH", "Output folder, or file.", **PATH),
     switch("--overwrite", "Compute existing results again and replace them."),
     switch("--dry-run", "Print the plan and the expected time; run nothing."),

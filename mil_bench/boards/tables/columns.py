@@ -36,6 +36,9 @@ _TABLE = (
     Column("coverage", "Runs", note="finished of requested runs"),
     Column("evidence", "Evidence", note="trained here, external (predictions made elsewhere), or "
                                         "transferred (trained on other data)"),
+    Column("verification", "Verification", note="scored here from predictions, repeated (a run "
+                                                "trained again by others), or sealed (labels "
+                                                "unknown to the authors)"),
     Column("folds", "Folds"),
     Column("seeds", "Seeds"),
     Column("test_slides", "Test slides", "count"),

@@ -13,6 +13,7 @@ from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import detectable_difference, holm
 from mil_bench.evaluation.inference.ranks import Rank
+from mil_bench.exchange.verification import SCORED
 
 KEYS = ("method", "variant")
 PLACE = columns("tier", "rank", "detectable", "coverage")
@@ -20,6 +21,7 @@ PLACE = columns("tier", "rank", "detectable", "coverage")
 STANDING = columns("tier", "rank", "first", "behind", "p", "detectable", "coverage")
 _SEARCH = columns("searches", "trials", "failed_trials", "tuning_hours", "tuned_for")
 _EVIDENCE = columns("evidence")
+_VERIFICATION = columns("verification")
 _FROM = columns(
     "folds",
     "seeds",
@@ -42,10 +44,12 @@ def origin_columns(board: Board) -> tuple[Column, ...]:
     """Return the columns on where a row comes from.
 
     Searches have columns only where there are some, evidence where a row is not trained here.
+    Verification has one where others have done more than to score predictions.
     """
     return (
         *(_SEARCH if any(row.tuning for row in board.rows) else ()),
         *(_EVIDENCE if any(row.evidence != "trained" for row in board.rows) else ()),
+        *(_VERIFICATION if any(row.verification != SCORED for row in board.rows) else ()),
         *_FROM,
     )
 
@@ -92,6 +96,7 @@ def origin(board: Board, row: BoardRow) -> dict[str, Cell]:
     return {
         **_search(row),
         "evidence": row.evidence,
+        "verification": row.verification,
         "folds": _listed({fold for _, fold in row.done}),
         "seeds": _listed({seed for seed, _ in row.done}),
         "test_slides": Number(row.tested[0]),

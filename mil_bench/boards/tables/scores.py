@@ -48,7 +48,7 @@ def overall_table(analysis: Analysis) -> Table | None:
         return None
     rows = method_rows(analysis, {str(score): measured(analysis, score) for score in scores})
     every = (*columns(*KEYS), *STANDING, *map(score_column, scores), *origin_columns(board))
-    wanted = ("tier", "rank", *_OF_LEAVES, "detectable", "coverage", "evidence")
+    wanted = ("tier", "rank", *_OF_LEAVES, "detectable", "coverage", "evidence", "verification")
     return Table("overall", "Overall", every, rows, KEYS, _there(every, wanted), _note(analysis))
 
 
