@@ -111,14 +111,14 @@ def compared(first: Path, second: Path) -> dict[str, Any]:
         if key in there
     ]
     moved = [abs(row["first"] - row["second"]) for row in rows]
-    ranked = [row for row in rows if row["first_rank"] and row["second_rank"]]
-    ranks = [[row[f"{side}_rank"] for row in ranked] for side in ("first", "second")]
+    scores = [[row[side] for row in rows] for side in ("first", "second")]
     decisions = Counter(_decisions(first / "pairs.csv", second / "pairs.csv"))
     return {
         "rows": rows,
         "mean_moved": float(np.mean(moved)),
         "most_moved": float(np.max(moved)),
-        "rank_correlation": float(spearmanr(*ranks).statistic) if len(ranked) > 2 else None,
+        "rank_correlation": float(spearmanr(*scores).statistic) if len(rows) > 2 else None,
+        "changed": sum(n for (a, b), n in decisions.items() if a != b),
         "comparisons": sum(decisions.values()),
         "reversed": sum(n for pair, n in decisions.items() if _opposite(*pair)),
         "decisions": [[*pair, n] for pair, n in sorted(decisions.items())],

@@ -92,6 +92,7 @@ class RunRecord:
     spec: Experiment | None = None
     result: RunResult | None = None
     version: str = ""  # of mil-bench
+    environment: Mapping[str, Any] = field(default_factory=dict)  # env.json
     scores: Scores | None = None
     sets: Mapping[str, Predictions] = field(default_factory=dict)
     trained_tree: str = ""
@@ -174,7 +175,7 @@ def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
         sets = {name: p.leaves_alone() for name, p in sets.items()}
     version = str(env.get("mil-bench", ""))
     scores = Scores.of(sets["test"])
-    return RunRecord(directory.path, "done", "", spec, result, version, scores, sets)
+    return RunRecord(directory.path, "done", "", spec, result, version, env, scores, sets)
 
 
 def _read_result(path: Path, content: Mapping[str, Any]) -> RunResult:

@@ -15,7 +15,7 @@ COMMANDS = {
     name: name.removesuffix(".__main__").rpartition(".")[2]
     for name in (
         *("cli", "extraction", "gpu.__main__", "inference", "inference_coverage", "loading"),
-        *("method_costs", "quality", "report", "scaling", "training"),
+        *("method_costs", "quality", "report", "reproducibility", "scaling", "training"),
     )
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from mil_bench.base.atomic import write_text
 from mil_bench.base.errors import DataError
 from mil_bench.boards.board import Board
+from mil_bench.boards.environment import environment_json
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide, runs_tidy
 from mil_bench.boards.formats.grid import grids_of
 from mil_bench.boards.formats.latex import grids_latex
@@ -29,9 +30,9 @@ def check_writable(out: Path) -> None:
 
 
 def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -> list[Path]:
-    """Write every table of every report, ``runs_tidy.csv`` and ``README.md``; return the paths.
+    """Write every table of every report, ``runs_tidy.csv``, ``environment.json`` and ``README.md``.
 
-    A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``. ``figures`` puts the
+    Return the paths. A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``. ``figures`` puts the
     overview picture on the page. The same runs give the same bytes. Raises ``DataError`` when
     ``out`` cannot be written.
     """
@@ -65,6 +66,7 @@ def _files(report: Report, figures: bool) -> dict[str, str]:
             contents[f"{table.name}.tex"] = grids_latex(report, alike)
     if report.board.scores:
         contents["runs_tidy.csv"] = runs_tidy(report.board)
+        contents["environment.json"] = environment_json(report.board)
     return contents | {"README.md": report_page(report, figures)}
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from mil_bench.boards.board import Board
+from mil_bench.boards.environment import HEADS, environments_of
 from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
 from mil_bench.boards.report import Report
+from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
 
 # Characters that would end a cell, start HTML, a link, code or emphasis.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -37,11 +39,22 @@ def report_page(report: Report, figure: bool) -> str:
     bullets = [*map(str, report.caveats), *report.problems]
     if bullets:
         parts += ["## Read with care", "\n".join(f"- {prose(note)}" for note in bullets)]
+    parts += _environment(board)
     parts.append(
         "The CSV files next to this page have every number with its interval, spread and run keys; "
         "`runs_tidy.csv` has those of single runs."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _environment(board: Board) -> list[str]:
+    """Where the runs were made, and what another processor would change."""
+    rows = [environment.words for environment in environments_of(board)]
+    if not rows:
+        return []
+    cells = [[escape(word) for word in words] for words in rows]
+    table = "\n".join(map(_line, [HEADS, ["--:", *["---"] * (len(HEADS) - 1)], *cells]))
+    return ["## Environment", table, RETRAINED_ELSEWHERE]
 
 
 def picture_of(board: Board) -> str:

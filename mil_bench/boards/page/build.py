@@ -9,11 +9,13 @@ from typing import Any
 
 from mil_bench.base.atomic import write_text
 from mil_bench.boards.confusions import confusions, tree_of
+from mil_bench.boards.environment import HEADS, environments_of
 from mil_bench.boards.formats.folder import board_folders, unwritable
 from mil_bench.boards.page.data import cards, encode, fitted, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
 from mil_bench.evaluation.metrics import PRIMARY, Score
+from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
 
 NAME = "leaderboard.html"
 _READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
@@ -84,6 +86,7 @@ def page_html(reports: Sequence[Report], out: Path = Path(), folder: Path | None
         ),
         "cards": cards([report.board for report in reports]),
         "metrics": _metrics(reports),
+        "retrained": RETRAINED_ELSEWHERE,
     }
     pieces = {
         "style": "\n".join(_part("css", f"{name}.css") for name in _STYLES),
@@ -109,6 +112,7 @@ def _board(report: Report, place: str, folder: Path) -> dict[str, Any]:
         "verdict": report.verdict,
         "caveats": [note.text for note in report.caveats],
         "problems": report.problems,
+        "environments": [HEADS, *(e.words for e in environments_of(board))],
         "methods": {row.label: row.method for row in board.rows},
         "tables": {table.name: encode(table) for table in tables},
         "tree": tree_of(board.taxonomy) if board.taxonomy else None,

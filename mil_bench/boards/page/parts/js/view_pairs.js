@@ -23,6 +23,7 @@ VIEWS.pairs = {
       pair ? pairDetail(board, table, pair) : null,
       el("h2", {}, "All pairs"),
       tableView(table, { rows }),
+      el("p", { class: "note" }, prose(`What retraining can change: ${DATA.retrained}`)),
     ];
   },
 };

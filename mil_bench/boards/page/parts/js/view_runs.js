@@ -10,6 +10,19 @@ VIEWS.runs = {
       board.tables.runs ? tableView(board.tables.runs) : null,
       el("p", { class: "note" }, prose("Each command repeats a run with the same key and data. Add "
         + "`--data-root DIR` for your data and `--plugin FILE` for your method.")),
+      environments(board),
     ];
   },
 };
+
+/** Where the runs were made: devices, threads, precision and versions, with their numbers of runs. */
+function environments(board) {
+  const [heads, ...rows] = board.environments ?? [];
+  if (!rows.length) return null;
+  const cells = (words) => words.map((word, i) => el("td", { class: i ? null : "number" }, word));
+  return el("section", { "aria-label": "Environment" }, el("h2", {}, "Environment"),
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Environments" },
+      el("table", {}, el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))),
+        el("tbody", {}, rows.map((words) => el("tr", {}, cells(words)))))),
+    el("p", { class: "note" }, prose(DATA.retrained)));
+}

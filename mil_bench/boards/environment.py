@@ -1,0 +1,83 @@
+"""Where the runs of a board were made: versions, processor, threads, precision.
+
+No host name, user name or path: only the facts of :data:`_FACTS` leave a run folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mil_bench.boards.board import Board
+from mil_bench.boards.collect import RunRecord
+from mil_bench.contract.spec import RunSpec
+
+_FACTS: Final = ("processor", "device", "threads", "python", "mil-bench", "packages", "cuda")
+_DRIVER: Final = "driver"
+_COMMIT: Final = 10  # digits
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Facts that ``runs`` finished runs share, and the commits of mil-bench that made them."""
+
+    runs: int
+    facts: dict[str, Any]
+    commits: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return one object of ``environment.json``."""
+        return {"runs": self.runs, **self.facts, "commits": list(self.commits)}
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Return the cells of :data:`HEADS`; a dash where a run says nothing."""
+        packages, facts = _object(self.facts.get("packages")), self.facts
+        device = facts.get("device") or facts.get("processor")
+        cells = (self.runs, device, facts.get("threads"), facts.get("precision"))
+        versions = (packages.get("torch"), packages.get("numpy"), facts.get("python"))
+        return tuple(str(cell or "–") for cell in (*cells, *versions, facts.get("mil-bench")))
+
+
+HEADS: Final = (
+    "Runs", "Device", "Threads", "Precision", "torch", "numpy", "Python", "mil-bench",
+)  # fmt: skip
+
+
+def environments_of(board: Board) -> list[Environment]:
+    """Return the environments of the finished runs of a board, the most frequent first."""
+    groups: dict[str, list[RunRecord]] = defaultdict(list)
+    for row in board.rows:
+        for record in row.done.values():
+            groups[json.dumps(_facts(record), sort_keys=True)].append(record)
+    environments = [
+        Environment(len(group), _facts(group[0]), tuple(sorted({_commit(r) for r in group} - {""})))
+        for group in groups.values()
+    ]
+    return sorted(environments, key=lambda e: (-e.runs, json.dumps(e.facts, sort_keys=True)))
+
+
+def environment_json(board: Board) -> str:
+    """Return the text of ``environment.json``: a list of environments with their runs."""
+    content = [environment.as_json() for environment in environments_of(board)]
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _facts(record: RunRecord) -> dict[str, Any]:
+    stored = record.environment
+    facts = {name: stored[name] for name in (*_FACTS, _DRIVER) if stored.get(name) is not None}
+    trained = isinstance(record.spec, RunSpec)
+    return facts | ({"precision": record.spec.precision} if trained and record.spec else {})
+
+
+def _commit(record: RunRecord) -> str:
+    git = _object(record.environment.get("git"))
+    commit = str(git.get("commit") or "")[:_COMMIT]
+    return f"{commit}+" if commit and git.get("dirty") else commit
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object; empty for anything else, because files of others may hold anything."""
+    return value if isinstance(value, dict) else {}
