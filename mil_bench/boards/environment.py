@@ -14,8 +14,16 @@ from mil_bench.boards.board import Board
 from mil_bench.boards.collect import RunRecord
 from mil_bench.contract.spec import RunSpec
 
-_FACTS: Final = ("processor", "device", "threads", "python", "mil-bench", "packages", "cuda")
-_DRIVER: Final = "driver"
+_FACTS: Final = (
+    "processor",
+    "device",
+    "threads",
+    "python",
+    "mil-bench",
+    "packages",
+    "cuda",
+    "driver",
+)
 _COMMIT: Final = 10  # digits
 
 
@@ -33,7 +41,7 @@ class Environment:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Return the cells of :data:`HEADS`; a dash where a run says nothing."""
+        """Return the cells of :data:`HEADS`; a dash for an unknown fact."""
         packages, facts = _object(self.facts.get("packages")), self.facts
         device = facts.get("device") or facts.get("processor")
         cells = (self.runs, device, facts.get("threads"), facts.get("precision"))
@@ -51,10 +59,11 @@ def environments_of(board: Board) -> list[Environment]:
     groups: dict[str, list[RunRecord]] = defaultdict(list)
     for row in board.rows:
         for record in row.done.values():
-            groups[json.dumps(_facts(record), sort_keys=True)].append(record)
+            if isinstance(record.spec, RunSpec):  # trained by mil-bench
+                groups[json.dumps(_facts(record, record.spec), sort_keys=True)].append(record)
     environments = [
-        Environment(len(group), _facts(group[0]), tuple(sorted({_commit(r) for r in group} - {""})))
-        for group in groups.values()
+        Environment(len(group), json.loads(facts), tuple(sorted({*map(_commit, group)} - {""})))
+        for facts, group in groups.items()
     ]
     return sorted(environments, key=lambda e: (-e.runs, json.dumps(e.facts, sort_keys=True)))
 
@@ -65,11 +74,10 @@ def environment_json(board: Board) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _facts(record: RunRecord) -> dict[str, Any]:
+def _facts(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
     stored = record.environment
-    facts = {name: stored[name] for name in (*_FACTS, _DRIVER) if stored.get(name) is not None}
-    trained = isinstance(record.spec, RunSpec)
-    return facts | ({"precision": record.spec.precision} if trained and record.spec else {})
+    facts = {name: stored[name] for name in _FACTS if stored.get(name) is not None}
+    return facts | {"precision": spec.precision}
 
 
 def _commit(record: RunRecord) -> str:

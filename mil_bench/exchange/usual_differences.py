@@ -1,4 +1,4 @@
-"""By how much a run differs when it is made again on a second machine, and how to judge it.
+"""By how much a run differs when it is repeated on a second machine, and how to judge it.
 
 The numbers were measured (``benchmarks/reproducibility.py``, ``docs/reproduce.md``): the same runs
 on two processors, with one and two threads, in float32 and bfloat16.
@@ -22,6 +22,11 @@ RETRAINED_ELSEWHERE: Final = (
     "their decision, but none its direction (docs/reproduce.md)."
 )
 """What "as trained" and "retraining" mean, in numbers that were measured."""
+_CHANGED: Final = {
+    "processor": ("processor", "device", "driver"),
+    "threads": ("threads",),
+    "versions": ("mil-bench", "packages", "code"),
+}
 _SAME = 5e-7
 _LEAST_RUNS = 10
 
@@ -73,8 +78,8 @@ Level = Literal["equal", "usual", "rare", "unusual"]
 class Judgement:
     """What a difference between a reported and a repeated run means.
 
-    ``equal`` to six digits, ``usual`` as 95 % of the measured differences, ``rare`` up to the
-    largest of them, ``unusual`` beyond it, or any difference where nothing else differs.
+    ``equal`` to six digits; ``usual`` as 95 % of the measured differences; ``rare`` up to the
+    largest of them. ``unusual`` is beyond it, or any difference where nothing else differs.
     """
 
     level: Level
@@ -127,9 +132,8 @@ def judge(
 
 def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Return what differs between two environments: processor, threads, versions."""
-    facts = {
-        "processor": lambda env: (env.get("processor"), env.get("device"), env.get("driver")),
-        "threads": lambda env: env.get("threads"),
-        "versions": lambda env: (env.get("mil-bench"), env.get("packages"), env.get("code")),
-    }
-    return [name for name, fact in facts.items() if fact(first) != fact(second)]
+    return [
+        change
+        for change, facts in _CHANGED.items()
+        if any(first.get(fact) != second.get(fact) for fact in facts)
+    ]

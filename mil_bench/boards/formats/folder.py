@@ -32,9 +32,9 @@ def check_writable(out: Path) -> None:
 def write_reports(reports: Sequence[Report], out: Path, figures: bool = False) -> list[Path]:
     """Write every table of every report, ``runs_tidy.csv``, ``environment.json`` and ``README.md``.
 
-    Return the paths. A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``. ``figures`` puts the
-    overview picture on the page. The same runs give the same bytes. Raises ``DataError`` when
-    ``out`` cannot be written.
+    Return the paths. A table is ``<name>.csv`` (wide), ``<name>_tidy.csv`` and ``<name>.tex``.
+    ``figures`` puts the overview picture on the page. The same runs give the same bytes. Raises
+    ``DataError`` when ``out`` cannot be written.
     """
     written = []
     boards = [report.board for report in reports]
