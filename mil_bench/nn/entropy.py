@@ -40,16 +40,18 @@ def entropy_term(
     if config.entropy_weight == 0:
         return {}
     cosine = config.entropy_schedule == "cosine"
+    # 1 at the start, 0 at the end.
     share = (1 + math.cos(math.pi * progress)) / 2 if cosine else 1.0
     attention = output.attention[LEAF]
     return {"entropy": config.entropy_weight * share * negative_entropy(attention, len(batch))}
 
 
 def negative_entropy(attention: Tensor, bags: int) -> Tensor:
-    """Return ``sum a log a`` of ``(sum N, K)`` weights that sum to one per bag; mean over bags and
-    K.
+    """Return ``sum a log a`` of weights ``(sum N, K)`` that sum to one per bag.
+
+    Averaged over the bags and ``K``.
     """
     weights = full_precision(attention)
     # A weight may underflow to zero, where the logarithm has no gradient and the entropy none.
     logarithms = weights.clamp(min=torch.finfo(weights.dtype).tiny).log()
-    return (weights * logarithms).sum() / (bags * weights.shape[1])
+    return (weights * logarithms).sum() / (bags * weights.shape[1])  # every bag has K columns

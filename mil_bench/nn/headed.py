@@ -73,13 +73,13 @@ class HeadedMethod(Method):
 
 def make_head(config: HeadOptions, taxonomy: Taxonomy) -> Head:
     """Return the head that ``config`` names; names specific to a method are flat here."""
-    makers: dict[str, Callable[[], Head]] = {
+    makers: dict[str, Callable[[], Head]] = {  # made when named: two of them read the levels
         "multi": lambda: Multi(taxonomy),
         "conditional": lambda: Conditional(taxonomy, config.hxe_alpha),
         "marginal": lambda: Marginal(taxonomy),
         "soft-labels": lambda: SoftLabels(taxonomy, config.soft_beta),
     }
-    if config.head not in makers:
+    if config.head not in makers:  # heads of a method's own, such as sigmoid
         return Flat(taxonomy)
     if taxonomy.depth == 1:
         raise ConfigError(

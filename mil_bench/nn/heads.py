@@ -35,8 +35,7 @@ class Head(nn.Module, ABC):
         return len(self.taxonomy.leaves)
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """Return ``(rows, outputs)`` -> level name -> ``(rows, K_level)``: the outputs of every
-        class.
+        """Split ``(rows, outputs)`` into the outputs of every class, by level.
 
         Assigns branches of attention, one per output, to classes.
         """
@@ -44,11 +43,11 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """Return ``(B, outputs)`` -> logits ``(B, K_level)``; always of the leaves."""
+        """Return logits ``(B, K_level)`` from scores ``(B, outputs)``; always of the leaves."""
 
     @abstractmethod
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Return named terms, means over bags. ``weights`` of classes may be empty."""
+        """Return the named terms, means over bags. ``weights`` of classes may be empty."""
 
 
 class Flat(Head):
@@ -59,7 +58,7 @@ class Flat(Head):
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Return cross entropy of the leaves."""
+        """Return the cross entropy of the leaves."""
         return {"ce": cross_entropy(logits[LEAF], labels[LEAF], weights.get(LEAF))}
 
 
@@ -80,11 +79,11 @@ class Multi(Head):
         return dict(zip(self.taxonomy.levels, x.split_with_sizes(self._sizes, 1), strict=True))
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """Return ``(B, outputs)`` -> the logits of every level."""
+        """Return the logits of every level."""
         return self.by_level(scores)
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Return cross entropy of every level."""
+        """Return the cross entropy of every level."""
         return {
             f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
             for level in self.taxonomy.levels
@@ -114,15 +113,18 @@ class Conditional(Head):
         super().__init__(taxonomy)
         self.alpha = alpha
         nodes = _with_siblings(taxonomy)
-        families = list(dict.fromkeys(node[:-1] for node in nodes))
+        families = list(dict.fromkeys(node[:-1] for node in nodes))  # a family: nodes of one parent
         self.nodes = nodes
         self.family: Tensor
         self.relatives: Tensor
         family = torch.tensor([families.index(node[:-1]) for node in nodes])
+        # 0 within the family, -inf outside.
         relatives = torch.eye(len(families), dtype=torch.float64)[family].log()
         self.register_buffer("family", family, persistent=False)
         self.register_buffer("relatives", relatives, persistent=False)  # (outputs, families)
         for level in taxonomy.levels:
+            # 1 for the nodes on the way to a class. A node without siblings is certain, so it has
+            # no row.
             down = [[node == path[: len(node)] for path in self._paths(level)] for node in nodes]
             path = torch.tensor(down, dtype=torch.float64)
             self.register_buffer(f"path_{level}", path, persistent=False)
@@ -141,15 +143,18 @@ class Conditional(Head):
             level: [self._lowest(path) for path in self._paths(level)]
             for level in self.taxonomy.levels
         }
+        # a level of one class.
         return {level: x[:, own] for level, own in columns.items() if -1 not in own}
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """Return ``(B, outputs)`` -> log probabilities of every level."""
+        """Return log probabilities of every level; as logits, their softmax is themselves."""
         with as_written(scores):
             s = full_precision(scores)
+            # (B, outputs, families) -> (B, families)
             of_family = (s.unsqueeze(2) + self.relatives.to(s.dtype)).logsumexp(1)
-            given_parent = s - of_family[:, self.family]
+            given_parent = s - of_family[:, self.family]  # log p(node | parent)
             return {
+                # log p(class) is the sum over its path: one product.
                 level: given_parent @ self.get_buffer(f"path_{level}").to(s.dtype)
                 for level in self.taxonomy.levels
             }
@@ -158,13 +163,14 @@ class Conditional(Head):
         """Return the term ``hxe``; weights of classes are those of the leaves."""
         levels = self.taxonomy.levels
         log_p = [logits[level].gather(1, labels[level].unsqueeze(1))[:, 0] for level in levels]
-        losses = -log_p[0]
+        losses = -log_p[0]  # the top level, depth 0, has weight 1
         for depth, (above, below) in enumerate(pairwise(log_p), 1):
+            # Above - below = -log p(below | above).
             losses = losses + math.exp(-self.alpha * depth) * (above - below)
         return {"hxe": mean_over_bags(losses, labels[LEAF], weights.get(LEAF))}
 
     def _paths(self, level: str) -> list[Node]:
-        """The path of every class of ``level`` from the top."""
+        """Return the path of every class of ``level`` from the top."""
         depth = self.taxonomy.levels.index(level) + 1
         return list(dict.fromkeys(path[:depth] for path in self.taxonomy.paths))
 
@@ -174,8 +180,9 @@ class Conditional(Head):
 
 
 def _with_siblings(taxonomy: Taxonomy) -> list[Node]:
-    """Paths of all nodes that are not their parent's only child, level by level."""
+    """Return the paths of all nodes with siblings, level by level."""
     nodes = dict.fromkeys(
+        # Every class once.
         path[:depth] for depth in range(1, taxonomy.depth + 1) for path in taxonomy.paths
     )
     parents = [node[:-1] for node in nodes]
@@ -196,16 +203,17 @@ class Marginal(Head):
             self.register_buffer(f"under_{level}", under, persistent=False)
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:
-        """Return ``(B, K_leaf)`` -> the same, and log probabilities of the levels above."""
-        leaves = full_precision(scores).log_softmax(1).unsqueeze(2)
+        """Return leaf logits unchanged, and log probabilities of the levels above."""
+        leaves = full_precision(scores).log_softmax(1).unsqueeze(2)  # (B, K_leaf, 1)
         above = {
+            # Log of the sum, without leaving logarithms.
             level: (leaves + self.get_buffer(f"under_{level}").to(leaves.dtype)).logsumexp(1)
             for level in self.taxonomy.levels[:-1]
         }
         return {**above, LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Return cross entropy of every level."""
+        """Return the cross entropy of every level."""
         return {
             f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
             for level in self.taxonomy.levels
@@ -231,7 +239,7 @@ class SoftLabels(Head):
         return {LEAF: scores}
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
-        """Return cross entropy of the leaves with soft targets."""
+        """Return the cross entropy of the leaves with soft targets."""
         log_p = full_precision(logits[LEAF]).log_softmax(1)
         losses = -(self.targets[labels[LEAF]].to(log_p.dtype) * log_p).sum(1)
         return {"ce_soft": mean_over_bags(losses, labels[LEAF], weights.get(LEAF))}

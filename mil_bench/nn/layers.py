@@ -26,10 +26,11 @@ class Projection(nn.Sequential):
         self.dropout = dropout
 
     def forward(self, h: Features) -> Tensor:
-        """Return ``(N, in_dim)`` -> ``(N, out_dim)``, in autocast's type where that is on."""
+        """Project ``(N, in_dim)`` to ``(N, out_dim)``, in autocast's type where that is on."""
         h, layer = as_affine(h), self.get_submodule("0")
         assert isinstance(layer, nn.Linear)
         own_bias: Tensor | None = layer.bias
+        # The kernel always adds one.
         bias = layer.weight.new_zeros(len(layer.weight)) if own_bias is None else own_bias
         weight, bias = h.folded(layer.weight, bias)
         p = self.dropout if self.training else 0.0
@@ -38,10 +39,12 @@ class Projection(nn.Sequential):
 
 @computed_by(dense.projected)
 def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dtype) -> Tensor:
-    """Return ``dropout(relu(W x + b))`` in ``dtype``: ``(N, d)``, ``(D, d)``, ``(D,)`` ->
-    ``(N, D)``.
+    """Compute ``dropout(relu(W x + b))`` in ``dtype``.
+
+    ``x`` is ``(N, d)``, the weight ``(D, d)``, the bias ``(D,)``, the result ``(N, D)``.
     """
     with as_written(x):
+        # F.dropout is on by default; p is 0 in evaluation mode.
         return F.dropout(F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype)).relu(), p)
 
 
@@ -64,15 +67,19 @@ class Affine:
         return Affine(self.x, *self.folded(layer.weight, layer.bias))
 
     def folded(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight ``(D', d)`` and bias ``(D',)`` that do to ``x`` what the arguments do to ``h``."""
+        """Return the weight ``(D', d)`` and bias ``(D',)`` of a layer after this map.
+
+        They do to ``x`` what the arguments do to ``h``.
+        """
         if self.weight is None or self.bias is None:
             return weight, bias
         with as_written(weight):
-            return weight @ self.weight, weight @ self.bias + bias
+            return weight @ self.weight, weight @ self.bias + bias  # W' (W x + b) + b'
 
     def of_mean(self, pooled: Tensor) -> Tensor:
-        """Return means of ``h`` ``(..., D)`` from those of ``x`` ``(..., d)``, whose weights sum to
-        1.
+        """Return means of ``h`` ``(..., D)`` from means of ``x`` ``(..., d)``.
+
+        Their weights must sum to 1, because the bias is added once.
         """
         if self.weight is None or self.bias is None:
             return pooled
@@ -100,11 +107,11 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape; the input itself in evaluation mode or with ``p = 0``."""
+        """Drop entries of any shape; the input itself in evaluation mode or with ``p = 0``."""
         return dropout(x, self.p) if self.training and self.p else x
 
     def extra_repr(self) -> str:
-        """Shown by ``print(module)``."""
+        """Describe the module for ``print``."""
         return f"p={self.p}"
 
 
@@ -115,7 +122,7 @@ def dropout(x: Tensor, p: float) -> Tensor:
 
 
 def xavier_linear(module: nn.Module) -> None:
-    """Set Set Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
+    """Set Xavier-normal weights and zero biases in every ``Linear`` below ``module``."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.xavier_normal_(layer.weight)
@@ -123,8 +130,9 @@ def xavier_linear(module: nn.Module) -> None:
 
 
 def kaiming_linear(module: nn.Module) -> None:
-    """Set Set Kaiming-normal weights (fan in, gain sqrt 2), zero biases in every ``Linear``
-    below.
+    """Set Kaiming-normal weights and zero biases in every ``Linear`` below ``module``.
+
+    Fan in, gain sqrt 2.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
@@ -133,9 +141,7 @@ def kaiming_linear(module: nn.Module) -> None:
 
 
 def orthogonal_layers(module: nn.Module) -> None:
-    """Set orthogonal weights and zero biases in every ``Linear`` and ``Conv1d`` below
-    ``module``.
-    """
+    """Set orthogonal weights and zero biases in ``Linear`` and ``Conv1d`` below ``module``."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d):
             nn.init.orthogonal_(layer.weight)
@@ -170,17 +176,19 @@ class AttentionNet(nn.Module):
         self.dropout = dropout
 
     def forward(self, h: Features) -> Tensor:
-        """Return ``(sum N, in_dim)`` -> ``(sum N, branches)``: raw scores, in float32 or more."""
+        """Score ``(sum N, in_dim)`` as ``(sum N, branches)``: before softmax, float32 or more."""
         h = as_affine(h)
+        # The two gates of every instance are a model's largest activation, so they go part by part.
         return by_parts(lambda x: self._score(h.part(x)), h.x)
 
     def _score(self, h: Affine) -> Tensor:
         layers = [self.value] if self.gate is None else [self.value, self.gate]
-        weight = torch.cat([layer.weight for layer in layers])
+        weight = torch.cat([layer.weight for layer in layers])  # (2 H, D): one product for V and U
         bias = torch.cat([layer.bias for layer in layers])
         # Two independent dropouts of a product are one, which keeps what both keep.
         keep = (1 - self.dropout) ** len(layers) if self.training else 1.0
         w, b = self.score.weight, self.score.bias
+        # Folding before the product: an affine h is never formed.
         return attention_scores(h.x, *h.folded(weight, bias), w, b, keep, compute_dtype(h.x))
 
 
@@ -188,13 +196,13 @@ class AttentionNet(nn.Module):
 def attention_scores(
     x: Tensor, weight: Tensor, bias: Tensor, w: Tensor, b: Tensor, keep: float, dtype: torch.dtype
 ) -> Tensor:
-    """Return ``w dropout(tanh(V x) * sigmoid(U x)) + b``: ``(N, D)`` -> ``(N, K)``, float32 or
-    more.
-
-    ``weight`` ``(2 H, D)`` and ``bias`` hold V above U, or V only ``(H, D)``; ``w`` is ``(K, H)``.
+    """Compute ``w dropout(tanh(V x) * sigmoid(U x)) + b``: ``(N, K)`` in float32 or more.
+    ``x`` is ``(N, D)``. ``weight`` ``(2 H, D)`` and ``bias`` hold V above U, or V only ``(H, D)``;
+    ``w`` is ``(K, H)``.
     """
     with as_written(x):
-        hidden = F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype))
+        hidden = F.linear(x.to(dtype), weight.to(dtype), bias.to(dtype))  # (N, 2 H) or (N, H)
         value, *gate = torch.split(hidden, w.shape[1], 1)
         gated = value.tanh() * gate[0].sigmoid() if gate else value.tanh()
+        # One dropout of the product: keep is the chance that both factors are kept.
         return F.linear(F.dropout(full_precision(gated), 1 - keep), w, b)

@@ -63,14 +63,16 @@ def grid_order(coords: Tensor, batch: BagBatch, multiple: int = 1) -> Tensor:
     """
     x, y = coords.unbind(1)
     rows = torch.arange(len(coords), device=coords.device)
+    # ceil(sqrt(n)), rounded up to a multiple.
     sides = [-(-(isqrt(n - 1) + 1) // multiple) * multiple for n in batch.sizes]
     side = torch.tensor(sides, device=coords.device)[batch.segment]
+    # Stable sorts from the least significant key on: by bag, then y, then x.
     for key in (x, y, batch.segment):  # the last key is the first to count
         rows = rows[key[rows].argsort(stable=True)]
-    band = torch.empty_like(rows)
+    band = torch.empty_like(rows)  # (sum N,): the row of the square
     band[rows] = (
         torch.arange(len(rows), device=rows.device) - batch.offsets[batch.segment]
-    ) // side
-    for key in (y, x, band, batch.segment):
+    ) // side  # position within the bag
+    for key in (y, x, band, batch.segment):  # by bag, band, x, then y
         rows = rows[key[rows].argsort(stable=True)]
     return rows

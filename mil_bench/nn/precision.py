@@ -24,9 +24,9 @@ PrecisionChoice = Literal["auto", "32", "bf16", "16"]
 
 
 def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> Precision:
-    """Return ``auto`` -> bf16 for a method measured to be safe in it on a device fast in it, else
-    32.
+    """Return the precision that ``choice`` stands for.
 
+    ``auto`` is bf16 for a method measured to be safe in it on a device fast in it, else 32.
     ``safe_in_bf16`` is the method's (:class:`~mil_bench.contract.method.Method`).
     Raises ``UsageError`` for 16 on a CPU.
     """
@@ -44,6 +44,7 @@ def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> 
 def is_fast_in_bf16(device: torch.device) -> bool:
     """Return whether the GPU or CPU multiplies bfloat16 numbers itself."""
     if device.type == "cuda":
+        # Emulated bfloat16 is slower than float32.
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return multiplies_bf16()
 
@@ -66,6 +67,7 @@ def feature_type(precision: Precision) -> torch.dtype:
 
 def gradient_scaler(precision: Precision, device: torch.device) -> torch.amp.GradScaler:
     """Return loss scaling for float16; does nothing in other precisions."""
+    # Only float16 has too small a range for gradients; bfloat16 has that of float32.
     return torch.amp.GradScaler(device.type, enabled=precision == "16")
 
 
@@ -86,21 +88,24 @@ def prepare_cpu(dim: int) -> None:
     Freed blocks below 32 MiB stay in the process (glibc), so that the activations of a step do not
     cost a page fault for every 4 KiB.
     """
+    # First the default, whatever an earlier run of this process has chosen.
     torch.set_float32_matmul_precision("highest")
     if is_amd() and dim >= _WIDE:
         torch.set_float32_matmul_precision("medium")
-        if not _products_are_float32():
+        if not _products_are_float32():  # with bfloat16 products, as on Zen 4
             torch.set_float32_matmul_precision("highest")
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
+            # Setting a threshold also switches off glibc's adaptation of both.
             mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
             mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
 
 def _products_are_float32() -> bool:
+    # Fixed numbers: a draw would advance the random state of the run.
     numbers = torch.linspace(-1, 1, 512 * 512, dtype=torch.float64).view(512, 512).sin()
-    exact = numbers @ numbers.T
+    exact = numbers @ numbers.T  # float64
     product = numbers.float() @ numbers.float().T
     return bool((product - exact).norm() < _ROUNDING * exact.norm())
 
@@ -110,8 +115,9 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 @cache
 def cpuinfo() -> dict[str, str]:
-    """Return Linux's fields of the first processor (``vendor_id``, ``flags``, ...); empty
-    elsewhere.
+    """Return Linux's fields of the first processor (``vendor_id``, ``flags``, ...).
+
+    Empty on other systems.
     """
     if not _CPUINFO.exists():
         return {}
@@ -126,8 +132,7 @@ def is_amd() -> bool:
 
 
 def multiplies_bf16() -> bool:
-    """Return whether the processor has instructions for bfloat16 products (AVX512-BF16,
-    AMX, Arm).
-    """
+    """Return whether the processor multiplies bfloat16 numbers: AVX512-BF16, AMX or Arm."""
     flags = {*cpuinfo().get("flags", "").split(), *cpuinfo().get("Features", "").split()}
+    # x86 says flags, Arm says Features.
     return not flags.isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})

@@ -22,10 +22,9 @@ from mil_bench.nn.stock import computed_by
 
 
 def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Return views ``(count, n, dim)`` of neighbours of equal size; sorted sequences give the
-    fewest.
-
-    Sequences of one run share every kernel launch, without padding.
+    """Return views ``(count, n, dim)`` of neighbours of equal size.
+    Sequences of one run share every kernel launch, without padding. Sorted sequences give the
+    fewest runs.
     """
     runs = [(len(list(run)), n) for n, run in groupby(sizes)]
     parts = x.split_with_sizes([count * n for count, n in runs])
@@ -33,38 +32,39 @@ def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
 
 
 def pack(runs: Sequence[Tensor]) -> Tensor:
-    """Return runs ``(count, n, dim)`` -> ``(sum n, dim)``."""
+    """Join runs ``(count, n, dim)`` to rows ``(sum n, dim)``."""
     return torch.cat([run.flatten(0, 1) for run in runs])
 
 
 def unpack(x: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
-    """Return the inverse of :func:`pack`: rows ``(sum n, dim')`` in runs of the sizes of
-    ``like``.
-    """
+    """Undo :func:`pack`: rows ``(sum n, dim')`` as runs of the sizes of ``like``."""
     parts = x.split_with_sizes([run.shape[0] * run.shape[1] for run in like])
     return [part.view(*run.shape[:2], -1) for part, run in zip(parts, like, strict=True)]
 
 
 @computed_by(channels_last.depthwise)
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
-    """Return ``(g, height, width, c)`` and odd filters ``(c, 1, a, b)`` -> the shape of ``x``.
+    """Convolve ``(g, height, width, c)`` with odd filters ``(c, 1, a, b)``; keeps the shape.
 
-    Convolution of every channel with its own filter, zero padded, in float32 or more.
+    Every channel has its own filter. Zero padded, in float32 or more.
     """
     reach = (taps.shape[2] // 2, taps.shape[3] // 2)
     with as_written(x):
-        image = full_precision(x).contiguous().permute(0, 3, 1, 2)
+        image = full_precision(x).contiguous().permute(0, 3, 1, 2)  # (g, c, height, width)
+        # Back: channels last.
         return F.conv2d(image, taps, padding=reach, groups=len(taps)).permute(0, 2, 3, 1)
 
 
 def _fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    # Never forms the (n, n) scores: memory is linear in n.
     return F.scaled_dot_product_attention(q, k, v)
 
 
 @computed_by(_fused_attention)
 def dot_product_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return ``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each (Vaswani et al., 2017,
-    eq. 1).
+    """Compute ``softmax(q k^T / sqrt(d)) v`` of ``(..., n, d)`` each.
+
+    Vaswani et al., 2017, eq. 1.
     """
     return (q @ k.mT / sqrt(q.shape[-1])).softmax(-1) @ v
 
@@ -79,6 +79,8 @@ def _part_by_part(layer: Callable[[Tensor], Tensor], x: Tensor, rows: int | None
     parts = torch.split(x, rows)
     if not torch.is_grad_enabled():
         return torch.cat([layer(part) for part in parts])
+    # The reentrant form has no gradient for parameters if x needs none, as features do. The random
+    # state is restored for the second pass, so dropout drops the same entries.
     return torch.cat([checkpoint(layer, part, use_reentrant=False) for part in parts])
 
 

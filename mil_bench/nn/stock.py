@@ -59,11 +59,11 @@ class Formula(Generic[P, R]):
         update_wrapper(self, formula)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """The kernel's result, or the formula's inside :func:`stock_layers`.
+        """Return the kernel's result, or the formula's inside :func:`stock_layers`.
 
         Raises ``UsageError`` inside a transform of ``torch.func``, which kernels do not support.
         """
-        if _in_stock.get():
+        if _in_stock.get():  # before the test: formulas are what torch.func may see
             return self.formula(*args, **kwargs)
         if _in_torch_func():
             raise UsageError(f"torch.func and vmap require plain torch. {_ADVICE}")
@@ -101,6 +101,7 @@ def first_order(backward: Backward) -> Backward:
             results = backward(ctx, *grads)
         if not torch.is_grad_enabled():  # no graph of the gradient is requested
             return results
+        # Gradients and saved tensors alike: a derivative by any of them meets the refusal.
         sources = [t for t in (*grads, *ctx.saved_tensors) if t is not None]
         tensors = [result for result in results if result is not None]
         guard = iter(_Refusal.apply(len(tensors), *tensors, *sources))

@@ -38,16 +38,16 @@ from mil_bench.nn.stock import first_order
 
 
 def sums(x: Tensor, offsets: Tensor) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.segment.segment_sum`.
+    """Compute :func:`mil_bench.nn.segment.segment_sum`, adding up in float64.
 
-    Added up in float64: torch's kernel adds one row after another, and in float32 the gradient of
-    a softmax over 8,000 instances would be wrong by 1e-5.
+    torch's kernel adds one row after another: in float32 the gradient of a softmax over 8,000
+    instances would be wrong by 1e-5.
     """
     return torch.segment_reduce(x.double(), "sum", offsets=offsets, axis=0).to(x.dtype)
 
 
 def maxima(x: Tensor, offsets: Tensor) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.segment.segment_max`.
+    """Compute :func:`mil_bench.nn.segment.segment_max`.
 
     torch divides a positive gradient among equal maxima, and gives a negative one to each of them
     in full (torch 2.15); the formula divides both.
@@ -56,7 +56,8 @@ def maxima(x: Tensor, offsets: Tensor) -> Tensor:
 
 
 def softmax(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.segment.segment_softmax`."""
+    """Compute :func:`mil_bench.nn.segment.segment_softmax`."""
+    # Weights of thousands of instances differ by less than bfloat16 resolves.
     weights: Tensor = _Softmax.apply(full_precision(scores), segment, offsets)
     return weights
 
@@ -66,8 +67,8 @@ class _Softmax(Function):
 
     @staticmethod
     def forward(scores: Tensor, segment: Tensor, offsets: Tensor) -> Tensor:
-        weights = (scores - maxima(scores, offsets)[segment]).exp_()
-        return weights.div_(sums(weights, offsets)[segment])
+        weights = (scores - maxima(scores, offsets)[segment]).exp_()  # largest is 1: no overflow
+        return weights.div_(sums(weights, offsets)[segment])  # sums are at least 1
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
@@ -78,14 +79,15 @@ class _Softmax(Function):
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         weights, segment, offsets = ctx.saved_tensors
-        grad = grad * weights
+        grad = grad * weights  # a_i da_i
         return grad - weights * sums(grad, offsets)[segment], None, None
 
 
 def weighted_sums(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[int]) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.segment.segment_matmul`."""
+    """Compute :func:`mil_bench.nn.segment.segment_matmul`."""
     with as_written(x):
         blocks = BlockPlan.of(segment, sizes)
+        # One type for both factors; only the sums over scores need float64.
         pooled: Tensor = _WeightedSums.apply(weights.to(x.dtype), x, *blocks, len(sizes))[0]
     return pooled
 
@@ -104,18 +106,23 @@ class BlockPlan(NamedTuple):
     def of(cls, segment: Tensor, sizes: Sequence[int]) -> BlockPlan:
         """Return the blocks of a batch; the number of slots is counted on the host."""
         slots = torch.arange(most_bags(sizes), device=segment.device)
-        first = segment[::STEP]
-        behind = padded_rows(len(segment)) // STEP - len(first)
+        first = segment[::STEP]  # (blocks,): the bag of every block's first row
+        behind = padded_rows(len(segment)) // STEP - len(first)  # blocks of padding only
+        # No bag has the number len(sizes), so no bag collects the slots of these blocks.
         first = F.pad(first, (0, behind), value=len(sizes))
+        # Rows of a bag are consecutive: the distance from the block's first bag is the slot.
         slot = segment - first.repeat_interleave(STEP)[: len(segment)]
+        # A slot beyond the last bag of a block has no row there: it adds zeros to a later bag.
         return cls(slot.unsqueeze(1) == slots, first.unsqueeze(1) + slots)
 
 
 def most_bags(sizes: Sequence[int]) -> int:
     """Return the largest number of bags that share a block."""
+    # From Python integers: a count read from the device would stop the host at every step.
     ends = np.cumsum(sizes)
     starts = np.arange(0, ends[-1], STEP)
     last = np.minimum(starts + STEP, ends[-1]) - 1
+    # (blocks,): the bag of the last row less that of the first.
     spans = np.searchsorted(ends, last, "right") - np.searchsorted(ends, starts, "right")
     return int(spans.max()) + 1
 
@@ -130,10 +137,11 @@ class _WeightedSums(Function):
     def forward(
         weights: Tensor, x: Tensor, mine: Tensor, bag: Tensor, bags: int
     ) -> tuple[Tensor, Tensor]:
-        spread = _spread(weights, mine, len(bag))
+        spread = _spread(weights, mine, len(bag))  # (blocks, STEP, slots * K)
         block_sums = spread.mT @ _cut(x, len(bag))  # (blocks, slots * K, D)
+        # (bags, blocks * slots): 1 where a slot is of the bag
         members = bag.flatten() == torch.arange(bags, device=bag.device).unsqueeze(1)
-        pooled = members.to(block_sums.dtype) @ block_sums.view(bag.numel(), -1)
+        pooled = members.to(block_sums.dtype) @ block_sums.view(bag.numel(), -1)  # (bags, K * D)
         return pooled.view(bags, weights.shape[1], x.shape[1]), spread
 
     @staticmethod
@@ -142,19 +150,23 @@ class _WeightedSums(Function):
         spread = output[1]
         ctx.mark_non_differentiable(spread)
         ctx.set_materialize_grads(False)  # no zeros for outputs that are only saved
+        # The gradient does not read weights: saved, they refuse a second derivative (nn.stock).
         ctx.save_for_backward(spread, x, mine, bag, weights)
 
     @staticmethod
     @first_order
     def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
         spread, x, mine, bag, _ = ctx.saved_tensors
+        # Slots past the last bag have zero weights and no rows, so any gradient will do for them.
         slots = grad[bag.clamp(max=ctx.bags - 1)].flatten(1, 2)  # (blocks, slots * K, D)
         to_weights = to_x = None
         if ctx.needs_input_grad[0]:
             products = _cut(x, len(bag)) @ slots.mT  # (blocks, STEP, slots * K)
-            products = products.flatten(0, 1)[: len(x)].view(*mine.shape, -1)
+            products = products.flatten(0, 1)[: len(x)].view(*mine.shape, -1)  # padding cut
+            # Every row keeps the product with its own slot.
             to_weights = (products * mine.unsqueeze(2)).sum(1)
         if ctx.needs_input_grad[1]:
+            # to_x has padding, so the blocks are a view of it: the product writes in place.
             to_x = padded_empty_like(x)
             torch.bmm(spread, slots, out=_cut(to_x, len(bag)))
         return to_weights, to_x, None, None, None
@@ -162,6 +174,7 @@ class _WeightedSums(Function):
 
 def _spread(weights: Tensor, mine: Tensor, blocks: int) -> Tensor:
     """``(blocks, STEP, slots * K)``: every weight in its row's slot, zeros elsewhere."""
+    # Rows of padding are zero here, so padding of the features adds nothing to any sum.
     width = mine.shape[1] * weights.shape[1]
     spread = padded_empty(len(weights), width, weights.dtype, weights.device)
     torch.mul(weights.unsqueeze(1), mine.unsqueeze(2), out=spread.view(*mine.shape, -1))
@@ -172,5 +185,6 @@ def _cut(x: Tensor, blocks: int) -> Tensor:
     """``(sum N, D)`` -> ``(blocks, STEP, D)``; rows of padding have no effect."""
     rows = with_padding(x)
     if len(rows) < blocks * STEP:
+        # Bags below PADDED_FROM rows are stored without.
         rows = F.pad(rows, (0, 0, 0, blocks * STEP - len(rows)))
     return rows.view(blocks, STEP, -1)

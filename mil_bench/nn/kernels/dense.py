@@ -28,9 +28,9 @@ from mil_bench.nn.stock import first_order
 
 
 def projected(x: Tensor, weight: Tensor, bias: Tensor, p: float, dtype: torch.dtype) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.layers.projected`."""
+    """Compute :func:`mil_bench.nn.layers.projected`."""
     with as_written(x):
-        drawn = KeepMask((len(x), len(weight)), 1 - p, x.device) if p else None
+        drawn = KeepMask((len(x), len(weight)), 1 - p, x.device) if p else None  # (N, D)
         mask, scale = (drawn.mask, drawn.scale) if drawn else (None, 1.0)
         y: Tensor = _Projected.apply(x.to(dtype), weight, bias, mask, scale)
     return y
@@ -50,9 +50,10 @@ class _Projected(Function):
         # relu(c x) = c relu(x) for c > 0: the scale of dropout goes into the weights.
         w, b = (weight * scale, bias * scale) if mask is not None else (weight, bias)
         y = padded_empty(len(x), len(weight), x.dtype, x.device)
+        # Where both have padding, the product includes it and leaves finite rows that nobody reads.
         rows, out = with_padding(x), with_padding(y)
         if len(rows) != len(out):
-            rows, out = x, y
+            rows, out = x, y  # rows only: the padding of y is zero already
         torch.addmm(b.to(x.dtype), rows, w.to(x.dtype).T, out=out)
         y.relu_()
         if mask is not None:
@@ -68,11 +69,13 @@ class _Projected(Function):
     @first_order
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, y = ctx.saved_tensors
+        # dy where y > 0; the scale of dropout comes in through the weights below.
         to_y = padded_empty_like(y)
         torch.ops.aten.threshold_backward(grad, y, 0, grad_input=to_y)
         rows, to_x = padded_grad(to_y, x), None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0]:  # not for stored features: the largest product is spared
             to_x = (rows @ (weight * ctx.scale).to(rows.dtype))[: len(x)]
+        # (D, N) (N, d): gradient rows of padding are zero, so what x holds there does not count.
         to_weight = (rows.T @ with_padding(x)).to(weight.dtype).mul_(ctx.scale)
         to_bias = to_y.sum(0).to(weight.dtype).mul_(ctx.scale)
         return to_x, to_weight, to_bias, None, None
@@ -81,9 +84,10 @@ class _Projected(Function):
 def attention_scores(
     x: Tensor, weight: Tensor, bias: Tensor, w: Tensor, b: Tensor, keep: float, dtype: torch.dtype
 ) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.layers.attention_scores`."""
+    """Compute :func:`mil_bench.nn.layers.attention_scores`."""
     with as_written(x):
         x = x.to(dtype)
+        # hidden has the rows of padding too, and the mask must have its shape.
         drawn = KeepMask((len(with_padding(x)), w.shape[1]), keep, x.device) if keep < 1 else None
         mask, scale = (drawn.mask, drawn.scale) if drawn else (None, 1.0)
         s: Tensor = _Scores.apply(x, weight, bias, w, b, mask, scale)[0]
@@ -107,11 +111,14 @@ class _Scores(Function):
         mask: Tensor | None,
         scale: float,
     ) -> tuple[Tensor, Tensor]:
+        # (N, 2 H) or (N, H)
         hidden = F.linear(with_padding(x), weight.to(x.dtype), bias.to(x.dtype))
         value, *gates = torch.split(hidden, w.shape[1], 1)
+        # In place: the backward pass of tanh and sigmoid reads their results, not their inputs.
         value.tanh_()
         for gate in gates:
             gate.sigmoid_()
+        # The mask keeps entries unscaled; w takes the scale, a (K, H) product instead of (N, H).
         return F.linear(_gated(hidden, w.shape[1], mask), w * scale, b)[: len(x)], hidden
 
     @staticmethod
@@ -120,6 +127,7 @@ class _Scores(Function):
         hidden = output[1]
         ctx.mark_non_differentiable(hidden)
         ctx.set_materialize_grads(False)  # no zeros for outputs that are only saved
+        # The gradient does not read bias: saved, it refuses a second derivative (nn.stock).
         ctx.save_for_backward(x, weight, hidden, w, mask, bias)
 
     @staticmethod
@@ -128,14 +136,15 @@ class _Scores(Function):
         x, weight, hidden, w, mask, _ = ctx.saved_tensors
         width, scale = w.shape[1], ctx.scale
         grad = padded_grad(grad, x)
-        to_w = (grad.T @ _gated(hidden, width, mask)).mul_(scale)
-        inner = (grad @ (w * scale)).to(hidden.dtype)
+        to_w = (grad.T @ _gated(hidden, width, mask)).mul_(scale)  # w met unscaled gates
+        inner = (grad @ (w * scale)).to(hidden.dtype)  # (N, H): to tanh * sigmoid
         if mask is not None:
             inner.mul_(mask)
         to_hidden = torch.empty_like(hidden)
         value, *gates = torch.split(hidden, width, 1)
         to_value, *to_gates = torch.split(to_hidden, width, 1)
         for gate, to_gate in zip(gates, to_gates, strict=True):
+            # The sigmoid's share needs inner before the factor of the tanh's share goes into it.
             torch.ops.aten.sigmoid_backward(inner * value, gate, grad_input=to_gate)
             inner.mul_(gate)
         torch.ops.aten.tanh_backward(inner, value, grad_input=to_value)
@@ -153,4 +162,4 @@ def _gated(hidden: Tensor, width: int, mask: Tensor | None) -> Tensor:
     product = value * gates[0] if gates else value.clone()
     if mask is not None:
         product.mul_(mask)
-    return full_precision(product)
+    return full_precision(product)  # a softmax reads them; bfloat16 keeps 8 bits

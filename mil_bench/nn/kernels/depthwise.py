@@ -17,7 +17,7 @@ from mil_bench.nn.stock import first_order
 
 
 def depthwise(x: Tensor, taps: Tensor) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.sequences.depthwise`.
+    """Compute :func:`mil_bench.nn.sequences.depthwise`.
 
     In both directions the images are dense in memory with the channels last. oneDNN is several
     times slower on views of other rows. In the channels-first layout its float32 gradient of a
@@ -25,6 +25,7 @@ def depthwise(x: Tensor, taps: Tensor) -> Tensor:
     CPU).
     """
     with as_written(x):
+        # (g, c, h, w)
         image: Tensor = _Depthwise.apply(dense(full_precision(x).permute(0, 3, 1, 2)), taps)
     return image.permute(0, 2, 3, 1)
 
@@ -43,6 +44,7 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         image, taps = ctx.saved_tensors
         with as_written(grad):
+            # Its layout is up to the layer above, and the wrong one is the defect described there.
             grad = dense(grad)
             # With odd filters the transposed convolution is one with the filters turned around.
             to_image = convolve(grad, taps.flip(2, 3))
@@ -53,9 +55,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 def convolve(image: Tensor, taps: Tensor) -> Tensor:
-    """Return ``(g, c, height, width)`` and odd filters ``(c, 1, a, b)`` -> the shape of
-    ``image``.
-    """
+    """Convolve ``(g, c, height, width)`` with odd filters ``(c, 1, a, b)``; keeps the shape."""
     return F.conv2d(image, taps, padding=_reach(taps), groups=len(taps))
 
 

@@ -19,13 +19,15 @@ class KeepMask:
     """``mask``: bytes of the given shape, 1 with probability ``1 / scale`` and else 0."""
 
     def __init__(self, shape: tuple[int, ...], keep: float, device: torch.device) -> None:
-        level = max(1, round(keep * _LEVELS))
+        level = max(1, round(keep * _LEVELS))  # 0 would keep nothing and divide by zero
         self.scale = _LEVELS / level
         count = torch.Size(shape).numel()
+        # Eight random bytes each.
         words = torch.empty(-(-count // 8), dtype=torch.int64, device=device)
-        words.random_(-(2**63), None)
+        words.random_(-(2**63), None)  # all of int64, so every byte is uniform
         # In place: the comparison stays a vector instruction on bytes.
         self.mask = words.view(torch.uint8)[:count].view(shape)
+        # 256 does not fit into a byte, so a comparison with it would be one with 0.
         if level < _LEVELS:
             self.mask.lt_(level)
         else:
@@ -33,7 +35,7 @@ class KeepMask:
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.layers.dropout`."""
+    """Compute :func:`mil_bench.nn.layers.dropout`."""
     drawn = KeepMask(tuple(x.shape), 1 - p, x.device)
     dropped: Tensor = _Dropout.apply(x, drawn.mask, drawn.scale)
     return dropped
@@ -44,7 +46,7 @@ class _Dropout(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, mask: Tensor, scale: float) -> Tensor:
-        return x.mul(mask).mul_(scale)
+        return x.mul(mask).mul_(scale)  # one allocation
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:

@@ -26,13 +26,13 @@ _ONE, _TWO = 27 / 32, 11 / 16  # coefficients of w and -u in f
 
 
 def inverse_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.nystrom.inverse_times`."""
+    """Compute :func:`mil_bench.nn.nystrom.inverse_times`."""
     result: Tensor = _Iteration.apply(k, x, iterations, False)[0]
     return result
 
 
 def projection_times(k: Tensor, x: Tensor, iterations: int) -> Tensor:
-    """Return kernel of :func:`mil_bench.nn.nystrom.projection_times`."""
+    """Compute :func:`mil_bench.nn.nystrom.projection_times`."""
     result: Tensor = _Iteration.apply(k, x, iterations, True)[0]
     return result
 
@@ -46,21 +46,25 @@ class _Iteration(Function):
 
     @staticmethod
     def forward(k: Tensor, x: Tensor, iterations: int, project: bool) -> tuple[Tensor, ...]:
-        w = torch.bmm(k, k.mT)
+        w = torch.bmm(k, k.mT)  # (b, r, r), symmetric; every W below commutes with it
         matrices, blocks = [], [x]
         for _ in range(iterations - 1):
-            u = torch.baddbmm(w, w, w, beta=-3.5)
+            u = torch.baddbmm(w, w, w, beta=-3.5)  # u = W W - 7/2 W
             matrices += [w, u]
             if not project:
-                t = torch.baddbmm(x, w, x, beta=-3.5)
+                t = torch.baddbmm(x, w, x, beta=-3.5)  # t = W x - 7/2 x
+                # q(W) x = 27/32 x - 11/16 t - 1/4 u t, since u = W (W - 7/2).
                 x = x.sub(t, alpha=_TWO / _ONE).baddbmm_(u, t, beta=_ONE, alpha=-0.25)
                 blocks += [t, x]
+            # f(W) = 27/32 W - 11/16 u - 1/4 u u
             w = w.sub(u, alpha=_TWO / _ONE).baddbmm_(u, u, beta=_ONE, alpha=-0.25)
         if project:
-            x = torch.bmm(w, x)
+            x = torch.bmm(w, x)  # A Z X = W q(W) X, and W q(W) = q(W) W
             blocks.append(x)
+        # The last step acts on blocks only: u t = W W t - 7/2 W t spares the matrix u.
         t = torch.baddbmm(x, w, x, beta=-3.5)
         s = torch.bmm(w, t)
+        # -1/4 u t has +7/8 s and the -1/4 W s below.
         y = x.mul(_ONE).sub_(t, alpha=_TWO).add_(s, alpha=0.875)
         y.baddbmm_(w, s, alpha=-0.25)
         return y, w, s, *matrices, *blocks[1:], t
@@ -89,27 +93,31 @@ def _gradients(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
     k, w, s, *saved = ctx.saved_tensors
     matrices, blocks = saved[: 2 * ctx.steps], saved[2 * ctx.steps :]
     t, x = blocks.pop(), blocks.pop()
+    # Back through y = 27/32 x - 11/16 t + 7/8 s - 1/4 W s, in units of g = -dy / 4.
     g = g * -0.25
-    gs = torch.baddbmm(g, w, g, beta=-3.5)
-    gt = torch.baddbmm(g, w, gs, beta=2.75)
-    gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
-    half = torch.bmm(g, s.mT).baddbmm_(gs, t.mT).baddbmm_(gt, x.mT)
+    gs = torch.baddbmm(g, w, g, beta=-3.5)  # to s: W g - 7/2 g
+    gt = torch.baddbmm(g, w, gs, beta=2.75)  # to t, by y and by s = W t
+    gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)  # to x, by y and by t = W x - 7/2 x
+    half = torch.bmm(g, s.mT).baddbmm_(gs, t.mT).baddbmm_(gt, x.mT)  # to W of all three products
     if ctx.project:
-        half.baddbmm_(gx, blocks.pop().mT)
+        half.baddbmm_(gx, blocks.pop().mT)  # the block before x = W x
         gx = torch.bmm(w, gx)
+    # The symmetric part of half: an antisymmetric one cancels in the gradient of K K^T.
     gw = (half + half.mT).mul_(0.5)
     for _ in range(ctx.steps):
         u, w = matrices.pop(), matrices.pop()
+        # To u by f(W): -11/16 gw - 1/4 (gw u + u gw), as half + half^T.
         half = torch.baddbmm(gw, gw, u, beta=-_TWO / 2, alpha=-0.25)
         if not ctx.project:
             t, x = blocks.pop(), blocks.pop()
             g = gx * -0.25
-            gt = torch.baddbmm(g, u, g, beta=2.75)
+            gt = torch.baddbmm(g, u, g, beta=2.75)  # to t of q(W) x = 27/32 x - 11/16 t - 1/4 u t
             gx = g.mul(-3.375).sub_(gt, alpha=3.5).baddbmm_(w, gt)
-            half.baddbmm_(g, t.mT, alpha=0.5)
+            half.baddbmm_(g, t.mT, alpha=0.5)  # to u, symmetric part
         gu = half + half.mT
+        # To W by f(W) and by u = W W - 7/2 W.
         half = gw.mul_(_ONE / 2).sub_(gu, alpha=1.75).baddbmm_(gu, w)
         if not ctx.project:
-            half.baddbmm_(gt, x.mT, alpha=0.5)
+            half.baddbmm_(gt, x.mT, alpha=0.5)  # to W by t = W x - 7/2 x
         gw = half + half.mT
-    return torch.bmm(gw, k).mul_(2), gx
+    return torch.bmm(gw, k).mul_(2), gx  # W = K K^T with symmetric gradient
