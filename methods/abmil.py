@@ -18,6 +18,7 @@ from mil_bench.nn.headed import HEADS, HeadedMethod, HeadName, HeadOptions
 from mil_bench.nn.layers import AttentionNet, Projection
 from mil_bench.nn.segment import segment_matmul, segment_softmax
 
+# The repository's bounds: outside of them the gradient of a saturated probability is zero.
 _CLAMP = 1e-5
 
 
@@ -102,6 +103,7 @@ class ABMIL(HeadedMethod):
         self.attention = AttentionNet(
             config.width, config.hidden, 1, config.gated, config.attention_dropout
         )
+        # One logit: the paper's Bernoulli output.
         outputs = 1 if config.head == "sigmoid" else self.decision.outputs
         self.classifier = nn.Linear(config.width, outputs)
 
@@ -109,7 +111,7 @@ class ABMIL(HeadedMethod):
         """Return logits of the head and attention ``(sum N, 1)``."""
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, 1)
-        attention = segment_softmax(scores, batch.segment, batch.offsets)
+        attention = segment_softmax(scores, batch.segment, batch.offsets)  # (sum N, 1), eq. 8
         z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)  # (B, width)
         logits: Tensor = self.classifier(z)
         if self.config.head == "sigmoid":
@@ -121,8 +123,9 @@ class ABMIL(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return terms of the head; with the sigmoid head Bernoulli likelihood of the clamped
-        probability.
+        """Return the head's terms; with the sigmoid head the negative log likelihood.
+
+        That of a Bernoulli variable with the clamped probability.
 
         The term ``entropy`` is added where it is switched on.
         """
@@ -130,5 +133,5 @@ class ABMIL(HeadedMethod):
         if self.config.head != "sigmoid":
             return {**super().loss(output, batch, progress), **entropy}
         p = (output.logits[LEAF][:, 1]).sigmoid().clamp(_CLAMP, 1 - _CLAMP)
-        y = batch.labels[LEAF].to(p.dtype)
+        y = batch.labels[LEAF].to(p.dtype)  # 0 or 1
         return {"nll": -(y * p.log() + (1 - y) * (1 - p).log()).mean(), **entropy}

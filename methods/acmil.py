@@ -122,27 +122,31 @@ class ACMIL(Method):
     def __init__(self, config: ACMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         width, branches = config.width, config.branches
-        self.project = Projection(dim, width, bias=False)
+        self.project = Projection(dim, width, bias=False)  # as in the official code
         self.attention: GatedBranches | MultiHeadBranches = (
             GatedBranches(width, config.hidden, branches)
             if config.form == "gated"
             else MultiHeadBranches(width, config.heads, branches)
         )
         self.branch_classifiers = nn.ModuleList(
-            nn.Linear(width, self.n_leaves) for _ in range(branches if branches > 1 else 0)
+            # A lone branch has none: the official code builds its classifier and never trains it.
+            nn.Linear(width, self.n_leaves)
+            for _ in range(branches if branches > 1 else 0)
         )
         self.classifier = nn.Linear(width, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Return leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the
-        branches'.
+        """Return leaf logits ``(B, C)`` and attention ``(sum N, 1)``.
+
+        ``extras`` hold those of the branches.
         """
         h = self.project(batch.features)  # (sum N, width)
         scores = full_precision(self.attention.scores(h))  # (sum N, branches * heads)
         if self.training:
             scores = mask_top(scores, self.config.mask_top, self.config.mask_share, batch)
+        # Of masked scores: the diversity loss sees masked attention, as in the official code.
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        features, bag = self.attention.pool(attention, h, batch)
+        features, bag = self.attention.pool(attention, h, batch)  # (B, branches, width), (B, width)
         extras = {"scores": scores, "attention": attention, "features": features}
         if self.branch_classifiers:
             branches = zip(self.branch_classifiers, features.unbind(1), strict=True)
@@ -150,6 +154,7 @@ class ACMIL(Method):
             extras["branches"] = torch.stack(logits, 1)  # (B, branches, C)
         return Output(
             logits={LEAF: self.classifier(bag)},
+            # The mean of softmaxes, not the softmax of a mean.
             attention={LEAF: attention.mean(1, keepdim=True)},
             extras=extras,
         )
@@ -159,6 +164,7 @@ class ACMIL(Method):
         labels, number = batch.labels[LEAF], self.config.branches
         terms = {"bag": self.cross_entropy(output.logits[LEAF], labels, LEAF)}
         if number > 1:
+            # (B * branches, C): the label of every branch is the bag's
             logits = output.extras["branches"].flatten(0, 1)
             terms["branches"] = self.cross_entropy(logits, labels.repeat_interleave(number), LEAF)
             if self.config.diversity_weight:
@@ -178,13 +184,13 @@ class GatedBranches(nn.Module):
         self.net = AttentionNet(width, hidden, branches)
 
     def scores(self, h: Tensor) -> Tensor:
-        """Return ``(sum N, width)`` -> ``(sum N, branches)``."""
+        """Score instances for every branch: ``(sum N, width)`` -> ``(sum N, branches)``."""
         scores: Tensor = self.net(h)
         return scores
 
     def pool(self, attention: Tensor, h: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """Return weighted means; that of the mean attention is the mean of the means."""
-        pooled = segment_matmul(attention, h, batch.segment, batch.sizes)
+        """Return the weighted means; that of the mean attention is the mean of the means."""
+        pooled = segment_matmul(attention, h, batch.segment, batch.sizes)  # (B, branches, width)
         return pooled, pooled.mean(1)
 
 
@@ -199,23 +205,26 @@ class MultiHeadBranches(nn.Module):
 
     def __init__(self, width: int, heads: int, branches: int) -> None:
         super().__init__()
+        # Nearly even attention at the start.
         self.queries = nn.Parameter(1e-6 * torch.randn(1, branches, width))
         self.keys = nn.ModuleList(_FoldedKeys(width, heads) for _ in range(branches))
         self.values = nn.ModuleList(_HeadMeans(width, heads) for _ in range(branches))
         self.bag = _HeadMeans(width, heads)
 
     def scores(self, h: Tensor) -> Tensor:
-        """Return ``(sum N, width)`` -> ``(sum N, branches * heads)``."""
+        """Score instances for every branch and head: ``(sum N, branches * heads)``."""
         folded = [key(query) for key, query in zip(self.keys, self.queries[0], strict=True)]
         weights, constants = zip(*folded, strict=True)
         return F.linear(h, torch.cat(weights), torch.cat(constants))
 
     def pool(self, attention: Tensor, h: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
         """Pool weighted means per head, then apply each branch's values, output layer and norm."""
+        # (B, branches * heads, width)
         means = segment_matmul(attention, h, batch.segment, batch.sizes)
         means = torch.unflatten(means, 1, (len(self.values), -1))  # (B, branches, heads, width)
         branches = zip(self.values, means.unbind(1), strict=True)
         features = torch.stack([values(mean) for values, mean in branches], 1)
+        # The bag's attention is the mean over branches, head by head: so is its weighted mean.
         return features, self.bag(means.mean(1))
 
 
@@ -229,8 +238,9 @@ class _FoldedKeys(nn.Module):
     def forward(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(heads, width)`` weights and ``(heads,)`` constants that score an instance."""
         q = self.query(query).view(self.heads, -1)  # (heads, width per head)
-        q = q / sqrt(q.shape[1])
-        weight = self.key.weight.view(*q.shape, -1).to(q.dtype)
+        q = q / sqrt(q.shape[1])  # as queries are scaled in dot-product attention
+        weight = self.key.weight.view(*q.shape, -1).to(q.dtype)  # (heads, width per head, width)
+        # q.(W h + b) = (q W) h + q.b, per head.
         return torch.einsum("hd,hdw->hw", q, weight), (q * self.key.bias.view(q.shape)).sum(1)
 
 
@@ -243,12 +253,12 @@ class _HeadMeans(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
         self.dropout = Dropout(_DROPOUT)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.norm = nn.LayerNorm(width, eps=1e-6)  # official eps
 
     def forward(self, means: Tensor) -> Tensor:
-        """Return ``(B, heads, width)`` -> ``(B, width)``."""
+        """Project a mean per head ``(B, heads, width)`` to ``(B, width)``."""
         weight = self.value.weight.view(self.heads, -1, means.shape[2]).to(means.dtype)
-        values = torch.einsum("bhw,hdw->bhd", means, weight).flatten(1)
+        values = torch.einsum("bhw,hdw->bhd", means, weight).flatten(1)  # (B, width): heads joined
         rows: Tensor = self.norm(self.dropout(self.out(values + self.value.bias)))
         return rows
 
@@ -257,17 +267,18 @@ MASKED: Final = -1e9  # finite: a completely masked bag gets even attention
 
 
 def mask_top(scores: Tensor, k: int, share: float, batch: BagBatch) -> Tensor:
-    """Return STKIM: ``(sum N, K)`` scores, some of the ``k' = min(k, N)`` highest of each bag
-    masked.
+    """Mask some of the ``k' = min(k, N)`` highest of ``(sum N, K)`` scores per bag (STKIM).
 
     In every column ``int(k' * share)`` of them, drawn at random, become :data:`MASKED`.
     """
     top = segment_topk(scores.detach(), k, batch.segment, batch.sizes)  # (B, k', K)
-    outside = ~within(top.shape[1], batch.offsets).unsqueeze(2)
+    outside = ~within(top.shape[1], batch.offsets).unsqueeze(2)  # places that a small bag lacks
+    # Lots order the places at random; infinite ones come last and are never drawn.
     lots = torch.rand(top.shape, device=scores.device).masked_fill(outside, torch.inf)
+    # Rounded down, as in the official code.
     numbers = torch.tensor([int(min(k, size) * share) for size in batch.sizes])
     numbers = numbers.to(scores.device, non_blocking=True)[:, None, None]
-    drawn = lots.argsort(1).argsort(1) < numbers
+    drawn = lots.argsort(1).argsort(1) < numbers  # the rank of every lot
     # Places outside a small bag repeat its first row, so hits are added up, not written.
     hits = torch.zeros_like(scores)
     hits.scatter_add_(0, top.flatten(0, 1), drawn.flatten(0, 1).to(scores.dtype))
@@ -280,10 +291,12 @@ def similarity(attention: Tensor, branches: int, batch: BagBatch) -> Tensor:
     Mean over pairs of branches, heads and bags. ``attention`` is ``(sum N, branches * heads)``, of
     at least two branches.
     """
+    # (B, K, K): attention summed with attention as weights gives all inner products.
     products = segment_matmul(attention, attention, batch.segment, batch.sizes)
     heads = products.shape[1] // branches
+    # (B, branches, branches, heads): a head is compared with the same head of other branches.
     products = products.view(-1, branches, heads, branches, heads).diagonal(dim1=2, dim2=4)
     lengths = products.diagonal(dim1=1, dim2=2).mT.sqrt()  # (B, branches, heads)
-    t, u = torch.triu_indices(branches, branches, 1, device=attention.device)
+    t, u = torch.triu_indices(branches, branches, 1, device=attention.device)  # every pair once
     cosines: Tensor = products[:, t, u] / (lengths[:, t] * lengths[:, u])
     return cosines.mean()

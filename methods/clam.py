@@ -131,6 +131,7 @@ class _CLAM(HeadedMethod):
         self.attention = AttentionNet(
             width, config.hidden_width, self.branches, config.gated, dropout
         )
+        # Against and for the class.
         self.instance_classifiers = nn.ModuleList(nn.Linear(width, 2) for _ in range(self.n_leaves))
         self.build_classifier(width)
         if config.init == "xavier":
@@ -147,21 +148,20 @@ class _CLAM(HeadedMethod):
 
     @abstractmethod
     def classify(self, pooled: Tensor) -> Tensor:
-        """Return ``(B, K, width)`` bag features -> the numbers ``(B, outputs)`` that the head
-        reads.
-        """
+        """Return the numbers ``(B, outputs)`` that the head reads of ``(B, K, width)``."""
 
     def by_level(self, x: Tensor) -> dict[str, Tensor]:
-        """Return ``(sum N, K)`` -> the columns of branches that belong to each level."""
+        """Return the columns of ``(sum N, K)`` whose branches belong to each level."""
         return {LEAF: x} if self.branches == 1 else self.decision.by_level(x)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Return logits of the head and attention ``(sum N, K)`` of the levels that have
-        branches.
+        """Return logits of the head and attention ``(sum N, K)``.
+
+        Attention is that of the levels with branches.
         """
         h = self.project(batch.features)  # (sum N, width)
         scores = self.attention(h)  # (sum N, K)
-        attention = segment_softmax(scores, batch.segment, batch.offsets)
+        attention = segment_softmax(scores, batch.segment, batch.offsets)  # (sum N, K)
         pooled = segment_matmul(attention, h, batch.segment, batch.sizes)  # (B, K, width)
         return Output(
             logits=self.decision(self.classify(pooled)),
@@ -174,11 +174,13 @@ class _CLAM(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return ``bag_weight`` x the head's terms, ``(1 - bag_weight) * instance``, maybe
-        ``entropy``.
+        """Return the head's terms, ``instance`` and maybe ``entropy``.
+
+        ``bag_weight`` is the weight of the first, ``1 - bag_weight`` that of the second.
         """
         share = self.config.bag_weight
         bag = {name: share * term for name, term in super().loss(output, batch, progress).items()}
+        # The choice of instances has no gradient, the features of those chosen have.
         instance = self.instance_loss(
             output.extras["features"], output.extras["scores"].detach(), batch
         )
@@ -186,49 +188,51 @@ class _CLAM(HeadedMethod):
         return {**bag, "instance": (1 - share) * instance, **entropy}
 
     def select(self, scores: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """Return ``(sum N, K)`` scores -> rows of the k largest and the k smallest, ``(B, k, K)``
-        each.
-
-        Largest and smallest first.
+        """Return the rows of the k largest and the k smallest scores, ``(B, k, K)`` each.
+        ``scores`` are ``(sum N, K)``. Largest and smallest first.
         """
         k, where = self.config.k_sample, (batch.segment, batch.sizes)
         return segment_topk(scores, k, *where), segment_topk(-scores, k, *where)
 
     def instance_loss(self, h: Tensor, scores: Tensor, batch: BagBatch) -> Tensor:
-        """Return clustering loss, mean over bags: ``(sum N, width)`` features, ``(sum N, K)``
-        scores.
+        """Return the clustering loss, mean over bags.
 
-        The label selects by multiplication, so that no step waits for the device.
+        ``h`` is ``(sum N, width)``, ``scores`` ``(sum N, K)``. The label selects by
+        multiplication, so that no step waits for the device.
         """
         labels = batch.labels[LEAF]
         truth = torch.eye(self.n_leaves, dtype=labels.dtype, device=labels.device)[labels]  # (B, C)
         top, bottom = self.select(scores, batch)
-        k = batch.offsets.diff().clamp(max=self.config.k_sample)
+        k = batch.offsets.diff().clamp(max=self.config.k_sample)  # (B,)
+        # (B, k, 1): 1 / k where a bag has a row, else 0; the sum over places is the bag's mean.
         counted = (within(top.shape[1], batch.offsets) / k.unsqueeze(1)).unsqueeze(2)
         target = torch.stack([truth, torch.zeros_like(truth)], 1)  # of the largest, the smallest
         target = target.repeat_interleave(top.shape[1], 1)  # (B, 2 k, C)
         losses = self.instance_rows(h, torch.cat([top, bottom], 1), target)
         positive, negative = ((part * counted).sum(1) for part in losses.chunk(2, 1))  # (B, C)
-        inside = (truth * (positive + negative)).sum(1) / 2
+        inside = (truth * (positive + negative)).sum(1) / 2  # mean over its 2 k rows
         if not self.config.subtyping:
-            return inside.mean()
+            return inside.mean()  # one term: the official code does not divide it
+        # The most attended of another class speak against it.
         outside = ((1 - truth) * positive).sum(1)
+        # Official: divided by C with subtyping only.
         return (inside + outside).mean() / self.n_leaves
 
     def instance_rows(self, h: Tensor, rows: Tensor, target: Tensor) -> Tensor:
-        """Return losses ``(B, k, C)`` of rows ``(B, k, K)`` of ``h`` with 0/1 ``target``
-        ``(B, k, C)``.
+        """Return the losses ``(B, k, C)`` of the instances in ``rows`` ``(B, k, K)``.
 
-        Class c judges the row of branch c, or of the only one. All classes judge all rows, in one
-        product: a batch of products with two columns each is far slower.
+        ``target`` ``(B, k, C)`` is 0 or 1. Class c judges the row of branch c, or of the only one.
+        All classes judge all rows, in one product: a batch of products with two columns each is
+        far slower.
         """
         classifiers = cast(Iterable[nn.Linear], self.instance_classifiers)
         weight, bias = zip(*((layer.weight, layer.bias) for layer in classifiers), strict=True)
         with as_written(h):
+            # (B, k, K, 2 C)
             logits = F.linear(full_precision(h[rows]), torch.cat(weight), torch.cat(bias))
             logits = logits.view(*rows.shape, -1, 2)  # (B, k, K, C, 2)
             own = logits.squeeze(2) if rows.shape[2] == 1 else logits.diagonal(0, 2, 3).mT
-            own, truth = own.flatten(0, 2), target.flatten()
+            own, truth = own.flatten(0, 2), target.flatten()  # (B * k * C, 2)
             if self.config.instance_loss == "svm":
                 losses = smooth_top1_svm(own, truth)
             else:
@@ -249,7 +253,7 @@ class CLAMSB(_CLAM):
         self.classifier = nn.Linear(width, self.decision.outputs)
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Return ``(B, 1, width)`` -> ``(B, outputs)``."""
+        """Score ``(B, 1, width)`` as ``(B, outputs)``."""
         numbers: Tensor = self.classifier(pooled.squeeze(1))
         return numbers
 
@@ -270,10 +274,12 @@ class CLAMMB(_CLAM):
 
     def build_classifier(self, width: int) -> None:
         """Build one scorer per branch."""
+        # Separate layers: two releases of 2024 had one layer for all classes, a C x C matrix, by
+        # mistake.
         self.classifiers = nn.ModuleList(nn.Linear(width, 1) for _ in range(self.branches))
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """Return ``(B, K, width)`` -> ``(B, K)``: scorer c reads branch c."""
+        """Score ``(B, K, width)`` as ``(B, K)``: scorer c reads branch c."""
         scorers = zip(self.classifiers, pooled.unbind(1), strict=True)
         return torch.cat([scorer(bag) for scorer, bag in scorers], 1)
 
@@ -291,9 +297,9 @@ def smooth_top1_svm(scores: Tensor, target: Tensor, alpha: float = 1.0, tau: flo
     ``max_j (s_j + alpha [j != y]) - s_y``, as the authors' code does.
     """
     truth = torch.eye(scores.shape[1], dtype=scores.dtype, device=scores.device)[target]
-    margins = scores + alpha * (1 - truth)
+    margins = scores + alpha * (1 - truth)  # s_j + alpha [j != y]
     score = (scores * truth).sum(1)
     smooth = tau * torch.logsumexp(margins / tau, 1) - score
     hard = margins.amax(1) - score
-    best = scores.detach().topk(2, 1).values
+    best = scores.detach().topk(2, 1).values  # the choice of the form has no gradient
     return torch.where(best[:, 0] - best[:, 1] >= tau * _CLEAR_CUT, hard, smooth)

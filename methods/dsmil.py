@@ -114,6 +114,7 @@ class DSMIL(Method):
 
     def __init__(self, config: DSMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
+        # a negative class has no output.
         outputs, width = self.n_leaves - config.negative_class, config.query_dim
         self.instance = nn.Linear(dim, outputs)
         self.query = nn.Sequential(nn.Linear(dim, width))
@@ -122,6 +123,7 @@ class DSMIL(Method):
         self.value = nn.Sequential()
         if config.value == "relu":
             self.value.extend([nn.Linear(dim, dim), nn.ReLU()])
+        # Every class reads the vectors of all.
         self.scorer = nn.Conv1d(outputs, outputs, kernel_size=dim)
         if config.init == "orthogonal":
             orthogonal_layers(self)
@@ -130,12 +132,14 @@ class DSMIL(Method):
         """Return leaf logits ``(B, C)`` and attention ``(sum N, outputs)``."""
         x = batch.features
         instance = self.instance(x)  # (sum N, outputs)
+        # (B, outputs): the first of equal maxima, as a stable sort gives it; no gradient.
         critical = segment_topk(instance.detach(), 1, batch.segment, batch.sizes)[:, 0]
         queries = by_parts(self.query, x)  # (sum N, query_dim)
+        # Divided by the root of the query width, not of D. The critical query is not detached.
         keys = queries[critical].mT / sqrt(self.config.query_dim)  # (B, query_dim, outputs)
-        scores = segment_map(queries, keys, batch.sizes)
+        scores = segment_map(queries, keys, batch.sizes)  # (sum N, outputs)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        values = by_parts(self.value, x)
+        values = by_parts(self.value, x)  # (sum N, D)
         pooled = segment_matmul(attention, values, batch.segment, batch.sizes)  # (B, outputs, D)
         bag = self.scorer(pooled).squeeze(2)  # (B, outputs)
         return Output(
@@ -147,7 +151,7 @@ class DSMIL(Method):
                 "scores": scores,
                 "bag_features": pooled,
                 "bag": bag,
-                "max": instance.gather(0, critical),
+                "max": instance.gather(0, critical),  # (B, outputs)
             },
         )
 
@@ -158,24 +162,26 @@ class DSMIL(Method):
         return {
             name: share * self._stream_loss(output.extras[name], labels)
             for name, share in shares.items()
-            if share
+            if share  # without its share a term is not listed
         }
 
     def _stream_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """``(B, outputs)`` and ``(B,)``: mean over bags, for BCE over outputs too."""
+        """Average the loss of ``(B, outputs)`` with ``(B,)`` over bags; BCE over outputs too."""
         if self.config.loss == "ce":
             return self.cross_entropy(self._all_classes(logits), labels, LEAF)
         logits = full_precision(logits)
         classes = torch.eye(self.n_leaves, dtype=logits.dtype, device=logits.device)
+        # Without the column of a negative class: its bags have all-zero targets.
         target = classes[labels, self.n_leaves - logits.shape[1] :]
         losses = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         weight = self._class_weights.get(LEAF)
         if weight is not None:
+            # The weight of the bag's class, for all its outputs.
             losses = losses * weight.to(losses)[labels].unsqueeze(1)
         return losses.mean()
 
     def _all_classes(self, logits: Tensor) -> Tensor:
-        """``(B, outputs)`` -> ``(B, C)``: a negative class has the constant log odds 0."""
+        """Return ``(B, C)`` of ``(B, outputs)``: a negative class has the constant log odds 0."""
         if not self.config.negative_class:
             return logits
         return torch.cat([torch.zeros_like(logits[:, :1]), logits], 1)

@@ -124,28 +124,32 @@ class DTFD(Method):
     def __init__(self, config: DTFDConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         width = config.width
-        self.project = Projection(dim, width, bias=False)
+        self.project = Projection(dim, width, bias=False)  # as in the official code
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(config.residual_blocks)))
         self.first = Tier(width, config.hidden, self.n_leaves)
         self.second = Tier(width, config.hidden, self.n_leaves)
         self.evidence_class = config.evidence or ("last" if self.n_leaves == 2 else "predicted")
 
     def forward(self, batch: BagBatch) -> Output:
-        """Return leaf logits ``(B, C)``, attention ``(sum N, 1)``; ``extras`` hold the first
-        tier's.
+        """Return leaf logits ``(B, C)`` and attention ``(sum N, 1)``.
+
+        ``extras`` hold the logits of the first tier.
         """
         permutation = random_permutation if self.training else fixed_permutation
         pseudo = PseudoBags.deal([permutation(n) for n in batch.sizes], self.config.groups)
         bags, first = self.first_tier(batch, pseudo)
         distilled, rows = self.distil(bags, first, pseudo)
+        # Detached: officially this gradient is computed and cleared before use.
         second = self.second(replace(distilled, features=distilled.features.detach()))
         if rows is None:
-            attention = first.attention * second.attention[bags.segment]
+            attention = first.attention * second.attention[bags.segment]  # sums to 1 per slide
         else:
+            # One row may be chosen twice (maxmins), so weights are added up.
             attention = torch.zeros_like(first.attention)
             attention = attention.index_put((rows,), second.attention, accumulate=True)
         return Output(
             logits={LEAF: second.logits},
+            # in the order of the file.
             attention={LEAF: attention[pseudo.order.argsort().to(attention.device)]},
             extras={"first": first.logits},
         )
@@ -153,43 +157,45 @@ class DTFD(Method):
     def first_tier(self, batch: BagBatch, pseudo: PseudoBags) -> tuple[BagBatch, Scored]:
         """Return the embedded pseudo-bags and their scores."""
         order = pseudo.order.to(batch.features.device, non_blocking=True)
-        h = self.project(batch.features[order])
+        h = self.project(batch.features[order])  # (sum N, width), pseudo-bag after pseudo-bag
         bags = BagBatch.of_rows(by_parts(self.blocks, h), pseudo.sizes)
         return bags, self.first(bags)
 
     def distil(
         self, bags: BagBatch, first: Scored, pseudo: PseudoBags
     ) -> tuple[BagBatch, Tensor | None]:
-        """Return what the second tier reads, a bag per slide; the rows of ``bags`` unless
-        pooled.
+        """Return what the second tier reads, a bag per slide.
+
+        Also returns the rows of ``bags``, or ``None`` where features are pooled.
         """
         config = self.config
         if config.distill == "afs":
-            return BagBatch.of_rows(first.pooled, pseudo.counts), None
-        k = max(1, config.instances // config.groups)
+            return BagBatch.of_rows(first.pooled, pseudo.counts), None  # a row per pseudo-bag
+        k = max(1, config.instances // config.groups)  # official quotient, at least one
         evidence = self.evidence(bags, first)
         rows, numbers = strongest(evidence, bags, k, tails=config.distill == "maxmins")
         return BagBatch.of_rows(bags.features[rows], pseudo.per_slide(numbers)), rows
 
     @torch.no_grad()
     def evidence(self, bags: BagBatch, first: Scored) -> Tensor:
-        """Return ``(sum N, 1)``: probability of the evidence class, from the attended
-        feature only.
+        """Return the probability of the evidence class, ``(sum N, 1)``.
+
+        It judges the attended feature only.
         """
+        # W (a_i h_i) without the bias: (sum N, C).
         activation = first.attention * F.linear(bags.features, self.first.classifier.weight)
         probabilities = full_precision(activation).softmax(1)
         if self.evidence_class == "last":
             return probabilities[:, -1:]
-        predicted = first.logits.argmax(1)[bags.segment]
+        predicted = first.logits.argmax(1)[bags.segment]  # (sum N,)
         return probabilities.gather(1, predicted.unsqueeze(1))
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return ``tier1``: mean over slides of the mean over pseudo-bags; ``tier2``: cross
-        entropy.
-        """
+        """Return ``tier1``, mean over slides of the mean over pseudo-bags, and ``tier2``."""
         labels = batch.labels[LEAF]
-        counts = [min(self.config.groups, size) for size in batch.sizes]
+        counts = [min(self.config.groups, size) for size in batch.sizes]  # as dealt
         slides = torch.split(output.extras["first"], counts)
+        # A slide of few pseudo-bags counts as much as one of many.
         first = [
             self.cross_entropy(logits, label.expand(len(logits)), LEAF)
             for logits, label in zip(slides, labels, strict=True)
@@ -227,14 +233,14 @@ class PseudoBags:
         order = [rows + start for rows, start in zip(permutations, starts, strict=False)]
         counts = [min(groups, length) for length in lengths]
         sizes = [
-            length // count + (group < length % count)
+            length // count + (group < length % count)  # sizes of numpy.array_split
             for length, count in zip(lengths, counts, strict=True)
             for group in range(count)
         ]
         return cls(torch.cat(order), tuple(sizes), tuple(counts))
 
     def per_slide(self, numbers: Sequence[int]) -> list[int]:
-        """Return sums over the pseudo-bags of each slide."""
+        """Sum ``numbers`` over the pseudo-bags of each slide."""
         remaining = iter(numbers)
         return [sum(islice(remaining, count)) for count in self.counts]
 
@@ -246,6 +252,7 @@ def random_permutation(size: int) -> Tensor:
 
 def fixed_permutation(size: int) -> Tensor:
     """Return the one permutation ``(size,)`` of evaluation, the same on every device."""
+    # Drawn on the host: every device gets it.
     return torch.randperm(size, generator=torch.Generator().manual_seed(_EVALUATION_SEED))
 
 
@@ -268,6 +275,7 @@ class Tier(nn.Module):
     def forward(self, bags: BagBatch) -> Scored:
         """Score bags of embedded rows."""
         attention = segment_softmax(self.attention(bags.features), bags.segment, bags.offsets)
+        # (B, width)
         pooled = segment_matmul(attention, bags.features, bags.segment, bags.sizes).squeeze(1)
         return Scored(self.classifier(pooled), attention, pooled)
 
@@ -285,7 +293,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``(N, width)`` -> ``(N, width)``."""
+        """Transform ``(N, width)``; keeps the shape."""
         rows: Tensor = x + self.inner(x)
         return rows
 
@@ -293,13 +301,13 @@ class ResidualBlock(nn.Module):
 def strongest(
     evidence: Tensor, bags: BagBatch, k: int, tails: bool
 ) -> tuple[Tensor, tuple[int, ...]]:
-    """Return rows of the ``k`` largest of ``evidence`` ``(sum N, 1)`` per bag, and how many per
-    bag.
+    """Return the rows of the ``k`` largest of ``evidence`` ``(sum N, 1)`` per bag.
 
+    Also returns how many each bag has.
     With ``tails`` the ``k`` smallest follow, both in descending order; a row may be in both. A bag
     of fewer than ``k`` rows gives each of them.
     """
-    ends = [segment_topk(evidence, k, bags.segment, bags.sizes)]
+    ends = [segment_topk(evidence, k, bags.segment, bags.sizes)]  # (B, k', 1)
     if tails:
         ends.append(segment_topk(-evidence, k, bags.segment, bags.sizes))
     table = torch.cat(ends, 1).squeeze(2)  # (B, places)
@@ -309,7 +317,9 @@ def strongest(
     for bag, count in enumerate(counts):
         start = bag * places
         chosen += range(start, start + count)
+        # Smallest first in the table: read backwards for descending order.
         if tails:  # the smallest come first
             chosen += range(start + half + count - 1, start + half - 1, -1)
+    # Indices are made on the host from sizes: nothing waits for the device.
     index = torch.tensor(chosen).to(evidence.device, non_blocking=True)
     return table.flatten()[index], tuple(len(ends) * count for count in counts)

@@ -42,13 +42,14 @@ class LowRankLayer(nn.Module):
     def __init__(self, dim: int, config: ILRAConfig) -> None:
         super().__init__()
         width, form = config.width, (config.width, config.heads, config.norm, config.gated)
+        # (1, r, width)
         self.latent = nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, config.rank, width)))
         self.inward = AttentionBlock(width, dim, *form)
         self.outward = AttentionBlock(dim, width, *form)
 
     def forward(self, x: Tensor, batch: BagBatch) -> Tensor:
-        """Return ``(sum N, dim)`` -> ``(sum N, width)``."""
-        collected, _ = self.inward.collect(self.latent[0], x, batch)
+        """Let latents read the instances, and these the latents: ``(sum N, width)``."""
+        collected, _ = self.inward.collect(self.latent[0], x, batch)  # (B, r, width)
         return self.outward.distribute(x, collected, batch)
 
 
@@ -120,6 +121,7 @@ class ILRA(HeadedMethod):
             width, dims[-1], width, config.heads, config.norm, gated=False
         )
         self.classifier = nn.Linear(width, self.decision.outputs)
+        # The official initial weights; the blocks replace theirs below.
         nn.init.xavier_normal_(self.classifier.weight)
         for module in self.modules():
             if isinstance(module, AttentionBlock):
@@ -133,7 +135,7 @@ class ILRA(HeadedMethod):
         pooled, attention = self.pooling.collect(self.seed[0], x, batch)  # (B, 1, width)
         return Output(
             logits=self.decision(self.classifier(pooled.squeeze(1))),
-            attention={LEAF: attention.mean(2)},
+            attention={LEAF: attention.mean(2)},  # (sum N, 1)
             extras={"instances": x, "bag_features": pooled.squeeze(1)},
         )
 
@@ -165,8 +167,9 @@ class AttentionBlock(nn.Module):
         self.gate = nn.Linear(query_dim, width) if gated else None
 
     def start(self) -> None:
-        """Set the initial weights of the official code; biases outside the attention keep
-        PyTorch's.
+        """Set the initial weights of the official code.
+
+        Biases outside the attention stay PyTorch's.
         """
         for layer in self.children():
             if isinstance(layer, nn.Linear):
@@ -176,54 +179,63 @@ class AttentionBlock(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def collect(self, queries: Tensor, x: Tensor, batch: BagBatch) -> tuple[Tensor, Tensor]:
-        """Queries ``(r, query_dim)``, the same for all bags, attend to ``x`` ``(sum N, key_dim)``.
+        """Let queries ``(r, query_dim)``, equal for all bags, attend to ``x`` ``(sum N, key_dim)``.
 
-        Gives ``(B, r, width)`` and the attention ``(sum N, r, heads)``.
+        Returns ``(B, r, width)`` and the attention ``(sum N, r, heads)``.
         """
-        projected = self.query(queries)
+        projected = self.query(queries)  # Q', (r, width)
         (to_query, _), (to_key, bias), (to_value, value_bias) = self._inner()
+        # Second projection, of queries.
         q = F.linear(projected, to_query.flatten(0, 1), self.inner.bias[: len(self.out.bias)])
         q = torch.unflatten(q, 1, (self.heads, -1))  # (r, heads, width per head)
         q = q / sqrt(to_key.shape[1])
+        # q.(W2 k' + b2) = (q W2) k' + q.b2 with k' = W1 x + b1: (r * heads, width) in front of W1.
         inner = torch.einsum("rhd,hdw->rhw", q, to_key).flatten(0, 1)
+        # Both biases.
         constant = torch.einsum("rhd,hd->rh", q, bias).flatten() + inner @ self.key.bias
         scores = F.linear(x, inner @ self.key.weight, constant)  # (sum N, r * heads)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
         means = segment_matmul(attention, x, batch.segment, batch.sizes)  # (B, r * heads, key_dim)
-        values = torch.unflatten(self.value(means), 1, (-1, self.heads))
+        values = torch.unflatten(self.value(means), 1, (-1, self.heads))  # (B, r, heads, width)
+        # The bias once: weights sum to one. (B, r, heads, width per head)
         values = torch.einsum("brhw,hdw->brhd", values, to_value.to(values.dtype)) + value_bias
         rows = self._finish(projected, self.out(values.flatten(2)), queries)
         return rows, torch.unflatten(attention, 1, (-1, self.heads))
 
     def distribute(self, x: Tensor, keys: Tensor, batch: BagBatch) -> Tensor:
-        """Instances ``(sum N, query_dim)`` attend to ``(B, r, key_dim)`` of their bag.
+        """Let instances ``(sum N, query_dim)`` attend to ``(B, r, key_dim)`` of their bag.
 
-        Gives ``(sum N, width)``.
+        Returns ``(sum N, width)``.
         """
-        projected = self.query(x)
+        projected = self.query(x)  # Q', (sum N, width)
         (to_query, query_bias), (to_key, key_bias), (to_value, value_bias) = self._inner()
+        # (B, r, heads, width per head)
         k = torch.einsum("brw,hdw->brhd", self.key(keys), to_key.to(keys.dtype)) + key_bias
         k = k / sqrt(to_key.shape[1])
         v = torch.einsum("brw,hdw->brhd", self.value(keys), to_value.to(keys.dtype)) + value_bias
+        # (B, width, r * heads)
         matrices = torch.einsum("brhd,hdw->bwrh", k, to_query.to(k.dtype)).flatten(2)
+        # (B, r * heads)
         constants = torch.einsum("brhd,hd->brh", k, query_bias.to(k.dtype)).flatten(1)
         scores = segment_map(projected, matrices, batch.sizes) + constants[batch.segment]
+        # Over the r latents.
         attention = torch.unflatten(full_precision(scores), 1, (-1, self.heads)).softmax(1)
         out = torch.unflatten(
             self.out.weight, 1, (self.heads, -1)
         )  # (width, heads, width per head)
+        # The output layer goes into the values: (B, r * heads, width), few rows instead of sum N.
         matrices = torch.einsum("brhd,whd->brhw", v, out.to(v.dtype)).flatten(1, 2)
         attention = attention.flatten(1).to(matrices.dtype)
         attended = segment_map(attention, matrices, batch.sizes)
         return self._finish(projected, attended + self.out.bias, x)
 
     def _inner(self) -> list[tuple[Tensor, Tensor]]:
-        """Weights ``(heads, width per head, width)`` and biases of queries, keys and values."""
+        """Return weights ``(heads, width per head, width)`` and biases of queries, keys, values."""
         parts = (3, self.heads, -1)
         weights = torch.unflatten(self.inner.weight, 0, parts)
         return list(zip(weights, torch.unflatten(self.inner.bias, 0, parts), strict=True))
 
     def _finish(self, projected: Tensor, attended: Tensor, raw: Tensor) -> Tensor:
-        rows: Tensor = self.norm0(projected + attended)
+        rows: Tensor = self.norm0(projected + attended)  # the residual is Q', not the raw query
         rows = self.norm1(rows + self.feed(rows).relu())
         return rows if self.gate is None else rows * F.silu(self.gate(raw))

@@ -183,7 +183,9 @@ def _with_siblings(taxonomy: Taxonomy) -> list[Node]:
     """Return the paths of all nodes with siblings, level by level."""
     nodes = dict.fromkeys(
         # Every class once.
-        path[:depth] for depth in range(1, taxonomy.depth + 1) for path in taxonomy.paths
+        path[:depth]
+        for depth in range(1, taxonomy.depth + 1)
+        for path in taxonomy.paths
     )
     parents = [node[:-1] for node in nodes]
     return [node for node in nodes if parents.count(node[:-1]) > 1]
