@@ -114,7 +114,7 @@ class DSMIL(Method):
 
     def __init__(self, config: DSMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        # a negative class has no output.
+        # A negative class has no output.
         outputs, width = self.n_leaves - config.negative_class, config.query_dim
         self.instance = nn.Linear(dim, outputs)
         self.query = nn.Sequential(nn.Linear(dim, width))

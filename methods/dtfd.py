@@ -149,7 +149,7 @@ class DTFD(Method):
             attention = attention.index_put((rows,), second.attention, accumulate=True)
         return Output(
             logits={LEAF: second.logits},
-            # in the order of the file.
+            # In the order of the file.
             attention={LEAF: attention[pseudo.order.argsort().to(attention.device)]},
             extras={"first": first.logits},
         )

@@ -126,15 +126,18 @@ class MHIM(HeadedMethod):
 
     def after_step(self, progress: float) -> None:
         """Move the teacher towards the student."""
+        # 1 - min(momentum, (1 + t) / (10 + t)).
         rate = (9 / (10 + self.steps)).clamp(min=1 - self.config.momentum)
         pairs = zip(self.teacher.parameters(), self.student.parameters(), strict=True)
         for old, new in pairs:
+            # In the type of the weights: t counts in float64.
             old.lerp_(new.detach(), rate.to(old.dtype))
         self.steps += 1
 
     def masking(self) -> Masking:
         """Return the masks of the present epoch."""
         config = self.config
+        # Half a cosine from mask_high to 0.
         high = config.mask_high * (1 + math.cos(math.pi * self.progress)) / 2
         return Masking(high, config.mask_pool, config.mask_low, config.mask_random)
 
@@ -143,11 +146,13 @@ class MHIM(HeadedMethod):
         if not self.training:
             output: Output = self.student(batch)
             return output
+        # The teacher chooses and teaches; gradients reach the student only.
         with torch.no_grad():
             taught = self.teacher(batch)
         rows, sizes = self.seen(taught.attention[LEAF].squeeze(1), batch.sizes)
         output = self.student(batch.take(rows, sizes))
         attention = output.attention[LEAF]
+        # The loss reads attention over complete bags: masked instances get zero.
         scattered = attention.new_zeros(len(batch.features), 1).index_copy(0, rows, attention)
         return Output(
             logits=output.logits,
@@ -159,8 +164,9 @@ class MHIM(HeadedMethod):
         )
 
     def seen(self, attention: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, list[int]]:
-        """Return packed rows that the student sees, by the teacher's attention
-        ``(sum N,)``; sizes.
+        """Return the packed rows that the student sees, and the sizes of its bags.
+
+        ``attention`` ``(sum N,)`` is the teacher's.
         """
         masking, starts = self.masking(), accumulate(sizes, initial=0)
         bags = zip(starts, torch.split(attention, list(sizes)), strict=False)
@@ -168,10 +174,11 @@ class MHIM(HeadedMethod):
         return rows, [masking.n_kept(n) for n in sizes]
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return terms of the head and, in training mode, the weighted ``consistency``."""
+        """Return the head's terms and, in training mode, the weighted ``consistency``."""
         terms = super().loss(output, batch, progress)
         if "teacher" not in output.extras or self.config.consistency_weight == 0:
             return terms
+        # Soft targets: the teacher is sharpened by its temperature, the student is not.
         student = full_precision(output.extras["student"])
         teacher = full_precision(output.extras["teacher"]) / self.config.temperature
         consistency = F.cross_entropy(student, teacher.softmax(1))
@@ -194,22 +201,23 @@ class Masking:
     random: float
 
     def counts(self, n: int) -> tuple[int, int, int]:
-        """Return numbers of instances masked as high, low and random in a bag of ``n``."""
-        high = min(ceil(n * self.high), n - 1)
+        """Return the numbers of instances masked as high, low and random in a bag of ``n``."""
+        high = min(ceil(n * self.high), n - 1)  # never the whole bag
         low = min(ceil(n * self.low), n - 1 - high)
         left = n - high - low
-        return high, low, min(ceil(left * self.random), left - 1)
+        return high, low, min(ceil(left * self.random), left - 1)  # one instance is left
 
     def kept(self, attention: Tensor) -> Tensor:
-        """Return rows that are left of a bag with attention ``(N,)``, in their order.
+        """Return the rows that are left of a bag with attention ``(N,)``, in their order.
 
         Their number depends on N only: see :meth:`n_kept`.
         """
         n = len(attention)
         high, low, random = self.counts(n)
-        ranked = attention.argsort(descending=True, stable=True)
-        candidates = min(ceil(high / self.pool), n - low)
+        ranked = attention.argsort(descending=True, stable=True)  # equal ones in file order
+        candidates = min(ceil(high / self.pool), n - low)  # the least attended are masked anyway
         easy = _shuffled(ranked[:candidates])
+        # The easy instances that were spared join the rest, from which the random mask draws.
         left = _shuffled(torch.cat([easy[high:], ranked[candidates : n - low]]))
         return left[: len(left) - random].sort().values
 

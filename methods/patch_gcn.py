@@ -48,6 +48,8 @@ class GraphLayer(nn.Module):
 
     def __init__(self, width: int, first: bool) -> None:
         super().__init__()
+        # Softmax aggregation with a learned inverse temperature (1 at the start); then two linear
+        # layers with a layer norm between them.
         self.conv = GENConv(width, width, aggr="softmax", learn_t=True, norm="layer", num_layers=2)
         self.norm = None if first else nn.LayerNorm(width)
         self.dropout = Dropout(_LAYER_DROPOUT)
@@ -119,13 +121,14 @@ class PatchGCN(HeadedMethod):
 
     def __init__(self, config: PatchGCNConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        wide = config.width * (config.layers + 1)
+        wide = config.width * (config.layers + 1)  # features of the projection and of every layer
         self.project = Projection(dim, config.width, config.dropout)
         self.layers = nn.ModuleList(
             GraphLayer(config.width, first=layer == 0) for layer in range(config.layers)
         )
         self.mix = Projection(wide, wide, config.dropout)
         self.attention = AttentionNet(wide, wide, 1, gated=True, dropout=config.dropout)
+        # Officially there, between pooling and classifier.
         self.merge = Projection(wide, wide, config.dropout)
         self.classifier = nn.Linear(wide, self.decision.outputs)
 
@@ -140,10 +143,10 @@ class PatchGCN(HeadedMethod):
         Raises ``FeatureError`` where the features have no coordinates.
         """
         nodes = self.nodes(batch, self.edges(batch))
-        h = self.mix(nodes)
-        scores = self.attention(h)
+        h = self.mix(nodes)  # (sum N, wide)
+        scores = self.attention(h)  # (sum N, 1)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
+        z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)  # (B, wide)
         return Output(
             logits=self.decision(self.classifier(self.merge(z))),
             attention={LEAF: attention},
@@ -151,20 +154,20 @@ class PatchGCN(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return terms of the head, and ``entropy`` if switched on."""
+        """Return the head's terms, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 
     def edges(self, batch: BagBatch) -> Tensor:
-        """Return ``(2, E)``: those of the batch, or made of its coordinates."""
+        """Return the edges ``(2, E)`` of the batch, or edges made of its coordinates."""
         if batch.edges is not None:
             return batch.edges
         coords = needed_coords(batch, "patch-gcn", "use a method without a graph")
         return batch_edges(coords, batch, self.config.k)
 
     def nodes(self, batch: BagBatch, edges: Tensor) -> Tensor:
-        """Return features of all layers side by side, ``(sum N, width * (layers + 1))``."""
+        """Return the features of all layers side by side, ``(sum N, width * (layers + 1))``."""
         features = [self.project(batch.features)]
         for layer in self.layers:
-            features.append(layer(features[-1], edges))
+            features.append(layer(features[-1], edges))  # reads the layer before
         return torch.cat(features, 1)

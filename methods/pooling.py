@@ -51,19 +51,17 @@ class _Pooling(Method):
         self.classifier = nn.Linear(config.width, self.n_leaves)
 
     def forward(self, batch: BagBatch) -> Output:
-        """Return leaf logits; ``attention`` holds every instance's class probabilities
-        ``(sum N, C)``.
-        """
-        logits = self.classifier(self.project(batch.features))
+        """Return leaf logits; attention is the class probabilities of instances, ``(sum N, C)``."""
+        logits = self.classifier(self.project(batch.features))  # (sum N, C)
         probabilities = logits.softmax(1)
         return Output(
             logits={LEAF: self.pool(logits, probabilities, batch)},
-            attention={LEAF: probabilities.detach()},
+            attention={LEAF: probabilities.detach()},  # shown, not trained
         )
 
     @abstractmethod
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """Return ``(sum N, C)`` instance logits and probabilities -> ``(B, C)`` bag logits."""
+        """Return bag logits ``(B, C)`` from instance logits and probabilities ``(sum N, C)``."""
 
 
 class MeanPooling(_Pooling):
@@ -90,10 +88,10 @@ class MeanPooling(_Pooling):
 
     def __init__(self, config: PoolingConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
-        xavier_linear(self)
+        xavier_linear(self)  # RRT-MIL's initial weights
 
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """Return mean over the instances of each bag."""
+        """Return the mean over the instances of each bag."""
         return segment_mean(logits, batch.offsets)
 
 
@@ -129,18 +127,20 @@ class MaxPooling(_Pooling):
                 "method max: select=positive_instance requires two classes, but tree "
                 f"{taxonomy.name!r} has {self.n_leaves}; use select=top_instance."
             )
+        # CLAM's forms keep PyTorch's initial weights.
         if config.select == "per_class":
             xavier_linear(self)
 
     def pool(self, logits: Tensor, probabilities: Tensor, batch: BagBatch) -> Tensor:
-        """Return largest logit per class, or the logits of the selected instance."""
+        """Return the largest logit per class, or the logits of the selected instance."""
         if self.config.select == "per_class":
             return segment_max(logits, batch.offsets)
-        return logits[self.selected(probabilities, batch)]
+        return logits[self.selected(probabilities, batch)]  # (B, C)
 
     def selected(self, probabilities: Tensor, batch: BagBatch) -> Tensor:
         """Return ``(B,)``: the row of the instance selected in each bag."""
         positive = self.config.select == "positive_instance"
+        # MIL_fc looks at class 1, MIL_fc_mc at the largest probability of any class (not logit).
         certainty = probabilities[:, 1] if positive else probabilities.amax(1)
         starts = accumulate(batch.sizes, initial=0)
         bags = zip(starts, torch.split(certainty, list(batch.sizes)), strict=False)

@@ -71,6 +71,7 @@ class Probe(HeadedMethod):
 
     def forward(self, batch: BagBatch) -> Output:
         """Return logits of the head and even weights ``(sum N, 1)``."""
+        # (B, outputs)
         numbers = self.classifier(self.hidden(segment_mean(batch.features, batch.offsets)))
         weights = 1 / batch.offsets.diff().to(numbers.dtype)
         return Output(self.decision(numbers), {LEAF: weights[batch.segment].unsqueeze(1)})

@@ -23,7 +23,7 @@ from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Dropout, Projection, xavier_linear
 from mil_bench.nn.order import Order, Ordered
 from mil_bench.nn.segment import segment_matmul, segment_softmax
-from mil_bench.nn.sequences import depthwise, dot_product_attention
+from mil_bench.nn.sequences import depthwise, dot_product_attention, order_by_size
 
 _POOLING_WIDTH = 128
 
@@ -77,7 +77,7 @@ class PoolingScores(nn.Module):
         self.activation = nn.Tanh() if activation == "tanh" else nn.ReLU()
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return ``(sum N, dim)`` -> ``(sum N, 1)``."""
+        """Score instances ``(sum N, dim)`` as ``(sum N, 1)``."""
         hidden = self.activation(self.value(h))
         if self.gate is not None:
             hidden = hidden * self.gate(h).sigmoid()
@@ -156,6 +156,7 @@ class RRT(HeadedMethod):
         self.norm = nn.LayerNorm(width)
         self.scores = PoolingScores(width, config.activation, config.gated)
         self.classifier = nn.Linear(width, self.decision.outputs)
+        # Xavier for every linear layer and filter, as officially; the routing matrix keeps its own.
         xavier_linear(self)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
@@ -163,11 +164,11 @@ class RRT(HeadedMethod):
 
     def forward(self, batch: BagBatch) -> Output:
         """Return logits of the head and pooling attention ``(sum N, 1)``."""
-        ordered = Ordered.of(batch, self.config.order, multiple=CROSS_REGIONS)
-        h = self.encode(self.project(ordered.batch.features), batch.sizes)
+        ordered = Ordered.of(batch, self.config.order, multiple=CROSS_REGIONS)  # CR-MSA's square
+        h = self.encode(self.project(ordered.batch.features), batch.sizes)  # (sum N, width)
         scores = self.scores(h)
         attention = segment_softmax(scores, batch.segment, batch.offsets)
-        z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
+        z = segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)  # (B, width)
         return Output(
             logits=self.decision(self.classifier(z)),
             attention={LEAF: ordered.restored(attention)},
@@ -175,23 +176,21 @@ class RRT(HeadedMethod):
         )
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return terms of the head, and ``entropy`` if switched on."""
+        """Return the head's terms, and ``entropy`` if switched on."""
         entropy = entropy_term(self.config, output, batch, progress)
         return {**super().loss(output, batch, progress), **entropy}
 
     def encode(self, x: Tensor, sizes: tuple[int, ...]) -> Tensor:
-        """Return re-embedded features ``(sum N, width)``; bags go through the layers sorted by
-        size.
-        """
-        order = sorted(range(len(sizes)), key=sizes.__getitem__)
+        """Return re-embedded features ``(sum N, width)``."""
+        order, place = order_by_size(sizes)
         bags = x.split_with_sizes(list(sizes))
         rows = torch.cat([bags[b] for b in order]) if len(sizes) > 1 else x
         ranked = [sizes[b] for b in order]
         for layer in self.layers:
             rows = layer(rows, ranked)
         done = rows.split_with_sizes(ranked)
-        place = sorted(range(len(sizes)), key=order.__getitem__)
         h = torch.cat([done[p] for p in place])
+        # The shortcut goes around, the norm comes last.
         embedded: Tensor = self.norm(h + x if self.config.shortcut else h)
         return embedded
 
@@ -216,11 +215,14 @@ class RegionAttention(nn.Module):
         self.epeg = nn.Conv2d(heads, heads, (epeg, 1), groups=heads, bias=False) if epeg else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``(count, n, dim)`` -> the same shape."""
-        q, k, v = self.qkv(x).chunk(3, -1)
+        """Attend within each of ``(count, n, dim)``; keeps the shape."""
+        q, k, v = self.qkv(x).chunk(3, -1)  # (count, n, dim)
         if self.epeg is not None:
+            # One filter per head.
             taps = self.epeg.weight.repeat_interleave(x.shape[-1] // self.heads, 0)
+            # Logits plus their convolution along the queries = (q + conv(q)) k^T.
             q = q + depthwise(q.unsqueeze(2), taps).squeeze(2).to(q.dtype)
+        # (count, heads, n, d)
         heads = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v)]
         mixed = dot_product_attention(*heads)
         rows: Tensor = self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
@@ -239,12 +241,13 @@ class RegionLayer(nn.Module):
         self.regions = regions
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed rows ``(sum N, dim)`` -> the same shape."""
+        """Re-embed packed rows ``(sum N, dim)``; keeps the shape."""
+        # The norm comes before the padding, so rows of padding are zero and not the norm's bias.
         return x + by_regions(self.attend, self.norm(x), sizes, self.regions)
 
     def attend(self, tiles: Tensor) -> Tensor:
-        """Return ``(count, g^2, p, dim)`` -> the same shape."""
-        rows: Tensor = self.attention(tiles.flatten(0, 1))
+        """Attend within the regions of ``(count, g^2, p, dim)``; keeps the shape."""
+        rows: Tensor = self.attention(tiles.flatten(0, 1))  # every region is a sequence
         return rows.view(tiles.shape)
 
 
@@ -270,31 +273,33 @@ class CrossRegionLayer(nn.Module):
             nn.init.kaiming_uniform_(self.phi, a=math.sqrt(5))
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed rows ``(sum N, dim)`` -> the same shape."""
+        """Re-embed packed rows ``(sum N, dim)``; keeps the shape."""
         return x + by_regions(self.attend, self.norm(x), sizes, CROSS_REGIONS)
 
     def attend(self, tiles: Tensor) -> Tensor:
-        """Return ``(count, g^2, p, dim)`` -> the same shape."""
+        """Attend across the regions of ``(count, g^2, p, dim)``; keeps the shape."""
         phi = self.phi
         logits = phi(tiles) if isinstance(phi, nn.Module) else tiles @ phi  # (count, g^2, p, k)
         means = logits.softmax(2).mT @ tiles  # (count, g^2, k, dim)
+        # Representatives of the same index attend to each other, over all regions.
         across = self.attention(means.transpose(1, 2).flatten(0, 1))  # (count * k, g^2, dim)
-        across = across.unflatten(0, (len(tiles), -1)).transpose(1, 2)
+        across = across.unflatten(0, (len(tiles), -1)).transpose(1, 2)  # (count, g^2, k, dim)
+        # The official guard: a region of equal logits has no range.
         low, high = logits.amin(2, keepdim=True), logits.amax(2, keepdim=True)
         back = (logits - low) / (high - low + 1e-8) * logits.softmax(3)
-        rows: Tensor = back.to(across.dtype) @ across
+        rows: Tensor = back.to(across.dtype) @ across  # (count, g^2, p, dim)
         return rows
 
 
 def side_of(n: int, regions: int) -> int:
-    """Return side of the smallest square for ``n`` rows that ``regions`` per side divide."""
-    return -(-(isqrt(n - 1) + 1) // regions) * regions
+    """Return the side of the smallest square for ``n`` rows that ``regions`` per side divide."""
+    return -(-(isqrt(n - 1) + 1) // regions) * regions  # ceil(sqrt(n)), rounded up to a multiple
 
 
 def by_regions(
     layer: Callable[[Tensor], Tensor], x: Tensor, sizes: Sequence[int], regions: int
 ) -> Tensor:
-    """Return ``layer`` of all regions, packed rows ``(sum N, dim)`` in and out.
+    """Apply ``layer`` to all regions of packed rows ``(sum N, dim)``; keeps the shape.
 
     Every bag is padded with zero rows at the end to ``S^2`` and folded row by row to ``S x S``. It
     is cut into ``regions x regions`` squares; padding takes part. ``layer`` maps ``(count, g^2, p,
@@ -305,22 +310,25 @@ def by_regions(
     bags = x.split_with_sizes(list(sizes))
     for side, run in groupby(bags, lambda bag: side_of(len(bag), regions)):
         group = list(run)
+        # Zero rows at the end, not masked, as in the official code.
         squares = torch.stack([F.pad(bag, (0, 0, 0, side * side - len(bag))) for bag in group])
         rows = joined(layer(cut(squares, regions)), regions)
+        # Padding cut.
         embedded += [square[: len(bag)] for square, bag in zip(rows, group, strict=True)]
     return torch.cat(embedded)
 
 
 def cut(squares: Tensor, regions: int) -> Tensor:
-    """Return ``(count, S^2, dim)`` -> ``(count, g^2, (S / g)^2, dim)``."""
+    """Cut squares ``(count, S^2, dim)`` into regions ``(count, g^2, (S / g)^2, dim)``."""
     count, positions, dim = squares.shape
     r = isqrt(positions) // regions
+    # (count, g, g, r, r, dim)
     tiles = squares.view(count, regions, r, regions, r, dim).transpose(2, 3)
     return tiles.reshape(count, regions * regions, r * r, dim)
 
 
 def joined(tiles: Tensor, regions: int) -> Tensor:
-    """Return the inverse of :func:`cut`."""
+    """Undo :func:`cut`."""
     count, _, positions, dim = tiles.shape
     r = isqrt(positions)
     squares = tiles.view(count, regions, regions, r, r, dim).transpose(2, 3)

@@ -53,7 +53,7 @@ class S4Layer(nn.Module):
         self.s4d = S4D(width, states)
 
     def forward(self, x: Tensor, sizes: list[int]) -> Tensor:
-        """Return packed sequences ``(sum N, width)`` -> the same shape."""
+        """Apply the layer to packed sequences ``(sum N, width)``; keeps the shape."""
         rows: Tensor = self.s4d(self.norm(x), sizes)
         return rows
 
@@ -116,15 +116,15 @@ class S4MIL(HeadedMethod):
         h = self.project(ordered.batch.features)
         for layer in self.layers:
             h = layer(h, list(batch.sizes))
-        z = segment_max(h, batch.offsets)
+        z = segment_max(h, batch.offsets)  # (B, width)
         return Output(
             logits=self.decision(self.classifier(z)),
             attention={LEAF: ordered.restored(self.shares(h.detach(), z.detach(), batch))},
         )
 
     def shares(self, h: Tensor, z: Tensor, batch: BagBatch) -> Tensor:
-        """Return ``(sum N, 1)``: channels whose maximum a patch is; shared where several are."""
-        best = (h == z[batch.segment]).to(torch.float32)
+        """Return shares ``(sum N, 1)`` of channels whose maximum a patch is; equal ones share."""
+        best = (h == z[batch.segment]).to(torch.float32)  # 1 where a patch has the maximum
         together = segment_sum(best, batch.offsets)
         return (best / together[batch.segment]).mean(1, keepdim=True)
 
@@ -145,45 +145,52 @@ class S4D(nn.Module):
         super().__init__()
         pairs = states // 2
         low, high = math.log(_STEP[0]), math.log(_STEP[1])
-        self.log_step = nn.Parameter(torch.rand(dim) * (high - low) + low)
+        self.log_step = nn.Parameter(torch.rand(dim) * (high - low) + low)  # log dt, uniform
+        # Re A = -exp(log_decay) stays negative while it is trained, so the state decays.
         self.log_decay = nn.Parameter(torch.full((dim, pairs), math.log(0.5)))
         self.frequency = nn.Parameter(math.pi * torch.arange(pairs).float().repeat(dim, 1))
         # Real and imaginary part of a complex normal number of variance one.
         self.readout = nn.Parameter(torch.randn(dim, pairs, 2) / math.sqrt(2))
         self.skip = nn.Parameter(torch.randn(dim))
-        self.out = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, 2 * dim)  # value and gate of the GLU
 
     def forward(self, u: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed sequences ``(sum n, dim)`` -> the same shape, each computed separately."""
+        """Convolve packed sequences ``(sum n, dim)``, each separately; keeps the shape."""
+        # Fourier transforms of 16-bit numbers are inexact or missing.
         with as_written(u):
             u = full_precision(u)
-            kernel = self.kernel(max(sizes))
+            kernel = self.kernel(max(sizes))  # of the longest; others read its beginning
             runs = [convolved(run, kernel) for run in equal_runs(u, sizes)]
             y = F.gelu(pack(runs) + self.skip * u)
         rows: Tensor = F.glu(self.out(y), -1)
         return rows
 
     def kernel(self, length: int) -> Tensor:
-        """Return ``(length, dim)``: the impulse response.
+        """Return the impulse response ``(length, dim)``.
 
         Powers of ``exp(dt A)`` are products of one within a block and one of whole blocks, so that
         no tensor of ``dim x states x length`` is made.
         """
-        step = self.log_step.exp().unsqueeze(1)
+        step = self.log_step.exp().unsqueeze(1)  # dt, (dim, 1)
         a = torch.complex(-self.log_decay.exp(), self.frequency)  # (dim, pairs)
-        pole = a * step
+        pole = a * step  # dt A
+        # C (exp(dt A) - 1) / A: zero-order hold.
         weight = torch.view_as_complex(self.readout) * (pole.exp() - 1) / a
-        block = math.isqrt(length - 1) + 1
+        block = math.isqrt(length - 1) + 1  # ceil(sqrt(length))
         places = torch.arange(block, device=pole.device)
         within = (pole.unsqueeze(2) * places).exp()  # (dim, pairs, block)
+        # (dim, block, pairs)
         starts = (weight.unsqueeze(2) * (pole.unsqueeze(2) * (places * block)).exp()).mT
+        # Place i * block + j is exp(i block dt A) exp(j dt A); twice the real part adds the
+        # conjugates.
         response: Tensor = 2 * (starts @ within).real  # (dim, block, block)
         return response.flatten(1)[:, :length].T
 
 
 def convolved(u: Tensor, kernel: Tensor) -> Tensor:
-    """Return causal convolution of ``(count, n, dim)`` with ``(>= n, dim)`` along the sequence."""
+    """Convolve ``(count, n, dim)`` causally with ``(>= n, dim)`` along the sequence."""
     n = u.shape[1]
+    # Twice the length: a transform of length n would wrap the end around to the beginning.
     spectrum = torch.fft.rfft(u, 2 * n, dim=1) * torch.fft.rfft(kernel[:n], 2 * n, dim=0)
     response: Tensor = torch.fft.irfft(spectrum, 2 * n, dim=1)
     return response[:, :n]

@@ -58,8 +58,9 @@ class SiMLP(HeadedMethod):
 
     def forward(self, batch: BagBatch) -> Output:
         """Return logits of the head and attention ``(sum N, 1)``."""
-        share = batch.offsets.diff().to(batch.features.dtype).reciprocal()
+        share = batch.offsets.diff().to(batch.features.dtype).reciprocal()  # 1 / N of every bag
         weights: Tensor = share[batch.segment].unsqueeze(1)
+        # (B, dim)
         means = segment_matmul(weights, batch.features, batch.segment, batch.sizes).squeeze(1)
         numbers = self.classifier(self.hidden(means))
         return Output(logits=self.decision(numbers), attention={LEAF: weights})

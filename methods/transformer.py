@@ -17,7 +17,13 @@ from mil_bench.contract.method import Ablations, Output, PaperCard, Switch
 from mil_bench.nn.headed import HeadConfig, HeadedMethod
 from mil_bench.nn.layers import Dropout, Projection
 from mil_bench.nn.segment import segment_map, segment_matmul, segment_softmax
-from mil_bench.nn.sequences import by_parts, dot_product_attention, equal_runs, pack
+from mil_bench.nn.sequences import (
+    by_parts,
+    dot_product_attention,
+    equal_runs,
+    order_by_size,
+    pack,
+)
 
 
 class TransformerConfig(HeadConfig):
@@ -50,15 +56,14 @@ class EncoderLayer(nn.Module):
         )
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
+        """Apply the layer to packed sequences ``(sum n, dim)``; keeps the shape."""
         x = x + self.dropout(self.attention(self.norm1(x), sizes))
         return self._fed(x)
 
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return first output rows ``(B, dim)`` and their raw scores of all rows
-        ``(sum n, heads)``.
-        """
+        """Return the first tokens' outputs ``(B, dim)`` and scores of all rows ``(n, heads)``."""
         rows, scores = self.attention.first_rows(self.norm1(x), sizes)
+        # The residual of the first tokens only.
         first = torch.stack([rows[0] for rows in x.split_with_sizes(list(sizes))])
         return self._fed(first + self.dropout(rows)), scores
 
@@ -130,10 +135,10 @@ class Transformer(HeadedMethod):
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
-        order = sorted(range(len(batch)), key=batch.sizes.__getitem__)
-        place = sorted(range(len(batch)), key=order.__getitem__)
+        order, place = order_by_size(batch.sizes)
         bags = self.project(batch.features).split_with_sizes(list(batch.sizes))
-        token = self.token.to(bags[0].dtype)
+        token = self.token.to(bags[0].dtype)  # autocast: that of the projection
+        # In order of size, a token in front of each.
         x = torch.cat([rows for b in order for rows in (token, bags[b])])
         sizes = [1 + batch.sizes[b] for b in order]
         for layer in self.layers:
@@ -142,6 +147,7 @@ class Transformer(HeadedMethod):
         numbers = self.classifier(self.norm(tokens))
         sequences = scores.split_with_sizes(sizes)
         patches = torch.cat([sequences[p][1:] for p in place])  # (sum N, heads)
+        # The softmax over patches only: the share of the token itself is left out.
         attention = segment_softmax(patches, batch.segment, batch.offsets)
         return Output(
             logits=self.decision(torch.stack([numbers[p] for p in place])),
@@ -163,9 +169,10 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return ``(sum n, dim)`` -> ``(sum n, dim)``: packed sequences of ``sizes`` rows."""
+        """Attend within packed sequences of ``sizes`` rows: ``(sum n, dim)``; keeps the shape."""
         mixed = []
         for run in equal_runs(self.qkv(x), sizes):
+            # (3, g, heads, n, dim / heads)
             heads = torch.unflatten(run, 2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
             attended = dot_product_attention(*heads)  # (g, heads, n, dim / heads)
             mixed.append(attended.transpose(1, 2).flatten(2))
@@ -173,20 +180,22 @@ class SelfAttention(nn.Module):
         return rows
 
     def first_rows(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return outputs of the first rows ``(B, dim)`` and their scores of all rows
-        ``(sum n, heads)``.
+        """Return the outputs of the first rows ``(B, dim)`` and their scores of all rows.
 
-        The same function, linear in ``n``: keys are folded into the few queries, and values are
-        projected after they are averaged.
+        Scores are ``(sum n, heads)``. The same function, linear in ``n``: keys are folded into
+        the few queries, and values are projected after they are averaged.
         """
         bags = BagBatch.of_rows(x, sizes)
+        # (heads, dim / heads, dim)
         to_query, to_key, to_value = torch.unflatten(self.qkv.weight, 0, (3, self.heads, -1))
-        first = x[bags.offsets[:-1]]
+        first = x[bags.offsets[:-1]]  # (B, dim)
         queries = torch.einsum("bw,hdw->bhd", first, to_query.to(x.dtype)) / sqrt(to_key.shape[1])
+        # q (x W_k^T)^T = (q W_k) x^T: (B, dim, heads).
         matrices = torch.einsum("bhd,hdw->bwh", queries, to_key.to(queries.dtype))
-        scores = segment_map(x, matrices, bags.sizes)
+        scores = segment_map(x, matrices, bags.sizes)  # (sum n, heads)
         attention = segment_softmax(scores, bags.segment, bags.offsets)
         means = segment_matmul(attention, x, bags.segment, bags.sizes)  # (B, heads, dim)
+        # W_v of the weighted mean.
         values = torch.einsum("bhw,hdw->bhd", means, to_value.to(means.dtype))
         rows: Tensor = self.out(values.flatten(1))
         return rows, scores

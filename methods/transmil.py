@@ -20,7 +20,7 @@ from mil_bench.nn.layers import Projection
 from mil_bench.nn.nystrom import NystromAttention
 from mil_bench.nn.nystrom_padded import NystromAttention009
 from mil_bench.nn.order import Order, Ordered
-from mil_bench.nn.sequences import depthwise, equal_runs, pack
+from mil_bench.nn.sequences import depthwise, equal_runs, order_by_size, pack
 
 
 class TransMILConfig(HeadConfig):
@@ -50,20 +50,22 @@ class AttentionLayer(nn.Module):
     def __init__(self, config: TransMILConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.dim)
-        landmarks = config.landmarks or config.dim // 2
+        landmarks = config.landmarks or config.dim // 2  # dim / 2, as officially
         form = NystromAttention if config.nystrom == "0.0.14" else NystromAttention009
         self.attention = form(config.dim, config.heads, landmarks, dropout=config.dropout)
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed sequences, ``(sum n, dim)`` -> ``(sum n, dim)``."""
+        """Apply the layer to packed sequences ``(sum n, dim)``; keeps the shape."""
         rows: Tensor = x + self.attention(self.norm(x), sizes)
         return rows
 
     def class_tokens(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """Return first output rows ``(B, dim)`` and their attention to all tokens, ``(heads, n)``
-        each.
+        """Return the first tokens' outputs ``(B, dim)`` and attention to all tokens.
+
+        The attention of each is ``(heads, n)``.
         """
         rows, attention = self.attention.first_rows(self.norm(x), sizes)
+        # Their residual only.
         tokens = torch.stack([sequence[0] for sequence in x.split_with_sizes(list(sizes))])
         return tokens + rows, attention
 
@@ -72,7 +74,7 @@ class Unchanged(nn.Module):
     """In the place of PPEG: sequences stay what they are."""
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return ``(sum n, dim)`` -> the same."""
+        """Return ``x``."""
         return x
 
 
@@ -139,7 +141,7 @@ class TransMIL(HeadedMethod):
     def __init__(self, config: TransMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         self.project = Projection(dim, config.dim)
-        self.token = nn.Parameter(torch.randn(1, 1, config.dim))
+        self.token = nn.Parameter(torch.randn(1, 1, config.dim))  # N(0, 1)
         self.layer1, self.layer2 = AttentionLayer(config), AttentionLayer(config)
         self.ppeg = PPEG(config.dim) if config.ppeg else Unchanged()
         self.norm = nn.LayerNorm(config.dim)
@@ -150,14 +152,15 @@ class TransMIL(HeadedMethod):
 
         Bags are computed in the order of their sizes, so that equal ones are neighbours.
         """
-        order = sorted(range(len(batch)), key=batch.sizes.__getitem__)
+        order, place = order_by_size(batch.sizes)
         ordered = Ordered.of(batch, self.config.order)
         bags = self.project(ordered.batch.features).split_with_sizes(list(batch.sizes))
         x, sizes = self.sequences([bags[b] for b in order])
         x = self.ppeg(self.layer1(x, sizes), sizes)
         tokens, attention = self.layer2.class_tokens(x, sizes)  # (B, dim)
-        numbers = self.classifier(self.norm(tokens))
-        place = sorted(range(len(batch)), key=order.__getitem__)
+        numbers = self.classifier(self.norm(tokens))  # (B, outputs)
+        # Column 0 is the class token itself; rows behind the n patches are copies that fill the
+        # square.
         relevance = [attention[place[b]].mean(0)[1 : n + 1] for b, n in enumerate(batch.sizes)]
         return Output(
             logits=self.decision(torch.stack([numbers[p] for p in place])),
@@ -165,15 +168,15 @@ class TransMIL(HeadedMethod):
         )
 
     def sequences(self, bags: Sequence[Tensor]) -> tuple[Tensor, list[int]]:
-        """Return bags ``(N, dim)`` -> packed sequences of ``1 + S^2`` rows, and their sizes.
+        """Return packed sequences of ``1 + S^2`` rows made of bags ``(N, dim)``, and their sizes.
 
         A sequence is the class token, the patches, and the first patches again to fill the square.
         """
         token = self.token[0].to(bags[0].dtype)
-        sides = [isqrt(len(bag) - 1) + 1 for bag in bags]
+        sides = [isqrt(len(bag) - 1) + 1 for bag in bags]  # ceil(sqrt(N))
         rows = []
         for bag, side in zip(bags, sides, strict=True):
-            rows += [token, bag, bag[: side * side - len(bag)]]
+            rows += [token, bag, bag[: side * side - len(bag)]]  # copies, not zeros
         return torch.cat(rows), [1 + side * side for side in sides]
 
 
@@ -193,12 +196,13 @@ class PPEG(nn.Module):
         )
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Return packed sequences of ``1 + S^2`` rows each, ``(sum n, dim)`` -> the same shape."""
+        """Encode positions in packed sequences of ``1 + S^2`` rows ``(sum n, dim)``."""
         weight, bias = self.kernel()
         runs = []
         for run in equal_runs(x, sizes):
-            token, patches = run.split_with_sizes([1, run.shape[1] - 1], 1)
+            token, patches = run.split_with_sizes([1, run.shape[1] - 1], 1)  # the token bypasses
             side = isqrt(patches.shape[1])
+            # (g, S, S, dim)
             grid = depthwise(patches.view(len(run), side, side, -1), weight) + bias
             runs.append(torch.cat([token, grid.flatten(1, 2)], 1))
         return pack(runs)
@@ -206,6 +210,8 @@ class PPEG(nn.Module):
     def kernel(self) -> tuple[Tensor, Tensor]:
         """Return the sum of the four kernels, ``(dim, 1, 7, 7)``, and of the biases, ``(dim,)``."""
         weight = (
+            # A smaller filter is a 7 x 7 one with zeros around it; the identity is a 1 in the
+            # middle.
             self.conv7.weight
             + F.pad(self.conv5.weight, [1] * 4)
             + F.pad(self.conv3.weight, [2] * 4)

@@ -107,7 +107,7 @@ class WiKG(HeadedMethod):
     def __init__(self, config: WiKGConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)
         width = config.width
-        self.project = nn.Sequential(nn.Linear(dim, width), nn.LeakyReLU())
+        self.project = nn.Sequential(nn.Linear(dim, width), nn.LeakyReLU())  # slope 0.01
         self.head, self.tail = nn.Linear(width, width), nn.Linear(width, width)
         self.combine = nn.ModuleList(
             nn.Linear(2 * width if config.aggregation == "sage" else width, width)
@@ -125,12 +125,14 @@ class WiKG(HeadedMethod):
 
     def forward(self, batch: BagBatch) -> Output:
         """Return logits of the head and readout weights ``(sum N, 1)``."""
-        x = self.project(batch.features)
+        x = self.project(batch.features)  # (sum N, width)
         if self.config.mixing:
+            # (x + mean) / 2, a step of the code before the embeddings.
             x = (x + segment_mean(x, batch.offsets)[batch.segment]) / 2
         head, tail = self.head(x), self.tail(x)
         partners, counts = best_partners(head, tail, self.config.neighbours, batch.sizes)
 
+        # Part by part and recomputed in the backward pass: (sum N, k, width) is never in memory.
         def updated(rows: Tensor) -> Tensor:
             around = self.neighbourhood(head[rows], tail[partners[rows]], counts[rows])
             return self.aggregate(head[rows], around)
@@ -146,8 +148,7 @@ class WiKG(HeadedMethod):
         )
 
     def neighbourhood(self, head: Tensor, tails: Tensor, counts: Tensor) -> Tensor:
-        """Return heads ``(n, width)`` and their tails ``(n, k, width)`` -> neighbourhoods
-        ``(n, width)``.
+        """Return neighbourhoods ``(n, width)`` of heads with tails ``(n, k, width)``.
 
         ``counts`` ``(n, k)`` is true where there is a tail.
         """
@@ -156,18 +157,19 @@ class WiKG(HeadedMethod):
 
     def edge_weights(self, head: Tensor, tails: Tensor, counts: Tensor) -> Tensor:
         """Return ``p`` ``(n, k)``: softmax of the scaled products of heads and tails."""
-        products = (tails @ head.unsqueeze(2)).squeeze(2) / math.sqrt(head.shape[1])
-        return products.masked_fill(~counts, -math.inf).softmax(1)
+        products = (tails @ head.unsqueeze(2)).squeeze(2) / math.sqrt(head.shape[1])  # (n, k)
+        return products.masked_fill(~counts, -math.inf).softmax(1)  # a place without a tail gets 0
 
     def knowledge_attention(self, head: Tensor, tails: Tensor, p: Tensor, counts: Tensor) -> Tensor:
         """Return ``alpha`` ``(n, k)``: edge ``r = p t + (1 - p) h``, gate ``tanh(h + r)``."""
         p = p.unsqueeze(2)
-        gate = (p * tails + (2 - p) * head.unsqueeze(1)).tanh()
+        gate = (p * tails + (2 - p) * head.unsqueeze(1)).tanh()  # h + r = p t + (2 - p) h
+        # The product of two sums, as in the code; the paper reads as a dot product.
         products = tails.sum(2) * gate.sum(2)
         return products.masked_fill(~counts, -math.inf).softmax(1)
 
     def aggregate(self, head: Tensor, around: Tensor) -> Tensor:
-        """Return ``(n, width)`` patches and neighbourhoods -> ``(n, width)``."""
+        """Combine patches and neighbourhoods ``(n, width)``; keeps the shape."""
         kind = self.config.aggregation
         if kind == "sage":
             parts = [torch.cat([head, around], 1)]
@@ -176,16 +178,17 @@ class WiKG(HeadedMethod):
         else:
             parts = [head + around, head * around]
         layers = zip(self.combine, parts, strict=True)
+        # (n, width)
         return torch.stack([self.activation(layer(part)) for layer, part in layers]).sum(0)
 
     def readout_weights(self, h: Tensor, batch: BagBatch) -> Tensor:
-        """Return ``(sum N, 1)``, summing to one in each bag."""
+        """Return weights ``(sum N, 1)`` that sum to one in each bag."""
         if self.scores is None:
             return (1 / batch.offsets.diff().to(h.dtype))[batch.segment].unsqueeze(1)
         return segment_softmax(self.scores(h), batch.segment, batch.offsets)
 
     def pool(self, h: Tensor, attention: Tensor, batch: BagBatch) -> Tensor:
-        """Return ``(sum N, width)`` -> ``(B, width)``."""
+        """Pool ``(sum N, width)`` to ``(B, width)``."""
         if self.config.readout == "max":
             return segment_max(h, batch.offsets)
         return segment_matmul(attention, h, batch.segment, batch.sizes).squeeze(1)
@@ -197,22 +200,22 @@ KEPT_PRODUCTS: Final = 1 << 24  # numbers of one block of products: 64 MiB in fl
 def best_partners(
     queries: Tensor, keys: Tensor, k: int, sizes: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Return packed rows ``(sum N, k')`` of the keys with the largest products, and which of them
-    count.
+    """Return the packed rows ``(sum N, k')`` of the keys with the largest products.
 
-    The matrix of all products is never in memory.
+    Also returns which of them count. The matrix of all products is never in memory.
 
     ``queries`` and ``keys`` are ``(sum N, dim)``; largest first, within each bag. ``k'`` is ``k``
     or the largest bag if that is smaller; places beyond the size of a bag repeat its best and do
     not count. At most :data:`KEPT_PRODUCTS` products are in memory at a time, or ``N`` of one row.
     """
     k = min(k, max(sizes))
-    queries, keys = queries.detach(), keys.detach()
+    queries, keys = queries.detach(), keys.detach()  # the choice has no gradient
     partners, counts = [], []
     for start, size in zip(accumulate(sizes, initial=0), sizes, strict=False):
         own, here = keys[start : start + size], min(k, size)
+        # Rows per block.
         for block in torch.split(queries[start : start + size], max(1, KEPT_PRODUCTS // size)):
-            best = (block @ own.T).topk(here, 1).indices + start
-            partners.append(torch.cat([best, best[:, :1].expand(-1, k - here)], 1))
+            best = (block @ own.T).topk(here, 1).indices + start  # (rows, here)
+            partners.append(torch.cat([best, best[:, :1].expand(-1, k - here)], 1))  # k columns
         counts.append((torch.arange(k, device=keys.device) < size).expand(size, k))
     return torch.cat(partners), torch.cat(counts)

@@ -20,8 +20,8 @@ Axis = Literal["instances", "classes"]
 def instance_alignment(
     upper: Tensor, lower: Tensor, membership: Tensor, offsets: Tensor, axis: Axis
 ) -> Tensor:
-    """Return hierarchical attention matching ``L_ia``: one minus the cosine, averaged over the
-    batch.
+    """Return the hierarchical attention matching ``L_ia``, one minus the cosine, mean over bags.
+
 
     ``upper`` ``(sum N, K_upper)`` and ``lower`` ``(sum N, K_lower)`` are attention weights; the
     children's attention is summed per parent. With ``axis="instances"`` the cosine compares the
@@ -29,20 +29,21 @@ def instance_alignment(
     bags). With ``axis="classes"`` it compares the class profiles of each instance (mean over the
     instances of a bag, then over bags).
     """
-    summed = lower @ membership
+    summed = lower @ membership  # (sum N, K_upper): attention of the children
     if axis == "classes":
+        # torch's eps, as released.
         similarity = F.cosine_similarity(upper, summed, dim=1, eps=1e-8).unsqueeze(1)
         return (1.0 - segment_mean(similarity, offsets)).mean()
-    dot = segment_sum(upper * summed, offsets)
+    dot = segment_sum(upper * summed, offsets)  # (B, K_upper)
     norms = segment_sum(upper.square(), offsets) * segment_sum(summed.square(), offsets)
+    # Attention sums to one in every bag, so no norm is zero.
     return (1.0 - dot * norms.rsqrt()).mean()
 
 
 def summed_log_probabilities(logits: Tensor, membership: Tensor) -> Tensor:
-    """Return ``(B, K_upper)``: log of the softmax probabilities summed over each class's
-    children.
-    """
-    log_p = logits.log_softmax(-1).unsqueeze(-1)
+    """Return the log of the softmax probabilities summed over children, ``(B, K_upper)``."""
+    log_p = logits.log_softmax(-1).unsqueeze(-1)  # (B, K_lower, 1)
+    # Other classes' children add exp(-inf) = 0.
     return torch.where(membership > 0, log_p, -torch.inf).logsumexp(1)
 
 
@@ -85,22 +86,26 @@ def supcon(
     """
     n_items, n_views, _ = features.shape
     if n_items * n_views < 2:
-        return features.sum() * 0.0
+        return features.sum() * 0.0  # zero, with a gradient
     items = torch.arange(n_items, device=features.device)
     identity = items if labels is None else labels
+    # (V * B, D), view after view as in the released code
     contrast = features.transpose(0, 1).flatten(0, 1)
     n_anchors = n_items if anchors == "one" else n_items * n_views
 
     scores = contrast[:n_anchors] @ contrast.T / temperature
     itself = torch.eye(len(contrast), dtype=torch.bool, device=features.device)[:n_anchors]
-    same = (identity[:, None] == identity).repeat(n_anchors // n_items, n_views)
+    same = (identity[:, None] == identity).repeat(n_anchors // n_items, n_views)  # (anchors, V * B)
     positives = (same & ~itself).to(scores.dtype)
 
+    # All but the anchor.
     normaliser = scores.masked_fill(itself, -torch.inf).logsumexp(1, keepdim=True)
     if epsilon:
+        # The code subtracts the largest score before it adds epsilon, so epsilon is relative to it.
         peak = scores.detach().amax(1, keepdim=True)
         normaliser = torch.logaddexp(normaliser, peak + math.log(epsilon))
     count = positives.sum(1)
+    # No positives: zero.
     log_likelihood = (positives * (scores - normaliser)).sum(1) / (count.clamp(min=1) + epsilon)
     return -log_likelihood.mean()
 
@@ -112,9 +117,9 @@ def released_supcon(
     *,
     anchors: Literal["all", "one"] = "all",
 ) -> Tensor:
-    """Compute Compute :func:`supcon` as in the released code: stabilised, and scaled by
-    ``temperature / 0.1``.
+    """Compute :func:`supcon` as in the released code.
 
+    Stabilised, and scaled by ``temperature / 0.1``.
     The released training loop divides the result by the batch size once more.
     """
     loss = supcon(features, labels, temperature, anchors=anchors, epsilon=RELEASED_EPSILON)
@@ -125,7 +130,9 @@ Curriculum = Literal["linear", "quadratic", "constant"]
 
 
 def beta(curriculum: Curriculum, progress: float) -> float:
-    """Weight of the coarse terms at ``progress = e / E``, which moves the loss to the leaves.
+    """Return the weight of the coarse terms at ``progress = e / E``.
+
+    It moves the loss to the leaves.
 
     ``linear`` is the paper's ``1 - e/E``, ``quadratic`` the released code's ``1 - (e/E)^2``, and
     ``constant`` is 0.5, the average of the linear one.
@@ -136,7 +143,7 @@ def beta(curriculum: Curriculum, progress: float) -> float:
 
 
 def level_weights(curriculum: Curriculum, progress: float, n_levels: int) -> list[float]:
-    """Weight of every level's terms, top level first; the last level always weighs 1.
+    """Return the weight of every level's terms, top level first; the last always weighs 1.
 
     Level ``i`` of ``L`` fades to zero at ``progress = (i + 1) / (L - 1)``: the root first, then
     its children. Two levels give the paper's ``[beta, 1]``.
@@ -146,7 +153,5 @@ def level_weights(curriculum: Curriculum, progress: float, n_levels: int) -> lis
 
 
 def released_temperature(progress: float) -> float:
-    """Return temperature of the released code: 1.0 at the start, 0.1 half-way, 1.0 again at the
-    end.
-    """
-    return 0.45 * (1.0 + math.cos(2.0 * math.pi * progress)) + 0.1
+    """Return the temperature of the released code: 1.0 at the start and end, 0.1 half-way."""
+    return 0.45 * (1.0 + math.cos(2.0 * math.pi * progress)) + 0.1  # a full period of the cosine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from itertools import pairwise
 from typing import ClassVar
 
@@ -16,7 +15,7 @@ from mil_bench.base.errors import ConfigError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Method, Output
-from mil_bench.contract.numerics import full_precision
+from mil_bench.contract.numerics import as_written, full_precision
 from mil_bench.methods.hmil.config import ABLATIONS, CARD, HMILConfig
 from mil_bench.methods.hmil.losses import (
     bag_alignment_scores,
@@ -70,6 +69,7 @@ class HMIL(Method):
             )
         self.hierarchy = Hierarchy(taxonomy, config.tree == "shuffled", config.tree_seed)
         levels = taxonomy.levels
+        # Branches that are trained.
         trained = {"all": levels, "coarse": levels[:-1], "fine": levels[-1:]}[config.branches]
         self.net = HMILNet(
             config,
@@ -84,35 +84,38 @@ class HMIL(Method):
         heads = self.net(batch)
         logits = {level: head.logits for level, head in heads.items()}
         attention = {level: head.attention for level, head in heads.items()}
-        if LEAF not in heads:
+        if LEAF not in heads:  # the leaves have no branch
             logits[LEAF] = self.hierarchy.spread(logits[self.levels[-1]])
             return Output(logits, attention)
         return Output(logits, attention, {"bags": heads[LEAF].bags})
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
-        """Return ``ce_<level>``, ``ia``, ``ba`` and ``con``, weighted by the curriculum at
-        ``progress``.
+        """Return ``ce_<level>``, ``ia``, ``ba`` and ``con``, weighted by the curriculum.
 
         With more than one edge in the tree, ``ia`` and ``ba`` carry the name of the upper level.
         """
         config = self.config
+        # Labels of upper levels follow from the leaf's.
         targets = self.hierarchy.targets(batch.labels[LEAF])
         weights = level_weights(config.curriculum, progress, len(self.levels))
         terms = {}
-        with torch.autocast(batch.features.device.type, enabled=False):
+        with as_written(batch.features):
             for level, weight in zip(self.levels, weights, strict=True):
                 logits = output.logits[level]
                 terms[f"ce_{level}"] = weight * self.cross_entropy(logits, targets[level], level)
+            # The last level has no edge below.
             for edge, weight in zip(pairwise(self.levels), weights, strict=False):
+                # Two levels: the paper's names.
                 suffix = f"_{edge[0]}" if len(self.levels) > 2 else ""
                 if config.ia_weight:
                     ia = self._instance_alignment(output, batch, *edge)
                     terms[f"ia{suffix}"] = config.ia_weight * weight * ia
                 if config.ba_weight:
                     ba = self._bag_alignment(output, targets, *edge)
-                    constant = config.ba_schedule == "constant"
+                    constant = config.ba_schedule == "constant"  # as released
                     terms[f"ba{suffix}"] = config.ba_weight * (1.0 if constant else weight) * ba
             if config.con_weight and LEAF in self.levels:
+                # 1 - beta: contrast takes over from the coarse terms.
                 weight = config.con_weight * (1.0 - beta(config.curriculum, progress))
                 terms["con"] = weight * self._contrast(output, targets[LEAF], progress)
         return terms
@@ -138,10 +141,12 @@ class HMIL(Method):
     def _contrast(self, output: Output, leaf: Tensor, progress: float) -> Tensor:
         vectors = full_precision(output.extras["bags"])
         if self.config.contrast == "true_class":
+            # (B, 1, D)
             vectors = vectors[torch.arange(len(leaf), device=leaf.device), leaf].unsqueeze(1)
         vectors = F.normalize(vectors, dim=-1)
         if self.config.contrast_loss == "khosla":
             return supcon(vectors, leaf, self.config.temperature)
+        # Released: divided by the batch once more.
         return released_supcon(vectors, leaf, released_temperature(progress)) / len(leaf)
 
 
@@ -160,6 +165,7 @@ class Hierarchy(nn.Module):
             parents = taxonomy.parent_index(level)
             if shuffled and level == LEAF:
                 parents = _dealt_out(parents, seed)
+            # Made from the tree, so no checkpoint holds it.
             self.register_buffer(f"parents_{level}", torch.from_numpy(parents), persistent=False)
 
     def parents(self, level: str) -> Tensor:
@@ -172,26 +178,27 @@ class Hierarchy(nn.Module):
         return F.one_hot(self.parents(level), self.sizes[above]).to(dtype)
 
     def targets(self, leaf: Tensor) -> dict[str, Tensor]:
-        """Return class index of every bag at every level, given its leaf label ``(B,)``."""
+        """Return the class index of every bag at every level, given its leaf label ``(B,)``."""
         targets = {LEAF: leaf}
-        for above, level in reversed(list(itertools.pairwise(self.levels))):
+        for above, level in reversed(list(pairwise(self.levels))):  # from the leaves up
             targets[above] = self.parents(level)[targets[level]]
         return targets
 
     def spread(self, logits: Tensor) -> Tensor:
-        """Return leaf logits ``(B, K_leaf)`` from logits of the level above, uniform among
-        siblings.
+        """Return leaf logits ``(B, K_leaf)`` from the level above, uniform among siblings.
+
 
         Their softmax sums to the softmax of ``logits``.
         """
         siblings = self.membership(LEAF, logits.dtype).sum(0)
-        return (logits - siblings.log())[:, self.parents(LEAF)]
+        return (logits - siblings.log())[:, self.parents(LEAF)]  # log(p / siblings) for every child
 
 
 def _dealt_out(parents: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """``parents`` in another random order, if there is one."""
+    """Return ``parents`` in another random order, if there is one."""
     rng = np.random.default_rng(seed)
     dealt = rng.permutation(parents)
+    # A control that is the true tree controls nothing.
     while len(np.unique(parents)) > 1 and np.array_equal(dealt, parents):
         dealt = rng.permutation(parents)
     return dealt

@@ -32,7 +32,7 @@ class ClasswiseScorer(nn.Module):
         self.linear = nn.Linear(dim, 1 if shared else n_classes)
 
     def forward(self, bags: Tensor) -> Tensor:
-        """Return ``(B, K, D)`` -> ``(B, K)``: logit of class ``k`` from bag vector ``k``."""
+        """Score bag vectors ``(B, K, D)`` as ``(B, K)``: logit of class ``k`` from vector ``k``."""
         return (bags * self.linear.weight).sum(-1) + self.linear.bias
 
 
@@ -47,8 +47,9 @@ class Branch(nn.Module):
         self.classifier = ClasswiseScorer(dim, n_classes, shared)
 
     def forward(self, h: Affine, batch: BagBatch) -> BranchOutput:
-        """Return ``h`` ``(sum N, D)``: features of the level for the instances of ``batch``."""
-        attention = segment_softmax(self.attention(h), batch.segment, batch.offsets)
+        """Attend to ``h`` ``(sum N, D)``, the level's features of the instances of ``batch``."""
+        attention = segment_softmax(self.attention(h), batch.segment, batch.offsets)  # (sum N, K)
+        # The map of the mean is the mean of the map: B rows per class are mapped instead of sum N.
         bags = h.of_mean(segment_matmul(attention, h.x, batch.segment, batch.sizes))
         return BranchOutput(self.classifier(bags), attention, bags)
 
@@ -73,7 +74,7 @@ class HMILNet(nn.Module):
                 for level, n_classes in sizes.items()
             }
         )
-        kaiming_linear(self)
+        kaiming_linear(self)  # as released: weights of attention and classifiers too
 
     def forward(self, batch: BagBatch) -> dict[str, BranchOutput]:
         """Return the output of every level's branch, top level first."""
@@ -103,9 +104,11 @@ class FeatureChain(nn.Module):
         after_stem = embedded
         for level in levels:
             if level == top or not config.online:
-                self.steps[level] = nn.Identity()
+                self.steps[level] = nn.Identity()  # h_c: the stem's output
             else:
                 self.steps[level] = (
+                    # Two linear layers in a row would be one, so the step after the stem has no
+                    # ReLU of its own.
                     nn.Linear(dim, config.fine_dim)
                     if after_stem
                     else ReEmbedding(dim, config.embed_dim, config.fine_dim)
@@ -114,9 +117,7 @@ class FeatureChain(nn.Module):
             self.dims[level] = dim
 
     def forward(self, x: Tensor) -> dict[str, Affine]:
-        """Return ``(sum N, D)`` -> level name -> ``(sum N, D_level)``, as linear maps of
-        features.
-        """
+        """Return the features of every level as linear maps: level name to ``(sum N, D_level)``."""
         h = _through(self.stem, Affine(x))
         features = {}
         for level, step in self.steps.items():
@@ -131,9 +132,10 @@ class ReEmbedding(nn.Sequential):
         super().__init__(Projection(in_dim, hidden_dim), nn.Linear(hidden_dim, out_dim))
 
     def forward(self, h: Affine) -> Affine:
-        """Return features of width ``in_dim`` -> features of width ``out_dim``."""
+        """Re-embed features of width ``in_dim`` as features of width ``out_dim``."""
         project, linear = self
         assert isinstance(linear, nn.Linear)
+        # The last layer is folded into its readers.
         return Affine(by_parts(lambda x: project(h.part(x)), h.x)).then(linear)
 
 

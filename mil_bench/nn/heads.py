@@ -143,7 +143,7 @@ class Conditional(Head):
             level: [self._lowest(path) for path in self._paths(level)]
             for level in self.taxonomy.levels
         }
-        # a level of one class.
+        # A level of one class.
         return {level: x[:, own] for level, own in columns.items() if -1 not in own}
 
     def forward(self, scores: Tensor) -> dict[str, Tensor]:

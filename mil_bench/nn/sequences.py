@@ -31,6 +31,15 @@ def equal_runs(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
     return [part.view(count, n, -1) for part, (count, n) in zip(parts, runs, strict=True)]
 
 
+def order_by_size(sizes: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the order of sequences by size, and the place of every sequence in that order.
+
+    Sequences of equal size become neighbours, which :func:`equal_runs` takes together.
+    """
+    order = sorted(range(len(sizes)), key=sizes.__getitem__)
+    return order, sorted(range(len(sizes)), key=order.__getitem__)  # the inverse permutation
+
+
 def pack(runs: Sequence[Tensor]) -> Tensor:
     """Join runs ``(count, n, dim)`` to rows ``(sum n, dim)``."""
     return torch.cat([run.flatten(0, 1) for run in runs])

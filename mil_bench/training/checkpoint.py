@@ -30,7 +30,7 @@ class Checkpoint:
 
     ``best_model`` is the state dict of the best epoch so far. ``history`` has a row per epoch. The
     training state (``model``, ``optimizer``, ``schedule``, ``scaler``) is dropped when the run is
-    done. Generators have no state here (see below). ``threads`` is the
+    done. Generators have no state here (:func:`seed_everything` says why). ``threads`` is the
     number of threads at the start of the run, because the order of a sum depends on it.
     """
 
@@ -59,7 +59,7 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write atomically. Raises ``OSError`` with the earlier checkpoint intact."""
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # in memory first: the file appears complete or not at all
         torch.save({f.name: getattr(self, f.name) for f in fields(self)}, buffer)
         write_bytes(path, buffer.getbuffer())
 
@@ -71,7 +71,9 @@ class Checkpoint:
         except OSError as error:
             raise RunError(f"cannot read {path}: {error.strerror}.") from None
         try:
+            # weights_only: a pickle could run code.
             return cls(**torch.load(content, map_location="cpu", weights_only=True))
+        # Any: torch, pickle and zip raise their own errors, and other keys are a TypeError.
         except Exception:
             raise RunError(
                 f"{path} is not a readable checkpoint; restart this run with --overwrite, "
@@ -88,6 +90,7 @@ class Checkpoint:
 
 def host_copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return a copy on the host, which later training steps do not change."""
+    # A later step changes parameters in place.
     return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
@@ -97,6 +100,7 @@ def write_train_log(path: Path, history: Sequence[Mapping[str, float]]) -> None:
     The file is rewritten from the checkpoint's history each time, so it never holds an epoch twice,
     or one that a resumed run repeats. A term that an epoch does not have is an empty cell.
     """
+    # In order of first appearance.
     columns = list(dict.fromkeys(name for row in history for name in row))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -115,6 +119,7 @@ def seed_everything(seed: int, epoch: int) -> None:
     state to store: a run resumed at epoch ``k`` draws the same numbers as one that was never
     stopped, whatever happened in the process before.
     """
+    # One word per library: equal seeds of two generators would be correlated.
     words = np.random.SeedSequence([seed, epoch]).generate_state(3, np.uint64)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]) % 2**32)
@@ -126,8 +131,9 @@ def make_deterministic(device: torch.device) -> None:
 
     On CUDA an operation without a deterministic kernel warns instead of failing the run.
     """
+    # cuBLAS has no fixed order without it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     # A debugging aid of torch that fills new memory with NaN: it costs a pass over every tensor.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = False  # timing would choose the kernel

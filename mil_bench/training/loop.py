@@ -61,6 +61,7 @@ class Trainer:
         self.optimizer = make_optimizer(method, self.config)
         self.scaler = gradient_scaler(spec.precision, self.device)
         self.stopper = Stopper(self.config.monitor, self.config.patience, self.config.min_epochs)
+        # The last step may have fewer batches.
         per_epoch = math.ceil(len(data.train) / self.config.accumulate)
         self.schedule = Schedule(
             self.optimizer,
@@ -69,7 +70,7 @@ class Trainer:
             warmup_steps=round(self.config.warmup_epochs * per_epoch),
         )
         self.wait_seconds = 0.0
-        self._resume()
+        self._resume()  # after optimiser and schedule exist: it fills them
 
     def run(self) -> Checkpoint:
         """Train to the last epoch or until stopped early and return the complete checkpoint."""
@@ -83,6 +84,7 @@ class Trainer:
 
     def _run_epoch(self, epoch: int) -> None:
         start = time.perf_counter()
+        # Per epoch, so that a resumed run draws what an uninterrupted one draws.
         seed_everything(self.spec.seed, epoch)
         self.method.train()
         losses, rate = self.train_epoch(epoch)
@@ -92,6 +94,7 @@ class Trainer:
             predict(self.method, self.data.val, self.data.manifest, self.spec.precision)
         )
         improved = self.stopper.update(epoch, scores)
+        # Plateau follows the validated epoch.
         self.schedule.after_epoch(epoch, self.stopper.best_epoch)
         seconds = time.perf_counter() - start
         row = {
@@ -101,7 +104,7 @@ class Trainer:
             **{f"val_{name}": float(value) for name, value in scores.items()},
             "seconds": seconds,
             "wait_seconds": self.wait_seconds,
-            "bags_per_second": len(self.data.train.slide_ids) / trained,
+            "bags_per_second": len(self.data.train.slide_ids) / trained,  # of training only
         }
         self._keep(epoch, row, improved, seconds)
         self.reporter.epoch(epoch, row)
@@ -113,7 +116,7 @@ class Trainer:
         on the device, because reading one would wait for its kernels: the host waits only at the
         end of the epoch.
         """
-        progress = (epoch - 1) / self.config.epochs
+        progress = (epoch - 1) / self.config.epochs  # 0 in the first epoch: e / E of the papers
         self.method.before_epoch(progress)
         bags, per_batch = len(self.data.train.slide_ids), self.config.batch_size
         accumulate = self.config.accumulate
@@ -123,19 +126,21 @@ class Trainer:
         for i, batch in enumerate(batches):
             if i % accumulate == 0:
                 rate = self.schedule.before_step()
+                # Counted before the step: the last one may be short, and so may the last batch.
                 bags_of_step = min(accumulate * per_batch, bags - i * per_batch)
             with autocast(self.spec.precision, self.device):
                 output = checked_output(self.method, self.method(batch), batch)
                 terms = checked_terms(self.method, self.method.loss(output, batch, progress))
+                # float32: terms of bfloat16 would add up coarsely.
                 total = torch.stack([term.float() for term in terms.values()]).sum()
             # Weighted by bags: accumulated batches have the gradient of one of all their bags.
             self.scaler.scale(total * (len(batch) / bags_of_step)).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": total, **_named(terms)}.items():
-                term = value.detach().double() * len(batch)
+                term = value.detach().double() * len(batch)  # float64 over a whole epoch
                 sums[name] = sums[name] + term if name in sums else term
             if (i + 1) % accumulate == 0 or i + 1 == len(self.data.train):
                 self._step()
-                self.method.after_step(progress)
+                self.method.after_step(progress)  # teachers follow the student's new weights
         self.wait_seconds = batches.seconds
         means = {name: value.item() / bags for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
@@ -147,6 +152,7 @@ class Trainer:
         return means, rate
 
     def _step(self) -> None:
+        # The gradients of float16 are scaled: clipping needs their real size.
         if self.config.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.config.clip_norm)
@@ -163,7 +169,7 @@ class Trainer:
         checkpoint = self.checkpoint
         checkpoint.model = host_copy(self.method.state_dict())
         if improved:
-            checkpoint.best_model = checkpoint.model
+            checkpoint.best_model = checkpoint.model  # a copy already, shared by both fields
             checkpoint.best_epoch = self.stopper.best_epoch
             checkpoint.best_value = self.stopper.best_value
         checkpoint.optimizer = self.optimizer.state_dict()
@@ -172,7 +178,7 @@ class Trainer:
         checkpoint.history.append(row)
         checkpoint.epoch, checkpoint.seconds = epoch, checkpoint.seconds + seconds
         checkpoint.finished = epoch == self.config.epochs or self.stopper.should_stop(epoch)
-        checkpoint.save(self.folder / "checkpoint.pt")
+        checkpoint.save(self.folder / "checkpoint.pt")  # the checkpoint before the log, see above
         write_train_log(self.folder / "train.csv", checkpoint.history)
 
     def _resume(self) -> None:
@@ -208,7 +214,7 @@ class WaitTimer(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         items, end = iter(self._items), object()
         while True:
-            start = time.perf_counter()
+            start = time.perf_counter()  # only the wait for an item, not the work on it
             item = next(items, end)
             self.seconds += time.perf_counter() - start
             if item is end:
@@ -229,6 +235,7 @@ def balanced_class_weights(
     for level, labels in level_labels(taxonomy, leaf).items():
         counts = np.bincount(labels, minlength=len(taxonomy.classes[level]))
         present = counts > 0
+        # Maximum: a class without bags must not divide by zero.
         weight = np.where(present, len(labels) / (present.sum() * np.maximum(counts, 1)), 0)
         weights[level] = torch.tensor(weight, dtype=torch.float32, device=device)
     return weights

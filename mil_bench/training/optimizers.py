@@ -23,6 +23,7 @@ def make_optimizer(module: nn.Module, config: TrainerConfig) -> Optimizer:
     named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     if config.optimizer == "adam":
         parameters = [p for _, p in named]
+        # fused: one kernel for all parameters instead of one for each.
         return Adam(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
     groups = decay_groups(named, config.weight_decay)
     if config.optimizer == "adamw":
@@ -33,13 +34,14 @@ def make_optimizer(module: nn.Module, config: TrainerConfig) -> Optimizer:
 def decay_groups(
     named: Iterable[tuple[str, nn.Parameter]], weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Return two groups: decayed, and not (one-dimensional tensors, names in ``.bias``)."""
+    """Return two groups: decayed, and undecayed (one-dimensional tensors, names in ``.bias``)."""
     decayed: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
     for name, parameter in named:
         group = undecayed if parameter.ndim == 1 or name.endswith(".bias") else decayed
         group.append(parameter)
     groups = [(decayed, weight_decay), (undecayed, 0.0)]
+    # Adam refuses an empty group.
     return [{"params": params, "weight_decay": decay} for params, decay in groups if params]
 
 
@@ -74,8 +76,9 @@ class Schedule:
     def factor(self, step: int) -> float:
         """Return the multiplier of the base rate at the 0-based optimiser step ``step``."""
         if step < self.warmup_steps:
-            return (step + 1) / self.warmup_steps
+            return (step + 1) / self.warmup_steps  # the first step has a rate above zero
         if self.kind == "cosine":
+            # Steps of 0 after warm-up.
             share = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
             return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
         return self._state["scale"]
@@ -92,6 +95,7 @@ class Schedule:
         """Follow the epoch just validated and the best one so far."""
         last_change = max(best_epoch, self._state["last_change"])
         if self.kind == "plateau" and epoch - last_change > PLATEAU_PATIENCE:
+            # At least the patience since the last reduction too.
             self._state["scale"] *= PLATEAU_FACTOR
             last_change = epoch
         self._state["last_change"] = last_change
@@ -142,6 +146,7 @@ class LookaheadRAdam(AdamW):
             with torch.enable_grad():
                 loss = closure()
         rates = [{key: g[key] for key in ("lr", "eps", "weight_decay")} for g in self.param_groups]
+        # The group's constants are AdamW's during the call only; the checkpoint holds the user's.
         for group in self.param_groups:
             group["steps"] += 1
             group.update(as_adamw(**{key: group[key] for key in _INPUTS}))
@@ -157,14 +162,17 @@ class LookaheadRAdam(AdamW):
         states = [self.state[p] for p in parameters]
         steps, (beta1, beta2) = group["steps"], group["betas"]
         if variance_length(steps, beta2) < 5:
+            # Decoupled decay, before the step.
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            rate = group["lr"] / (1 - beta1**steps)
+            rate = group["lr"] / (1 - beta1**steps)  # momentum, corrected for its start at zero
             torch._foreach_add_(parameters, [s["exp_avg"] for s in states], alpha=-rate)
         if steps % group["k"] == 0:
             slow = [
-                s.setdefault("slow", p.clone()) for p, s in zip(parameters, states, strict=True)
+                # A copy at the first synchronisation, so it changes nothing then.
+                s.setdefault("slow", p.clone())
+                for p, s in zip(parameters, states, strict=True)
             ]
-            torch._foreach_lerp_(slow, parameters, group["alpha"])
+            torch._foreach_lerp_(slow, parameters, group["alpha"])  # slow + alpha (fast - slow)
             torch._foreach_copy_(parameters, slow)
 
 
@@ -180,11 +188,13 @@ def as_adamw(
     """
     beta2 = betas[1]
     longest, length = 2 / (1 - beta2) - 1, variance_length(steps, beta2)
-    if length < 5:
+    if length < 5:  # too few steps for a variance: momentum instead
         return {"lr": 0.0}
+    # The square of RAdam's rectification r_t.
     shrink = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
     return {
         "lr": lr * shrink**0.5,
+        # lr is multiplied by it: decay stays lr * weight_decay.
         "weight_decay": weight_decay / shrink**0.5,
         "eps": eps / (1 - beta2**steps) ** 0.5,
     }

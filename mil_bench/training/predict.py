@@ -48,14 +48,16 @@ def predict_heads(
     assert not method.training, "a method must be in evaluation mode to predict"
     logits: dict[str, list[Tensor]] = {}
     slides: list[str] = []
-    with torch.inference_mode():
+    with torch.inference_mode():  # no graph and no version counters
         for batch in batches:
             assert not batch.labels, "a method must not see labels when it predicts"
             with autocast(precision, batch.features.device):
                 output = checked_output(method, method(batch), batch)
             for level, scores in output.logits.items():
+                # On the device: reading every batch would wait for it.
                 logits.setdefault(level, []).append(scores.double())
             slides += batch.slide_ids
+        # One copy for all batches.
         stacked = {level: torch.cat(parts).cpu() for level, parts in logits.items()}
     for level, scores in stacked.items():
         infinite = [slides[i] for i in (~scores.isfinite().all(1)).nonzero().flatten().tolist()]

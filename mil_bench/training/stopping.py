@@ -39,11 +39,13 @@ class Stopper:
         Raises ``RunError`` when the monitored score is undefined.
         """
         value = scores[self.column]
+        # Refused and not skipped: another epoch would be best by chance.
         if math.isnan(value):
             raise RunError(
                 f"the validation {self.column} is undefined, so no epoch can be chosen by it; "
                 "use --set monitor=loss, or a split whose validation sets contain every class."
             )
+        # Strict: of equal epochs the earliest.
         better = self.best_epoch == 0 or self.sign * value > self.sign * self.best_value
         if better:
             self.best_epoch, self.best_value = epoch, value

@@ -49,17 +49,22 @@ class SlidePixels:
     def read(
         self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield portions of tiles: their indices ``(n,)`` in ``rows`` (``None``: the complete bag)
-        and pixels ``(n, side, side, 3)`` uint8.
+        """Yield portions of tiles, as they lie together in the slide.
+
+        A portion is indices ``(n,)`` in ``rows`` (``None``: the complete bag) and pixels
+        ``(n, side, side, 3)`` uint8.
 
         Raises ``SlideError`` for a slide that cannot be read.
         """
         coords = self.store.bag_coords(slide_id)
         assert coords is not None, "the origin of the features was checked"
+        # level-0 pixels; stored as floats.
         corners = np.round(coords if rows is None else coords[rows]).astype(np.int64)
         path, tiling = self.sources[slide_id].path, self._tiling(slide_id)
         for block in blocks(corners, tiling):
+            # One read per block of neighbouring tiles.
             tiles = self._reader.read(BlockJob(path, tiling, block, side))
+            # torch takes no negative strides.
             yield torch.from_numpy(block.tiles), torch.from_numpy(np.ascontiguousarray(tiles))
 
     def tiles(self, slide_id: str, side: int, rows: NDArray[np.int64] | None = None) -> Tensor:
@@ -67,7 +72,7 @@ class SlidePixels:
         n = self.store.rows[slide_id][1] if rows is None else len(rows)
         pixels = torch.empty((n, side, side, 3), dtype=torch.uint8)
         for indices, tiles in self.read(slide_id, side, rows):
-            pixels[indices] = tiles
+            pixels[indices] = tiles  # blocks come in the order of the slide
         return pixels
 
     def _tiling(self, slide_id: str) -> TileGrid:
@@ -80,6 +85,7 @@ class SlidePixels:
                 if mpp is None:
                     raise SlideError(
                         f"{source.path} no longer has a pixel size; pass the slides that were "
+                        # The extraction would have refused it, so the file was replaced.
                         "extracted with --slides."
                     )
                 self._tilings[slide_id] = choose_grid(slide, mpp, origin.mpp, origin.tile)
@@ -97,7 +103,7 @@ class PixelBags(DeviceBags, ABC):
         self.side = method.encoder.card.scaled
 
     def at_hand(self, slide_ids: Sequence[str]) -> bool:
-        """Return ``False``: slides have to be read."""
+        """Return ``False``, because slides have to be read."""
         return False
 
     def batch(
@@ -113,6 +119,7 @@ class PixelBags(DeviceBags, ABC):
         parts = [
             self.features(slide, rows) for slide, rows in zip(slide_ids, row_sets, strict=True)
         ]
+        # Order and offsets are those of the stored bags.
         return replace(stored, features=torch.cat(parts))
 
     @abstractmethod
@@ -124,7 +131,7 @@ class TileBags(PixelBags):
     """For training: tiles ``(n, side * side * 3)`` uint8 on the host, encoded by the method."""
 
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
-        """Return pixels."""
+        """Return the pixels, flattened to rows."""
         indices = None if rows is None else rows.numpy()
         return self.pixels.tiles(slide_id, self.side, indices).flatten(1)
 
@@ -136,16 +143,18 @@ class EncodedBags(PixelBags):
     """
 
     def features(self, slide_id: str, rows: Tensor | None) -> Tensor:
-        """Return features in the order of ``rows``."""
+        """Return the features in the order of ``rows``."""
         indices = None if rows is None else rows.numpy()
         encoded: list[Tensor] = []
         order: list[Tensor] = []
         portions = _portions(self.pixels.read(slide_id, self.side, indices), self.method.at_once)
+        # Reading the next tiles beside the encoder takes a core, which a CPU run may not have.
         ahead = self.on_cuda or spare_core()
         for places, tiles in prefetched(portions) if ahead else portions:
             order.append(places)
             encoded.append(self.method.encoded(tiles))
         features = torch.cat(encoded)
+        # Back from the order of reading.
         return features[torch.cat(order).argsort().to(features.device)]
 
 
@@ -154,6 +163,7 @@ def _portions(parts: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[tup
     places, tiles = torch.empty(0, dtype=torch.int64), torch.empty(0)
     for more_places, more_tiles in parts:
         places = torch.cat([places, more_places])
+        # No copy of the first part.
         tiles = torch.cat([tiles, more_tiles]) if len(tiles) else more_tiles
         while len(places) >= size:
             yield places[:size], tiles[:size]

@@ -35,6 +35,7 @@ CHECKED_TILES = 4
 
 def check_blocks(online: BlockTraining, dataset: Dataset) -> None:
     """Raise a ``MilBenchError`` unless blocks of this encoder can be trained on this dataset."""
+    # The mean and deviation of frozen features do not fit features that change.
     if dataset.standardize:
         raise UsageError(
             f"{dataset.name} is standardised with statistics of its stored features, which "
@@ -43,6 +44,7 @@ def check_blocks(online: BlockTraining, dataset: Dataset) -> None:
     origin = pixels_of(dataset).origin
     _weights(dataset, origin)
     card = find_card(without_tag(origin.encoder))
+    # Built without weights: only the names of blocks matter here.
     last_blocks(build(card), online.blocks, origin.encoder)
 
 
@@ -70,7 +72,7 @@ def check_slides(method: FineTuned, pixels: SlidePixels, slide_id: str) -> None:
     tiles = pixels.tiles(slide_id, side, torch.arange(n).numpy())
     computed = method.encoded(tiles).float().cpu()
     cosine = F.cosine_similarity(computed, stored).min().item()
-    if not cosine > MIN_COSINE:
+    if not cosine > MIN_COSINE:  # not >: NaN is refused too
         raise RunError(
             f"tiles of {pixels.sources[slide_id].path} do not reproduce the stored features of "
             f"{slide_id} (cosine {cosine:.2f}, expected above {MIN_COSINE}); pass the slides "
@@ -90,6 +92,7 @@ def _weights(dataset: Dataset, origin: FeatureOrigin) -> WeightsChoice:
         )
     choice = WeightsChoice(checkpoint=dataset.weights)
     weights = described(choice.resolve(card))
+    # The file's content decides, not its name: other weights would give other features.
     if weights != origin.weights:
         raise DataError(
             f"{dataset.weights} is not the file that the features were extracted with ({weights}, "
@@ -153,6 +156,7 @@ def _sources(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> dict
             f"{len(missing)} of {len(names)} slides are missing (first: {missing[0]}, searched in "
             f"{where}); pass their folder with --slides."
         )
+    # The size is cheap to read; a changed file of the same size is caught by check_slides.
     for slide, name in names.items():
         size, expected = paths[name].stat().st_size, records[slide]["slide_bytes"]
         if size != expected:
@@ -170,10 +174,12 @@ def _slide_paths(where: Path) -> dict[str, Path]:
 def _recorded_paths(dataset: Dataset) -> dict[str, Path]:
     """Name -> path, from the tables that extraction left beside the features."""
     paths: dict[str, Path] = {}
+    # Every folder once.
     for folder in dict.fromkeys(dataset.store.files[slide].parent for slide in dataset.store.rows):
         table = folder / TABLE
         if table.is_file():
             with table.open(newline="", encoding="utf-8") as file:
+                # A slide in two tables: the later one.
                 paths |= {row["name"]: Path(row["path"]) for row in csv.DictReader(file)}
     return paths
 

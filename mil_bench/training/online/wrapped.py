@@ -35,6 +35,7 @@ class WrappedMethod(Method):
         super().__init__(inner.config, inner.dim, inner.taxonomy)
         self.inner = inner
         for fact in FACTS:
+            # On the instance: facts are class attributes of each method.
             setattr(self, fact, getattr(inner, fact))
 
     @abstractmethod
@@ -45,6 +46,7 @@ class WrappedMethod(Method):
         """Score every bag as ``inner`` does from the new features."""
         features = self.embed(batch.features)
         output: Output = self.inner(replace(batch, features=features))
+        # So that the loss does not embed again.
         return replace(output, extras={**output.extras, FEATURES: features})
 
     def loss(self, output: Output, batch: BagBatch, progress: float) -> dict[str, Tensor]:
@@ -65,7 +67,7 @@ class WrappedMethod(Method):
 
     @property
     def neighbours(self) -> int:
-        """Do what ``inner`` does."""
+        """Number of neighbours per patch, that of ``inner``."""
         return self.inner.neighbours
 
 
@@ -83,11 +85,11 @@ class Adapted(WrappedMethod):
         super().__init__(inner)
         self.down = nn.Linear(inner.dim, width)
         self.up = nn.Linear(width, inner.dim)
-        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.weight)  # U = 0: the identity at the start
         nn.init.zeros_(self.up.bias)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return ``(sum N, D)`` -> ``(sum N, D)``."""
+        """Return the adapted features ``(sum N, D)``."""
         change: Tensor = self.up(F.relu(self.down(features)))
         return features + change.to(features.dtype)
 
@@ -109,13 +111,15 @@ class FineTuned(WrappedMethod):
         self.encoder = encoder
         self.at_once = default_batch(encoder.device)
         trained = last_blocks(encoder.network, blocks, encoder.name)
+        # ParameterDict allows no dots in names.
         self.last = nn.ParameterDict({k.replace(".", "/"): p for k, p in trained.items()})
 
     def embed(self, features: Tensor) -> Tensor:
         """Map tiles ``(sum N, scaled * scaled * 3)`` uint8, or features, to ``(sum N, D)``."""
-        if features.dtype != torch.uint8:
+        if features.dtype != torch.uint8:  # features of an evaluation batch
             return features
         side = self.encoder.card.scaled
+        # As many at once as extraction encodes.
         parts = torch.split(features.view(-1, side, side, 3), self.at_once)
         return self._typed(torch.cat([self.encoder.encode(part) for part in parts]))
 
@@ -134,21 +138,21 @@ AFTER = (r".", (99999,))  # timm's mark for parameters that belong to the group 
 
 
 def last_blocks(network: Pooled, blocks: int, name: str) -> dict[str, nn.Parameter]:
-    """Return parameters of the last ``blocks`` blocks by name; freeze all others.
+    """Return the parameters of the last ``blocks`` blocks by name; freeze all others.
 
     A block is what timm groups for learning rates by layer: a layer of a transformer, a residual
     block, a stage of the smallest networks. What follows the last one (a closing norm) is part of
     it; the stem is none. Raises ``UsageError`` when there are fewer.
     """
     groups = _groups(network.network, name)
-    if blocks >= len(groups):
+    if blocks >= len(groups):  # group 0 is the stem
         raise UsageError(
             f"--online blocks={blocks}: encoder {name} has {len(groups) - 1} blocks; use fewer."
         )
     chosen = {parameter for group in groups[len(groups) - blocks :] for parameter in group}
     trained = {}
     for full, parameter in network.network.named_parameters():
-        parameter.requires_grad_(full in chosen)
+        parameter.requires_grad_(full in chosen)  # set both ways: nothing else may train
         if full in chosen:
             trained[full] = parameter
     return trained
@@ -165,6 +169,6 @@ def _groups(network: Any, name: str) -> list[list[str]]:
     matcher = dict(network.group_matcher())
     blocks = matcher["blocks"]
     rules = [(blocks, None)] if isinstance(blocks, str) else list(blocks)
-    matcher["blocks"] = [*rules, AFTER]
+    matcher["blocks"] = [*rules, AFTER]  # a closing norm joins the last block
     groups: dict[int, list[str]] = group_parameters(network, matcher)
     return [groups[place] for place in sorted(groups)]
