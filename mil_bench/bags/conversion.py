@@ -29,14 +29,16 @@ class Standardization:
         """
         count, mean, scatter = 0, np.zeros(store.dim), np.zeros(store.dim)
         for slide_id in slide_ids:
+            # float64: float16 features would lose the deviation.
             bag = store.bag(slide_id).astype(np.float64)
             centre = bag.mean(0)
             shift, total = centre - mean, count + len(bag)
+            # Scatter around the common mean: the distance of the parts adds shift^2 n m / (n + m).
             scatter += ((bag - centre) ** 2).sum(0) + shift**2 * (count * len(bag) / total)
             mean += shift * (len(bag) / total)
             count = total
         std = np.sqrt(scatter / count)
-        std[std == 0] = 1
+        std[std == 0] = 1  # a constant feature becomes 0, not NaN
         return cls(torch.from_numpy(mean).float(), torch.from_numpy(std).float())
 
     def to(self, device: torch.device) -> Standardization:
@@ -73,7 +75,7 @@ class Conversion:
         return wide.to(self.dtype)
 
     def into(self, rows: Tensor, out: Tensor) -> None:
-        """Write converted ``rows`` to ``out``; both ``(N, D)`` on the host."""
+        """Write converted ``rows`` to ``out``, both ``(N, D)`` on the host."""
         # In slices that stay in the cache: in one go, every step would read and write main memory.
         slices = torch.split(rows, ROWS_AT_ONCE), torch.split(out, ROWS_AT_ONCE)
         for source, target in zip(*slices, strict=True):
@@ -98,7 +100,7 @@ def host_empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     """
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + CACHE_LINE, dtype=np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
+    start = -memory.ctypes.data % CACHE_LINE  # bytes to the next multiple
     return torch.from_numpy(memory[start : start + size]).view(dtype).view(*shape)
 
 
@@ -134,7 +136,7 @@ class ResidentFeatures:
         end = 0
         for bag, (_, length) in spans.items():
             self.spans[bag] = (end, length)
-            end += stored_rows(length)
+            end += stored_rows(length)  # padding behind it included
         shape, dtype = (end, rows.shape[1]), conversion.dtype
         self.tensor = (
             torch.empty(shape, dtype=dtype, device=device, pin_memory=pinned)
@@ -148,7 +150,7 @@ class ResidentFeatures:
         return self._filled.issuperset(bags)
 
     def fill(self, bags: Iterable[str]) -> None:
-        """Read those of ``bags`` that have not been read yet."""
+        """Read the ones of ``bags`` that have not been read yet."""
         for bag in bags:
             if bag not in self._filled:
                 self._read(bag)
@@ -157,10 +159,12 @@ class ResidentFeatures:
     def _read(self, bag: str) -> None:
         start, length = self._from[bag]
         place, _ = self.spans[bag]
+        # Views of the map and of this memory.
         rows, out = self._rows[start : start + length], self.tensor[place : place + length]
         # Fresh memory may hold NaN, and products run over the padding behind a bag as well.
         self.tensor[place + length : place + stored_rows(length)].zero_()
         if out.is_cuda:
+            # Sent in the stored type, converted by the GPU.
             out.copy_(self._conversion(rows.to(out.device)))
         else:
             self._conversion.into(rows, out)

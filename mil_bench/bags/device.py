@@ -60,16 +60,18 @@ class DeviceBags:
             self._resident = ResidentFeatures(
                 self._features, store.rows, conversion, where, pinned=pinned
             )
-        self._conversion = conversion.to(device)
+        self._conversion = conversion.to(device)  # statistics where rows are converted
         self._converts = conversion.changes(self._features.dtype)
         self._graphs = (
             Graphs(store, neighbours) if neighbours and store.coords is not None else None
         )
         coords = _shared(store.coords) if store.coords is not None else None
+        # Beside features on the GPU; elsewhere they travel with their batch.
         self._coords = coords.to(device) if coords is not None and placement == "gpu" else coords
 
     def at_hand(self, slide_ids: Sequence[str]) -> bool:
         """Return whether batches of these bags need no reading, converting or sending."""
+        # Views of the map are at hand: reading is left to the system, as announced.
         if self._resident is None:
             return not self.on_cuda and not self._converts
         on_device = self._resident.tensor.device.type == self.device.type
@@ -97,7 +99,7 @@ class DeviceBags:
         spans = _spans(self.rows, slide_ids, subsets)
         sizes = tuple(n if subset is None else len(subset) for _, n, subset in spans)
         if self._resident is not None:
-            self._resident.fill(slide_ids)
+            self._resident.fill(slide_ids)  # only the bags of this batch: test bags stay unread
             features = self._pack(
                 self._resident.tensor, _spans(self._resident.spans, slide_ids, subsets)
             )
@@ -109,6 +111,7 @@ class DeviceBags:
             features = self._pack(self._features, spans)
         return BagBatch(
             features=features,
+            # Made on the host, which knows the sizes.
             offsets=self._send(torch.tensor([0, *sizes]).cumsum(0)),
             sizes=sizes,
             coords=self._pack(self._coords, spans).float() if self._coords is not None else None,
@@ -122,12 +125,14 @@ class DeviceBags:
         parts = [source[start : start + n] for start, n, _ in spans]
         if all(subset is None for _, _, subset in spans):
             if len(parts) == 1 and self.on_cuda:
-                return self._send(parts[0])
+                return self._send(parts[0])  # pinned on the way
             if len(parts) == 1 and len(parts[0]) >= PADDED_FROM and on_cache_line(parts[0]):
+                # No copy: a view that ends with its padding.
                 return padded_view(source, *spans[0][:2])
             rows = _memory([len(part) for part in parts], source)
             return self._send(torch.cat(parts, out=rows))
         index = [
+            # Rows in the packed array.
             torch.arange(start, start + n) if subset is None else subset + start
             for start, n, subset in spans
         ]
@@ -135,7 +140,7 @@ class DeviceBags:
         if source.is_cuda:
             chosen_rows = self._send(chosen_rows)
         rows = _memory([len(part) for part in index], source)
-        torch.index_select(source, 0, chosen_rows, out=rows)
+        torch.index_select(source, 0, chosen_rows, out=rows)  # one gather for all bags
         return self._send(rows)
 
     def _converted(self, spans: Sequence[Span], sizes: tuple[int, ...]) -> Tensor:
@@ -152,6 +157,7 @@ class DeviceBags:
         # The narrower type halves the traffic. Standardisation needs the digits of the stored type.
         dtype = self.dtype if plain and self.dtype.itemsize < file_dtype.itemsize else file_dtype
         pinned = torch.empty((sum(sizes), self.dim), dtype=dtype, pin_memory=True)
+        # Into pinned memory at once: the copy to the GPU then runs beside the model.
         for span, part in zip(spans, pinned.split_with_sizes(sizes), strict=True):
             part.copy_(self._stored_rows(span))
         rows = self._send(pinned)
@@ -180,9 +186,9 @@ def read_ahead(features: NDArray[np.floating], start: int, length: int) -> None:
     source: object = features.base
     if not isinstance(source, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
         return
-    origin = np.frombuffer(source, dtype=np.uint8).ctypes.data
+    origin = np.frombuffer(source, dtype=np.uint8).ctypes.data  # address of the map's first byte
     row = features.strides[0]
-    first = features.ctypes.data - origin + start * row
+    first = features.ctypes.data - origin + start * row  # byte offset in the file
     # madvise takes whole pages: it refuses an address in the middle of one.
     page = first - first % mmap.PAGESIZE
     source.madvise(mmap.MADV_WILLNEED, page, first + length * row - page)
@@ -204,8 +210,10 @@ def _memory(sizes: Sequence[int], like: Tensor, dtype: torch.dtype | None = None
     """
     rows, dim, dtype = sum(sizes), like.shape[1], dtype or like.dtype
     if len(sizes) > 1:
+        # Products of several bags run over the padding.
         return padded_empty(rows, dim, dtype, like.device)
     if like.is_cuda:
+        # A GPU's products do not depend on the padding, so a single bag has none.
         return torch.empty((rows, dim), dtype=dtype, device=like.device)
     memory = host_empty((padded_rows(rows), dim), dtype)
     memory[rows:].zero_()

@@ -56,13 +56,15 @@ class TrainLoader:
 
     def __len__(self) -> int:
         """Packed batches per epoch."""
-        return -(-len(self.slide_ids) // self.batch_size)
+        return -(-len(self.slide_ids) // self.batch_size)  # the last batch may be short
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return ``(n,)``: indices of the bags of an epoch in order of use."""
+        # A stream per epoch: nothing to store for a resume.
         rng = np.random.default_rng([self.seed, epoch])
         n = len(self.slide_ids)
         if self.sampling == "balanced":
+            # With replacement: a rare class repeats bags.
             return rng.choice(n, size=n, p=sampling_weights(self.leaf))
         return rng.permutation(n)
 
@@ -81,6 +83,7 @@ class TrainLoader:
         return self.bags.batch(
             [self.slide_ids[bag] for bag in indices],
             labels={level: y[indices] for level, y in self.labels.items()},
+            # By place and not by bag: one drawn twice gets two subsets.
             subsets=[self._subset(epoch, place, bag) for place, bag in chunk],
         )
 
@@ -89,6 +92,8 @@ class TrainLoader:
         if self.max_instances is None or size <= self.max_instances:
             return None
         rng = np.random.default_rng([self.seed, epoch, 1 + place])
+        # Sorted: reading forwards through the map. shuffle=False spares a permutation that is
+        # undone.
         rows = rng.choice(size, self.max_instances, replace=False, shuffle=False)
         return torch.from_numpy(np.sort(rows))
 
@@ -102,7 +107,7 @@ class EvaluationLoader:
     def __iter__(self) -> Iterator[BagBatch]:
         chunks = list(self._chunks())
         batches = (self.bags.batch(chunk) for chunk in _announced(self.bags, chunks, chunks))
-        single = len(chunks) == len(self.slide_ids)
+        single = len(chunks) == len(self.slide_ids)  # one bag per batch: views, nothing to prepare
         return _prepared(batches, self.bags, self.slide_ids, single=single)
 
     def _chunks(self) -> Iterator[list[str]]:
@@ -110,7 +115,7 @@ class EvaluationLoader:
         instances, most = 0, ON_CUDA if self.bags.on_cuda else ON_HOST
         for slide_id in self.slide_ids:
             size = self.bags.rows[slide_id][1]
-            if chunk and instances + size > most:
+            if chunk and instances + size > most:  # a bag above the limit goes alone
                 yield chunk
                 chunk, instances = [], 0
             chunk.append(slide_id)
@@ -122,6 +127,7 @@ class EvaluationLoader:
 def sampling_weights(leaf: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return ``(n,)`` draw probabilities: classes equally likely, and bags within a class."""
     _, inverse, counts = np.unique(leaf, return_inverse=True, return_counts=True)
+    # Inverse of its class's size.
     weights: NDArray[np.float64] = 1 / (counts[inverse] * len(counts))
     weights /= weights.sum()
     return weights
@@ -131,6 +137,7 @@ def _announced(
     bags: DeviceBags, chunks: Sequence[T], slides: Sequence[Sequence[str]]
 ) -> Iterator[T]:
     """The chunks; taking one announces the slides of the next one."""
+    # The last one has no successor.
     for chunk, upcoming in zip(chunks, [*slides[1:], []], strict=True):
         bags.announce(upcoming)
         yield chunk

@@ -25,10 +25,11 @@ def available_memory(proc: Path = Path("/proc"), groups: Path = GROUPS) -> int:
     if not (proc / "meminfo").exists():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     free = int(_after("MemAvailable:", proc / "meminfo")) * 1024
+    # "0::/path": version 2.
     group = (proc / "self" / "cgroup").read_text().partition("0::/")[2].partition("\n")[0]
-    folders = [groups / group, *(groups / group).parents]
+    folders = [groups / group, *(groups / group).parents]  # limits of all groups above count too
     limited = [folder for folder in folders if (folder / "memory.max").exists()]
-    return min([free, *(_left(folder, free) for folder in limited)])
+    return min([free, *(_left(folder, free) for folder in limited)])  # the tightest
 
 
 def _left(group: Path, without_limit: int) -> int:
@@ -77,6 +78,7 @@ def choose_placement(
     need = sum(length for _, length in store.rows.values()) * store.dim * dtype.itemsize
     on_cuda = all(device.type == "cuda" for device in devices)
     if choice == "auto":
+        # "float16" of NumPy and of torch.
         converts = standardize or str(store.features.dtype) != str(dtype).removeprefix("torch.")
         if on_cuda and need <= GPU_SHARE * _free_on_gpu(devices):
             return "gpu"

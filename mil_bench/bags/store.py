@@ -41,6 +41,7 @@ def store_of_arrays(
         raise FeatureError(
             f"bags of different feature dimensions: {widths}; expected one encoder for all."
         )
+    # Positions include the padding.
     starts = accumulate((stored_rows(len(bag)) for bag in bags.values()), initial=0)
     rows = {s: (start, len(bag)) for start, (s, bag) in zip(starts, bags.items(), strict=False)}
     xy = [bag.coords.astype(np.float64) for bag in bags.values() if bag.coords is not None]
@@ -71,6 +72,7 @@ def store_digest(bags: Mapping[str, tuple[str, str]]) -> str:
     Coordinates count only where every bag has them, as the store drops them otherwise.
     """
     spatial = all(coords for _, coords in bags.values())
+    # Sorted: the digest is of the set.
     content = sorted((s, f, c if spatial else "") for s, (f, c) in bags.items())
     return sha256(repr(content).encode()).hexdigest()[:DIGEST_LENGTH]
 
@@ -79,6 +81,7 @@ def _checked(
     slide: str, features: NDArray[np.floating], coords: NDArray[np.floating] | None
 ) -> Bag:
     name = Path(f"slide {slide}")
+    # The readers' checks, with the slide in place of a file.
     shape = bag_shape(name, features.shape, None if coords is None else coords.shape)
     xy = None if coords is None else bag_coords(name, coords, shape[0])
     return Bag(bag_features(name, features, shape), xy)

@@ -45,6 +45,7 @@ class PackedBag(StrictConfig):
             stats = [(Path(file).stat(), size, mtime) for file, size, mtime in self.stamp]
         except OSError:
             return False
+        # Nanoseconds: a rewritten file has another time.
         return all((s.st_size, s.st_mtime_ns) == (size, mtime) for s, size, mtime in stats)
 
 
@@ -69,6 +70,7 @@ class NoCacheError(CacheError):
 def _of_this_version(path: Path) -> bytes:
     content = path.read_bytes()
     index = json.loads(content)
+    # Before validation: another version's fields would read as damage.
     if isinstance(index, dict) and index.get("format", FORMAT) != FORMAT:
         raise CacheError("written by another version of mil-bench")
     return content
@@ -88,6 +90,7 @@ class Cache:
             raise CacheError(f"incomplete, {error}") from None
         except (OSError, EOFError, ValidationError, ValueError) as error:
             raise CacheError(f"damaged ({str(error).splitlines()[0]})") from None
+        # The files may be of two caches after a crash.
         if self.features.shape != (self.index.total, self.index.dim):
             raise CacheError(f"damaged (features of shape {self.features.shape})")
 
@@ -97,7 +100,7 @@ class Cache:
         new = sum(slide not in bags for slide in sources)
         changed = sum(s in bags and bags[s].stamp != b.stamp() for s, b in sources.items())
         reasons = {"feature files have changed": changed, "slides are missing from it": new}
-        total = len(sources)
+        total = len(sources)  # counted for the sentence
         return " and ".join(f"{n} of {total} {why}" for why, n in reasons.items() if n)
 
     def bag(self, slide: str) -> Bag:
@@ -106,16 +109,17 @@ class Cache:
         rows = slice(record.start, record.start + record.length)
         return Bag(
             self.features[rows].astype(record.dtype, copy=False),
-            self.coords[rows] if record.coords_digest else None,
+            self.coords[rows] if record.coords_digest else None,  # NaN where the bag has none
             **record.model_dump(include={"unit", "anchor", "patch_size", "encoder", "writer"}),
         )
 
     def store(self, slides: Iterable[str]) -> BagStore:
-        """Return a store of only ``slides``; its digest does not depend on what else is cached."""
+        """Return a store of only ``slides``; the other cached slides do not change its digest."""
         bags = {slide: self.index.bags[slide] for slide in slides}
         return BagStore(
             self.index.encoder,
             self.features,
+            # A store has coordinates of every bag or none.
             self.coords if all(b.coords_digest for b in bags.values()) else None,
             {slide: (b.start, b.length) for slide, b in bags.items()},
             store_digest({s: (b.digest, b.coords_digest) for s, b in bags.items()}),

@@ -35,8 +35,8 @@ def open_store(
 ) -> tuple[BagStore, tuple[str, ...]]:
     """Open the packed features of ``slide_ids``; return the store and the ids without features.
 
-    ``root`` is any folder layout of :func:`mil_bench.bags.formats.discover`; only the requested
-    slides are packed, on first use, into ``cache`` (default ``$MIL_BENCH_CACHE`` or
+    ``root`` is any folder layout of :func:`mil_bench.bags.formats.folder.discover`; only the
+    requested slides are packed, on first use, into ``cache`` (default ``$MIL_BENCH_CACHE`` or
     ``~/.cache/mil-bench``). Raises ``FeatureError`` when slides are missing (unless
     ``allow_missing``), when files are not bags, or when several encoders are there and none is
     named.
@@ -94,7 +94,7 @@ def packed(
     that are not bags (the others stay packed), for a full disk and an unusable cache folder.
     """
     place = cache_folder(features, cache or default_cache())
-    cached, _ = _open(place, sources)
+    cached, _ = _open(place, sources)  # without the lock: an existing cache is complete
     if cached is None:
         with _disk_errors(place.parent):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def packed(
 
 
 def cache_folder(features: FeatureSet, cache: Path) -> Path:
-    """Return the folder of a feature set's cache: its name for people, a hash for machines."""
+    """Return the folder of a feature set's cache, its name for people and a hash for machines."""
     identity = sha256(f"{features.folder}\n{features.encoder}".encode()).hexdigest()[:10]
     title = "".join(c if c.isalnum() or c in "._-@" else "-" for c in features.encoder)
     return cache / f"{features.folder.name}-{title}-{identity}{PACKED}"
@@ -124,19 +124,21 @@ def _open(place: Path, sources: Mapping[str, BagSource]) -> tuple[Cache | None, 
 
 def _rebuilt(place: Path, encoder: str, sources: Mapping[str, BagSource]) -> Cache:
     """Build the cache unless another process has done so while this one waited for the lock."""
-    cached, reason = _open(place, sources)
+    cached, reason = _open(place, sources)  # again, now under the lock
     if cached is not None:
         return cached
     if reason:
         print_on_stderr(f"the cache {place} is rebuilt: {reason}.")
+    # Left by killed processes: only the holder of the lock writes here, so nobody uses them.
     for leftover in place.parent.glob(f"{place.name}.tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     # Next to its place, because a folder can only be renamed within one file system.
     folder = place.with_name(f"{place.name}.tmp-{os.getpid()}")
     folder.mkdir()
+    # The errors come after the commit, so that the next attempt reads only the files that failed.
     try:
         errors = _fill(folder, place, encoder, sources)
-        if len(errors) < len(sources):
+        if len(errors) < len(sources):  # at least one bag is usable
             _commit(folder, place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -163,6 +165,7 @@ def _fill(
                 stamp = source.stamp()
                 bag = _take(old, slide, stamp) or source.read()
                 _check_alike(source.paths[0], bag, writer)
+            # The others are still packed, so that one attempt names all bad files.
             except FeatureError as error:
                 errors.append(error)
                 if len(errors) == MAX_ERRORS:
@@ -170,6 +173,7 @@ def _fill(
             else:
                 writer.add(slide, bag, stamp)
             progress.advance()
+        # What other datasets have packed stays, as long as its files are unchanged.
         if old is not None and old.index.dim == writer.dim:
             for slide, record in old.index.bags.items():
                 if slide not in sources and record.unchanged():
@@ -189,6 +193,7 @@ def _take(old: Cache | None, slide: str, stamp: Stamp) -> Bag | None:
     if old is None or slide not in old.index.bags or old.index.bags[slide].stamp != stamp:
         return None
     bag, record = old.bag(slide), old.index.bags[slide]
+    # A damaged cache must not spread.
     return bag if bag_digests(bag) == (record.digest, record.coords_digest) else None
 
 
@@ -234,7 +239,7 @@ def _lock(place: Path) -> Iterator[None]:
     # A lock of the operating system on a file, which ends with its process however it dies.
     lock = FileLock(f"{place}.lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=0)  # without waiting, so that waiting is announced
     except Timeout:
         print_on_stderr(f"another process is packing {place}; waiting.")
         lock.acquire()
@@ -251,7 +256,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in _FULL:  # quota and file size limits too
             free = shutil.disk_usage(folder).free / GIGABYTE
             raise FeatureError(
                 f"the disk of the cache {folder} is full ({free:.1f} GB left, too little for the "

@@ -27,11 +27,12 @@ class GrowingArray:
 
     def __init__(self, path: Path, width: int, dtype: DTypeLike) -> None:
         self.path, self.width, self.dtype, self.length = path, width, np.dtype(dtype), 0
-        self._file = path.open("wb")
+        self._file = path.open("wb")  # length 0; rewritten on close
         self._write_header()
 
     def append(self, rows: NDArray[np.number]) -> None:
         """Add ``(n, width)`` rows, converted to the file's type."""
+        # No copy of what has the type already.
         self._file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.length += len(rows)
 
@@ -48,7 +49,7 @@ class GrowingArray:
         try:
             self._file.close()
         except OSError:
-            self._file.raw.close()
+            self._file.raw.close()  # without flushing what does not fit
 
     def _write_header(self) -> None:
         header = {
@@ -99,6 +100,7 @@ class PackWriter:
             coords_digest=coords_digest,
         )
         features.append(padded_bag(bag.features))
+        # The arrays stay parallel: a bag without coordinates has NaN in its rows.
         unknown = np.full((len(bag), 2), np.nan)
         self._coords.append(padded_bag(unknown if bag.coords is None else bag.coords))
 
@@ -109,6 +111,7 @@ class PackWriter:
         trace: TracebackType | None,
     ) -> None:
         arrays = [self._coords, *([self._features] if self._features else [])]
+        # On an error the folder is removed; only the file handles have to go.
         if error is not None:
             for array in arrays:
                 array.abandon()
@@ -121,6 +124,7 @@ class PackWriter:
     def _target(self, bag: Bag) -> GrowingArray:
         dtype = bag.features.dtype
         if self._features is None:
+            # Opened with the first bag, which tells the width.
             self._features = GrowingArray(self.folder / FEATURES, bag.dim, dtype)
         elif self._features.dtype == np.float16 and dtype == np.float32:
             self._features = _widened(self._features)
@@ -137,6 +141,7 @@ class PackWriter:
         with (self.folder / INDEX).open("w") as file:
             file.write(index.model_dump_json())
             file.flush()
+            # The index makes the cache valid: it must not precede its arrays.
             os.fsync(file.fileno())
 
 
@@ -144,8 +149,9 @@ def _widened(narrow: GrowingArray) -> GrowingArray:
     """The same rows as float32, in place of the float16 file."""
     narrow.close()
     rows = np.load(narrow.path, mmap_mode="r")
+    # A temporary name until it is complete.
     wide = GrowingArray(narrow.path.with_suffix(".wide"), narrow.width, np.float32)
     for start in range(0, len(rows), ROWS_AT_ONCE):
         wide.append(rows[start : start + ROWS_AT_ONCE])
-    wide.path = wide.path.replace(narrow.path)
+    wide.path = wide.path.replace(narrow.path)  # the open file follows its name
     return wide

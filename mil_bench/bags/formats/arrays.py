@@ -36,6 +36,7 @@ def torchmil_coords(path: Path) -> Path | None:
     """Return ``../coords/<name>`` or ``../../coords/<name>``, whichever exists."""
     folders = path.parent.parent, path.parent.parent.parent
     candidates = (folder / "coords" / path.name for folder in folders)
+    # `coords/coords` would find itself.
     return next((c for c in candidates if c.is_file() and c != path), None)
 
 
@@ -63,6 +64,7 @@ def load_array(path: Path) -> NDArray[Any]:
 # Bags saved by ``torch.save``: CLAM, HMIL, TransMIL, MIL_BASELINE, eva and slideflow.
 
 SLIDEFLOW_CONFIG = "bags_config.json"
+# Three releases of torch word this differently.
 _UNSAFE_GLOBAL = re.compile(r"(?:GLOBAL|global|class|type) '?([\w.]+\.[\w.]+)")
 
 
@@ -104,7 +106,7 @@ def read_eva(paths: Sequence[Path]) -> Bag:
         content = _load(path)
         many = isinstance(content, Sequence)
         array = _stack(path, content) if many else _array(path, content)
-        array = array[np.newaxis] if array.ndim == 1 and len(array) else array
+        array = array[np.newaxis] if array.ndim == 1 and len(array) else array  # one patch
         parts.append(checks.bag_features(path, array, checks.bag_shape(path, array.shape)))
     return Bag(_concatenate(paths[0], parts), writer="eva")
 
@@ -123,12 +125,14 @@ def slideflow_encoder(folder: Path) -> str | None:
         return None
     if isinstance(extractor, dict):
         extractor = extractor.get("class")
+    # `module.Class` -> `Class`.
     return canonical_encoder(extractor.rpartition(".")[2]) if isinstance(extractor, str) else None
 
 
 def _load(path: Path) -> Any:
     checks.check_file(path)
     try:
+        # weights_only: tensors and plain containers, no code.
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         unsafe = _UNSAFE_GLOBAL.search(str(error))
@@ -177,11 +181,13 @@ def _array(path: Path, value: Any) -> NDArray[Any]:
             "expected a dense tensor (N, D)",
         )
     value = value.detach()
+    # NumPy has no bfloat16.
     array: NDArray[Any] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
     return array
 
 
 def _writer(content: Any) -> str:
+    # By what each tool saves: a dict, a tensor, a list of tensors.
     if isinstance(content, Mapping):
         return "mil_baseline"
     return "clam" if isinstance(content, torch.Tensor) else "eva"

@@ -46,6 +46,7 @@ def is_zarr(folder: Path) -> bool:
 
 def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
     """Return the error of a file that its library cannot open as ``kind`` ("an HDF5 file")."""
+    # The text of a KeyError is a bare key.
     lines = [] if isinstance(error, KeyError) else str(error).splitlines()
     reason = lines[0].rstrip(".") if lines else type(error).__name__
     if isinstance(error, PermissionError):
@@ -55,7 +56,7 @@ def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
 
 def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
     """Return the error of a container without features: a patch file, or unknown keys."""
-    if "imgs" in keys:
+    if "imgs" in keys:  # before "coords": these files have both
         return refuse(
             path,
             "a legacy CLAM file of patch images ('imgs'), not of features",
@@ -80,7 +81,7 @@ def bag_shape(
     array raise ``FeatureError``.
     """
     size = tuple(shape)
-    if len(size) == 3 and size[0] == 1:
+    if len(size) == 3 and size[0] == 1:  # a batch of one, as some tools save
         size = size[1:]
     if len(size) in (1, 2) and size[0] == 0:
         raise refuse(path, f"an empty bag (features of shape {tuple(shape)})", LEAVE_OUT)
@@ -119,7 +120,7 @@ def coords_length(path: Path, shape: Sequence[int], patches: int) -> int:
 
 def bag_features(path: Path, array: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.floating]:
     """Return the features as ``(N, D)`` float16 or float32; NaN, Inf and text are refused."""
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiu":  # bool, text and objects are refused
         raise refuse(path, f"features of type {array.dtype}", "expected floating-point numbers")
     features = array.reshape(shape)
     if features.dtype not in (np.float16, np.float32):
@@ -150,6 +151,6 @@ def _not_finite(features: NDArray[np.floating]) -> NDArray[np.bool_]:
     # NumPy converts float16 to test it. Without the sign, bit patterns are in the order of the
     # numbers, infinity above all of them and NaN above infinity.
     infinity = 0x7C00
-    magnitude = np.ascontiguousarray(features).view(np.uint16) & 0x7FFF
+    magnitude = np.ascontiguousarray(features).view(np.uint16) & 0x7FFF  # sign bit off
     bad: NDArray[np.bool_] = magnitude.max(axis=1) >= infinity
     return bad

@@ -1,4 +1,4 @@
-"""The manifest that eva writes beside its embeddings."""
+"""Feature files under a folder, whichever tool laid it out."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def is_eva(folder: Path) -> bool:
     if not path.is_file():
         return False
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        return set(next(csv.reader(file), [])) >= COLUMNS
+        return set(next(csv.reader(file), [])) >= COLUMNS  # only the header is read
 
 
 def read_manifest(folder: Path) -> dict[str, BagSource]:
-    """Return slide name -> its files in the order of the manifest.
+    """Return the files of every slide by its name, in the order of the manifest.
 
     Rows of one ``wsi_id`` are one slide; without that column every row is a slide named after its
     file. Raises ``FeatureError`` for a path that leaves the folder.
@@ -46,9 +46,10 @@ def read_manifest(folder: Path) -> dict[str, BagSource]:
         for number, row in enumerate(csv.DictReader(file), start=2):
             name = row["embeddings"] or ""
             try:
-                check_id(name)
+                check_id(name)  # refuses a path outside of the folder
             except DataError as error:
                 raise FeatureError(f"{folder / MANIFEST}, line {number}: {error}") from None
+            # A slide may have several files.
             slide = row.get("wsi_id") or Path(name).with_suffix("").as_posix()
             files.setdefault(slide, []).append(folder / name)
     return {slide: BagSource(tuple(paths), "eva") for slide, paths in files.items()}
@@ -116,6 +117,7 @@ def choose(root: Path, encoder: str | None = None) -> FeatureSet:
     if encoder is not None:
         if len(sets) == 1 and sets[0].encoder == UNKNOWN:
             return replace(sets[0], encoder=canonical_encoder(encoder))
+        # An exact name first: `uni@20x` is not `uni`.
         fits = [s for s in sets if encoder == s.encoder] or [
             s for s in sets if canonical_encoder(encoder) == s.encoder.partition("@")[0]
         ]
@@ -134,6 +136,7 @@ def encoder_of_folder(folder: Path) -> str | None:
     """Return the encoder that a folder's name declares in the way of any writer, if it does."""
     name = folder.name
     declared = _FEATURES.fullmatch(name) or _stamp(folder)
+    # A folder named after an encoder declares it: features_<encoder>, STAMP's hash, or its name.
     if declared:
         return canonical_encoder(declared["encoder"])
     named_after_encoder = folder.parent.name == "features" and name not in {*_CLAM, *_SPLIT_NAMES}
@@ -145,13 +148,14 @@ def _sets(root: Path) -> list[FeatureSet]:
     if root.name.startswith(SLIDE_EMBEDDINGS):
         return []
     sets = [s for s in _walk(root, None) if s.sources]
+    # All files as one set only where nothing is recognised.
     loose = {} if sets else _files(root, deep=True)
     return [FeatureSet(UNKNOWN, root, loose)] if loose else sets
 
 
 def _walk(folder: Path, encoder: str | None) -> Iterator[FeatureSet]:
     """Recognised sets below ``folder``; ``encoder`` is what the folders above have declared."""
-    declared = encoder_of_folder(folder)
+    declared = encoder_of_folder(folder)  # the innermost folder decides
     encoder = declared or encoder
     name = encoder or UNKNOWN
     if is_eva(folder):
@@ -160,6 +164,7 @@ def _walk(folder: Path, encoder: str | None) -> Iterator[FeatureSet]:
         yield FeatureSet(slideflow_encoder(folder) or name, folder, _files(folder))
     elif any((folder / part).is_dir() for part in _CLAM):
         parts = [_files(folder / part, deep=True) for part in _CLAM if (folder / part).is_dir()]
+        # h5_files over pt_files of the same name: h5 has coordinates.
         yield FeatureSet(name, folder, {k: v for part in reversed(parts) for k, v in part.items()})
     else:
         # STAMP's sub-folders repeat those of the slides and declare nothing.
@@ -190,6 +195,7 @@ def _files(folder: Path, deep: bool = False) -> dict[str, BagSource]:
 def _feature_files(folder: Path, deep: bool) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         features = path.suffix.lower() in FEATURE_SUFFIXES and path.is_file()
+        # slideflow's indices, CLAM's patch files.
         if features and not path.name.endswith((".index.npy", "_patches.h5")):
             yield path
     if deep:
@@ -216,6 +222,7 @@ def _rank(path: Path) -> int:
 
 def _named(features: FeatureSet) -> FeatureSet:
     """The set with the encoder that its first file names, where no folder declares one."""
+    # An encoder names itself in every file alike.
     first = next(iter(features.sources.values())).paths[0]
     if features.encoder != UNKNOWN or first.suffix.lower() not in (".h5", ".hdf5"):
         return features

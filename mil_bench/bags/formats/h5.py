@@ -62,12 +62,14 @@ def grid_step(xy: NDArray[Any] | None) -> float | None:
         return None
     steps = []
     for along, across in ((0, 1), (1, 0)):
-        order = np.lexsort((xy[:, along], xy[:, across]))
-        step = np.diff(xy[order].astype(np.float64), axis=0)
+        order = np.lexsort((xy[:, along], xy[:, across]))  # row by row, then column by column
+        step = np.diff(xy[order].astype(np.float64), axis=0)  # int32 differences may overflow
         steps.append(step[(step[:, across] == 0) & (step[:, along] > 0), along])
+    # Rounded: steps in um are not exact.
     values, counts = np.unique(np.concatenate(steps).round(2), return_counts=True)
     if not len(values):
         return None
+    # Values are sorted: the smallest frequent one.
     return float(values[counts >= FREQUENT * counts.max()][0])
 
 
@@ -111,13 +113,14 @@ def _clam_size(coords: Attrs) -> float | None:
     downsample = _number(coords.get("downsample"))
     if patch is None or (downsample is None and _number(coords.get("patch_level")) != 0):
         return None
+    # downsample is of patch_level; custom_downsample is CLAM's second resize on top.
     return patch * (downsample or 1.0) * (_number(coords.get("custom_downsample")) or 1.0)
 
 
 def _number(value: Any) -> float | None:
     """A number or the first of a tuple; TRIDENT stores a missing one as the string 'None'."""
     try:
-        return float(np.asarray(value).ravel()[0])
+        return float(np.asarray(value).ravel()[0])  # h5 attributes come as arrays of one
     except (TypeError, ValueError, IndexError):
         return None
 
@@ -152,6 +155,7 @@ def h5_encoder(path: Path) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             key = _feature_key(file)
+            # No coordinates: the geometry is not asked for here.
             attrs = dict(file[key].attrs) if key else {}
             return h5_geometry(key or "", dict(file.attrs), attrs, {}, None).encoder
     except (OSError, RuntimeError):
@@ -172,6 +176,7 @@ def _bag(path: Path, node: Any) -> Bag:
             "use the folder of tile features",
         )
     features, xy = node[key], _coords(node)
+    # Shapes first: no array is read before they fit.
     shape = checks.bag_shape(path, features.shape, None if xy is None else xy.shape)
     array = checks.bag_features(path, features[()], shape)
     coords = None if xy is None else checks.bag_coords(path, xy[()], shape[0])
@@ -179,7 +184,7 @@ def _bag(path: Path, node: Any) -> Bag:
         key, root, dict(features.attrs), {} if xy is None else dict(xy.attrs), coords
     )
     if coords is not None and where.scale != 1.0:
-        coords = coords.astype(np.float64) * where.scale
+        coords = coords.astype(np.float64) * where.scale  # float64: scaled pixels are not whole
     return Bag(
         array, coords, where.unit, where.anchor, where.patch_size, where.encoder, where.writer
     )

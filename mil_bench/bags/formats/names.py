@@ -10,8 +10,8 @@ from mil_bench.base.errors import FeatureError, UnknownNameError
 
 # Aliases are squeezed (lower case, letters and digits only). Other networks and other outputs of
 # one network (`virchow-full`, `resnet50_trunc`, `chief-ctranspath`) keep their own names. Encoders
-# called like a data set or a common word (`musk`, `keep`) are left out: a folder of that name does
-# not tell.
+# called like a dataset or a common word (`musk`, `keep`) are left out: a folder of that name may
+# hold anything.
 _CANONICAL = {
     "uni_v1": ("uni", "univ1", "mahmooduni"),
     "uni_v2": ("uni2", "univ2", "uni2h", "univ2h", "mahmooduni2h"),
@@ -78,6 +78,7 @@ def normalise(name: str) -> str:
     ('CCC_0001', 'CCC_0001')
     """
     lower = name.lower()
+    # One suffix only: `a.svs.tif` is another name.
     suffix = next((s for s in SLIDE_SUFFIXES if lower.endswith(s)), "")
     name = name[: len(name) - len(suffix)]
     tail = next((t for t in FEATURE_TAILS if name.endswith(t)), "")
@@ -85,7 +86,7 @@ def normalise(name: str) -> str:
 
 
 def match_ids(slide_ids: Sequence[str], names: Iterable[str]) -> dict[str, str]:
-    """Return slide id -> feature name, for slides that have one.
+    """Return the feature name of every slide id that has one.
 
     ``names`` are file names without the feature suffix, possibly with folders (``site1/x``). An id
     without a slash is compared with the last part. Equal names are taken first, then names equal
@@ -94,9 +95,10 @@ def match_ids(slide_ids: Sequence[str], names: Iterable[str]) -> dict[str, str]:
     """
     names = list(names)
     keys = (str, normalise, lambda name: normalise(name).lower())
-    looser = [(key, _by(names, key)) for key in keys]
+    looser = [(key, _by(names, key)) for key in keys]  # from strict to loose
     matches: dict[str, str] = {}
     for slide in dict.fromkeys(slide_ids):
+        # The strictest form that fits.
         fits = next((near for key, by_key in looser if (near := by_key.get(key(slide)))), [])
         if len(fits) > 1:
             raise FeatureError(
@@ -135,6 +137,7 @@ def _by(names: Iterable[str], key: Callable[[str], str]) -> Mapping[str, list[st
     """Names by their whole key and by its last part."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
+        # With and without its folders.
         for form in dict.fromkeys((key(name), key(name.rpartition("/")[2]))):
             groups[form].append(name)
     return groups

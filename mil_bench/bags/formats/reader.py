@@ -29,7 +29,7 @@ def read_bag(path: Path) -> Bag:
     Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
     """
     checks.check_file(path)
-    if path.parent.name.startswith(SLIDE_EMBEDDINGS):
+    if path.parent.name.startswith(SLIDE_EMBEDDINGS):  # TRIDENT's folder of one vector per slide
         raise checks.refuse(
             path,
             f"a slide embedding (TRIDENT folder {path.parent.name})",
@@ -62,6 +62,7 @@ class BagSource:
 
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Return ``(path, size, mtime_ns)`` of every file that the bag depends on."""
+        # Coordinates beside it: a change of them changes the bag.
         files = [*self.paths, *self._companions()]
         try:
             stats = [(file, file.stat()) for file in files]

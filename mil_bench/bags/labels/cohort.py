@@ -73,7 +73,7 @@ class LabelledAdapter(DatasetAdapter):
 
     @abstractmethod
     def read(self, options: DatasetOptions) -> LabelledCohort:
-        """Return labels, tree and place of the features. Raises ``DataError`` with one sentence."""
+        """Return labels, tree and place of the features. Raises ``DataError``."""
 
     def open(self, cohort: LabelledCohort, options: DatasetOptions) -> OpenFeatures:
         """Open the features of all slides. Raises ``FeatureError`` if slides have none."""
@@ -84,6 +84,7 @@ class LabelledAdapter(DatasetAdapter):
             allow_missing=options.allow_missing,
             cache=options.cache,
         )
+        # Rows on disk include padding; these do not.
         sizes = {slide: size for slide, (_, size) in store.rows.items()}
         return OpenFeatures(store, missing, read_instances(cohort.features, sizes))
 
@@ -96,7 +97,7 @@ class LabelledAdapter(DatasetAdapter):
         return cohort
 
     def load(self, options: DatasetOptions) -> Dataset:
-        """Return labels and features together."""
+        """Return the dataset: labels and features together."""
         cohort = self.cohort(options)
         return assemble(cohort, self.open(cohort, options))
 
@@ -106,9 +107,7 @@ class FolderAdapter(LabelledAdapter):
 
     @abstractmethod
     def read_folder(self, root: Path) -> Labels | None:
-        """Return labels found in ``root``, or ``None`` when no label file of this dataset
-        is there.
-        """
+        """Return the labels in ``root``, or ``None`` without a label file of this dataset."""
 
     def read(self, options: DatasetOptions) -> LabelledCohort:
         """Try every place of the data root; the tree comes from the card or a file."""
@@ -117,7 +116,7 @@ class FolderAdapter(LabelledAdapter):
             raise DataError(f"dataset {card.name} requires its files; {_where(card)}")
         if not options.data_root.is_dir():
             raise DataError(f"--data-root {options.data_root} is not a folder; {_where(card)}")
-        for root in _roots(card.name, options.data_root):
+        for root in _roots(card.name, options.data_root):  # the first place with labels
             labels = self.read_folder(root)
             if labels is not None:
                 features = options.features or root
@@ -153,9 +152,11 @@ def assemble(cohort: LabelledCohort, features: OpenFeatures) -> Dataset:
 
 def choose_tree(card: DatasetCard, tree: str | None) -> Taxonomy:
     """Return a tree of the card by name, or read a ``.toml``/``.json`` file with its leaves."""
+    # A name of the card, or a wrong name, which the card refuses.
     if tree is None or tree in card.trees or not tree.endswith((".toml", ".json")):
         return card.tree(tree)
     default, custom = card.tree(None), Taxonomy.load(Path(tree))
+    # A tree over other leaves would need other labels.
     if set(default.leaves) != set(custom.leaves):
         lacks = [leaf for leaf in default.leaves if leaf not in custom.leaves]
         adds = [leaf for leaf in custom.leaves if leaf not in default.leaves]
@@ -163,7 +164,7 @@ def choose_tree(card: DatasetCard, tree: str | None) -> Taxonomy:
             f"tree file {tree} does not have the leaves of dataset {card.name}: {lacks} are "
             f"missing and {adds} are unknown; expected exactly {list(default.leaves)}."
         )
-    return replace(custom, titles={**default.titles, **custom.titles})
+    return replace(custom, titles={**default.titles, **custom.titles})  # the user's titles win
 
 
 def drop_leaky(labels: Labels) -> Labels:
@@ -172,6 +173,7 @@ def drop_leaky(labels: Labels) -> Labels:
     leaky = leaky_groups(labels.official, groups) if labels.official else {}
     if not leaky:
         return labels
+    # By group: without patient ids every slide is one.
     clean = frozenset(slide for slide, group in groups.items() if group not in leaky)
     dropped = tuple(slide for slide in groups if slide not in clean)
     finding = (
@@ -184,7 +186,7 @@ def drop_leaky(labels: Labels) -> Labels:
 def kind_of(kind: DataKind, *places: Path) -> DataKind:
     """Return ``simulated`` when a place is in a folder with that mark, else ``kind``."""
     for place in places:
-        path = place.resolve()
+        path = place.resolve()  # resolved: a link to a simulated cohort is one
         if any((folder / SIMULATED).is_file() for folder in (path, *path.parents)):
             return "simulated"
     return kind

@@ -20,7 +20,7 @@ BACKGROUND = "background"
 
 
 def write_instances(root: Path, labels: Mapping[str, Mapping[int, str]]) -> Path:
-    """Write slide -> row -> class name to ``<root>/instances.csv`` and return its path."""
+    """Write the class names of patches, by slide and row, to ``<root>/instances.csv``."""
     rows = [
         (slide, row, label) for slide, marked in labels.items() for row, label in marked.items()
     ]

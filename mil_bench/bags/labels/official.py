@@ -27,6 +27,7 @@ def official_split(sets: Mapping[str, str]) -> Split | None:
         members[name].append(slide)
     if not any(members.values()):
         return None
+    # One fold: published splits are one division.
     return Split("official", "official", (Fold(**{k: tuple(v) for k, v in members.items()}),))
 
 
@@ -40,7 +41,7 @@ def keep_slides(split: Split, slides: frozenset[str]) -> Split:
 
 
 def leaky_groups(split: Split, groups: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
-    """Return groups in more than one set of the first fold: group -> set -> slides."""
+    """Return the groups in more than one set of the first fold, with sets and slides."""
     sets_of: dict[str, dict[str, list[str]]] = {}
     for name, slides in split[0].sets():
         for slide in slides:

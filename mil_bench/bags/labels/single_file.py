@@ -53,8 +53,9 @@ def read_grouped_h5(path: Path) -> Bags:
 
 
 def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path: Path) -> Bags:
-    """Return bags of the rows of ``table`` with equal ``slide``; features are the numeric
-    ``columns``.
+    """Group the rows of ``table`` with equal ``slide`` into bags.
+
+    Features are the numeric ``columns``.
     """
     unknown = [name for name in columns if name not in table]
     if unknown or not columns:
@@ -62,21 +63,24 @@ def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path:
             f"{path} has the columns {list(table.columns)[:12]} and no feature columns "
             f"{unknown[:5]}; correct `feature_columns`."
         )
+    # Text becomes NaN, found below with its cell.
     numbers = table[list(columns)].apply(pd.to_numeric, errors="coerce")
     rows, bad_columns = np.nonzero(numbers.isna().to_numpy())
     if len(rows):
         name = columns[bad_columns[0]]
         raise FeatureError(
             f"{path}: column {name!r} holds {table[name].iloc[rows[0]]!r} in data row "
+            # As a person counts, without the header.
             f"{rows[0] + 1}; expected numbers. List the feature columns in `feature_columns`."
         )
     values = numbers.to_numpy(np.float32)
-    bags = table.groupby(slide, sort=False).indices
+    bags = table.groupby(slide, sort=False).indices  # in order of first appearance
     return Bags({str(name): values[index] for name, index in bags.items()})
 
 
 def _read_groups(groups: dict[str, h5py.Group], classes: Sequence[str], path: Path) -> Bags:
     first, node = next(iter(groups.items()))
+    # One key for all groups.
     key = next((key for key in FEATURE_KEYS if key in node), FEATURE_KEYS[0])
     empty = [name for name, group in groups.items() if key not in group]
     if empty:
@@ -84,6 +88,7 @@ def _read_groups(groups: dict[str, h5py.Group], classes: Sequence[str], path: Pa
             f"{path}: group {empty[0]!r} holds {sorted(groups[empty[0]])} and no {key!r}; expected "
             f"features in every group, as in {first!r}."
         )
+    # Of no use where a bag lacks it.
     shared = set.intersection(*(set(group) for group in groups.values()))
     has_labels = classes and INSTANCE_LABELS in shared
     return Bags(

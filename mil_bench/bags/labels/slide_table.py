@@ -67,6 +67,7 @@ def read_slide_table(path: Path, columns: Columns, row_per_slide: bool = True) -
     canonical = table[list(names.values())].set_axis(list(names), axis=1)
     if not row_per_slide:
         return _one_row_per_bag(canonical, path)
+    # Columns of an own meaning stay.
     rest = [c for c in table if c not in names.values() and c not in {*REQUIRED, *OPTIONAL}]
     return pd.concat([canonical, table[rest]], axis=1)
 
@@ -98,13 +99,14 @@ def tree_of(table: pd.DataFrame, name: str, classes: Sequence[str], ordered: boo
                 f"the labels {unknown[:5]} are not among `classes` {list(classes)}; add them or "
                 "correct the label table."
             )
+        # With inner levels, the parent of an unseen leaf is unknown.
         unseen = [] if levels else [(leaf,) for leaf in classes]
         paths = sorted({*paths, *unseen}, key=lambda path: classes.index(path[-1]))
     return Taxonomy(name, tuple(paths), ordered)
 
 
 def _one_row_per_bag(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    rows = table.drop_duplicates()
+    rows = table.drop_duplicates()  # rows that agree collapse into one
     disagreeing = rows["slide_id"][rows["slide_id"].duplicated()]
     if len(disagreeing):
         raise DataError(
@@ -118,4 +120,4 @@ def _natural(label: str) -> tuple[bool, float, str]:
     try:
         return False, float(label), label
     except ValueError:
-        return True, 0.0, label
+        return True, 0.0, label  # text behind all numbers

@@ -33,7 +33,7 @@ def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
     for stem in stems:
         fitting = [p for p in files if p.name.lower().startswith(stem.lower())]
         yield from sorted(fitting, key=lambda p: (p.suffix.lower() != ".xlsx", p.name))
-        files = [p for p in files if p not in fitting]
+        files = [p for p in files if p not in fitting]  # a file is listed under its first stem
 
 
 def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.DataFrame:
@@ -52,6 +52,7 @@ def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.Data
             f"{path} is not a readable {path.suffix.lstrip('.').upper()} table ({error}); "
             "expected CSV, TSV or XLSX with one row per slide."
         ) from None
+    # Positions become text too.
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     table = table.apply(lambda column: column.str.strip())
     table = table[(table != "").any(axis=1)].reset_index(drop=True)
@@ -61,7 +62,7 @@ def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.Data
 
 
 def headers(path: Path) -> list[str]:
-    """Return column names of a text table, without reading the rest."""
+    """Return the column names of a text table, without reading the rest."""
     try:
         with _open(path) as file:
             line = file.readline()
@@ -72,6 +73,7 @@ def headers(path: Path) -> list[str]:
 
 def column(table: pd.DataFrame, names: Iterable[str]) -> str | None:
     """Return the column called one of ``names``, ignoring case, blanks, ``_`` and ``-``."""
+    # Reversed: of equal names the first stays.
     by_name = {_plain(name): name for name in reversed(list(table.columns))}
     return next((by_name[_plain(name)] for name in names if _plain(name) in by_name), None)
 
@@ -96,7 +98,8 @@ def _read(path: Path, sheet: str | int, header: int | None) -> pd.DataFrame:
     if path.suffix.lower() == ".xlsx":
         return pd.read_excel(path, sheet, header=header, dtype=str, na_filter=False)
     with _open(path) as file:
-        separator = _separator(file.readline())
+        separator = _separator(file.readline())  # decided by the header
+    # Text everywhere: "007" and "NA" stay unchanged. Excel writes a byte order mark.
     return pd.read_csv(
         path, sep=separator, header=header, dtype=str, na_filter=False, encoding="utf-8-sig"
     )
@@ -109,7 +112,7 @@ def _open(path: Path) -> IO[str]:
 
 
 def _separator(line: str) -> str:
-    return max(",\t;", key=line.count)
+    return max(",\t;", key=line.count)  # the most frequent one of the three
 
 
 def _plain(name: object) -> str:
@@ -135,6 +138,7 @@ def read_sets(root: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     }
     complete = [path for path, names in absent.items() if not names]
     for path, names in absent.items():
+        # Half of the columns: it is meant as such a table.
         if 0 < len(names) <= len(columns) / 2 and (_set_of(path) or not complete):
             hint = "Rename the column, or remove the file if it is not one of these lists."
             require(read_table(path), names[:1], path, hint)

@@ -39,7 +39,7 @@ class Cohort:
         """Make the cohort of the given slides of ``manifest``."""
         groups, labels = manifest.groups(), manifest.strata()
         members: dict[str, list[str]] = {}
-        for slide in sorted(slide_ids):
+        for slide in sorted(slide_ids):  # sorted: the order of the label file has no influence
             members.setdefault(groups[slide], []).append(slide)
         slides = tuple(tuple(members[group]) for group in sorted(members))
         classes = tuple(sorted({labels[slide] for group in slides for slide in group}))
@@ -59,7 +59,7 @@ class Cohort:
     def totals(self, parts: Assignment, n: int) -> NDArray[np.float64]:
         """Return ``(n, C)``: slides of each class in each part."""
         totals = np.zeros((n, len(self.classes)))
-        np.add.at(totals, parts, self.counts)
+        np.add.at(totals, parts, self.counts)  # add.at: several groups per part
         return totals
 
 
@@ -74,15 +74,16 @@ def deal(
     ``emphasis`` ``(C,)`` multiplies the terms of the classes.
     """
     counts = np.column_stack([cohort.counts, cohort.counts.sum(axis=1)])
-    weights = counts / counts.sum(axis=0)
+    weights = counts / counts.sum(axis=0)  # 1 / t of every class
     weights[:, :-1] *= emphasis
+    # Ties of influence in random order: shuffled first, then a stable sort.
     shuffled = rng.permutation(len(cohort))
     order = shuffled[np.argsort(-weights.sum(axis=1)[shuffled], kind="stable")]
     held = np.zeros((n, counts.shape[1]))
     parts = np.zeros(len(cohort), dtype=np.int64)
     for group in order:
-        cost = held @ weights[group]
-        best = np.flatnonzero(cost <= cost.min() * (1 + 1e-12))
+        cost = held @ weights[group]  # sum over classes of v h / t
+        best = np.flatnonzero(cost <= cost.min() * (1 + 1e-12))  # equal up to rounding
         part = best[rng.integers(len(best))] if len(best) > 1 else best[0]
         parts[group] = part
         held[part] += counts[group]
@@ -136,9 +137,11 @@ def kfold(cohort: Cohort, k: int, seed: int) -> tuple[Fold, ...]:
     def absent(present: Presence) -> tuple[int, ...]:
         pairs = range(k)
         train = [np.delete(present, [i, (i + 1) % k], axis=0).any(axis=0) for i in pairs]
+        # Absent from a train set weighs more than from a test set.
         return int(np.sum(~np.array(train))), int(np.sum(~present))
 
     parts = _best_deal(cohort, k, np.random.default_rng([seed, k]), absent)
+    # The next test set validates.
     return tuple(_fold(cohort, parts, i, (i + 1) % k) for i in range(k))
 
 
@@ -147,7 +150,7 @@ def monte_carlo(cohort: Cohort, draws: int, seed: int) -> tuple[Fold, ...]:
 
     A cohort of fewer than ten groups gives one group to validation and one to test.
     """
-    n = min(TENTHS, len(cohort))
+    n = min(TENTHS, len(cohort))  # fewer groups than tenths: one each
     if draws < 1 or n < 3:
         raise SplitError(
             f"mccv-{draws} requires at least one draw and three groups (patients), the dataset has "
@@ -168,7 +171,7 @@ def hold_out(cohort: Cohort, rng: np.random.Generator) -> tuple[tuple[str, ...],
             "a validation set cannot be drawn from the train slides of one group (patient); "
             "list the validation slides in the split file."
         )
-    held_out = _best_deal(cohort, n, rng, _absent_in_holdout) == 0
+    held_out = _best_deal(cohort, n, rng, _absent_in_holdout) == 0  # part 0 of eight
     return cohort.take(~held_out), cohort.take(held_out)
 
 
@@ -196,7 +199,7 @@ def _best_deal(
         emphasis = rng.exponential(size=len(cohort.classes)) if attempt >= EVEN_TRIES else 1.0
         parts = deal(cohort, n, rng, emphasis)
         lacks = absent(cohort.present(parts, n))
-        spread = imbalance(cohort, parts, n)
+        spread = imbalance(cohort, parts, n)  # decides between deals with as few absent classes
         if best is None or (*lacks, spread) < best[0]:
             best = (*lacks, spread), parts
         if not any(lacks) and spread < (GOOD_SPREAD / n) ** 2:

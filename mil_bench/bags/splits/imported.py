@@ -32,7 +32,7 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     """
     listing = read_listing(path)
     slides_of = _slides_of(listing, dataset, str(path))
-    absent = dataset.left_out
+    absent = dataset.left_out  # listed slides of the dataset that it has left out
     skipped = absent & {slide for slides in slides_of.values() for slide in slides}
     notes: list[Note] = []
     if skipped:
@@ -47,6 +47,7 @@ def import_split(path: Path, dataset: Dataset) -> Split:
     folds = []
     for k, fold in enumerate(listing.folds):
         sets = {
+            # left-out slides are skipped, not unknown.
             set_name: [s for name in ids for s in slides_of[name] if s not in absent]
             for set_name, ids in fold.items()
         }
@@ -66,6 +67,7 @@ def _slides_of(listing: Listing, dataset: Dataset, where: str) -> dict[str, list
     listed = [name for fold in listing.folds for ids in fold.values() for name in ids]
     if listing.patients:
         return _slides_of_patients(listed, dataset, where)
+    # Those left out are known names.
     slides = [*dataset.manifest.slide_ids, *sorted(dataset.left_out)]
     return {name: [slide] for name, slide in match(listed, slides, where).items()}
 
@@ -88,7 +90,7 @@ def _slides_of_patients(
 
 def _check_once(sets: Mapping[str, list[str]], where: str) -> None:
     set_of: dict[str, str] = {}
-    for name, slides in sets.items():
+    for name, slides in sets.items():  # ids of one slide in two spellings count too
         for slide in slides:
             if slide in set_of:
                 raise SplitError(
@@ -101,14 +103,14 @@ def _check_once(sets: Mapping[str, list[str]], where: str) -> None:
 def _fold(sets: Mapping[str, list[str]], slide_ids: list[str]) -> Fold:
     val, test = tuple(sets.get("val", ())), tuple(sets.get("test", ()))
     if "train" in sets:
-        return Fold(tuple(sets["train"]), val, test)
+        return Fold(tuple(sets["train"]), val, test)  # a file with train: unlisted slides stay out
     held_out = {*val, *test}
     return Fold(tuple(s for s in slide_ids if s not in held_out), val, test)
 
 
 def _name(origin: str, path: Path) -> str:
     """``clam-task_1``; files that always have the same name are named after their folder."""
-    path = path.resolve()
+    path = path.resolve()  # a name relative to "." has no folder
     generic = re.fullmatch(r"(splits?|k=all|.*splits_\d+|fold_?\d+)(_bool)?", _stem(path))
     stem = f"{path.parent.name}-{_stem(path)}" if generic and path.is_file() else _stem(path)
     return f"{origin}-{re.sub(r'[^A-Za-z0-9._=-]+', '_', stem)}"
@@ -131,7 +133,7 @@ def bare_name(slide_id: str) -> str:
 
 
 def match(listed: Iterable[str], slide_ids: Iterable[str], where: str) -> dict[str, str]:
-    """Return id as listed -> slide: the same text, else the same normalised name.
+    """Return the slide of every listed id, by the same text or the same normalised name.
 
     Never by prefix or substring (``BRACS_74`` is not ``BRACS_747``). Raises ``SplitError`` listing
     the ids that match no slide, or more than one.
@@ -144,7 +146,7 @@ def match(listed: Iterable[str], slide_ids: Iterable[str], where: str) -> dict[s
     unknown: list[str] = []
     for name in dict.fromkeys(listed):
         fits = [name] if name in exact else by_name.get(bare_name(name), [])
-        if len(fits) == 1:
+        if len(fits) == 1:  # none, or several: never guessed
             matches[name] = fits[0]
         else:
             unknown.append(name)
@@ -193,9 +195,10 @@ def _read_folder(folder: Path) -> Listing:
             "those of one dataset into a separate folder."
         )
     for files in pickles.values():
-        _check_numbers(folder, list(files))
+        _check_numbers(folder, list(files))  # gaps shift fold numbers
         return read_hmil(files)
     for form, name in NUMBERED.items():
+        # The first form with files wins.
         numbered = [(int(m[1]), p) for p in folder.iterdir() if (m := name.fullmatch(p.name))]
         if numbered:
             return _join(folder, form, sorted(numbered))
@@ -209,7 +212,7 @@ def _read_folder(folder: Path) -> Listing:
 def _read_file(path: Path) -> Listing:
     pickled = HMIL_NAME.fullmatch(path.name)
     if pickled:
-        siblings = _pickles(path.parent)[pickled["prefix"] or ""]
+        siblings = _pickles(path.parent)[pickled["prefix"] or ""]  # the other sets of this fold
         return read_hmil({0: siblings[int(pickled["fold"])]})
     if path.suffix == ".json":
         return read_stamp(path)
@@ -242,6 +245,7 @@ def _join(folder: Path, form: str, numbered: list[tuple[int, Path]]) -> Listing:
 def _check_numbers(folder: Path, numbers: list[int]) -> None:
     """Refuse a gap, which would shift the numbers of the folds behind it."""
     first = min(numbers)
+    # Folds count from 0 or 1.
     if first > 1 or sorted(numbers) != list(range(first, first + len(numbers))):
         raise SplitError(
             f"{folder} holds the folds {sorted(numbers)}; expected each number once, without gaps, "

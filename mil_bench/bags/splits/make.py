@@ -29,7 +29,7 @@ def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
     ``official``             the dataset's own split
     ``kfold-K``              stratified, groups kept together, every slide tested once
     ``mccv-K``               ``K`` random 80/10/10 draws, stratified, groups kept together
-    a path                   a split file or folder of another tool, see ``split_files``
+    a path                   a split file or folder of any tool that ``read_listing`` reads
 
     ``kfold-5-seed3`` fixes the seed by name. An imported fold without validation slides gets one
     eighth of its train slides, groups kept together. Slides of ``dataset.not_for_training`` stay
@@ -40,10 +40,12 @@ def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
     if words:
         split = _make(words["kind"], int(words["number"]), int(words["seed"] or seed), dataset)
     else:
-        path = None if text == "official" else _existing(text)
+        path = None if text == "official" else _existing(text)  # not a path: the dataset's own
         split = _official(dataset) if path is None else import_split(path, dataset)
+        # Absent slides leave before validation is drawn, so that it has its share of the others.
         split = _with_val(_without_absent(split, dataset), dataset, seed)
     split = _without_noisy(split, dataset)
+    # Leaks are notes here; a run refuses them.
     split.check(dataset.manifest.groups(), allow_leaks=True)
     return replace(split, notes=(*split.notes, *notes_on(split, dataset.manifest)))
 
@@ -90,12 +92,14 @@ def _with_val(split: Split, dataset: Dataset, seed: int) -> Split:
     for k, fold in enumerate(split.folds):
         if fold.train and not fold.val:
             cohort = Cohort.of(dataset.manifest, fold.train)
+            # By fold: other folds do not change the draw.
             train, val = hold_out(cohort, np.random.default_rng([seed, k]))
             fold = Fold(train, val, fold.test)
         folds.append(fold)
     incomplete = any(not fold.val for fold in split.folds)
     text = "no validation set is given, so one eighth of train was drawn, groups kept together"
     note = (Note("split", text),)
+    # A note only where a set was drawn.
     return replace(split, folds=tuple(folds), notes=split.notes + note * incomplete)
 
 
@@ -134,6 +138,7 @@ def leak_share(fold: Fold, groups: Mapping[str, str], of: str = "test", to: str 
 
 def is_leaky(split: Split, groups: Mapping[str, str]) -> bool:
     """Return whether any group is in two sets of a fold, which ``Split.check`` refuses."""
+    # Every pair of sets, not only train and test.
     return any(leak_share(fold, groups, *pair) > 0 for fold in split.folds for pair in CONSEQUENCES)
 
 
@@ -162,7 +167,7 @@ def _overlap(split: Split) -> list[Note]:
     repeated = sum(n > 1 for n in times.values())
     if not repeated:
         return []
-    if all(n == folds for n in times.values()):
+    if all(n == folds for n in times.values()):  # one test set for all
         text = f"all {folds} folds have the same test set, so they differ in training only"
     else:
         text = (

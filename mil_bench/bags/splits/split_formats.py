@@ -36,12 +36,13 @@ class Listing:
 
 def read_set_columns(table: pd.DataFrame) -> Listing | None:
     """Read the fold in ``table`` (text cells, blank for missing), if it has this form."""
-    if "train_slide_path" in table:
+    if "train_slide_path" in table:  # MIL_BASELINE's columns, beyond doubt
         return Listing("mil_baseline", (_columns(table, "_slide_path"),))
     if not {"train", "test"} <= set(table.columns):
         return None
     if _is_bool(table):
         return Listing("clam", (_marked(table),))
+    # A label per set is TransMIL's.
     return Listing("transmil" if "train_label" in table else "clam", (_columns(table, ""),))
 
 
@@ -57,7 +58,7 @@ def _is_bool(table: pd.DataFrame) -> bool:
 
 def _marked(table: pd.DataFrame) -> dict[str, list[str]]:
     slides = table.iloc[:, 0]
-    present = [name for name in SETS if name in table]
+    present = [name for name in SETS if name in table]  # only the sets with a column
     return {name: list(slides[table[name].str.lower() == "true"]) for name in present}
 
 
@@ -80,6 +81,7 @@ def read_slide_rows(table: pd.DataFrame, where: str) -> Listing | None:
     if slides is None:
         return None
     origin = "patho-bench" if "case_id" in table else "csv"
+    # fold_10 behind fold_9.
     columns = {int(m[1]): m[0] for c in table.columns if (m := _FOLD.fullmatch(c))}
     if columns:
         names = [columns[number] for number in sorted(columns)]
@@ -99,7 +101,7 @@ def _by_set(ids: list[str], cells: list[str], where: str) -> dict[str, list[str]
     """Ids grouped by the set in ``cells``; a blank cell leaves the id out."""
     sets: dict[str, list[str]] = {}
     for slide, cell in zip(ids, cells, strict=True):
-        if cell:
+        if cell:  # blank: in no set of this fold
             name = set_name(cell)
             if name is None:
                 raise SplitError(f"{where} holds the set {cell!r}; expected train, val or test.")
@@ -110,7 +112,7 @@ def _by_set(ids: list[str], cells: list[str], where: str) -> dict[str, list[str]
 def _numbered(slides: list[str], cells: list[str], where: str) -> tuple[dict[str, list[str]], ...]:
     """Folds tested in the order of their numbers; the next fold validates, as in our K-fold."""
     try:
-        numbers = [int(float(cell)) for cell in cells]
+        numbers = [int(float(cell)) for cell in cells]  # pandas wrote whole numbers as floats
     except ValueError:
         raise SplitError(f"{where} must be the number of a fold in every row; fill it.") from None
     order = sorted(set(numbers))
@@ -118,7 +120,7 @@ def _numbered(slides: list[str], cells: list[str], where: str) -> tuple[dict[str
         raise SplitError(f"{where} numbers {counted(len(order), 'fold')}; expected at least three.")
     folds = []
     for k, test in enumerate(order):
-        names = {test: "test", order[(k + 1) % len(order)]: "val"}
+        names = {test: "test", order[(k + 1) % len(order)]: "val"}  # as in kfold
         folds.append(_by_set(slides, [names.get(n, "train") for n in numbers], where))
     return tuple(folds)
 
@@ -136,13 +138,14 @@ class _PlainUnpickler(pickle.Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> NoReturn:
+        # Called for every global that the pickle names.
         raise SplitError(
             f"it loads {module}.{name}, which could run code; expected only lists of text"
         )
 
 
 def read_hmil(files: Mapping[int, Mapping[str, Path]]) -> Listing:
-    """Read folds from files by fold number and set; sets without a file stay absent."""
+    """Read the folds from files by number and set; sets without a file stay absent."""
     folds = [{name: _slides(path) for name, path in files[k].items()} for k in sorted(files)]
     return Listing("hmil", tuple(folds))
 
