@@ -11,6 +11,7 @@ FORMAT: Final = "format"
 """The key under which a stored file states the version of its format."""
 RUN_FOLDER: Final = 2
 """Format of run folders. 2: ``result.json`` holds the SHA-256 of ``predictions.csv``."""
+FEATURES_LOCK: Final = 1
 
 
 def format_of(content: Mapping[str, Any], newest: int, what: str) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.base.finding import Note
 from mil_bench.base.formats import RUN_FOLDER, format_of
+from mil_bench.base.privacy import without_places
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
@@ -23,6 +24,7 @@ from mil_bench.exchange.sources import RunFolder, run_folders
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.stored_predictions import PredictionsChangedError, stored_predictions
 
+Labels = Literal["", "verified", "not verified"]
 Status = Literal["done", "failed", "running", "interrupted", "changed", "unreadable"]
 
 
@@ -80,10 +82,11 @@ class RunRecord:
     tree of the training was shuffled.
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says the problem of
-    an unfinished run. Where records are scored under a requested tree, ``trained_tree`` names that
-    of the training, ``lost_heads`` the levels that have no place. ``bundle`` is the file of a run
-    that came in one, ``verification`` its level. ``differing_copy`` says that the same run is in
-    another bundle with other predictions, which do not count.
+    an unfinished run, without places of this machine. ``labels`` is whether the dataset itself says
+    the same labels, empty where nobody asked. Where records are scored under a requested tree,
+    ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
+    ``bundle`` is the file of a run that came in one, ``verification`` its level. ``differing_copy``
+    says that the same run is in another bundle with other predictions, which do not count.
     """
 
     path: Path
@@ -100,6 +103,7 @@ class RunRecord:
     bundle: str = ""
     verification: str = ""
     differing_copy: bool = False
+    labels: Labels = ""
 
     @property
     def key(self) -> str:
@@ -138,6 +142,11 @@ def _origin(run: RunFolder) -> dict[str, Any]:
 
 def read_record(path: Path) -> RunRecord:
     """Read the record of one run directory."""
+    record = _read_record(path)
+    return replace(record, reason=without_places(record.reason, path.parents[2]))
+
+
+def _read_record(path: Path) -> RunRecord:
     directory = RunDirectory(path)
     try:
         spec = _read_spec(path)

@@ -14,6 +14,7 @@ from mil_bench.boards.board import Board
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import wide_rows
+from mil_bench.boards.known_labels import with_known_labels
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
 from mil_bench.boards.score import score_predictions
@@ -63,11 +64,12 @@ def leaderboard(
     runs under another tree over the same leaves. ``common`` restricts every board to the cells
     (seed, fold) that all its complete rows have. ``by`` adds the table ``subgroups`` for a
     column of the dataset's label table; ``dataset`` and ``data_root`` say where that table is.
-    Nothing is written. Raises ``DataError`` where no run can be read.
+    With them, stored labels are compared with those of the dataset. Nothing is written. Raises
+    ``DataError`` where no run can be read.
     """
     load_plugins([Path(plugin) for plugin in plugins])
-    boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common)
     root = Path(data_root) if data_root else None
+    boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common, dataset, root)
     return [_frames(report) for report in reports_of(boards, by, dataset, root)]
 
 
@@ -115,13 +117,17 @@ def score(
 
 
 def read_boards(
-    runs: Path, tree: Path | None = None, common: bool = False
+    runs: Path,
+    tree: Path | None = None,
+    common: bool = False,
+    dataset: str | None = None,
+    data_root: Path | None = None,
 ) -> tuple[list[Board], str]:
     """Return the boards of a folder of runs, and a sentence on runs that are left out or ``""``.
 
-    ``tree`` and ``common`` are those of :func:`leaderboard`.
+    The options are those of :func:`leaderboard`.
     """
-    records, left_out = collect(runs), ""
+    records, left_out = with_known_labels(collect(runs), dataset, data_root), ""
     if tree is not None:
         records, left_out = rescore(records, Taxonomy.load(tree))
     searches = [record for source in run_sources(runs) for record in read_tunings(source.runs)]

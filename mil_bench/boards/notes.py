@@ -118,6 +118,7 @@ def notes_of(rows: Sequence[BoardRow]) -> tuple[Note, ...]:
         *_test_sets(done),
         *_searches(rows),
         *_grid(rows),
+        *_labels(done),
     )
 
 
@@ -179,6 +180,14 @@ def _copies(rows: Sequence[BoardRow]) -> Iterator[Note]:
             "data",
             f"runs of {listed(labels)} are in several bundles with different predictions; the "
             "first counts",
+        )
+
+
+def _labels(done: Sequence[RunRecord]) -> Iterator[Note]:
+    if any(record.labels == "not verified" for record in done):
+        yield Note(
+            "data",
+            "labels not verified: pass --dataset and --data-root to compare them with the dataset",
         )
 
 

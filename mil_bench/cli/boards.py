@@ -33,7 +33,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     tables = names("--show", args.show) if args.show else READ
     check_tables(tables)
     tree = Path(args.tree) if args.tree else None
-    boards, left_out = read_boards(args.runs, tree, args.common)
+    boards, left_out = read_boards(args.runs, tree, args.common, args.dataset, args.data_root)
     check_writable(args.out)
     reports = reports_of(boards, args.by, args.dataset, args.data_root)
     show(reports, console, tables, verbose=args.verbose)

@@ -149,10 +149,10 @@ class RunDirectory:
         write_text(self.traceback, trace)
         write_json(self.failure, {"key": key, "error": error, "when": now()})
 
-    def fail_without_trace(self, key: str, error: str) -> None:
+    def fail_without_trace(self, key: str, error: str, trace: str = "") -> None:
         """Mark a run as failed whose process could not begin it, or died without an error."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.fail(key, error, "the process ended without a traceback\n")
+        self.fail(key, error, trace or "the process ended without a traceback\n")
 
     def set_aside(self, runs: Path) -> Path:
         """Move the folder to ``<runs>/.replaced/`` and return its new path."""

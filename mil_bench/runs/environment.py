@@ -1,6 +1,7 @@
 """Where a run executed and what it cost: versions, commit, machine, memory, operations.
 
-All of it is recorded and none of it is part of the run key.
+All of it is recorded and none of it is part of the run key. It names no host, user or folder, so
+that it can be sent with the run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ def environment(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "system": platform.platform(),
-        "machine": platform.node(),
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "device": device_name(device),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mil_bench.base.privacy import is_private
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table, score_column
@@ -105,7 +106,9 @@ def _count(cell: SeedFold, i: int) -> Number:
 
 
 def _link(target: Path, page: Path) -> str:
-    return Path(os.path.relpath(target.resolve(), page)).as_posix()
+    """A relative link, none where it would name folders of the user."""
+    target = target.resolve()
+    return "" if is_private(target, page) else Path(os.path.relpath(target, page)).as_posix()
 
 
 def _json(record: RunRecord, name: str) -> dict[str, Any]:

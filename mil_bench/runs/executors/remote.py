@@ -45,20 +45,25 @@ class RemoteContext:
         os.environ.update(self.variables)
         directory = RunDirectory.of(self.machine.runs, task.spec)
         if self.machine.device == "cuda" and not torch.cuda.is_available():
-            return failed_outcome(task, directory, _NO_GPU.format(socket.gethostname()))
+            return failed_outcome(task, directory, _NO_GPU, f"machine: {socket.gethostname()}\n")
         worker = _worker(self.machine.device, self.machine.threads, self.machine.cache)
         return worker.execute(task, directory, Reporter(), patience=PATIENCE)
 
 
 _NO_GPU = (
-    "the worker on {} has no GPU, but --device cuda was requested; exclude broken GPUs there and "
-    "run `mil-bench retry --failed`, or use --device cpu."
+    "the worker has no GPU, but --device cuda was requested; exclude the machine named in "
+    "traceback.txt and run `mil-bench retry --failed`, or use --device cpu."
 )
 
 
-def failed_outcome(task: Task, directory: RunDirectory, sentence: str) -> RunOutcome:
-    """Record and return the failed run of a process that could not begin it, or died."""
-    directory.fail_without_trace(task.spec.key, sentence)
+def failed_outcome(
+    task: Task, directory: RunDirectory, sentence: str, trace: str = ""
+) -> RunOutcome:
+    """Record and return the failed run of a process that could not begin it, or died.
+
+    Boards show ``sentence``; ``trace`` stays in the run folder and may name the machine.
+    """
+    directory.fail_without_trace(task.spec.key, sentence, trace)
     return RunOutcome(task.spec, "failed", sentence)
 
 
