@@ -16,7 +16,7 @@ from typing import Final
 import torch
 
 from benchmarks.command import run
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.table import Table
 from mil_bench.base.errors import UsageError
 
@@ -66,7 +66,7 @@ def answer_seconds(words: Sequence[str], code: int) -> float:
     return seconds
 
 
-def print_cli(rows: Sequence[Row]) -> None:
+def print_cli(rows: Sequence[ResultRow]) -> None:
     """Print medians, spread and the time without the interpreter itself."""
     bare = next(median(row["seconds"]) for row in rows if row["command"] == BARE)
     lines = []

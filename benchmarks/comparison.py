@@ -8,7 +8,7 @@ from dataclasses import asdict
 from benchmarks.contestants import OURS, PLAIN, Entry
 from benchmarks.floors import epoch_floor
 from benchmarks.interleave import Field, Race, starting
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.station import Mode
 from benchmarks.workloads import Workload
 from mil_bench.contract.spec import Precision
@@ -39,7 +39,7 @@ def entries_of(
 
 def compare(
     entries: Sequence[Entry], mode: Mode, rounds: int, threads: int, epochs: int = 0
-) -> Iterator[tuple[Entry, Row]]:
+) -> Iterator[tuple[Entry, ResultRow]]:
     """Yield a race of ``entries``; the first is the plain loop.
 
     With ``epochs`` the plain loop and ours also train that long and are scored on held-out bags.
@@ -53,7 +53,7 @@ def compare(
                 yield entry, _measured(entry, field, race, mode, epochs)
 
 
-def _measured(entry: Entry, field: Field, race: Race, mode: Mode, epochs: int) -> Row:
+def _measured(entry: Entry, field: Field, race: Race, mode: Mode, epochs: int) -> ResultRow:
     worker, laps = field.workers[entry], race.laps[entry]
     sizes = worker.call("sizes")
     floor = epoch_floor(entry, mode, sizes, race.rates)

@@ -21,7 +21,7 @@ from PIL import Image
 from rich.console import Console
 
 from benchmarks.command import run
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.table import Table
 from mil_bench.contract.spec import Precision
 from mil_bench.extraction.encoders.encoder import Encoder, default_batch, load_encoder
@@ -173,16 +173,16 @@ def written(path: Path, side: int) -> Path:
     return path
 
 
-def print_extraction(rows: Sequence[Row]) -> None:
+def print_extraction(rows: Sequence[ResultRow]) -> None:
     """Print rates for every slide, and ratios within rounds to the plain way of doing the same."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[tuple[object, ...], list[ResultRow]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in KEY[1:]), []).append(row)
     for group in groups.values():
         print(_table(group))
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[ResultRow]) -> Table:
     by_stage = {row["stage"]: row["rates"] for row in rows}
     lines = []
     for row in rows:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from benchmarks.command import run
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.simulated_scores import BRACS, PANDA, Sampling, predictions_of
 from benchmarks.table import Table
 from mil_bench.base.taxonomy import LEAF
@@ -41,7 +41,7 @@ def inference(
     print_inference(rows)
 
 
-def measure(title: str, size: Sampling, rounds: int) -> Row:
+def measure(title: str, size: Sampling, rounds: int) -> ResultRow:
     """Return seconds for all scores of seven methods in 2,000 replicates."""
     rng = np.random.default_rng(0)
     cohort = size.draw(rng)
@@ -93,7 +93,7 @@ def by_scikit_learn(p: Predictions, weight: NDArray[np.float64]) -> dict[str, fl
     return found
 
 
-def print_inference(rows: Sequence[Row]) -> None:
+def print_inference(rows: Sequence[ResultRow]) -> None:
     """Print seconds of ours, and of a loop that computes less."""
     lines = []
     for row in rows:

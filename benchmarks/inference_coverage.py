@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.command import run
-from benchmarks.results import Row, keep, read_rows, results_path
+from benchmarks.results import ResultRow, keep, read_rows, results_path
 from benchmarks.simulated_scores import BRACS, Cohort, Sampling, predictions_of
 from benchmarks.table import Table
 from mil_bench.base.taxonomy import LEAF
@@ -77,7 +77,7 @@ def inference_coverage(
     print_inference_coverage(read_rows(path))
 
 
-def coverage(setting: str, samples: int, replicates: int, seed: int) -> Iterator[Row]:
+def coverage(setting: str, samples: int, replicates: int, seed: int) -> Iterator[ResultRow]:
     """Counts over ``samples`` samples for every score and unit of resampling."""
     sampling = SETTINGS[setting]
     rng = np.random.default_rng([seed, len(setting)])
@@ -140,7 +140,7 @@ def by_theory(a: Predictions, b: Predictions, truth: dict[Score, float]) -> Iter
         yield Outcome(AUC, unit, covered, difference.p < ALPHA)
 
 
-def print_inference_coverage(rows: Sequence[Row]) -> None:
+def print_inference_coverage(rows: Sequence[ResultRow]) -> None:
     """Print per cent of samples, all seeds together."""
     for setting in SETTINGS:
         chosen = [row for row in rows if row["setting"] == setting]

@@ -18,7 +18,7 @@ import torch
 from benchmarks.command import run
 from benchmarks.contestants.ours import Ours
 from benchmarks.layouts import Read, readers
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.table import Table
 from benchmarks.wait_share import WAIT_KEY, print_waits, wait_rows
 from mil_bench.base.errors import UsageError
@@ -55,13 +55,13 @@ def loading(
         print_waits(waits)
 
 
-def race(contestants: Mapping[str, Read], rounds: int) -> dict[str, Row]:
+def race(contestants: Mapping[str, Read], rounds: int) -> dict[str, ResultRow]:
     """Return seconds of every reader in interleaved rounds, after one that does not count.
 
     ``read`` ends when the tensor is there; a view of a mapped file is there before its bytes are.
     ``used`` ends when every byte has been used once, by a sum.
     """
-    times: dict[str, Row] = {name: {"read": [], "used": []} for name in contestants}
+    times: dict[str, ResultRow] = {name: {"read": [], "used": []} for name in contestants}
     for number in range(rounds + 1):
         for name, read in contestants.items():
             start = time.perf_counter()
@@ -76,7 +76,7 @@ def race(contestants: Mapping[str, Read], rounds: int) -> dict[str, Row]:
     return times
 
 
-def print_loading(rows: Sequence[Row]) -> None:
+def print_loading(rows: Sequence[ResultRow]) -> None:
     """Print milliseconds and how many times faster than TRIDENT's layout."""
     reference = next(row for row in rows if row["layout"] == REFERENCE)
     title = f"one bag of {reference['rows']:,} x {reference['dim']} to float32, warm page cache"
@@ -99,11 +99,11 @@ def print_loading(rows: Sequence[Row]) -> None:
     print(Table(title, heads, lines, notes))
 
 
-def _ratio(reference: Row, row: Row) -> float:
+def _ratio(reference: ResultRow, row: ResultRow) -> float:
     return float(median(r / one for r, one in zip(reference["used"], row["used"], strict=True)))
 
 
-def _of(row: Row, what: str) -> tuple[str, str, str]:
+def _of(row: ResultRow, what: str) -> tuple[str, str, str]:
     times = [1000 * seconds for seconds in row[what]]
     return f"{median(times):.2f}", f"{min(times):.2f}", f"{max(times):.2f}"
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.command import run
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.table import Table
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord, collect
@@ -57,7 +57,7 @@ def quality(
     print_quality(rows)
 
 
-def quality_rows(records: Iterable[RunRecord]) -> list[Row]:
+def quality_rows(records: Iterable[RunRecord]) -> list[ResultRow]:
     """Return a row for every dataset, method, precision and metric that has pairs of two folds or
     more.
 
@@ -96,7 +96,7 @@ def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
             yield from (Pair(full, low) for low in versions.values())
 
 
-def compare(found: Sequence[Pair], metric: str) -> Row:
+def compare(found: Sequence[Pair], metric: str) -> ResultRow:
     """Return means, and the corrected interval of the difference over folds (seeds averaged in
     each).
     """
@@ -124,7 +124,7 @@ def score(record: RunRecord, metric: str) -> float:
     return 100 * record.scores.values[Score(metric)]
 
 
-def print_quality(rows: Sequence[Row]) -> None:
+def print_quality(rows: Sequence[ResultRow]) -> None:
     """Print a table per dataset and metric."""
     tables = sorted({(row["dataset"], row["metric"]) for row in rows})
     for dataset, metric in tables:

@@ -16,7 +16,7 @@ from mil_bench.runs.environment import git_state
 
 RESULTS = Path(__file__).parent / "results"
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 
 
 def results_path(benchmark: str, device: torch.device, folder: Path = RESULTS) -> Path:
@@ -24,15 +24,15 @@ def results_path(benchmark: str, device: torch.device, folder: Path = RESULTS) -
     return folder / slug(device) / f"{benchmark}.json"
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[ResultRow]:
     """Return the rows of a results file; none if there is no file."""
     if not path.exists():
         return []
-    rows: list[Row] = json.loads(path.read_text())["rows"]
+    rows: list[ResultRow] = json.loads(path.read_text())["rows"]
     return rows
 
 
-def keep(path: Path, rows: Iterable[Row], key: Sequence[str], device: torch.device) -> None:
+def keep(path: Path, rows: Iterable[ResultRow], key: Sequence[str], device: torch.device) -> None:
     """Write ``rows``; a row replaces the kept one with the same values of ``key``, others stay."""
     stamped = [{**row, **provenance()} for row in rows]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,9 @@ def keep(path: Path, rows: Iterable[Row], key: Sequence[str], device: torch.devi
     write_json(path, {"hardware": hardware(device), "rows": merged})
 
 
-def merge(old: Iterable[Row], new: Iterable[Row], key: Sequence[str]) -> list[Row]:
+def merge(
+    old: Iterable[ResultRow], new: Iterable[ResultRow], key: Sequence[str]
+) -> list[ResultRow]:
     """Return ``old`` with ``new`` in its place where all ``key`` values are equal, else
     behind it.
     """
@@ -49,7 +51,7 @@ def merge(old: Iterable[Row], new: Iterable[Row], key: Sequence[str]) -> list[Ro
     return list(rows.values())
 
 
-def provenance() -> Row:
+def provenance() -> ResultRow:
     """Return version of torch, commit and day of a measurement."""
     git = git_state() or {"commit": None, "dirty": None}
     day = datetime.now(UTC).date().isoformat()

@@ -15,7 +15,7 @@ import torch
 from benchmarks.command import chosen, run
 from benchmarks.contestants import OURS, PLAIN, Entry
 from benchmarks.plain import BUILDERS
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.scaling_table import print_scaling
 from benchmarks.station import Lap, Station
 from benchmarks.worker import Worker
@@ -63,7 +63,7 @@ def step_laps(entry: Entry, steps: int, threads: int) -> list[Lap]:
     return laps[1:]
 
 
-def steps_row(laps: Sequence[Lap]) -> Row:
+def steps_row(laps: Sequence[Lap]) -> ResultRow:
     """Return what is kept of the laps."""
     return {
         "seconds": [lap.seconds for lap in laps],

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.table import Table
 
 TAIL: Final = 3  # largest sizes, whose exponent shows what dominates at last
@@ -20,7 +20,7 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
-def print_scaling(rows: Sequence[Row]) -> None:
+def print_scaling(rows: Sequence[ResultRow]) -> None:
     """Print both tables and the largest bag against the limit."""
     groups = list(_groups(rows))
     print(_table("milliseconds per training step", groups, _milliseconds))
@@ -28,7 +28,7 @@ def print_scaling(rows: Sequence[Row]) -> None:
     print("\n".join(largest_bags(groups)))
 
 
-def largest_bags(groups: Iterable[tuple[str, Sequence[Row]]]) -> Iterator[str]:
+def largest_bags(groups: Iterable[tuple[str, Sequence[ResultRow]]]) -> Iterator[str]:
     """Yield ``a bag of 65,536 patches trains under 2 GiB over the data: ...`` for every group."""
     for name, rows in groups:
         largest = max(rows, key=lambda row: int(row["size"]))
@@ -39,9 +39,9 @@ def largest_bags(groups: Iterable[tuple[str, Sequence[Row]]]) -> Iterator[str]:
         )
 
 
-def _groups(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
+def _groups(rows: Iterable[ResultRow]) -> Iterator[tuple[str, list[ResultRow]]]:
     """Rows of one method, contestant and precision, by size."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[ResultRow]] = {}
     for row in sorted(rows, key=lambda row: int(row["size"])):
         name = f"{row['method']}, {row['contestant']} {row['precision']}, {row['threads']} threads"
         found.setdefault(name, []).append(row)
@@ -49,7 +49,9 @@ def _groups(rows: Iterable[Row]) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _table(
-    title: str, groups: Sequence[tuple[str, Sequence[Row]]], value: Callable[[Row], float]
+    title: str,
+    groups: Sequence[tuple[str, Sequence[ResultRow]]],
+    value: Callable[[ResultRow], float],
 ) -> Table:
     sizes = sorted({int(row["size"]) for _, rows in groups for row in rows})
     lines = []
@@ -65,9 +67,9 @@ def _slope(values: dict[int, float]) -> str:
     return f"{exponent(list(values), list(values.values())):.2f}" if len(values) > 1 else ""
 
 
-def _milliseconds(row: Row) -> float:
+def _milliseconds(row: ResultRow) -> float:
     return 1000 * float(median(row["seconds"]))
 
 
-def _memory(row: Row) -> float:
+def _memory(row: ResultRow) -> float:
     return float(row["peak_mb"])

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.contestants import PLAIN, Entry
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.station import Mode
 from benchmarks.table import Table
 
@@ -42,7 +42,7 @@ plain form without dropout."""
 NONE = "–"
 
 
-def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
+def row_key(entry: Entry, mode: Mode, threads: int) -> ResultRow:
     """Return what makes two measurements the same one."""
     values = (
         entry.workload.name,
@@ -57,9 +57,9 @@ def row_key(entry: Entry, mode: Mode, threads: int) -> Row:
     return dict(zip(KEY, values, strict=True))
 
 
-def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
+def training_tables(rows: Iterable[ResultRow]) -> Iterator[Table]:
     """Yield a table per comparison, in the order of ``rows``."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[ResultRow]] = {}
     for row in rows:
         groups.setdefault(_group(row), []).append(row)
     for group, found in groups.items():
@@ -68,24 +68,24 @@ def training_tables(rows: Iterable[Row]) -> Iterator[Table]:
         yield Table(group, COLUMNS, measured, notes)
 
 
-def print_tables(rows: Iterable[Row]) -> None:
+def print_tables(rows: Iterable[ResultRow]) -> None:
     """Print the tables of ``rows``."""
     for table in training_tables(rows):
         print(table, flush=True)
 
 
-def print_training(rows: Iterable[Row]) -> None:
+def print_training(rows: Iterable[ResultRow]) -> None:
     """Print the tables and how to read them."""
     print_tables(rows)
     print(LEGEND)
 
 
-def _group(row: Row) -> str:
+def _group(row: ResultRow) -> str:
     threads = f"{row['threads']} thread{'s' * (row['threads'] > 1)}"
     return f"{row['workload']}, {row['method']}, {row['mode']}, {threads}"
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: ResultRow) -> tuple[str, ...]:
     seconds, ratios = row["seconds"], row["ratios"]
     middle = median(seconds)
     return (
@@ -101,7 +101,7 @@ def _line(row: Row) -> tuple[str, ...]:
     )
 
 
-def _who(row: Row) -> str:
+def _who(row: ResultRow) -> str:
     """``ours bf16, 16 bags, no dropout``."""
     parts = [row["contestant"] if row["contestant"] == PLAIN else _stepwise(row)]
     if not row["dropout"]:
@@ -109,12 +109,12 @@ def _who(row: Row) -> str:
     return ", ".join(parts)
 
 
-def _stepwise(row: Row) -> str:
+def _stepwise(row: ResultRow) -> str:
     bags = "1 bag" if row["batch"] == 1 else f"{row['batch']} bags"
     return f"{row['contestant']} {row['precision']}, {bags}"
 
 
-def _quality(row: Row) -> str:
+def _quality(row: ResultRow) -> str:
     if "quality" not in row:
         return NONE
     scores = row["quality"]

@@ -15,7 +15,7 @@ import torch
 from benchmarks.contestants import OURS, Entry
 from benchmarks.contestants.ours import make_method, make_trainer
 from benchmarks.layouts import Array, open_packed, pack
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.table import Table
 from benchmarks.workloads import WORKLOADS, Cohort, make_cohort
 from mil_bench.bags.device import DeviceBags
@@ -32,7 +32,7 @@ TARGET = 0.03  # of an epoch
 WAIT_KEY = ("workload", "stored", "home", "precision", "threads")
 
 
-def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[Row]:
+def wait_rows(workload: str, epochs: int, folder: Path | None) -> list[ResultRow]:
     """Return gated ABMIL on ``workload`` at 32 and bf16, from float32 and float16 files, by
     home.
     """
@@ -60,11 +60,11 @@ def trainer_of(entry: Entry, cohort: Cohort, home: Placement) -> Trainer:
     return make_trainer(entry, cohort, bags, make_method(entry, cohort.store.dim))
 
 
-def measure(trainer: Trainer, epochs: int) -> Row:
+def measure(trainer: Trainer, epochs: int) -> ResultRow:
     """Return seconds of every epoch and how many of them were waited, after one that fills the
     caches.
     """
-    row: Row = {"seconds": [], "waited": []}
+    row: ResultRow = {"seconds": [], "waited": []}
     trainer.method.train()
     for epoch in range(1, epochs + 2):
         seed_everything(0, epoch)
@@ -76,7 +76,7 @@ def measure(trainer: Trainer, epochs: int) -> Row:
     return row
 
 
-def print_waits(rows: Sequence[Row]) -> None:
+def print_waits(rows: Sequence[ResultRow]) -> None:
     """Print milliseconds of an epoch, and the share spent waiting."""
     lines = []
     for row in rows:

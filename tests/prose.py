@@ -1,4 +1,4 @@
-"""Plain English, as far as a machine can check it: sentence length, banned words, spelling.
+"""Plain English, as far as a machine can check it: length, banned and doubled words, spelling.
 
 ``python tests/prose.py mil_bench/bags docs`` lists what ``tests/test_writing.py`` refuses. The text
 of the product is its docstrings, its strings of several words (help, messages, captions), those of
@@ -88,6 +88,8 @@ _BANNED = [(re.compile(rf"(?<![\w-])(?:{p})(?![\w-])", re.I), fix) for p, fix in
 _SPELLING = [
     (re.compile(rf"(?<![\w./-])(?:{p})(?![\w=(/-])", re.I), fix) for p, fix in SPELLING.items()
 ]
+# The same word twice in a row, in any case; code has been replaced by CODE.
+_DOUBLED = re.compile(r"(?<![\w.-])(?!CODE\b)([A-Za-z]{2,})\s+\1(?![\w-])", re.I)
 _ABBREVIATED = re.compile(r"\b(e\.g|i\.e|et al|vs|cf|Fig|Eq|No|approx|etc|resp|al|acc)\.")
 _CODE = re.compile(r"(`+)(?:(?!\1).)+\1|:\w+:`[^`]+`|\$\$?[^$]+\$\$?", re.S)
 _NOT_PROSE = re.compile(
@@ -143,7 +145,8 @@ def offences(passage: Passage) -> Iterator[Offence]:
             yield Offence(passage, "clause first", " ".join(sentence.split()))
     if passage.kind == "function" and _NO_VERB.match(passage.text.lstrip()):
         yield Offence(passage, "no verb", passage.text.split("\n")[0])
-    for rule, patterns in (("banned", _BANNED), ("spelling", _SPELLING)):
+    doubled = [(_DOUBLED, "the word once")]
+    for rule, patterns in (("banned", _BANNED), ("spelling", _SPELLING), ("doubled", doubled)):
         for pattern, fix in patterns:
             for match in pattern.finditer(plain):
                 start, end = max(0, match.start() - 40), match.end() + 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -49,6 +50,27 @@ def test_every_relative_link_of_the_documentation_leads_somewhere():
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_name_that_a_docstring_refers_to_exists():
+    package = Path(mil_bench.__file__).parent
+    role = re.compile(r":(?:func|class|mod|meth|attr|data|exc):`~?(mil_bench[\w.]+)`")
+    # methods/ and datasets/ may be links, which rglob does not follow.
+    folders = (package, package / "methods", package / "datasets")
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    names = {name for path in files for name in role.findall(path.read_text())}
+    assert len(names) > 30
+    assert not [name for name in sorted(names) if not exists(name)]
+
+
+def exists(name):
+    """Return whether ``name`` can be imported, or is an annotated field of what can be."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        owner, _, field = name.rpartition(".")
+        return field in getattr(pkgutil.resolve_name(owner), "__annotations__", {})
+    return True
 
 
 def python_blocks(page):

@@ -155,6 +155,24 @@ def test_no_file_of_the_package_imports_the_public_names():
                 assert "mil_bench" not in {alias.name for alias in node.names}, path
 
 
+def test_the_name_of_a_class_or_a_type_alias_has_one_meaning():
+    places = {}
+    for _, path in modules():
+        for name in type_names(ast.parse(path.read_text())):
+            places.setdefault(name, set()).add(str(path.relative_to(PACKAGE)))
+    assert not {name: files for name, files in places.items() if len(files) > 1}
+
+
+def type_names(tree):
+    """Names of the public classes and type aliases of a module, which are in camel case."""
+    for node in tree.body:
+        name = getattr(node, "name", "") if isinstance(node, ast.ClassDef) else ""
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+            yield name
+
+
 def height(room):
     """How many layers are below ``room``."""
     return next(i for i, layer in enumerate(reversed(layers())) if room in layer)

@@ -32,6 +32,7 @@ PYTHON = {
     'raise ValueError(f"{path} is no study file")': "banned",
     'help = "Color of the lines."': "spelling",
     '"""What a tree of classes has is read here."""': "clause first",
+    '"""Raise Raise an error."""': "doubled",
     'def width():\n    """The width of a tree."""': "no verb",
     f'"""Read {"one or " * 13}two."""': "28 words",
 }
@@ -39,6 +40,7 @@ MARKDOWN = {
     "The run goes on.": "banned",
     "| a | data set |": "spelling",
     "That a method is better is a claim.": "clause first",
+    "A run of the\nthe grid.": "doubled",
     f"- {'one or ' * 13}two.": "27 words",
 }
 ACCEPTED = {

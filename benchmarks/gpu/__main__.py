@@ -22,7 +22,7 @@ from benchmarks.gpu.graph import graph_row
 from benchmarks.gpu.table import print_gpu
 from benchmarks.machine import Machine
 from benchmarks.plain import BUILDERS
-from benchmarks.results import Row, keep, results_path
+from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.workloads import WORKLOADS
 from mil_bench.base.errors import RunError
 from mil_bench.cli.parser import numbers
@@ -71,7 +71,7 @@ def everything(
     rounds: int,
     counted: Sequence[int],
     profiles: Path,
-) -> Row:
+) -> ResultRow:
     """Return all that is measured of ``entry`` on a cohort of ``bags`` bags."""
     cohort = repeated_cohort(entry.workload, bags)
     rates = Machine((entry.precision,), torch.get_num_threads(), device.type).rates()

@@ -13,7 +13,7 @@ from benchmarks.floors import epoch_floor
 from benchmarks.gpu.counting import synchronize
 from benchmarks.machine import Rates
 from benchmarks.memory import used_mb
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.workloads import Cohort
 from mil_bench.runs.environment import peak_memory_mb
 
@@ -22,7 +22,7 @@ WARM = 2  # epochs before the clock runs; compilation happens there
 
 def epochs_row(
     entry: Entry, cohort: Cohort, device: torch.device, rounds: int, rates: Rates
-) -> Row:
+) -> ResultRow:
     """Return epochs of ``entry`` on ``cohort`` with their floor and peak memory above the data."""
     ours = Ours(entry, cohort, device)
     data_mb = used_mb(device)
@@ -39,7 +39,7 @@ def epochs_row(
     }
 
 
-def compiled_row(entry: Entry, cohort: Cohort, device: torch.device, rounds: int) -> Row:
+def compiled_row(entry: Entry, cohort: Cohort, device: torch.device, rounds: int) -> ResultRow:
     """Epochs with ``torch.compile`` for changing sizes, or why there are none."""
     ours = Ours(entry, cohort, device)
     ours.build()

@@ -10,7 +10,7 @@ import torch
 from benchmarks.contestants import Entry
 from benchmarks.contestants.ours import Ours
 from benchmarks.gpu.counting import synchronize
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.workloads import Cohort
 from mil_bench.nn.precision import autocast
 
@@ -18,7 +18,7 @@ WARM = 3  # steps on a side stream before recording, as PyTorch asks for
 STEPS = 20  # timed
 
 
-def graph_row(entry: Entry, cohort: Cohort, device: torch.device) -> Row:
+def graph_row(entry: Entry, cohort: Cohort, device: torch.device) -> ResultRow:
     """Return seconds per step as it is and replayed, or why there is no graph."""
     ours = Ours(entry, cohort, device)
     ours.build()

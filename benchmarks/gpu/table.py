@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from benchmarks.table import Table
 
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-def print_gpu(rows: Sequence[Row]) -> None:
+def print_gpu(rows: Sequence[ResultRow]) -> None:
     """Print the table, and whether kernels grow with the number of bags in a step.
 
     ``x floor`` counts multiplying and reading, ``x reading`` only reading the features once.
@@ -31,7 +31,7 @@ def print_gpu(rows: Sequence[Row]) -> None:
     print("\n".join(growth(rows)))
 
 
-def growth(rows: Sequence[Row]) -> Iterator[str]:
+def growth(rows: Sequence[ResultRow]) -> Iterator[str]:
     """Yield a sentence for every row that counted kernels: their number for each number of bags."""
     for row in rows:
         counts = {count["bags"]: count["kernels"] for count in row["counts"]}
@@ -40,11 +40,11 @@ def growth(rows: Sequence[Row]) -> Iterator[str]:
         yield f"- {_name(row)}: kernels per step {verdict} ({told} bags)"
 
 
-def _name(row: Row) -> str:
+def _name(row: ResultRow) -> str:
     return f"{row['workload']}, {row['method']} {row['precision']}, {row['batch']} per step"
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: ResultRow) -> tuple[str, ...]:
     middle = median(row["seconds"])
     own = next(count for count in row["counts"] if count["bags"] == row["batch"])
     return (
@@ -61,7 +61,7 @@ def _line(row: Row) -> tuple[str, ...]:
     )
 
 
-def _ratio(row: Row, base: float, name: str) -> str:
+def _ratio(row: ResultRow, base: float, name: str) -> str:
     """``1.20 x``: how much faster than ``base``; a word where it did not work."""
     if "failed" in row:
         return "failed"

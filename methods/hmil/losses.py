@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from mil_bench.nn.segment import segment_mean, segment_sum
 
-Axis = Literal["instances", "classes"]
+AlignmentAxis = Literal["instances", "classes"]
 
 
 def instance_alignment(
-    upper: Tensor, lower: Tensor, membership: Tensor, offsets: Tensor, axis: Axis
+    upper: Tensor, lower: Tensor, membership: Tensor, offsets: Tensor, axis: AlignmentAxis
 ) -> Tensor:
     """Return the hierarchical attention matching ``L_ia``, one minus the cosine, mean over bags.
 

@@ -19,7 +19,7 @@ from mil_bench.runs.task import Prepare, Task
 
 ENCODER = "encoder"
 MOST = 3  # two axes of a heat map, one of panels
-Values = tuple[str, ...]
+AxisValues = tuple[str, ...]
 _TEST_SCORES = Note(
     "tuning",
     "these are test scores: a value chosen by them is tuned on the test set; choose on validation "
@@ -32,7 +32,7 @@ class Axis:
     """A setting, named as for ``--set``, or ``encoder``, and the values to try."""
 
     key: str
-    values: Values
+    values: AxisValues
 
     @property
     def field(self) -> str:
@@ -104,7 +104,7 @@ def plan_settings(
     return Ablation(study, rows, default, (*([] if same else [missing]), _TEST_SCORES))
 
 
-def _cells(axes: Sequence[Axis], values: Values, default: bool) -> dict[str, str]:
+def _cells(axes: Sequence[Axis], values: AxisValues, default: bool) -> dict[str, str]:
     named = {axis.key: value for axis, value in zip(axes, values, strict=True)}
     return {**named, "default": "yes" if default else "no"}
 
@@ -116,8 +116,8 @@ def _own(axes: Sequence[Axis], spec: RunSpec) -> str:
     return ", ".join(f"{k}={'none' if value == 'null' else value}" for k, value in values.items())
 
 
-def _check_distinct(axes: Sequence[Axis], points: Mapping[Values, Sequence[Task]]) -> None:
-    seen: dict[str, Values] = {}
+def _check_distinct(axes: Sequence[Axis], points: Mapping[AxisValues, Sequence[Task]]) -> None:
+    seen: dict[str, AxisValues] = {}
     for values, tasks in points.items():
         first = seen.setdefault(tasks[0].spec.key, values)
         if first != values:
@@ -144,7 +144,7 @@ def _at(grid: GridRequest, axes: Sequence[Axis], values: Sequence[str]) -> GridR
     return replace(grid, settings={**grid.settings, **chosen})
 
 
-def _words(axes: Sequence[Axis], values: Values) -> str:
+def _words(axes: Sequence[Axis], values: AxisValues) -> str:
     return ", ".join(f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True))
 
 

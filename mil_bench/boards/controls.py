@@ -49,7 +49,7 @@ NOTE = (
 ControlKind = Literal[
     "own leaves", "flat", "head alone", "without the head", "coarse only", "shuffled tree"
 ]
-Rule = Literal["", "summed", "least risk"]
+LevelRule = Literal["", "summed", "least risk"]
 
 
 def controls_table(analysis: Analysis) -> Table | None:
@@ -78,7 +78,7 @@ class Control:
     """The kinds of controls, and how their upper levels follow from leaves."""
 
     kind: ControlKind
-    rule: Rule = ""
+    rule: LevelRule = ""
 
     def __str__(self) -> str:
         """``own leaves, summed``."""
@@ -161,7 +161,7 @@ def _of_method(
     for side in _sides(analysis, [r for r in rows if r.headed], Score(metric, level)):
         yield Control("head alone"), side
     shuffled = [r for r in analysis.comparable if r.control and _alike(row, r, _OF_TREE)]
-    rule: Rule = "" if level == LEAF else "summed"
+    rule: LevelRule = "" if level == LEAF else "summed"
     for side in _sides(analysis, shuffled, Score(metric, level, rule or "direct")):
         yield Control(SHUFFLED, rule), side
     for (at, twin), drawn in zip(analysis.board.twins, analysis.twins, strict=True):
@@ -177,7 +177,7 @@ def _flat(
         for side in _hardest(analysis, rows, Score(metric)):
             yield Control(kind), side
         return
-    rules: tuple[tuple[str, Rule], ...] = (("summed", "summed"), ("crm", "least risk"))
+    rules: tuple[tuple[str, LevelRule], ...] = (("summed", "summed"), ("crm", "least risk"))
     for source, rule in rules:
         for side in _hardest(analysis, rows, Score(metric, level, source)):
             yield Control(kind, rule), side

@@ -17,7 +17,7 @@ from mil_bench.base.errors import MilBenchError, RunError, counted
 from mil_bench.boards.formats.grid import NONE
 from mil_bench.cards import cost
 from mil_bench.cards.steps_figure import steps_figure
-from mil_bench.contract.card import Change, Cost, MethodCard, Setting, as_set
+from mil_bench.contract.card import Cost, MethodCard, MethodChange, Setting, as_set
 from mil_bench.methods import METHODS
 
 BASE = "abmil"
@@ -59,7 +59,7 @@ def settings_table(settings: Sequence[Setting]) -> list[str]:
     return table(["setting", "default", "values", "searched"], rows)
 
 
-def changes_table(changes: Sequence[Change]) -> list[str]:
+def changes_table(changes: Sequence[MethodChange]) -> list[str]:
     """Return everything that ``mil-bench ablate`` changes, with the settings that do it."""
     rows = [[f"`{c.name}`", c.kind, c.title, ", ".join(_pairs(c.overrides))] for c in changes]
     return table(["name", "kind", "what it is", "settings (of a component: without it)"], rows)
@@ -136,10 +136,10 @@ SCORES = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
 }
-Row = Mapping[str, str]
+BoardLine = Mapping[str, str]
 
 
-def boards_in(boards: Path) -> Iterator[tuple[Path, list[Row]]]:
+def boards_in(boards: Path) -> Iterator[tuple[Path, list[BoardLine]]]:
     """Yield the folder and the rows of every board under ``boards``."""
     for file in sorted(boards.glob("*/**/overall.csv")):
         with file.open(newline="", encoding="utf-8") as lines:
@@ -161,7 +161,7 @@ def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
             yield from [*table(head, [_cells(row, scores) for row in own]), ""]
 
 
-def plain_score(name: str, rows: Sequence[Row]) -> str:
+def plain_score(name: str, rows: Sequence[BoardLine]) -> str:
     """Return the balanced accuracy of the method without a variant; empty if it is missing."""
     own = [row for row in rows if row["method"] == name and not row["variant"]]
     return _score(own[0], "balanced_accuracy") if own else ""
@@ -172,12 +172,12 @@ def link_to(folder: Path, page: Path) -> str:
     return Path(os.path.relpath(folder, page)).as_posix()
 
 
-def _cells(row: Row, scores: Mapping[str, str]) -> list[str]:
+def _cells(row: BoardLine, scores: Mapping[str, str]) -> list[str]:
     place = [row.get("tier") or NONE, _rank(row)]
     return [row["variant"], *place, *(_score(row, key) for key in scores), row["coverage"]]
 
 
-def _rank(row: Row) -> str:
+def _rank(row: BoardLine) -> str:
     """``4 [3, 9]``; a control or a row with missing runs has no rank."""
     rank, low, high = (row.get(key, "") for key in ("rank", "rank_low", "rank_high"))
     if not rank:
@@ -185,7 +185,7 @@ def _rank(row: Row) -> str:
     return f"{rank} [{low}, {high}]" if low != high else rank
 
 
-def _score(row: Row, key: str) -> str:
+def _score(row: BoardLine, key: str) -> str:
     """``64.0 [60.8, 67.4]``."""
     value, low, high = (row.get(name, "") for name in (key, f"{key}_low", f"{key}_high"))
     if not value:

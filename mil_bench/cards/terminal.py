@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mil_bench.contract.card import Change, MethodCard, Setting, as_set
+from mil_bench.contract.card import MethodCard, MethodChange, Setting, as_set
 
 if TYPE_CHECKING:
     from mil_bench.base.taxonomy import Taxonomy
@@ -50,7 +50,7 @@ def _settings(settings: Sequence[Setting]) -> Table:
     return table
 
 
-def _changes(changes: Sequence[Change]) -> Table:
+def _changes(changes: Sequence[MethodChange]) -> Table:
     table = Table("name", "kind", "what it is", "settings", title="`mil-bench ablate` changes")
     for change in changes:
         off = "off: " if change.kind == "component" else ""

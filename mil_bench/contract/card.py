@@ -17,7 +17,7 @@ from mil_bench.base.config import SearchRange, search_space
 from mil_bench.contract.method import Method, MethodConfig, PaperCard
 
 ChangeKind = Literal["component", "variant", "control", "twin"]
-Needs = Literal["", "order", "coordinates"]
+MethodNeeds = Literal["", "order", "coordinates"]
 HEAD = "head"  # the setting with which flat methods choose among heads
 
 
@@ -44,7 +44,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Change:
+class MethodChange:
     """What ``mil-bench ablate`` can do; the overrides of a component remove it."""
 
     name: str
@@ -81,9 +81,9 @@ class MethodCard:
     settings: tuple[Setting, ...]
     defaults: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    changes: tuple[Change, ...]
+    changes: tuple[MethodChange, ...]
     heads: tuple[str, ...]
-    needs: Needs
+    needs: MethodNeeds
     cost: Cost | None = None
 
     @classmethod
@@ -143,19 +143,19 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield _KINDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
-def _changes(method: type[Method]) -> Iterator[Change]:
+def _changes(method: type[Method]) -> Iterator[MethodChange]:
     declared = method.ablations
     for name, component in declared.components.items():
-        yield Change(name, "component", component.title, component.overrides)
+        yield MethodChange(name, "component", component.title, component.overrides)
     for name, variant in declared.variants.items():
-        yield Change(name, "variant", variant.title, variant.overrides)
+        yield MethodChange(name, "variant", variant.title, variant.overrides)
     for name, control in declared.controls.items():
-        yield Change(name, "control", control.title, control.overrides)
+        yield MethodChange(name, "control", control.title, control.overrides)
     for twin in declared.twins:
-        yield Change(twin, "twin", "trained with the same budget", {})
+        yield MethodChange(twin, "twin", "trained with the same budget", {})
 
 
-def _needs(method: type[Method]) -> Needs:
+def _needs(method: type[Method]) -> MethodNeeds:
     if method.order_dependent:
         return "order"
     return "coordinates" if method.needs_coords else ""

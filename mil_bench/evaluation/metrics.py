@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from mil_bench.base.taxonomy import LEAF
 
 Unit = Literal["fraction", "count", "levels", "grades", "nats", "squared"]
-Needs = Literal["", "ordered classes", "tree", "direct head"]
+MetricNeeds = Literal["", "ordered classes", "tree", "direct head"]
 
 PRIMARY = "balanced_accuracy"
 
@@ -35,7 +35,7 @@ class Metric:
     title: str
     better: Literal[1, -1, 0]
     unit: Unit = "fraction"
-    needs: Needs = ""
+    needs: MetricNeeds = ""
     chance: str = ""
     note: str = ""
     upper: bool = False

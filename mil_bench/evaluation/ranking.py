@@ -16,7 +16,7 @@ from mil_bench.evaluation.sums import Draws, Weights, ratio, sums_by
 _FEW = 16
 """Columns up to which numpy's ``cumsum`` along the rows is faster than adding row by row."""
 _TINY = 1e-9
-Values = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 def ranking_scores(
@@ -78,8 +78,8 @@ def _accumulate(rows: Weights) -> None:
 
 
 def sensitivity_at(
-    fpr: Values, positive: NDArray[np.bool_], score: Values, weights: NDArray[np.float32]
-) -> Values:
+    fpr: FloatArray, positive: NDArray[np.bool_], score: FloatArray, weights: NDArray[np.float32]
+) -> FloatArray:
     """Return sensitivity at false-positive rates, ``(len(fpr), B)``, for weights ``(n, B)``.
 
     Straight between thresholds, as the AUC counts ties; the upper end where the curve rises.
@@ -94,8 +94,8 @@ def sensitivity_at(
 
 
 def precision_at(
-    recall: Values, positive: NDArray[np.bool_], score: Values, weights: NDArray[np.float32]
-) -> Values:
+    recall: FloatArray, positive: NDArray[np.bool_], score: FloatArray, weights: NDArray[np.float32]
+) -> FloatArray:
     """Return precision at the first threshold that reaches a recall, ``(len(recall), B)``.
 
     Steps without interpolation, as average precision counts them, for slide weights ``(n, B)``.
@@ -111,8 +111,8 @@ def precision_at(
 
 
 def _rates(
-    positive: NDArray[np.bool_], score: Values, weights: NDArray[np.float32]
-) -> tuple[Values, Values]:
+    positive: NDArray[np.bool_], score: FloatArray, weights: NDArray[np.float32]
+) -> tuple[FloatArray, FloatArray]:
     """``(thresholds, B)`` each: shares of positives and of negatives at or above thresholds."""
     order = np.argsort(-score, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
@@ -123,6 +123,6 @@ def _rates(
     return shares[0], shares[1]
 
 
-def _defined(curves: Values, hits: Values, alarms: Values) -> Values:
+def _defined(curves: FloatArray, hits: FloatArray, alarms: FloatArray) -> FloatArray:
     lacking = np.isnan(hits[-1]) | np.isnan(alarms[-1])
     return np.where(lacking, np.nan, curves)

@@ -34,7 +34,7 @@ class SlidePlan:
     mpp: float
     size: tuple[int, int]
     tiling: TileGrid
-    coords: Coords
+    coords: TileCorners
     blocks: tuple[TileBlock, ...]
     overview: Overview
     mask: Mask | None
@@ -128,7 +128,7 @@ BLOCK = 4  # tiles per side of what is read at once
 DENSE = 0.7  # share of a block that must be wanted to read all of it
 LARGEST_READ = 4096  # pixels per side of what is read at once
 
-Coords = NDArray[np.int64]
+TileCorners = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -189,14 +189,14 @@ def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGr
     return TileGrid(step, level, slide.downsamples[level])
 
 
-def all_tiles(slide: Slide, step: int) -> Coords:
+def all_tiles(slide: Slide, step: int) -> TileCorners:
     """Return ``(N, 2)`` top-left corners (x, y) of all whole tiles, row after row."""
     rows, columns = slide.height // step, slide.width // step
     y, x = np.divmod(np.arange(rows * columns), columns)
     return np.stack([x, y], axis=1) * step
 
 
-def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray[np.float64]:
+def tissue_share(mask: Mask, scale: float, coords: TileCorners, step: int) -> NDArray[np.float64]:
     """Return ``(N,)``: the share of every tile that is tissue; ``scale`` level-0 pixels per mask
     pixel.
     """
@@ -211,7 +211,7 @@ def tissue_share(mask: Mask, scale: float, coords: Coords, step: int) -> NDArray
     return share
 
 
-def blocks(coords: Coords, tiling: TileGrid) -> Iterator[TileBlock]:
+def blocks(coords: TileCorners, tiling: TileGrid) -> Iterator[TileBlock]:
     """Yield the tiles at ``coords`` in blocks, each as small as its tiles allow, row after row.
 
     Where tiles are sparse, the rows of a block are read by themselves.

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from mil_bench.base.atomic import replacing
-from mil_bench.extraction.plan import Coords, SlidePlan
+from mil_bench.extraction.plan import SlidePlan, TileCorners
 from mil_bench.extraction.settings import NOMINAL_MPP, ExtractionSettings
 from mil_bench.extraction.tissue import Mask
 
@@ -33,8 +33,8 @@ class SlideFeatures:
 
     plan: SlidePlan
     features: NDArray[np.float32]
-    coords: Coords
-    bad: Coords
+    coords: TileCorners
+    bad: TileCorners
     blank: int
 
 

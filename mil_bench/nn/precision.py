@@ -13,14 +13,11 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from mil_bench.base.errors import UsageError
 from mil_bench.contract.spec import Precision
-
-PrecisionChoice = Literal["auto", "32", "bf16", "16"]
 
 
 def resolve_precision(choice: str, device: torch.device, safe_in_bf16: bool) -> Precision:

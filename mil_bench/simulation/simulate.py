@@ -134,11 +134,11 @@ def _write_tables(out: Path, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -
                 table.to_excel(book, sheet_name=sheet, index=False, header=named)
 
 
-# Writing feature files exactly as TRIDENT and CLAM do (formats.md 1.1 and 1.2).
+# Writing feature files exactly as TRIDENT and CLAM do.
 
 FeatureRows = NDArray[np.floating]
-Coords = NDArray[np.int64]
-Writer = Callable[[str, FeatureRows, Coords], None]
+PatchCorners = NDArray[np.int64]
+Writer = Callable[[str, FeatureRows, PatchCorners], None]
 
 
 def feature_folder(layout: str, encoder: str, tiles: TileSize) -> Path:
@@ -155,7 +155,7 @@ def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
     """
     folder.mkdir(parents=True)
 
-    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
+    def write(slide: str, features: FeatureRows, coords: PatchCorners) -> None:
         width, height = coords.max(0) + tiles.size_level0
         where = {"name": slide, "savetodir": folder.name}
         with h5py.File(folder / f"{slide}.h5", "w") as file:
@@ -184,7 +184,7 @@ def clam_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
     for part in ("h5_files", "pt_files"):
         (folder / part).mkdir(parents=True)
 
-    def write(slide: str, features: FeatureRows, coords: Coords) -> None:
+    def write(slide: str, features: FeatureRows, coords: PatchCorners) -> None:
         rows, dim = features.shape
         with h5py.File(folder / "h5_files" / f"{slide}.h5", "w") as file:
             file.create_dataset(

@@ -136,12 +136,6 @@ def leak_share(fold: Fold, groups: Mapping[str, str], of: str = "test", to: str 
     )
 
 
-def is_leaky(split: Split, groups: Mapping[str, str]) -> bool:
-    """Return whether any group is in two sets of a fold, which ``Split.check`` refuses."""
-    # Every pair of sets, not only train and test.
-    return any(leak_share(fold, groups, *pair) > 0 for fold in split.folds for pair in CONSEQUENCES)
-
-
 def notes_on(split: Split, manifest: Manifest) -> tuple[Note, ...]:
     """Return notes on leaks, on overlap of test sets and on classes absent from train."""
     return (*_leaks(split, manifest), *_overlap(split), *_absent(split, manifest))

@@ -8,7 +8,7 @@ from typing import get_args
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mil_bench.boards.controls import Control, Rule
+from mil_bench.boards.controls import Control, LevelRule
 from mil_bench.boards.figures.panels import bars_note, beside, dot, heading, number_words, sample
 from mil_bench.boards.report import Report
 from mil_bench.boards.tables.table import Cell, Number, Row
@@ -30,7 +30,7 @@ MOST = 4
 """Heads that one figure has room for."""
 _Head = tuple[Cell, Cell]
 _OWN, _SHUFFLED = (
-    {str(Control(kind, rule)) for rule in get_args(Rule)}
+    {str(Control(kind, rule)) for rule in get_args(LevelRule)}
     for kind in ("own leaves", "shuffled tree")
 )
 

@@ -30,7 +30,7 @@ _NOTE = (
     "Thresholds are chosen on the validation slides of each run (Youden: largest sensitivity + "
     "specificity) and applied to its test slides. Test sensitivity can be below 95 %"
 )
-Rule = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
+ThresholdRule = Callable[[NDArray[np.bool_], NDArray[np.float64]], float]
 """The threshold that ``(n,)`` positives and scores give; slides are positive from it on."""
 
 
@@ -83,7 +83,7 @@ class OperatingPoint:
 
 
 def operating_point(
-    row: BoardRow, level: str, source: Source, k: int, rule: Rule, resampling: Resampling
+    row: BoardRow, level: str, source: Source, k: int, rule: ThresholdRule, resampling: Resampling
 ) -> OperatingPoint | None:
     """Return class ``k`` of a level under ``rule``; ``None`` where no run stores validation."""
     thresholds: list[float] = []
@@ -162,7 +162,7 @@ def _both(positive: NDArray[np.bool_]) -> bool:
     return bool(positive.any() and not positive.all())
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, ThresholdRule] = {
     "Youden": youden_threshold,
     f"sensitivity {100 * TARGET:.0f} %": sensitivity_threshold,
 }

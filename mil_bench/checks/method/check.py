@@ -42,7 +42,7 @@ class Candidate:
         return self.kind(config, dim, taxonomy).double()
 
 
-Look = Callable[[Candidate], str]
+CheckFunction = Callable[[Candidate], str]
 
 
 class Broken(Exception):
@@ -67,7 +67,7 @@ class Check:
 
     subject: str
     advice: str
-    look: Look
+    look: CheckFunction
 
     def __call__(self, method: Candidate) -> Finding:
         """Return the finding on one method."""
@@ -88,6 +88,6 @@ class Check:
         return Finding(self.subject, fact, "problem", self.advice)
 
 
-def check(subject: str, advice: str) -> Callable[[Look], Check]:
+def check(subject: str, advice: str) -> Callable[[CheckFunction], Check]:
     """Return a decorator that makes a check of a function."""
     return lambda look: Check(subject, advice, look)

@@ -32,18 +32,6 @@ def auc_difference(
     return pair.clustered(positive, groups)
 
 
-def obuchowski(
-    positive: NDArray[np.bool_], score: NDArray[np.float64], groups: NDArray[np.str_]
-) -> NormalEstimate:
-    """Return the AUC of ``(n,)`` slides of the patients ``groups``."""
-    return AucComponents.of(positive, score).clustered(positive, groups)
-
-
-def delong(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> NormalEstimate:
-    """Return the AUC of ``(n,)`` slides that are separate patients."""
-    return AucComponents.of(positive, score).unclustered()
-
-
 @dataclass(frozen=True)
 class AucComponents:
     """How often a positive beats negatives ``v10 (m,)``, a negative is beaten by positives

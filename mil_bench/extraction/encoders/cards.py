@@ -56,7 +56,7 @@ class EncoderCard:
         return f"{self.file} of https://huggingface.co/{self.repository}"
 
 
-# The encoders that are known by name, with TRIDENT's names (formats.md, section 5).
+# The encoders that are known by name, with TRIDENT's names.
 #
 # Architectures, normalisation and licences are those of the model cards; the licence that comes
 # with the weights decides, also about models trained on the features.

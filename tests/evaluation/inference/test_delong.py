@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from mil_bench.evaluation.inference.delong import AucComponents, auc_difference, delong, obuchowski
+from mil_bench.evaluation.inference.delong import AucComponents, auc_difference
 
 
 def sample(n=60, seed=0, ties=False, patients=20, effect=0.0):
@@ -21,6 +21,14 @@ def sample(n=60, seed=0, ties=False, patients=20, effect=0.0):
     if ties:
         a, b = np.round(a), np.round(b)
     return positive, a, b, np.array([f"p{i}" for i in patient])
+
+
+def obuchowski(positive, score, groups):
+    return AucComponents.of(positive, score).clustered(positive, groups)
+
+
+def delong(positive, score):
+    return AucComponents.of(positive, score).unclustered()
 
 
 def kernel(positive, score):
