@@ -35,7 +35,7 @@ def probability_scores(
 
 def squared_error(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute ``sum_k (p_k - 1[y = k])^2`` of each slide ``(n,)``; the mean is the Brier score."""
-    target = np.eye(probs.shape[1])[truth]
+    target = np.eye(probs.shape[1])[truth]  # (n, K) one-hot
     return np.asarray(((probs - target) ** 2).sum(1))
 
 
@@ -45,6 +45,7 @@ def surprise(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArray[np
     Probabilities below float64's epsilon count as epsilon.
     """
     chosen = probs[np.arange(len(truth)), truth]
+    # One certain mistake must not make the mean infinite.
     return np.asarray(-np.log(np.clip(chosen, np.finfo(np.float64).eps, 1)))
 
 
@@ -55,8 +56,9 @@ def ranked_error(truth: NDArray[np.int64], probs: NDArray[np.float64]) -> NDArra
     is the ranked probability score, which is proper.
     """
     classes = probs.shape[1]
-    reached = truth[:, None] <= np.arange(classes)
+    reached = truth[:, None] <= np.arange(classes)  # F of the truth: 0 below it, 1 from it on
     squares = (np.cumsum(probs, axis=1) - reached) ** 2
+    # The last F is 1 for both; K - 1 makes the worst 1.
     return np.asarray(squares[:, :-1].sum(1) / (classes - 1))
 
 
@@ -70,9 +72,10 @@ def calibration_errors(
     slides (about 100): rank methods on Brier or log loss instead.
     """
     confidence = probs.max(1)
-    gap = (probs.argmax(1) == truth) - confidence
+    gap = (probs.argmax(1) == truth) - confidence  # accuracy minus confidence, slide by slide
     index = equal_mass_bins(confidence, bins)
-    gaps = weighted_sums(np.eye(bins)[index].T * gap, weights)
+    gaps = weighted_sums(np.eye(bins)[index].T * gap, weights)  # (bins, B)
+    # n_b cancels: sums of gaps instead of means per bin.
     return ratio(np.abs(gaps).sum(0), weights.sum(0, dtype=np.float64))
 
 
@@ -81,5 +84,5 @@ def equal_mass_bins(confidence: NDArray[np.float64], bins: int = BINS) -> NDArra
 
     Tied slides share a bin, so the result does not depend on the order of slides.
     """
-    ranks: NDArray[np.float64] = rankdata(confidence)
-    return ((ranks - 0.5) * bins / len(confidence)).astype(np.int64)
+    ranks: NDArray[np.float64] = rankdata(confidence)  # ties share their mean rank
+    return ((ranks - 0.5) * bins / len(confidence)).astype(np.int64)  # ranks 1..n to 0..bins-1

@@ -19,6 +19,7 @@ def confusion_matrix(
     truth: NDArray[np.int64], decision: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
     """Count slides ``(K, K)``: row = true class, column = decided class, of ``(n,)`` indices."""
+    # One count per (truth, decision) pair.
     cells = np.bincount(truth * classes + decision, minlength=classes * classes)
     return cells.reshape(classes, classes)
 
@@ -28,7 +29,7 @@ def confusion_matrices(
 ) -> NDArray[np.float64]:
     """Add up slide weights ``(n, B)``: ``(B, K, K)``, row = true class, column = decided class."""
     cells = sums_by(truth * classes + decision, classes * classes, weights)
-    return cells.T.reshape(-1, classes, classes).astype(np.float64)
+    return cells.T.reshape(-1, classes, classes).astype(np.float64)  # (K * K, B) -> (B, K, K)
 
 
 def decision_scores(matrix: NDArray[Any], ordered: bool = False) -> dict[str, NDArray[np.float64]]:
@@ -73,8 +74,9 @@ class OneVsRest:
 
         Nothing is subtracted, so that a sum over no slide is 0 for weights, too.
         """
-        off = 1 - np.eye(matrix.shape[-1], dtype=matrix.dtype)
-        wrong = matrix * off
+        off = 1 - np.eye(matrix.shape[-1], dtype=matrix.dtype)  # 1 beside the diagonal
+        wrong = matrix * off  # mistakes only
+        # (k, k) of the product sums all cells outside of row k and column k: the true negatives.
         rest = off @ matrix @ off
         return cls(_diagonal(matrix), wrong.sum(-2), wrong.sum(-1), _diagonal(rest))
 
@@ -121,6 +123,7 @@ def macro_f1(matrix: NDArray[Any]) -> NDArray[np.float64]:
 
 def worst_sensitivity(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Return the sensitivity of the worst class that is present."""
+    # fmin ignores classes that are absent.
     worst: NDArray[np.float64] = np.fmin.reduce(OneVsRest.of(matrix).sensitivity, axis=-1)
     return worst
 
@@ -132,6 +135,7 @@ def weighted_kappa(matrix: NDArray[Any], power: int) -> NDArray[np.float64]:
     ``nan`` when truth and decisions hold one and the same class.
     """
     weights = _grades_apart(matrix.shape[-1]) ** power
+    # Agreement by chance, given the margins, and observed: both times n^2.
     expected = matrix.sum(-1)[..., :, None] * matrix.sum(-2)[..., None, :]
     observed = (weights * matrix).sum((-2, -1)) * matrix.sum((-2, -1))
     return 1 - ratio(observed, (weights * expected).sum((-2, -1)))
@@ -146,10 +150,9 @@ def mean_grade_error(matrix: NDArray[Any]) -> NDArray[np.float64]:
 def is_ordered(taxonomy: Taxonomy, level: str) -> bool:
     """Return whether the classes of ``level`` are in clinical order.
 
-    They are where they are ordered and each is one interval of the leaves.
-
-    A level that interleaves the leaf order has no order itself.
+    Leaves must be ordered, and each class of the level one interval of them.
     """
+    # The ancestors of ordered leaves must never step back.
     steps = np.diff(taxonomy.ancestor_index(level))
     return taxonomy.ordered and bool((steps >= 0).all())
 

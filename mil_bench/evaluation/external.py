@@ -42,12 +42,13 @@ def read_external(
     table.require(["slide_id"], "the slide of every row")
     slides, notes = table.text("slide_id"), []
     columns = {LEAF: _leaf_columns(table, taxonomy), **_upper_columns(table, taxonomy)}
+    # What is used of the file.
     read = {"slide_id", "label", "set", *GROUPS, *(c for cs in columns.values() for c in cs)}
     ignored = [name for name in table.header if name not in read]
     if ignored:
         notes.append(f"columns not used: {', '.join(ignored)}")
     if labels is not None:
-        left = len(labels.keys() - set(slides))
+        left = len(labels.keys() - set(slides))  # not an error: a split tests some slides
         if left:
             notes.append(f"{left} of the dataset's {len(labels)} slides are not in the file")
     sets = table.build(
@@ -62,6 +63,7 @@ def read_external(
 
 def _leaf_columns(table: PredictionTable, taxonomy: Taxonomy) -> list[str]:
     forms = [[form.format(leaf) for leaf in taxonomy.leaves] for form in FORMS]
+    # The form with most classes; missing ones are named.
     best = max(forms, key=lambda names: sum(name in table.header for name in names))
     table.require(best, f"probabilities of the classes of tree {taxonomy.name!r}")
     return best
@@ -71,6 +73,7 @@ def _upper_columns(table: PredictionTable, taxonomy: Taxonomy) -> dict[str, list
     """Direct heads whose classes are those of the tree; others belong to another tree."""
     heads = {}
     for level in taxonomy.levels[:-1]:
+        # A head of another tree has other classes.
         names = [f"{level}:{name}" for name in taxonomy.classes[level]]
         have = [name for name in table.header if name.startswith(f"{level}:")]
         if set(have) == set(names):
@@ -91,6 +94,7 @@ def _labels(
     if "label" in table.header:
         labels = table.text("label")
         if of_dataset is not None:
+            # Where both exist, a difference means that the file belongs to other slides.
             _check_agreement(table.path, slides, labels, of_dataset)
         return labels
     if of_dataset is None:
@@ -124,6 +128,7 @@ def _groups(
     column = next((name for name in GROUPS if name in table.header), None)
     if column is not None:
         named = zip(slides, table.text(column), strict=True)
+        # A blank group is a patient of one slide.
         return [group or slide_group(slide) for slide, group in named]
     if of_dataset is not None:
         return [of_dataset[slide] for slide in slides]

@@ -26,10 +26,10 @@ def leaf_decisions(p: Predictions) -> dict[tuple[str, str], NDArray[np.int64]]:
     """
     leaf, tree = {"path": p.heads[LEAF].argmax(1), "crm": least_risk_leaf(p)}, p.taxonomy
     return {
-        (level, source): tree.ancestor_index(level)[chosen]
+        (level, source): tree.ancestor_index(level)[chosen]  # the class above the decided leaf
         for level in tree.levels
         for source, chosen in leaf.items()
-        if (level, source) != (LEAF, "path")
+        if (level, source) != (LEAF, "path")  # it is the leaf's own decision
     }
 
 
@@ -59,10 +59,11 @@ def mistakes(p: Predictions) -> dict[str, SlideRatio]:
     """
     decision = p.heads[LEAF].argmax(1)
     distance, wrong = p.taxonomy.lca_height[p.labels, decision], decision != p.labels
+    # Distance of the leaf of least risk.
     careful = p.taxonomy.lca_height[p.labels, least_risk_leaf(p)]
     return {
         "fine_error": SlideRatio.mean(wrong),
-        "severity": SlideRatio(distance, wrong),
+        "severity": SlideRatio(distance, wrong),  # the mean over wrong slides only
         "mean_lca_distance": SlideRatio.mean(distance),
         "crm_mean_lca_distance": SlideRatio.mean(careful),
     }
@@ -77,13 +78,15 @@ def consistency(p: Predictions) -> dict[str, SlideRatio]:
     head and the sum of leaves. Without upper heads the last two are 0 by construction.
     """
     decided, tree = decisions(p), p.taxonomy
+    # Every level right.
     right = np.all([decided[level] == p.truth(level) for level in tree.levels], axis=0)
     broken = [
-        tree.parent_index(below)[decided[below]] != decided[above]
+        tree.parent_index(below)[decided[below]] != decided[above]  # parent of the decision
         for above, below in itertools.pairwise(tree.levels)
     ]
     upper = [level for level in tree.levels[:-1] if level in p.heads]
-    apart = [1 - np.minimum(p.heads[v], p.summed(v)).sum(1) for v in upper]
+    apart = [1 - np.minimum(p.heads[v], p.summed(v)).sum(1) for v in upper]  # total variation
+    # Rounding may fall below 0.
     far = np.maximum(np.mean(apart, axis=0), 0) if apart else np.zeros(len(p))
     return {
         "full_path_accuracy": SlideRatio.mean(right),
@@ -99,12 +102,12 @@ def hierarchical_f1(p: Predictions) -> dict[str, SlideRatio]:
     A decision that shares only the root with the truth scores 0.
     """
     ancestors = p.taxonomy.ancestors
-    truth, decided = ancestors[p.labels], ancestors[p.heads[LEAF].argmax(1)]
+    truth, decided = ancestors[p.labels], ancestors[p.heads[LEAF].argmax(1)]  # (n, nodes) booleans
     shared, of_truth, of_decision = (truth & decided).sum(1), truth.sum(1), decided.sum(1)
     return {
         "hp": SlideRatio(shared, of_decision),
         "hr": SlideRatio(shared, of_truth),
-        "hf": SlideRatio(2 * shared, of_decision + of_truth),
+        "hf": SlideRatio(2 * shared, of_decision + of_truth),  # 2 hp hr / (hp + hr)
     }
 
 
@@ -120,4 +123,5 @@ def least_risk(probs: NDArray[np.float64], cost: NDArray[np.float64]) -> NDArray
     2000; Karthik et al., ICLR 2021). The first of equals; with a cost of 1 for every mistake it is
     the most probable class.
     """
+    # Rounded: equal risks must not be decided by the last bit of a sum.
     return np.asarray((probs @ cost).round(12).argmin(1))

@@ -153,6 +153,7 @@ def _facts(score: Score) -> Metric:
         title=f"{score.level} {score.source} {metric.title}",
         needs="direct head" if score.source in ("direct", "gain") else "tree",
         chance="0" if score.source == "gain" else metric.chance,
+        # A gain above 0 is better, whatever the metric.
         better=1 if score.source == "gain" else metric.better,
     )
 
@@ -160,4 +161,5 @@ def _facts(score: Score) -> Metric:
 def in_order(scores: Iterable[Score]) -> list[Score]:
     """Sort scores: those of upper levels as they come, then the others as in the table."""
     order = {name: i for i, name in enumerate(METRICS)}
+    # -1: in front, in the order given.
     return sorted(dict.fromkeys(scores), key=lambda s: order[s.metric] if s.plain else -1)

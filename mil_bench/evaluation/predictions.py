@@ -49,7 +49,7 @@ class Predictions:
 
     def summed(self, level: str) -> NDArray[np.float64]:
         """Sum the leaf probabilities under each class of ``level``: ``(n, K_level)``."""
-        return self.heads[LEAF] @ self.taxonomy.membership(level)
+        return self.heads[LEAF] @ self.taxonomy.membership(level)  # (n, K_leaf) (K_leaf, K_level)
 
     def sources(self, level: str) -> tuple[Source, ...]:
         """Return how ``level`` can be decided: leaves directly, upper levels summed and by head."""

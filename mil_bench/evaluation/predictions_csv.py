@@ -39,11 +39,11 @@ def write_predictions(path: Path, sets: Mapping[str, Predictions]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for i, (name, p) in enumerate(sets.items()):
-        for level, probs in p.heads.items():
+        for level, probs in p.heads.items():  # before the first byte is written
             check_probabilities(
                 probs, p.slide_ids, f"the {level} head on the {name} set", OWN_TOLERANCE
             )
-        if i == 0:
+        if i == 0:  # one header; all sets have the same heads
             writer.writerow(header(p))
         writer.writerows(_rows(name, p))
     try:
@@ -60,7 +60,7 @@ def read_predictions(
     """Read predictions by the name of their set, in the order of the file.
 
     Raises ``DataError`` for anything but what :func:`write_predictions` writes for this tree:
-    missing or unknown columns, labels outside the tree, probabilities that are not, repeated
+    missing or unknown columns, labels outside the tree, cells that are not probabilities, repeated
     slides. Rows are named. Sums of probabilities may differ from 1 by ``tolerance``.
     """
     table = PredictionTable.read(path)
@@ -101,7 +101,7 @@ def _rows(name: str, p: Predictions) -> Iterator[list[str]]:
     for i, row in enumerate(probs.astype(np.float64).tolist()):
         label = p.taxonomy.leaves[p.labels[i]]
         words = (name, str(p.slide_ids[i]), str(p.groups[i]), label)
-        yield [*map(escape, words), *map(repr, row)]
+        yield [*map(escape, words), *map(repr, row)]  # repr: read back to the same bits
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ class PredictionTable:
         """Read a comma (``.tsv``: tab) separated file. ``DataError`` when it is not one."""
         delimiter = "\t" if path.suffix == ".tsv" else ","
         try:
+            # Excel's byte order mark; newlines inside quotes.
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = [tuple(row) for row in csv.reader(file, delimiter=delimiter) if row]
         except OSError as error:
@@ -130,7 +131,7 @@ class PredictionTable:
         if twice:
             raise DataError(f"{path} has the columns {twice} more than once; keep one of each.")
         for number, row in enumerate(rows[1:], start=2):
-            if len(row) != len(header):
+            if len(row) != len(header):  # a short row would shift cells
                 raise DataError(
                     f"{path} line {number} has {len(row)} cells, the header {len(header)}; "
                     "the file may be cut short or a cell may need quotes."
@@ -143,9 +144,10 @@ class PredictionTable:
         return [unescape(row[index]) for row in self.cells]
 
     def numbers(self, columns: Sequence[str]) -> NDArray[np.float64]:
-        """Return numbers ``(n, len(columns))``; ``DataError`` names a cell that is not."""
+        """Return columns as numbers ``(n, len(columns))``; ``DataError`` names any other cell."""
         index = [self.header.index(column) for column in columns]
         try:
+            # The fast path; the slow one below finds the cell.
             return np.array([[float(row[i]) for i in index] for row in self.cells])
         except ValueError:
             line, column, cell = next(
@@ -167,10 +169,11 @@ class PredictionTable:
         by_level = {}
         for level in taxonomy.levels:
             names = [f"{level}:{name}" for name in taxonomy.classes[level]]
+            # A head may be absent, but not in part.
             if level == LEAF or any(name in self.header for name in names):
                 self.require(names, f"classes of level {level!r} of tree {taxonomy.name!r}")
                 by_level[level] = names
-        return {LEAF: by_level[LEAF], **by_level}
+        return {LEAF: by_level[LEAF], **by_level}  # leaf first
 
     def require(self, columns: Sequence[str], what: str) -> None:
         """Raise ``DataError`` unless all ``columns`` are there."""
@@ -194,6 +197,7 @@ class PredictionTable:
         slides = self.text("slide_id")
         self._check_slides(sets, slides)
         truth = self._labels(taxonomy, labels)
+        # Named in errors.
         rows = np.array([f"line {i + 2} ({slide})" for i, slide in enumerate(slides)])
         for level, probs in heads.items():
             check_probabilities(probs, rows, f"{self.path}, level {level!r}", tolerance)

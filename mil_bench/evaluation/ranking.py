@@ -40,19 +40,22 @@ def auc_and_precision(
     the distinct scores ``t`` of positives, from above. Ties share a threshold, and nothing is
     interpolated. Negatives between two such scores are added up before anything else.
     """
-    thresholds = np.unique(-score[positive])
-    none = len(thresholds)
-    row = np.searchsorted(thresholds, -score)
-    p = sums_by(np.where(positive, row, none), none, weights)
+    thresholds = np.unique(-score[positive])  # (T,), from the highest score of a positive on
+    none = len(thresholds)  # the row of nothing: dropped by sums_by
+    row = np.searchsorted(thresholds, -score)  # the first threshold that a score reaches
+    p = sums_by(np.where(positive, row, none), none, weights)  # (T, B): weight of positives at t
+    # (T, B): weight of negatives at t or between it and the one above
     n_above = sums_by(np.where(positive, none, row), none, weights)
-    _accumulate(n_above)
+    _accumulate(n_above)  # from the top down
+    # Pairs in which the negative is not below.
     lost = np.einsum("tb,tb->b", p, n_above, dtype=np.float64)
-    tied = ~positive & np.isin(-score, thresholds)
+    tied = ~positive & np.isin(-score, thresholds)  # negatives equal to a positive
     if tied.any():
         n_at = sums_by(np.where(tied, row, none), none, weights)
-        lost -= np.einsum("tb,tb->b", p, n_at, dtype=np.float64) / 2
+        lost -= np.einsum("tb,tb->b", p, n_at, dtype=np.float64) / 2  # a tie counts half
     all_n, all_p = sums_by(positive.astype(np.int64), 2, weights).astype(np.float64)
-    area = ratio(all_p * all_n - lost, all_p * all_n)
+    area = ratio(all_p * all_n - lost, all_p * all_n)  # float64: products of sums of float32
+    # Precision needs negatives too.
     return area, np.where(all_n > 0, ratio(_gain(p, n_above), all_p), np.nan)
 
 
@@ -61,7 +64,7 @@ def _gain(p: Weights, n_above: Weights) -> Draws:
     hits = p.copy()
     _accumulate(hits)
     chosen = np.maximum(hits + n_above, np.finfo(np.float32).tiny)  # 0 before the first hit
-    precision = np.divide(hits, chosen, dtype=np.float64)
+    precision = np.divide(hits, chosen, dtype=np.float64)  # (T, B): precision at every threshold
     return np.asarray(np.einsum("tb,tb->b", p, precision, dtype=np.float64))
 
 
@@ -88,7 +91,7 @@ def sensitivity_at(
     hits, alarms = _rates(positive, score, weights)
     curves = [
         np.interp(fpr, np.append(0, x), np.append(0, y))
-        for x, y in zip(alarms.T, hits.T, strict=True)
+        for x, y in zip(alarms.T, hits.T, strict=True)  # starting at (0, 0)
     ]
     return _defined(np.stack(curves, axis=1), hits, alarms)
 
@@ -104,6 +107,7 @@ def precision_at(
     hits, alarms = _rates(positive, score, weights)
     mass = [weights[side].sum(0, dtype=np.float64) for side in (positive, ~positive)]
     precision = ratio(hits * mass[0], hits * mass[0] + alarms * mass[1])
+    # The first threshold with at least this recall; recall 0 starts at the first hit.
     first = [np.searchsorted(y, np.maximum(recall - _TINY, _TINY)) for y in hits.T]
     last = len(hits) - 1
     curves = [p[np.minimum(i, last)] for p, i in zip(precision.T, first, strict=True)]
@@ -115,14 +119,17 @@ def _rates(
 ) -> tuple[FloatArray, FloatArray]:
     """``(thresholds, B)`` each: shares of positives and of negatives at or above thresholds."""
     order = np.argsort(-score, kind="stable")
+    # The last slide of every group of equal scores.
     ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
     shares = []
     for side in (positive, ~positive):
+        # float64: sums over all slides.
         sums = np.cumsum(np.where(side[order, None], weights[order], 0), axis=0, dtype=np.float64)
-        shares.append(ratio(sums[ends], sums[-1:]))
+        shares.append(ratio(sums[ends], sums[-1:]))  # shares of the side's weight
     return shares[0], shares[1]
 
 
 def _defined(curves: FloatArray, hits: FloatArray, alarms: FloatArray) -> FloatArray:
+    # The last row is 1, or undefined without weight.
     lacking = np.isnan(hits[-1]) | np.isnan(alarms[-1])
     return np.where(lacking, np.nan, curves)

@@ -44,7 +44,7 @@ class Scores:
     @classmethod
     def of(cls, p: Predictions) -> Scores:
         """Score ``p`` at every level."""
-        draws = score_draws(p, ones(len(p)))
+        draws = score_draws(p, ones(len(p)))  # one column: the sample itself
         return cls(
             {score: float(values[0]) for score, values in draws.items()},
             _support(p),
@@ -66,10 +66,10 @@ def score_draws(p: Predictions, weights: Weights) -> dict[Score, Draws]:
     the top, decisions that follow from a leaf, the whole tree.
     """
     tree, draws = p.taxonomy, dict[Score, Draws]()
-    for level in (LEAF, *tree.levels[:-1]):
+    for level in (LEAF, *tree.levels[:-1]):  # in the order of the columns of a board
         for source in p.sources(level):
             draws |= _level(p, level, source, weights)
-        if level != LEAF and level in p.heads:
+        if level != LEAF and level in p.heads:  # a gain needs both sources
             draws |= _gains(draws, level)
     if tree.depth > 1:
         draws |= _decided_by_leaves(p, weights)
@@ -91,6 +91,7 @@ def scores_by_name(tree: Taxonomy) -> dict[str, Score]:
         level: np.full((len(names), len(classes)), 1 / len(classes))
         for level, classes in tree.classes.items()
     }
+    # Any predictions with all heads have all scores: names without a second list.
     p = Predictions(tree, names, names, np.arange(len(names)), heads)
     return {str(score): score for score in score_draws(p, ones(len(p))) if not score.name}
 
@@ -99,10 +100,12 @@ def _level(p: Predictions, level: str, source: str, weights: Weights) -> dict[Sc
     """Scores of one level from one source: of all slides, then class by class."""
     truth, probs = p.truth(level), p.probabilities(level, source)
     ordered, size = is_ordered(p.taxonomy, level), probs.shape[1]
-    matrices = confusion_matrices(truth, probs.argmax(1), size, weights)
+    matrices = confusion_matrices(truth, probs.argmax(1), size, weights)  # (B, K, K)
     ranked = [ranking_scores(truth == k, probs[:, k], weights) for k in range(size)]
     by_class = class_rates(matrices) | {
-        metric: np.stack([of_class[metric] for of_class in ranked], axis=1) for metric in ranked[0]
+        # (B, K)
+        metric: np.stack([of_class[metric] for of_class in ranked], axis=1)
+        for metric in ranked[0]
     }
     scores = decision_scores(matrices, ordered)
     scores |= probability_scores(truth, probs, ordered, weights)
@@ -111,6 +114,7 @@ def _level(p: Predictions, level: str, source: str, weights: Weights) -> dict[Sc
         for metric in ranked[0]
         if f"macro_{metric}" in METRICS
     }
+    # In the order of the table of metrics.
     named = {Score(m, level, source): scores[m] for m in METRICS if m in scores}
     return named | {
         Score(metric, level, source, name): by_class[metric][:, k]
@@ -135,6 +139,7 @@ def _decided_by_leaves(p: Predictions, weights: Weights) -> dict[Score, Draws]:
     for (level, source), decision in leaf_decisions(p).items():
         size = len(p.taxonomy.classes[level])
         scores = decision_scores(confusion_matrices(p.truth(level), decision, size, weights))
+        # Few: only those that boards compare.
         draws |= {Score(m, level, source): v for m, v in scores.items() if METRICS[m].compared}
     return draws
 

@@ -30,6 +30,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
     top = np.asarray(numerator, dtype=np.float64)
     below = np.asarray(denominator, dtype=np.float64)
     out = np.full(np.broadcast_shapes(top.shape, below.shape), np.nan)
+    # Only where it is defined: no warning, and nan elsewhere.
     np.divide(top, below, out=out, where=below != 0)
     return out
 
@@ -37,6 +38,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray[np.float64]:
 def means_defined(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
     """Average along ``axis`` the values that are defined; ``nan`` where none is."""
     array: NDArray[Any] = np.asarray(values, dtype=np.float64)
+    # nansum and a count: nanmean would warn.
     return ratio(np.nansum(array, axis=axis), (~np.isnan(array)).sum(axis))
 
 
@@ -52,12 +54,12 @@ def sums_by(index: NDArray[np.int64], rows: int, weights: Weights) -> Weights:
 
     One pass over the weights, whatever the number of rows.
     """
-    inside = np.flatnonzero(index < rows)
+    inside = np.flatnonzero(index < rows)  # rows beyond are the caller's nothing
     if weights.shape[1] == 1:  # a sparse matrix costs more than it saves for a single column
         sums = np.bincount(index[inside], weights[inside, 0], rows)
         return sums.astype(np.float32)[:, None]
     cells = (np.ones(len(inside), dtype=np.float32), (index[inside], inside))
-    adder = csr_array(cells, shape=(rows, len(index)))
+    adder = csr_array(cells, shape=(rows, len(index)))  # (rows, n): 1 where a slide is in a row
     return np.asarray(adder @ weights, dtype=np.float32)
 
 
@@ -93,6 +95,6 @@ def weighted_ratios(ratios: Mapping[str, SlideRatio], weights: Weights) -> dict[
     """Compute every ratio in every replicate, by name."""
     tops = np.stack([r.numerator for r in ratios.values()])
     below = np.stack([r.denominator for r in ratios.values()])
-    sums = weighted_sums(np.concatenate([tops, below]), weights)
+    sums = weighted_sums(np.concatenate([tops, below]), weights)  # one product for all
     quotients = ratio(sums[: len(ratios)], sums[len(ratios) :])
     return dict(zip(ratios, quotients, strict=True))

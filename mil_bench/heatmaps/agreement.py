@@ -41,6 +41,7 @@ class Agreement:
     @property
     def cosine(self) -> float:
         """Cosine of the two maps."""
+        # An all-zero map has no direction.
         norms = np.linalg.norm(self.upper.values) * np.linalg.norm(self.summed)
         return float(self.upper.values @ self.summed / norms) if norms else float("nan")
 
@@ -55,7 +56,7 @@ class Agreement:
     def top(self) -> float:
         """Overlap of the top tenths; chance is a tenth."""
         own, below = top_tenth(self.upper.values), top_tenth(self.summed)
-        return float((own & below).sum() / own.sum())
+        return float((own & below).sum() / own.sum())  # equally many in both
 
     def numbers(self) -> dict[str, float | None]:
         """Return cosine, rank correlation and overlap; ``None`` where undefined."""
@@ -65,6 +66,7 @@ class Agreement:
 
 def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
     """Return one per class above the leaves whose level and the next have separate maps."""
+    # Maps that are distributions: sums compare with them.
     by_place = {(m.level, m.name): m for m in maps if m.sums_to_one}
     pairs = []
     for upper, lower in pairwise(tree.levels):
@@ -72,7 +74,7 @@ def agreements(maps: Sequence[ScoreMap], tree: Taxonomy) -> list[Agreement]:
         for k, name in enumerate(tree.classes[upper]):
             children = [c for c, p in zip(tree.classes[lower], parents, strict=True) if p == k]
             places = [(upper, name), *((lower, child) for child in children)]
-            if all(place in by_place for place in places):
+            if all(place in by_place for place in places):  # every child needs its own map
                 own, *below = (by_place[place] for place in places)
                 summed = np.sum([score_map.values for score_map in below], axis=0)
                 pairs.append(Agreement(own, tuple(children), summed))
@@ -89,6 +91,7 @@ def agreement_figure(rows_shown: Sequence[Agreement], scene: Scene) -> Figure:
             show_panel(axis, scene)
         squares = show_scores(row[0], agreement.upper.ranks, scene)
         show_scores(row[1], percentile_ranks(agreement.summed), scene)
+        # 0 neither, 1 children, 2 own, 3 both.
         kinds = top_tenth(agreement.summed) + 2 * top_tenth(agreement.upper.values)
         tops = show_scores(row[2], kinds / 3, scene)
         tops.set_cmap(ListedColormap(list(KINDS.values())))
@@ -121,7 +124,7 @@ def agreement_figure(rows_shown: Sequence[Agreement], scene: Scene) -> Figure:
 
 
 def top_tenth(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return ``(N,)``: the patches of the highest tenth, at least one; of equal ones the first."""
+    """Return the patches of the highest tenth ``(N,)``, at least one; of equal ones the first."""
     top = np.argsort(-values, kind="stable")[: max(1, round(HOLDS * len(values)))]
     chosen = np.zeros(len(values), dtype=np.bool_)
     chosen[top] = True

@@ -36,6 +36,7 @@ class Backdrop:
 
     def tile(self, corner: NDArray[np.float64], side: float) -> Image.Image:
         """Read the square at ``corner`` (x, y) of ``side`` (level-0 pixels), 96 pixels wide."""
+        # The coarsest level with enough pixels.
         level = best_level(self.slide.downsamples, max(1.0, side / TILE))
         pixels = max(1, round(side / self.slide.downsamples[level]))
         x, y = corner.round().astype(int).tolist()
@@ -50,7 +51,7 @@ def backdrop_of(slide_id: str, slides: Path) -> Iterator[Backdrop]:
     ``SlideError`` when the file is damaged.
     """
     sources, duplicates = find_slides(slides)
-    name = normalise(slide_id.rpartition("/")[2])
+    name = normalise(slide_id.rpartition("/")[2])  # ids may have folders and suffixes
     if name in duplicates:
         raise DataError(f"slide {slide_id}: {duplicates[name]}")
     by_name = {source.name: source for source in sources}
@@ -58,6 +59,7 @@ def backdrop_of(slide_id: str, slides: Path) -> Iterator[Backdrop]:
         raise UnknownNameError("slide file", slide_id, by_name, of=str(slides))
     slide = open_slide(by_name[name].path)
     try:
+        # The whole slide, 1600 pixels at most.
         whole = overview(slide, max(slide.width, slide.height) / LONGEST)
         yield Backdrop(slide, whole, by_name[name].mpp or slide.mpp)
     finally:
@@ -81,6 +83,7 @@ def pixels_of(
     """
     if backdrop is not None:
         slide = backdrop
+        # Read when shown.
         return lambda row: np.asarray(slide.tile(places.corners[row], places.side))
     if dataset.picture_shape is None:
         return None
@@ -101,8 +104,8 @@ def contact_sheet(
     are framed in blue. A bag of fewer patches shows none of them twice.
     """
     order = np.argsort(-score_map.values, kind="stable").tolist()
-    most = min(SHOWN, -(-len(order) // 2))
-    blocks = {"highest": order[:most], "lowest": order[most:][-most:][::-1]}
+    most = min(SHOWN, -(-len(order) // 2))  # half of a small bag for each block
+    blocks = {"highest": order[:most], "lowest": order[most:][-most:][::-1]}  # lowest first
     lines = [-(-len(rows) // PER_LINE) for rows in blocks.values()]
     high = 0.95 if marks is None else 1.15
     figure = blank(0.95 * PER_LINE + 0.4, high * sum(lines) + 1.2)

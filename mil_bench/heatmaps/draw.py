@@ -50,7 +50,7 @@ class Scene:
         """Left, right, bottom, top of a panel: the slide, or the squares with a margin."""
         if self.slide is not None:
             width, height = (side * self.slide.scale for side in self.slide.image.size)
-            return 0, width, height, 0
+            return 0, width, height, 0  # y runs down, as in the slide
         low, high = self.places.corners.min(0), self.places.corners.max(0) + self.places.side
         margin = 0.02 * float((high - low).max())
         return low[0] - margin, high[0] + margin, high[1] + margin, low[1] - margin
@@ -61,13 +61,14 @@ class Scene:
         left, right, bottom, top = self.limits
         width, height = right - left, bottom - top
         longest = max(width, height)
+        # A narrow slide still gets a readable panel.
         return PANEL * max(0.35, width / longest), PANEL * max(0.35, height / longest)
 
 
 def heat_figure(score_map: ScoreMap, scene: Scene, witnesses: KnownPatches | None) -> Figure:
-    """Return ranks and raw scores of one class side by side; with a slide, the bare slide before
-    them.
+    """Draw ranks and raw scores of one class side by side.
 
+    With a slide, the bare slide comes first.
     ``witnesses`` are the patches known to show the class, ``None`` if unknown.
     """
     panels = 3 if scene.slide is not None else 2
@@ -76,10 +77,11 @@ def heat_figure(score_map: ScoreMap, scene: Scene, witnesses: KnownPatches | Non
     axes = figure.subplots(1, panels)
     for axis in axes:
         show_panel(axis, scene)
-    for axis in axes[-2:]:
+    for axis in axes[-2:]:  # not on the bare slide
         if witnesses is not None:
             frame_witnesses(axis, witnesses, scene)
     rank_bar(figure, show_scores(axes[-2], score_map.ranks, scene), axes[-2])
+    # From 0: colours show the size of scores.
     low, high = min(0.0, score_map.values.min()), score_map.values.max()
     raw = show_scores(axes[-1], score_map.values, scene, (low, high))
     bar = figure.colorbar(raw, ax=axes[-1], shrink=0.8)
@@ -107,14 +109,14 @@ def show_scores(
     scene: Scene,
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> PolyCollection:
-    """Squares coloured by score, pale to dark between ``limits``."""
+    """Draw squares coloured by score, pale to dark between ``limits``."""
     squares = PolyCollection(
         list(scene.places.squares),
         array=scores,
         cmap=RANKS,
         edgecolors="none",
         alpha=OPAQUE_OVER_SLIDE if scene.slide is not None else 1.0,
-        antialiaseds=False,
+        antialiaseds=False,  # seams between neighbours would show
     )
     squares.set_clim(*limits)
     axis.add_collection(squares)
@@ -124,6 +126,7 @@ def show_scores(
 def frame_witnesses(axis: Axes, witnesses: KnownPatches, scene: Scene) -> None:
     """Draw a blue frame on white around the known patches; neighbours share a frame."""
     edges = list(outline(scene.places.squares[witnesses.mask]))
+    # White below blue: visible on tissue and on glass.
     for colour, width in (("white", 2.6), (BLUE, 1.3)):
         axis.add_collection(LineCollection(edges, colors=colour, linewidths=width, zorder=3))
 
@@ -146,7 +149,7 @@ def rank_bar(figure: Figure, squares: PolyCollection, axis: Axes | Sequence[Axes
 
 
 def top_share(values: NDArray[np.float64]) -> float:
-    """Return part of the sum that the top tenth of the patches holds (one patch at least)."""
+    """Return the share of the sum that the top tenth of the patches holds (one at least)."""
     top = max(1, round(HOLDS * len(values)))
     return float(np.sort(values)[-top:].sum() / values.sum())
 

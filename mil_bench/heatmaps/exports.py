@@ -27,6 +27,7 @@ def scores_csv(maps: Sequence[ScoreMap], places: Places, marks: Sequence[str] | 
         f"y_{places.unit}": y,
     }
     if marks is not None:
+        # Class names may look like formulas to Excel.
         columns["label"] = [escape(mark) for mark in marks]
     for score_map in maps:
         columns[escape(f"{score_map.level}:{score_map.name}")] = score_map.values
@@ -60,8 +61,10 @@ def tiles_geojson(
         }
         if marks is not None:
             properties["classification"] = {"name": marks[row]}
+        # GeoJSON closes a ring with its first point.
         geometry = {"type": "Polygon", "coordinates": [[*square, square[0]]]}
         features.append({"type": "Feature", "geometry": geometry, "properties": properties})
+    # NaN is not JSON.
     return json.dumps({"type": "FeatureCollection", "features": features}, allow_nan=False)
 
 
@@ -81,6 +84,7 @@ def file_names(maps: Sequence[ScoreMap]) -> dict[str, str]:
     plain = {m.title: _plain(f"{m.level}_{m.name}") for m in maps}
     lower = [name.lower() for name in plain.values()]
     return {
+        # Two classes may differ in case only.
         title: name if lower.count(name.lower()) == 1 else f"{name}-{_digest(title)}"
         for title, name in plain.items()
     }

@@ -41,6 +41,7 @@ def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
     """
     instance_labels = run.dataset.instance_labels or {}
     stored = stored_predictions(run.directory, run.taxonomy)
+    # Labelled test slides only.
     test = [str(slide) for slide in stored["test"].slide_ids if slide in instance_labels]
     if not test:
         raise DataError(
@@ -55,9 +56,10 @@ def localise(run: LoadedRun, by: ScoreKind = "auto") -> list[ClassLocalisation]:
     for slide in test:
         maps = score_maps(run.method, run.batch(slide), by)
         for level in tree.levels:
+            # The slide's class at this level.
             name = tree.classes[level][tree.ancestor_index(level)[tree.index(labels[slide])]]
             score_map = _map_of(maps, level, name)
-            if score_map is None:
+            if score_map is None:  # neither a map of the class nor a shared one
                 continue
             sources[level, name] = score_map.source
             marked = witnesses_of(instance_labels[slide], tree, level, name)
@@ -79,7 +81,7 @@ class _SlideScores:
 
 def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[_SlideScores]:
     """The scores of a slide; nothing where it has no witnesses, or nothing else."""
-    if marked.any() and not marked.all():
+    if marked.any() and not marked.all():  # with one kind of patches there is nothing to rank
         prevalence = float(marked.mean())
         auc, ap = auc_and_precision(marked, values, ones(len(values)))
         yield _SlideScores(int(marked.sum()), prevalence, float(auc[0]), float(ap[0]))
@@ -88,7 +90,7 @@ def _scored(marked: NDArray[np.bool_], values: NDArray[np.float64]) -> Iterator[
 def _map_of(maps: Sequence[ScoreMap], level: str, name: str) -> ScoreMap | None:
     """The class's map, or the one for all classes."""
     own = [m for m in maps if (m.level, m.name) == (level, name)]
-    shared = [m for m in maps if m.name == ALL]
+    shared = [m for m in maps if m.name == ALL]  # attention of methods without classes
     return next(iter(own or shared), None)
 
 
@@ -135,11 +137,11 @@ def localise_runs(
     out.
     """
     result = LocalisedRuns()
-    keep = not again and by == "auto"
+    keep = not again and by == "auto"  # stored rows are of `auto`
     for place in places:
         if place.status() != "done":
             continue
-        try:
+        try:  # one refused run stops no other
             if keep and (place.path / LOCALISATION).is_file():
                 result.rows[place] = read_localisation(place.path) or []
                 result.stored += 1
@@ -149,6 +151,7 @@ def localise_runs(
                 result.unknown.append(place.path.name)
                 continue
             run = load_run(place, dataset, device)
+            # Stored at once: an interrupted command continues.
             result.rows[place] = localise(run, by)
             write_localisation(place.path, result.rows[place])
         except MilBenchError as error:

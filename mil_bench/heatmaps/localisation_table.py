@@ -50,7 +50,7 @@ def write_localisation(run: Path, rows: Sequence[ClassLocalisation]) -> Path:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
     for row in rows:
-        values = astuple(row)
+        values = astuple(row)  # escaped words, exact numbers
         writer.writerow([*map(escape, values[:_WORDS]), *map(repr, values[_WORDS:])])
     write_text(run / LOCALISATION, text.getvalue())
     return run / LOCALISATION
@@ -66,7 +66,7 @@ def read_localisation(run: Path) -> list[ClassLocalisation] | None:
         return None
     try:
         header, *lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
-        if header != _HEADER:
+        if header != _HEADER:  # other columns: another version
             raise ValueError(f"columns {header}")
         return [_row(line) for line in lines]
     except (OSError, ValueError, TypeError) as error:
@@ -94,7 +94,7 @@ def localisation_screen(runs: RowsOfRuns) -> list[Table]:
         spec = directory.read_definition()
         levels: dict[tuple[str, str], list[ClassLocalisation]] = defaultdict(list)
         for row in rows:
-            if row.slides:
+            if row.slides:  # classes without a scored slide have no number
                 levels[row.level, row.source].append(row)
         for (level, source), of_level in levels.items():
             methods = tables.setdefault(f"{spec.dataset}, {spec.encoder}", {})

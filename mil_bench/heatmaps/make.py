@@ -65,15 +65,16 @@ def write_heatmaps(run: LoadedRun, slide_id: str, request: HeatmapRequest) -> Sl
     maps = score_maps(run.method, batch, request.by)
     drawn = select(maps, run.taxonomy, request.level, request.name)
     home = run.directory.path / HEATMAPS
-    folder = home / check_id(slide_id)
-    if request.by in ("gradient", "occlusion"):
+    folder = home / check_id(slide_id)  # an id must not leave the folder
+    if request.by in ("gradient", "occlusion"):  # beside the method's own attention
         folder /= request.by
+    # The slide stays open until all files are written.
     with ExitStack() as stack:
         backdrop = None
         if request.slides is not None:
             backdrop = stack.enter_context(backdrop_of(slide_id, request.slides))
         written = _SlideFiles(run, slide_id, maps, backdrop).write(folder, drawn)
-    write_page(home)
+    write_page(home)  # the page of all slides of the run
     return written
 
 
@@ -118,7 +119,7 @@ class _SlideFiles:
             pictures.append(folder / "hierarchy.png")
             save(agreement_figure(agreeing, scene), pictures[-1], DPI)
         write_text(folder / "scores.csv", scores_csv(self.maps, self.places, self.marks))
-        if self.places.unit == "level0_px":
+        if self.places.unit == "level0_px":  # QuPath needs pixels of the slide
             geojson = tiles_geojson(self.maps, self.places, self.marks)
             write_text(folder / "tiles.geojson", geojson)
         else:
@@ -129,15 +130,16 @@ class _SlideFiles:
             ],
             "agreement": [{"class": pair.upper.title, **pair.numbers()} for pair in agreeing],
         }
-        write_json(folder / SUMMARY, summary)
+        write_json(folder / SUMMARY, summary)  # last: the page lists folders with a summary
         sources = tuple(dict.fromkeys(m.source for m in self.maps))
         return SlideHeatmaps(folder, tuple(pictures), sources, tuple(self.notes))
 
     def witnesses(self, score_map: ScoreMap) -> KnownPatches | None:
-        """Return patches known to show the map's class; the slide's own class for a map of all."""
+        """Return the patches known to show the map's class; the slide's class for a map of all."""
         if self.marks is None:
             return None
         level, name = (
+            # A shared map: the label's own patches.
             (LEAF, self.label) if score_map.name == ALL else (score_map.level, score_map.name)
         )
         return KnownPatches(name, witnesses_of(self.marks, self.run.taxonomy, level, name))
@@ -175,6 +177,7 @@ class _SlideFiles:
 
     def _set(self) -> str:
         sets = stored_predictions(self.run.directory, self.run.taxonomy)
+        # Neither validated nor tested.
         return next((name for name, p in sets.items() if self.id in p.slide_ids), "train")
 
     def _summary(self) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _figure(home: Path, picture: Path, words: str) -> str:
     """A picture with its words; nothing where it was not drawn."""
     if not picture.is_file():
         return ""
-    place = quote(picture.relative_to(home).as_posix())
+    place = quote(picture.relative_to(home).as_posix())  # names of classes may hold any character
     text = escape(words)
     return (
         f'<figure><a href="{place}"><img src="{place}" alt="{text}" loading="lazy"></a>'

@@ -50,7 +50,7 @@ class ScoreMap:
 def percentile_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(N,)`` -> ``(rank - 1/2) / N`` in ``(0, 1)``; equal values share their mean rank."""
     ranks: NDArray[np.float64] = rankdata(values)
-    return (ranks - 0.5) / len(values)
+    return (ranks - 0.5) / len(values)  # in (0, 1), symmetric
 
 
 def score_maps(method: Method, batch: BagBatch, by: ScoreKind = "auto") -> list[ScoreMap]:
@@ -62,6 +62,7 @@ def score_maps(method: Method, batch: BagBatch, by: ScoreKind = "auto") -> list[
     """
     if by in ("auto", "attention"):
         maps = _attention(method, batch)
+        # Even attention shows nothing.
         if maps and (by == "attention" or any(map(_distinguishes, maps))):
             return maps
         if by == "attention":
@@ -92,7 +93,7 @@ def select(
     if name is not None and name not in (ALL, *classes):
         raise UnknownNameError("class", name, classes, of=f"tree {taxonomy.name!r}")
     selected = [m for m in maps if level in (None, m.level) and name in (None, m.name)]
-    selected = selected or [m for m in maps if m.name == ALL]
+    selected = selected or [m for m in maps if m.name == ALL]  # a shared map is of every class
     if not selected:
         levels = ", ".join(dict.fromkeys(m.level for m in maps))
         raise RunError(
@@ -126,6 +127,7 @@ def _attention(method: Method, batch: BagBatch) -> list[ScoreMap]:
         if level in attention:
             maps += _columns(level, tree.classes[level], attention[level], word, sums_to_one)
         elif LEAF in attention and attention[LEAF].shape[1] == len(tree.leaves):
+            # Attention of leaves adds up like probabilities.
             summed = _numbers(attention[LEAF]) @ tree.membership(level)
             maps += [
                 ScoreMap(level, name, f"{word} of its leaves, summed", False, summed[:, k])
@@ -139,7 +141,7 @@ def _columns(
 ) -> list[ScoreMap]:
     values = _numbers(attention)
     branches = values.shape[1]
-    if branches == len(classes):
+    if branches == len(classes):  # a column per class
         return [ScoreMap(level, c, word, sums_to_one, values[:, k]) for k, c in enumerate(classes)]
     if branches > 1:
         word = f"{word}, mean of {branches} branches"
@@ -150,7 +152,7 @@ def _numbers(tensor: Tensor) -> NDArray[np.float64]:
     return tensor.detach().double().cpu().numpy()
 
 
-#
+# Scores by gradient and by occlusion.
 #
 # Both ask how the log odds ``log p / (1 - p)`` of a class depend on one patch. *Occlusion* gives
 # every patch in turn the mean features of its bag, which keeps the size of the bag and all places,
@@ -169,15 +171,17 @@ class NoGradientError(RunError):
 
 
 def by_gradient(method: Method, batch: BagBatch) -> LevelScores:
-    """Return relevance of the ``N`` patches of one bag for every class of every level.
+    """Return the relevance of the ``N`` patches of one bag for every class of every level.
 
     Raises ``NoGradientError`` for a method that detaches what it predicts from.
     """
+    # A copy: features are shared and read-only.
     x = batch.features.detach().clone().requires_grad_()
-    away = (x - x.mean(0)).detach()
+    away = (x - x.mean(0)).detach()  # the bag's mean as baseline
     output = method(replace(batch, features=x))
     scores = {}
     for level, odds in log_odds(output, method.taxonomy).items():
+        # (x_i - mean x) . gradient
         columns = [(away * _gradient(class_odds, x, method)).sum(1) for class_odds in odds[0]]
         scores[level] = torch.stack(columns, 1).double().cpu().numpy()
     return scores
@@ -186,6 +190,7 @@ def by_gradient(method: Method, batch: BagBatch) -> LevelScores:
 def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
     gradient = None
     if odds.requires_grad:
+        # Retained for the next class.
         [gradient] = torch.autograd.grad(odds, x, retain_graph=True, allow_unused=True)
     if gradient is None:
         raise NoGradientError(
@@ -195,20 +200,21 @@ def _gradient(odds: Tensor, x: Tensor, method: Method) -> Tensor:
 
 
 def by_occlusion(method: Method, batch: BagBatch) -> LevelScores:
-    """Return relevance as :func:`by_gradient`, exact, for ``N`` further forward passes."""
+    """Return relevance as :func:`by_gradient` does, exact, for ``N`` further forward passes."""
     with torch.inference_mode():
         whole = log_odds(method(batch), method.taxonomy)
         parts = [
             log_odds(method(copy), method.taxonomy) for copy in _occluded(batch, method.neighbours)
         ]
         return {
+            # The fall of the log odds.
             level: (odds - torch.cat([part[level] for part in parts])).double().cpu().numpy()
             for level, odds in whole.items()
         }
 
 
 def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
-    """Return level -> ``(B, K_level)``: of the level's own head, else of its summed leaves.
+    """Return the log odds ``(B, K_level)`` per level, of its own head or of its summed leaves.
 
     A level with a single class has no odds and is left out.
     """
@@ -221,7 +227,9 @@ def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
         below = np.eye(logits.shape[1]) if own else taxonomy.membership(level)
         inside = torch.from_numpy(below.T > 0).to(logits.device)  # (K_level, classes of logits)
         spread = logits.unsqueeze(1)  # (B, 1, classes of logits)
+        # Log of the summed probability.
         for_it = spread.masked_fill(~inside, -torch.inf).logsumexp(2)
+        # Minus that of all others.
         odds[level] = for_it - spread.masked_fill(inside, -torch.inf).logsumexp(2)
     return odds
 
@@ -229,7 +237,7 @@ def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
 def _occluded(batch: BagBatch, neighbours: int) -> Iterator[BagBatch]:
     """Copies of the bag, in the order of its patches; each has one replaced by the mean."""
     x, n = batch.features, len(batch.features)
-    mean, together = x.mean(0), max(1, AT_ONCE // n)
+    mean, together = x.mean(0), max(1, AT_ONCE // n)  # as many copies as fit the budget
     for start in range(0, n, together):
         rows = range(start, min(start + together, n))
         copies = x.repeat(len(rows), 1, 1)
@@ -237,4 +245,4 @@ def _occluded(batch: BagBatch, neighbours: int) -> Iterator[BagBatch]:
             copy[row] = mean
         coords = [batch.coords] * len(rows) if batch.coords is not None else None
         packed = BagBatch.pack(copies.unbind(), coords, slide_ids=batch.slide_ids * len(rows))
-        yield with_edges(packed, neighbours)
+        yield with_edges(packed, neighbours)  # a graph depends on places only, but is per batch

@@ -33,6 +33,7 @@ class Places:
     @property
     def squares(self) -> NDArray[np.float64]:
         """``(N, 4, 2)``: the corners of every square, clockwise on the screen from top left."""
+        # Clockwise, as outline expects neighbours.
         around = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.side
         return self.corners[:, None] + around
 
@@ -46,7 +47,7 @@ class Places:
 
 
 def places_of(store: BagStore, slide_id: str) -> Places:
-    """Return places of a bag's patches; a plain grid by index where there are no coordinates."""
+    """Return the places of a bag's patches; without coordinates a plain grid by index."""
     xy, tiling = store.bag_coords(slide_id), store.tiling(slide_id)
     if xy is None:
         return by_index(store.rows[slide_id][1])
@@ -54,6 +55,7 @@ def places_of(store: BagStore, slide_id: str) -> Places:
     side, note = tiling.patch_size, ""
     if side is None:
         side, note = _guessed(xy)
+    # slideflow stores centres.
     corners = xy - side / 2 if tiling.anchor == "center" else np.array(xy)
     return Places(corners, float(side), unit, note)
 
@@ -67,11 +69,13 @@ def by_index(n: int) -> Places:
 
 def outline(squares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(E, 2, 2)``, the sides of ``(N, 4, 2)`` squares that belong to one square only."""
+    # The two ends of every side.
     ends = np.stack([squares, np.roll(squares, -1, axis=1)], axis=2).reshape(-1, 2, 2)
     turned = (ends[:, 0] > ends[:, 1]).any(1)  # sides are parallel to an axis
     ends[turned] = ends[turned, ::-1]
+    # Rounded: two squares compute a shared side from different corners.
     sides, counts = np.unique(ends.round(6), axis=0, return_counts=True)
-    once: NDArray[np.float64] = sides[counts == 1]
+    once: NDArray[np.float64] = sides[counts == 1]  # inner sides occur twice
     return once
 
 
@@ -80,11 +84,13 @@ def _guessed(xy: NDArray[np.float64]) -> tuple[float, str]:
     step = grid_step(xy)
     if step is not None:
         steps = (xy - xy.min(0)) / step
+        # Nearly all patches are on one grid, so its step is their size.
         if (np.abs(steps - steps.round()) < 0.01).all(1).mean() >= ON_GRID:
             return step, "the patch size is unknown: the grid step is drawn"
-    distinct = np.unique(xy, axis=0)
+    distinct = np.unique(xy, axis=0)  # equal places would have distance 0
     if len(distinct) < 2:
         return 1.0, "the patch size is unknown"
+    # k=2: the first neighbour is the place itself.
     nearest = np.asarray(KDTree(distinct).query(distinct, k=2)[0])[:, 1]
     note = "the patch size is unknown: the median distance of neighbours is drawn"
     return float(np.median(nearest)), note
@@ -110,6 +116,7 @@ def witnesses_of(marks: Sequence[str], tree: Taxonomy, level: str, name: str) ->
     below = {
         node
         for path in tree.paths
+        # A mark may be a node above the leaves, whose path ends early.
         if path[min(depth, len(path) - 1)] == name
         for node in (path[depth:] or path[-1:])
     }

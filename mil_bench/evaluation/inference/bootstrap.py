@@ -29,7 +29,9 @@ def replicate(runs: RunPredictions, resampling: Resampling) -> dict[Score, Score
     computed in that fold, because models of different folds do not share a scale. A fold in which a
     score is undefined is left out of its mean.
     """
+    # Every run with the weights of its own slides.
     draws = {cell: score_draws(p, resampling.of_slides(p)) for cell, p in sorted(runs.items())}
+    # In order of first appearance.
     scores = dict.fromkeys(score for of_run in draws.values() for score in of_run)
     freedom = resampling.freedom
     return {score: ScoreReplicates.of(_mean(draws, score), freedom) for score in scores}
@@ -39,6 +41,7 @@ def _mean(draws: Mapping[SeedFold, Mapping[Score, Draws]], score: Score) -> Draw
     by_seed: dict[int, list[Draws]] = {}
     for (seed, _), of_run in draws.items():
         by_seed.setdefault(seed, []).append(of_run[score])
+    # Folds within a seed first, then seeds.
     return means_defined([means_defined(folds, axis=0) for folds in by_seed.values()], axis=0)
 
 
@@ -90,6 +93,7 @@ def check_pairable(methods: Mapping[str, RunPredictions]) -> None:
 
 def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
     order_a, order_b = np.argsort(a.slide_ids), np.argsort(b.slide_ids)
+    # In order of id: files may list them differently.
     if not np.array_equal(a.slide_ids[order_a], b.slide_ids[order_b]):
         only = np.setxor1d(a.slide_ids, b.slide_ids)
         raise DataError(
@@ -97,7 +101,7 @@ def _check_slides(what: str, a: Predictions, b: Predictions) -> None:
             "them only (first: "
             f"{only[:_SHOWN].tolist()}); expected the same slides, or compare the shared ones."
         )
-    for kind in ("labels", "groups"):
+    for kind in ("labels", "groups"):  # a pair of other labels would be another task
         differ = getattr(a, kind)[order_a] != getattr(b, kind)[order_b]
         if differ.any():
             named = a.slide_ids[order_a][differ][:_SHOWN].tolist()
@@ -115,6 +119,7 @@ def common(
 
     The sentence is empty where nothing is. Labels and patients must still agree.
     """
+    # Runs that all methods have.
     cells = sorted(set.intersection(*(set(runs) for runs in methods.values())))
     shared = {
         cell: reduce(np.intersect1d, [runs[cell].slide_ids for runs in methods.values()])
@@ -133,4 +138,5 @@ def common(
 
 def _cut(p: Predictions, slides: NDArray[np.str_]) -> Predictions:
     order = np.argsort(p.slide_ids)
+    # In order of id, so that rows of all methods agree.
     return p.cut(order[np.isin(p.slide_ids[order], slides)])

@@ -34,8 +34,9 @@ def auc_difference(
 
 @dataclass(frozen=True)
 class AucComponents:
-    """How often a positive beats negatives ``v10 (m,)``, a negative is beaten by positives
-    ``v01 (n,)``; the mean of either is the AUC. Differences of two methods are components, too.
+    """How often a positive beats negatives, ``v10`` ``(m,)``, and is beaten, ``v01`` ``(n,)``.
+
+    The mean of either is the AUC. Differences of two methods are components, too.
     """
 
     v10: NDArray[np.float64]
@@ -45,7 +46,8 @@ class AucComponents:
     def of(cls, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> AucComponents:
         """Compute them from ``(n,)`` truth and scores; ties count a half."""
         m, n = int(positive.sum()), int((~positive).sum())
-        rank = rankdata(score)
+        rank = rankdata(score)  # midranks of all slides
+        # Rank among all less that among equals: the other side.
         beaten_by = rank[positive] - rankdata(score[positive])
         beats = rank[~positive] - rankdata(score[~positive])
         return cls(ratio(beaten_by, n), 1 - ratio(beats, m))
@@ -62,6 +64,7 @@ class AucComponents:
 
     def unclustered(self) -> NormalEstimate:
         """Estimate with DeLong's error: every slide counts as one patient."""
+        # Variance of a mean, for each side.
         spread = [ratio(_squares(v).sum(), len(v) * (len(v) - 1)) for v in (self.v10, self.v01)]
         return NormalEstimate(self.mean, float(np.sqrt(sum(spread))))
 
@@ -72,13 +75,17 @@ class AucComponents:
         """
         names, patient = np.unique(groups, return_inverse=True)
         m, n, patients = len(self.v10), len(self.v01), len(names)
+        # Components are summed per patient first: slides of one patient are not independent.
         sum10 = np.bincount(patient[positive], self.v10 - self.mean, patients)
         sum01 = np.bincount(patient[~positive], self.v01 - self.mean, patients)
+        # Patients with positives, with negatives.
         with10, with01 = (len(np.unique(patient[side])) for side in (positive, ~positive))
         s10 = ratio(with10, (with10 - 1) * m) * (sum10**2).sum()
         s01 = ratio(with01, (with01 - 1) * n) * (sum01**2).sum()
+        # Patients with both make the sides dependent.
         s11 = ratio(patients, patients - 1) * (sum10 * sum01).sum()
         variance = ratio(s10, m) + ratio(s01, n) + ratio(2 * s11, m * n)
+        # Rounding may fall below 0.
         return NormalEstimate(self.mean, float(np.sqrt(np.maximum(variance, 0))))
 
 

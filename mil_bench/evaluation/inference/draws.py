@@ -41,7 +41,7 @@ class Replicated:
         """The defined draws; none if too few are defined."""
         defined = self.draws[~np.isnan(self.draws)]
         enough = 2 * len(defined) > len(self.draws) and self.value == self.value
-        return defined if enough else defined[:0]
+        return defined if enough else defined[:0]  # value == value: not nan
 
     @property
     def low(self) -> float:
@@ -69,11 +69,13 @@ class Replicated:
         d = self.defined
         if not len(d):
             return float("nan")
+        # A draw of 0 counts on both sides.
         side = min(int((d <= _TIE).sum()), int((d >= -_TIE).sum()))
+        # The share of the smaller side in standard errors.
         normal = -float(ndtri(min(0.5, (side + 1) / (len(d) + 1))))
         if side == 0 and self.error > _TIE:
             normal = max(normal, abs(self.value) / self.error)
-        return 2 * _t_below(-normal, self.freedom)
+        return 2 * _t_below(-normal, self.freedom)  # read at Student's t
 
     @property
     def superiority(self) -> float:
@@ -92,8 +94,10 @@ class Replicated:
     def _ends(self) -> tuple[float, float]:
         if not len(self.defined):
             return float("nan"), float("nan")
+        # Student's reach, read in normal shares below.
         reach = _t_quantile((1 + CONFIDENCE) / 2, self.freedom)
         middle = 2 * self._shift
+        # Expanded percentiles.
         low, high = np.quantile(self.defined, ndtr([middle - reach, middle + reach]))
         return float(low), float(high)
 
@@ -115,7 +119,9 @@ class ScoreReplicates(Replicated):
     @property
     def _shift(self) -> float:
         d = self.defined - self.value
+        # The share of draws below the sample says by how much it is off their middle.
         below = ((d < -_TIE).sum() + (np.abs(d) <= _TIE).sum() / 2) / len(d)
+        # At most one standard error.
         return float(np.clip(ndtri(below), -_LARGEST_SHIFT, _LARGEST_SHIFT))
 
 

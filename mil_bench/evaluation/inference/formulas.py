@@ -22,9 +22,9 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     """
     raw = np.asarray(p, dtype=np.float64)
     adjusted = np.full(raw.shape, np.nan)
-    order = np.argsort(raw)[: int((~np.isnan(raw)).sum())]
-    steps = raw[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.maximum.accumulate(np.minimum(steps, 1))
+    order = np.argsort(raw)[: int((~np.isnan(raw)).sum())]  # nan is last, and left out
+    steps = raw[order] * np.arange(len(order), 0, -1)  # (m - j + 1) p_(j)
+    adjusted[order] = np.maximum.accumulate(np.minimum(steps, 1))  # never below a smaller p
     return adjusted
 
 
@@ -43,6 +43,7 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     """
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     apart = only_a + only_b
+    # The binomial of the slides on which they differ.
     return float(stats.binomtest(only_a, apart).pvalue) if apart else 1.0
 
 
@@ -52,12 +53,12 @@ def wilson(share: float, size: float) -> tuple[float, float]:
     It is meant for a ``share`` near 0 or 1, where resampling sees no spread (12 of 12 is [1, 1]).
     ``size`` may be an effective size; ``nan`` where it is 0.
     """
-    if not size > 0:
+    if not size > 0:  # not >: NaN is refused too
         return float("nan"), float("nan")
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z * np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)) / (1 + z**2 / size)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))  # rounding at the ends
 
 
 def effective_size(groups: NDArray[np.str_]) -> float:

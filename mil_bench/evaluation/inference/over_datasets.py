@@ -47,7 +47,7 @@ class DatasetScores:
     @property
     def mean_ranks(self) -> NDArray[np.float64]:
         """``(k,)``: 1 is best; ties share the mean of their ranks."""
-        return np.asarray(stats.rankdata(-self.scores, axis=1).mean(0))
+        return np.asarray(stats.rankdata(-self.scores, axis=1).mean(0))  # 1 is the highest score
 
     def friedman(self) -> tuple[float, float]:
         """Return F and p of Iman and Davenport (1980), which corrects Friedman's test; ties
@@ -60,9 +60,10 @@ class DatasetScores:
             raise DataError(
                 "Friedman's test requires at least three methods; use wilcoxon for two."
             )
-        if not np.ptp(self.scores, axis=1).any():
+        if not np.ptp(self.scores, axis=1).any():  # all methods equal everywhere: no rank to test
             return 0.0, 1.0
         chi2 = stats.friedmanchisquare(*self.scores.T).statistic
+        # Iman and Davenport's denominator; 0 in complete agreement.
         left = max(0.0, datasets * (methods - 1) - float(chi2))
         f = (datasets - 1) * float(chi2) / left if left else float("inf")
         return f, float(stats.f.sf(f, methods - 1, (methods - 1) * (datasets - 1)))
@@ -74,25 +75,27 @@ class DatasetScores:
         p = np.ones((len(self.methods), len(self.methods)))
         pairs = list(itertools.combinations(range(len(self.methods)), 2))
         differences = [self.scores[:, i] - self.scores[:, j] for i, j in pairs]
+        # A pair without differences has p 1.
         raw = [float(stats.wilcoxon(d).pvalue) if d.any() else 1.0 for d in differences]
         for (i, j), value in zip(pairs, holm(raw), strict=True):
             p[i, j] = p[j, i] = value
         return p
 
     def critical_difference(self, alpha: float = 0.05) -> float:
-        """Return mean ranks closer than ``q sqrt(k (k + 1) / 6 N)`` are not separable (Nemenyi
-        1963).
+        """Return the critical difference of mean ranks, ``q sqrt(k (k + 1) / 6 N)`` (Nemenyi 1963).
+
+        Methods closer than it are not separable.
         """
         datasets, methods = self.scores.shape
+        # The studentised range over sqrt 2.
         q = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
         return float(q * np.sqrt(methods * (methods + 1) / (6 * datasets)))
 
     def cliques(self, alpha: float = 0.05) -> list[tuple[str, ...]]:
-        """Return largest sets of methods within one critical difference: the bars of the
-        diagram.
-        """
+        """Return the largest sets of methods within one critical difference: a diagram's bars."""
         reach, order = self.critical_difference(alpha), np.argsort(self.mean_ranks, kind="stable")
         ranks = self.mean_ranks[order]
         ends = np.searchsorted(ranks, ranks + reach, side="right")
+        # Only sets that no other contains.
         spans = [(i, end) for i, end in enumerate(ends) if i == 0 or end > ends[i - 1]]
         return [tuple(self.methods[m] for m in order[i:j]) for i, j in spans if j - i > 1]

@@ -37,13 +37,15 @@ def rank_intervals(scores: Mapping[str, Replicated], better: Better) -> dict[str
     All scores must come from the same draws. Methods whose score is undefined have no rank;
     replicates that leave a ranked method's score undefined do not count.
     """
-    ranked = {name: s for name, s in scores.items() if len(s.defined)}
+    ranked = {name: s for name, s in scores.items() if len(s.defined)}  # nan would be ranked last
     if not ranked:
         return {}
     values = np.array([s.value for s in ranked.values()])
     ranks = _draws(ranked, better)
     tail = (1 - CONFIDENCE) / 2
+    # Ranks that occur, not between two.
     low, high = np.quantile(ranks, [tail, 1 - tail], axis=1, method="inverted_cdf")
+    # Equals share the better rank.
     columns = zip(ranked, _ranks(values, better), low, high, (ranks == 1).mean(1), strict=True)
     return {name: Rank(int(r), int(a), int(b), float(f)) for name, r, a, b, f in columns}
 
@@ -60,6 +62,7 @@ def rank_agreement(scores: Mapping[str, Replicated], better: Better) -> float:
     ranks = _draws(ranked, better)
     rank = _ranks(np.array([s.value for s in ranked.values()]), better)
     return float(
+        # tau-a: ties count 0.
         np.mean([np.sign(rank[i] - rank[j]) * np.sign(ranks[i] - ranks[j]) for i, j in pairs])
     )
 
@@ -67,11 +70,12 @@ def rank_agreement(scores: Mapping[str, Replicated], better: Better) -> float:
 def _draws(scores: Mapping[str, Replicated], better: Better) -> NDArray[np.int64]:
     """``(methods, B)`` ranks in the replicates that define all scores."""
     draws = np.stack([s.draws for s in scores.values()])
-    return _ranks(draws[:, ~np.isnan(draws).any(0)], better)
+    return _ranks(draws[:, ~np.isnan(draws).any(0)], better)  # replicates that define all scores
 
 
 def _ranks(values: NDArray[np.float64], better: Better) -> NDArray[np.int64]:
     """Ranks along the first axis; differences below 1e-9 are none."""
+    # Better 1: the highest value is rank 1.
     ranks: NDArray[np.float64] = rankdata(np.round(-better * values, 9), method="min", axis=0)
     return ranks.astype(np.int64)
 
@@ -91,10 +95,12 @@ def tiers(
     A group holds the methods not significantly different from its leader. A method may be in it
     while one with a slightly better, more precise value is not.
     """
+    # v == v: not nan.
     left = sorted((n for n, v in values.items() if v == v), key=lambda n: -better * values[n])
     groups: list[tuple[str, ...]] = []
     while left:
         leader, *others = left
+        # The tests of one tier are one family.
         adjusted = dict(zip(others, holm([p_value(leader, o) for o in others]), strict=True))
         behind = [name for name in others if adjusted[name] <= alpha]
         groups.append((leader, *(name for name in others if name not in behind)))

@@ -55,8 +55,9 @@ class Resampling:
                 "two, because patients are resampled."
             )
         strata = _strata(dominant)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)  # a generator of its own: training draws are not touched
         weights = np.ones((len(patients), 1 + replicates), dtype=np.float32)
+        # Stratum by stratum in sorted order, so that equal patients give equal draws.
         for stratum in np.unique(strata):
             members = np.flatnonzero(strata == stratum)
             weights[members, 1:] = _draw(rng, len(members), replicates)
@@ -74,7 +75,7 @@ class Resampling:
 
     def of_slides(self, p: Predictions) -> Weights:
         """Return the weights of slides ``(n, 1 + B)``: each has that of its patient."""
-        return self.weights[np.searchsorted(self.patients, p.groups)]
+        return self.weights[np.searchsorted(self.patients, p.groups)]  # patients are sorted
 
 
 def _dominant_classes(
@@ -82,7 +83,7 @@ def _dominant_classes(
 ) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Sorted patients and the leaf that most of their slides have, the first of equals."""
     labels = {
-        (str(group), str(slide)): int(label)
+        (str(group), str(slide)): int(label)  # a slide in several cells counts once
         for p in cells
         for group, slide, label in zip(p.groups, p.slide_ids, p.labels, strict=True)
     }
@@ -91,7 +92,7 @@ def _dominant_classes(
     patients, index = np.unique(owners, return_inverse=True)
     counts = np.zeros((len(patients), 1 + leaves.max(initial=0)), dtype=np.int64)
     np.add.at(counts, (index, leaves), 1)
-    return patients, counts.argmax(1)
+    return patients, counts.argmax(1)  # argmax: the first of equals
 
 
 def _strata(dominant: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -101,17 +102,19 @@ def _strata(dominant: NDArray[np.int64]) -> NDArray[np.int64]:
     smallest other one if there is a single patient in all (Wolter 2007, section 2.5).
     """
     classes, size = np.unique(dominant, return_counts=True)
-    if size.min() >= FEW:
+    if size.min() >= FEW:  # no class is rare: one stratum
         return np.zeros(len(dominant), dtype=np.int64)
     alone = classes[size == 1]
     if len(alone) == 1 and len(classes) > 1:
         others = classes[size > 1]
         alone = np.append(alone, others[size[size > 1].argmin()])
+    # One new stratum of the lone ones.
     return np.where(np.isin(dominant, alone), alone[:1].sum(), dominant)
 
 
 def _draw(rng: np.random.Generator, patients: int, replicates: int) -> Weights:
     """``(patients, B)`` weights of one stratum, whose mean is 1 (to 1/1024)."""
+    # k - 1 draws.
     counts = rng.multinomial(patients - 1, np.full(patients, 1 / patients), replicates)
-    weight = round(_STEP * patients / (patients - 1)) / _STEP
+    weight = round(_STEP * patients / (patients - 1)) / _STEP  # rounded to 1/1024: sums stay exact
     return np.ascontiguousarray(counts.T * weight, dtype=np.float32)

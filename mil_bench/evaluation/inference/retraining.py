@@ -43,6 +43,7 @@ class PairedDifference:
         d = np.asarray(differences, dtype=np.float64)
         if len(d) < 2:
             return cls(len(d), float(d[0]) if len(d) else float("nan"), float("nan"))
+        # Nadeau and Bengio's correction.
         return cls(len(d), float(d.mean()), float(d.std(ddof=1) * np.sqrt(1 / len(d) + test_share)))
 
     @property
@@ -63,7 +64,7 @@ class PairedDifference:
     @property
     def p(self) -> float:
         """Two-sided p of no difference; 1 where nothing ever differs."""
-        if self.error == 0:
+        if self.error == 0:  # no spread: all differences are equal
             return 1.0 if self.mean == 0 else 0.0
         return float(2 * stats.t.sf(abs(self.mean) / self.error, self.n - 1))
 
@@ -80,6 +81,7 @@ def fold_differences(
         raise ValueError("a paired difference needs the same seeds and folds on both sides")
     folds = sorted({fold for _, fold in values})
     return np.array(
+        # Seeds averaged within a fold.
         [np.mean([values[c] - reference[c] for c in values if c[1] == fold]) for fold in folds]
     )
 
@@ -102,6 +104,7 @@ def equivalence(difference: PairedDifference, rope: float = ROPE) -> Equivalence
     if difference.error == 0:
         below, above = float(difference.mean < -rope), float(difference.mean > rope)
     else:
+        # Correlated t as a posterior.
         posterior = stats.t(difference.n - 1, difference.mean, difference.error)
         below, above = float(posterior.cdf(-rope)), float(posterior.sf(rope))
     return Equivalence(below, 1 - below - above, above)
@@ -116,9 +119,9 @@ def probability_better(
     The interval is the percentile bootstrap over pairs; A is better in a meaningful way where
     ``low > 0.5`` and ``value > 0.75``. ``nan`` without seeds.
     """
-    wins = (1 + np.sign(np.subtract(a, b, dtype=np.float64))) / 2
+    wins = (1 + np.sign(np.subtract(a, b, dtype=np.float64))) / 2  # 1, 1/2 or 0
     if not len(wins):
         return Replicated(float("nan"), np.full(replicates, np.nan))
     rng = np.random.default_rng(seed)
-    drawn = wins[rng.integers(0, len(wins), (replicates, len(wins)))]
+    drawn = wins[rng.integers(0, len(wins), (replicates, len(wins)))]  # whole pairs are drawn
     return Replicated(float(wins.mean()), drawn.mean(1))
