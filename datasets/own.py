@@ -4,14 +4,14 @@ Minimal file::
 
     name = "my-cohort"
     labels = "labels.csv"       # slide_id, label and, if known, patient_id, split
-    features = "features"       # a folder, one HDF5 file with a group per bag, or a table
+    features = "features"       # a folder, or one file: .h5, .npz, .pt or a table
 
 Paths are relative to the TOML file. ``docs/add-a-dataset.md`` lists all keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field
 
+from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.labels.cohort import (
     LabelledAdapter,
     LabelledCohort,
@@ -30,7 +31,13 @@ from mil_bench.bags.labels.cohort import (
 )
 from mil_bench.bags.labels.instances import read_instance_file
 from mil_bench.bags.labels.official import official_split, patient_findings
-from mil_bench.bags.labels.single_file import Bags, bags_of_table, read_grouped_h5
+from mil_bench.bags.labels.single_file import (
+    PARQUET,
+    Bags,
+    bags_of_table,
+    read_parquet,
+    read_single_file,
+)
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
 from mil_bench.bags.labels.tables import is_table, read_table
 from mil_bench.bags.store import store_of_arrays
@@ -47,7 +54,7 @@ class OwnConfig(StrictConfig):
     """The keys of the TOML file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    features: str  # folder, .h5 with a group per bag, or table with a row per instance
+    features: str  # folder, .h5, .npz or .pt with all bags, or table with a row per instance
     labels: str | None = None  # table with a row per slide; None: the instance table has labels
     instances: str | None = None  # table slide_id, row, label of patches whose class is known
     columns: dict[str, Any] = Field({})
@@ -116,10 +123,11 @@ class OwnData(LabelledAdapter):
             return super().open(cohort, options)
         if not source.exists():
             raise FeatureError(
-                f"features {source} do not exist; expected a folder, an .h5 file with a group per "
-                f"bag, or a table. Correct `features` in {self.path}."
+                f"features {source} do not exist; expected a folder, or one file with all bags "
+                f"(.h5, .npz, .pt or a table). Correct `features` in {self.path}."
             )
-        bags = self._instances(source) if is_table(source) else read_grouped_h5(source)
+        tabular = is_table(source) or source.suffix.lower() == PARQUET
+        bags = self._instances(source) if tabular else read_single_file(source)
         tiling = Tiling("level0_px", self.config.anchor, self.config.patch_size)
         return _in_memory(bags, cohort, options, tiling)
 
@@ -180,7 +188,8 @@ class OwnData(LabelledAdapter):
         )
 
     def _instances(self, path: Path) -> Bags:
-        table = read_table(path, header=self.columns.header)
+        parquet = path.suffix.lower() == PARQUET
+        table = read_parquet(path) if parquet else read_table(path, header=self.columns.header)
         slide = self.columns.find(self.columns.slide_id, table, path)
         about_slide = {name.lower() for name in self.columns.names}
         features = [c for c in map(str, table) if c.lower() not in about_slide]
@@ -192,8 +201,9 @@ def _in_memory(
 ) -> OpenFeatures:
     """The wanted bags as a store; missing ones are refused unless allowed."""
     slides = cohort.labels.manifest.slide_ids
-    present = [slide for slide in slides if slide in bags.features]
-    missing = tuple(slide for slide in slides if slide not in bags.features)
+    names = match_ids(slides, bags.features)
+    present = {slide: names[slide] for slide in slides if slide in names}
+    missing = tuple(slide for slide in slides if slide not in names)
     if missing and not (options.allow_missing and present):
         raise FeatureError(
             f"{len(missing)} of {len(slides)} labelled slides are not in {cohort.features} (first: "
@@ -208,5 +218,5 @@ def _in_memory(
     return OpenFeatures(store, missing, _only(present, bags.instance_labels) or None)
 
 
-def _only(slides: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {slide: values[slide] for slide in slides if slide in values}
+def _only(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {slide: values[name] for slide, name in names.items() if name in values}

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape
+from mil_bench.bags.formats.checks import bag_coords, bag_features, bag_shape, is_vector
 from mil_bench.base.errors import FeatureError
 from mil_bench.contract.batch import stored_rows
 from mil_bench.contract.store import Bag, BagStore, Tiling
@@ -28,13 +28,22 @@ def store_of_arrays(
 ) -> BagStore:
     """Make a store in memory from ``(N, D)`` features and ``(N, 2)`` coordinates per slide.
 
+    The embedding of a slide may also be ``(D,)``.
     ``tiling`` is that of all slides. float16 stays float16 if every bag has it, else all become
     float32. Raises ``FeatureError`` for what the readers refuse in files: empty bags, NaN, mixed
     ``D``.
     """
+    if any(is_vector(array.shape) for array in features.values()):
+        coords = None  # those of the patches that a slide encoder read
     bags = {s: _checked(s, f, coords[s] if coords else None) for s, f in features.items()}
     if not bags:
         raise FeatureError("there are no bags; expected at least one slide with features.")
+    vectors = {is_vector(array.shape): slide for slide, array in features.items()}
+    if len(vectors) > 1:
+        raise FeatureError(
+            f"slide {vectors[True]!r} has one vector (D,) and slide {vectors[False]!r} has patches "
+            "(N, D); expected slide embeddings for all slides, or features of patches for all."
+        )
     slides = {bag.dim: slide for slide, bag in bags.items()}
     if len(slides) > 1:
         widths = ", ".join(f"D = {d} ({slide!r})" for d, slide in sorted(slides.items()))

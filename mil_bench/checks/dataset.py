@@ -232,10 +232,13 @@ class FeatureFacts:
 
     def __str__(self) -> str:
         """Return one line for people."""
+        features = f"encoder {self.encoder}, D = {self.dim}, {self.dtype}"
+        if self.largest == 1:
+            return f"{features}; one vector per slide (bags of one), {self.total} in total"
         return (
-            f"encoder {self.encoder}, D = {self.dim}, {self.dtype}, "
-            f"{'with' if self.coords else 'without'} coordinates; bags of {self.smallest} to "
-            f"{self.largest} patches (median {self.median:g}), {self.total} in total"
+            f"{features}, {'with' if self.coords else 'without'} coordinates; bags of "
+            f"{self.smallest} to {self.largest} patches (median {self.median:g}), {self.total} in "
+            "total"
         )
 
 

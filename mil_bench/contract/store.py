@@ -28,10 +28,11 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Bag:
-    """Patch features of one slide.
+    """Patch features of one slide, or its embedding as a bag of one.
 
     ``features`` is ``(N, D)`` float16 or float32. ``coords`` is ``(N, 2)`` as ``(x, y)`` in
     ``unit`` at the patch's ``anchor``, or ``None``. ``patch_size`` is in the same unit.
+    ``whole_slide`` says that the one row is the embedding of a slide, by a slide encoder.
     """
 
     features: NDArray[np.floating]
@@ -41,6 +42,7 @@ class Bag:
     patch_size: float | None = None
     encoder: str | None = None
     writer: str = "unknown"
+    whole_slide: bool = False
 
     def __len__(self) -> int:
         return len(self.features)

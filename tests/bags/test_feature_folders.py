@@ -151,7 +151,7 @@ def test_aliases_of_encoders_have_one_name(alias, name):
     ("what", "reason"),
     [
         ("slide.zarr/.zgroup", "LazySlide"),
-        ("slide_features_titan/a.h5", "only slide embeddings"),
+        ("titan/TCGA_TITAN_features.pkl", "a pickle is never opened"),
         ("20x_256px_0px_overlap/patches/a_patches.h5", "only patch coordinates"),
         ("notes.txt", "no feature files"),
     ],

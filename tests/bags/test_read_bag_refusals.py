@@ -22,37 +22,6 @@ def refusal(path):
     return text.removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize(
-    ("name", "features", "coords"),
-    [
-        ("beside coordinates", X[0], XY),
-        ("with as many numbers as coordinates", np.ones(10, "float32"), XY),
-        ("of a slide with one patch", X[0], XY[0]),
-        ("alone", X[0], None),
-    ],
-)
-def test_a_trident_slide_embedding_is_refused(tmp_path, name, features, coords):
-    data = {"features": features} | ({} if coords is None else {"coords": coords})
-    assert "a slide embedding" in refusal(write_h5(tmp_path / "s.h5", data))
-
-
-@pytest.mark.parametrize("kind", ["slide", "patient"])
-@pytest.mark.parametrize("shape", [(8,), (1, 8)])
-def test_a_stamp_encoding_is_refused(tmp_path, kind, shape):
-    path = write_h5(tmp_path / "s.h5", {"feats": X[0].reshape(shape)}, {"feat_type": kind})
-    assert f"a {kind} embedding" in refusal(path)
-
-
-def test_a_file_of_tridents_slide_folder_is_refused_whatever_its_shape(tmp_path):
-    path = write_h5(tmp_path / "slide_features_titan" / "s.h5", {"features": X})
-    assert "folder slide_features_titan" in refusal(path)
-
-
-def test_a_vector_in_a_tensor_or_an_array_is_a_slide_embedding(tmp_path):
-    assert "a slide embedding" in refusal(write_pt(tmp_path / "s.pt", torch.from_numpy(X[0])))
-    assert "a slide embedding" in refusal(write_npy(tmp_path / "s.npy", X[0]))
-
-
 @pytest.mark.parametrize("shape", [(0, 8), (0,), (1, 0, 8)])
 def test_an_empty_bag_is_refused(tmp_path, shape):
     empty = np.zeros(shape, "float32")

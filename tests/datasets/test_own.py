@@ -1,5 +1,6 @@
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from small_cohorts import write_features
 
@@ -165,6 +166,37 @@ def test_one_table_holds_labels_and_instances(make, options):
     assert dataset.manifest.labels() == {"b1": "cat", "b2": "car"}
     assert set(dataset.taxonomy.paths) == {("x", "cat"), ("y", "car")}
     np.testing.assert_array_equal(dataset.store.bag("b1"), [[1, 2], [3, 4]])
+
+
+def test_one_file_of_slide_embeddings_gives_bags_of_one(make, options, tmp_path):
+    ids = ["s1.svs", "s2", "s3_features", "other"]  # with endings, as slide encoders name them
+    np.savez(tmp_path / "titan.npz", slide_ids=ids, embeddings=np.arange(8).reshape(4, 2))
+    toml = BASIC.replace('"features"', '"titan.npz"') + 'encoder = "titan"\n'
+    store = make(toml).load(options).store
+    assert store.encoder == "titan"
+    assert {slide: store.bag(slide).tolist() for slide in store.rows} == {
+        "s1": [[0, 1]],
+        "s2": [[2, 3]],
+        "s3": [[4, 5]],
+    }
+
+
+def test_a_parquet_table_of_embeddings(make, options, tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = {"slide_id": ["s1", "s2", "s3"], "embedding": [[1.0, 2], [3, 4], [5, 6]]}
+    pd.DataFrame(frame).to_parquet(tmp_path / "e.parquet")
+    store = make(BASIC.replace('"features"', '"e.parquet"')).load(options).store
+    assert store.bag("s3").tolist() == [[5, 6]]
+
+
+def test_a_parquet_table_without_pyarrow_says_what_to_install(make, options, tmp_path, monkeypatch):
+    def absent(path):
+        raise ImportError("no engine")
+
+    monkeypatch.setattr(pd, "read_parquet", absent)
+    adapter = make(BASIC.replace('"features"', '"e.parquet"'), e__parquet="x")
+    with pytest.raises(FeatureError, match="pip install pyarrow"):
+        adapter.load(options)
 
 
 def test_a_table_without_header_is_addressed_by_position(make, options):

@@ -18,6 +18,7 @@ from mil_bench.contract.store import Bag, BagStore, Tiling
 FORMAT: Final = 2
 INDEX, FEATURES, COORDS = "index.json", "features.npy", "coords.npy"
 Stamp = tuple[tuple[str, int, int], ...]
+_OF_THE_READER: Final = {"unit", "anchor", "patch_size", "encoder", "writer", "whole_slide"}
 
 
 class PackedBag(StrictConfig):
@@ -38,6 +39,7 @@ class PackedBag(StrictConfig):
     encoder: str | None
     digest: str
     coords_digest: str
+    whole_slide: bool = False
 
     def unchanged(self) -> bool:
         """Return whether the source files are still those that were packed."""
@@ -110,7 +112,7 @@ class Cache:
         return Bag(
             self.features[rows].astype(record.dtype, copy=False),
             self.coords[rows] if record.coords_digest else None,  # NaN where the bag has none
-            **record.model_dump(include={"unit", "anchor", "patch_size", "encoder", "writer"}),
+            **record.model_dump(include=_OF_THE_READER),
         )
 
     def store(self, slides: Iterable[str]) -> BagStore:

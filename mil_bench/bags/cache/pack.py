@@ -198,12 +198,19 @@ def _take(old: Cache | None, slide: str, stamp: Stamp) -> Bag | None:
 
 
 def _check_alike(path: Path, bag: Bag, writer: PackWriter) -> None:
-    """Raise ``FeatureError`` when ``bag`` is of another width or encoder than those before."""
+    """Raise ``FeatureError`` when ``bag`` is of another kind, width or encoder than before."""
     if writer.dim is not None and bag.dim != writer.dim:
         raise FeatureError(
             f"{path}: D = {bag.dim}, but the {counted(len(writer.bags), 'bag')} before "
             f"have D = {writer.dim}; "
             "expected features of one encoder. Extract all slides with the same encoder."
+        )
+    if writer.whole_slides is not None and bag.whole_slide != writer.whole_slides:
+        kinds = {True: "one vector, a slide embedding", False: "features of patches"}
+        raise FeatureError(
+            f"{path}: {kinds[bag.whole_slide]}, but the bags before are "
+            f"{kinds[writer.whole_slides].removeprefix('one vector, a ')}; keep the two in "
+            "separate folders, or save a slide of one patch with shape (1, D)."
         )
     if bag.encoder and writer.seen_encoder and bag.encoder != writer.seen_encoder:
         raise FeatureError(

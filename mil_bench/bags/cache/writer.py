@@ -77,6 +77,11 @@ class PackWriter:
         return self
 
     @property
+    def whole_slides(self) -> bool | None:
+        """Whether the bags so far are slide embeddings; ``None`` before the first."""
+        return next((bag.whole_slide for bag in self.bags.values()), None)
+
+    @property
     def dim(self) -> int | None:
         """Feature dimension of the bags so far."""
         return self._features.width if self._features else None
@@ -98,6 +103,7 @@ class PackWriter:
             encoder=bag.encoder,
             digest=digest,
             coords_digest=coords_digest,
+            whole_slide=bag.whole_slide,
         )
         features.append(padded_bag(bag.features))
         # The arrays stay parallel: a bag without coordinates has NaN in its rows.

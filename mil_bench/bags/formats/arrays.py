@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mil_bench.bags.formats import checks
 from mil_bench.bags.formats.h5 import grid_step
 from mil_bench.bags.formats.names import canonical_encoder
+from mil_bench.base.errors import FeatureError
 from mil_bench.contract.store import Bag
 
 
@@ -26,10 +27,37 @@ def read_npy(path: Path) -> Bag:
     xy = None if coords_file is None else load_array(coords_file)
     shape = checks.bag_shape(path, array.shape, None if xy is None else xy.shape)
     features = checks.bag_features(path, array, shape)
-    if coords_file is None or xy is None:
-        return Bag(features, writer="npy")
+    vector = checks.is_vector(array.shape)
+    if coords_file is None or xy is None or vector:
+        return Bag(features, writer="npy", whole_slide=vector)
     coords = checks.bag_coords(coords_file, xy, shape[0])
     return Bag(features, coords, patch_size=grid_step(coords), writer="torchmil")
+
+
+def read_npz(path: Path) -> Bag:
+    """Read the bag of an .npz file: a known key, as slide2vec writes them."""
+    checks.check_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files if name in _KEYS}
+            names = content.files
+    except Exception as error:  # a damaged zip raises errors of several libraries
+        raise _not_numpy(path, error) from None
+    key = next((key for key in _KEYS if key in arrays), None)
+    if key is None:
+        raise checks.unknown_keys(path, names)
+    array, whole_slide = arrays[key], _whole_slide(key, arrays[key].shape)
+    shape = checks.bag_shape(path, array.shape)
+    if whole_slide:
+        checks.one_vector(path, shape[0], f"`{key}` is the embedding of a slide")
+    return Bag(checks.bag_features(path, array, shape), writer="npz", whole_slide=whole_slide)
+
+
+_KEYS = (*checks.FEATURE_KEYS, *checks.SLIDE_KEYS)
+
+
+def _whole_slide(key: str, shape: Sequence[int]) -> bool:
+    return key in checks.SLIDE_KEYS or checks.is_vector(shape)
 
 
 def torchmil_coords(path: Path) -> Path | None:
@@ -48,17 +76,21 @@ def load_array(path: Path) -> NDArray[Any]:
             content = np.load(file, allow_pickle=False)
             array: NDArray[Any] = content["arr_0"] if path.suffix == ".npz" else content
             return array
-    except ValueError as error:  # NumPy has one class for pickled, damaged and foreign files
-        if "Object arrays" in str(error):
-            raise checks.refuse(
-                path,
-                "holds pickled Python objects, which could run code",
-                "save it again as an array of numbers",
-            ) from None
-        reason = ValueError("no NumPy header") if "pickle" in str(error) else error
-        raise checks.unreadable(path, "a NumPy file", reason) from None
     except Exception as error:  # a damaged zip raises errors of several libraries
-        raise checks.unreadable(path, "a NumPy file", error) from None
+        raise _not_numpy(path, error) from None
+
+
+def _not_numpy(path: Path, error: Exception) -> FeatureError:
+    """Why NumPy cannot read a file; it has one class for pickled, damaged and foreign ones."""
+    if "Object arrays" in str(error):
+        return checks.refuse(
+            path,
+            "holds pickled Python objects, which could run code",
+            "save it again as an array of numbers",
+        )
+    foreign = isinstance(error, ValueError) and "pickle" in str(error)
+    reason = ValueError("no NumPy header") if foreign else error
+    return checks.unreadable(path, "a NumPy file", reason)
 
 
 # Bags saved by ``torch.save``: CLAM, HMIL, TransMIL, MIL_BASELINE, eva and slideflow.
@@ -73,14 +105,20 @@ def read_pt(path: Path) -> Bag:
 
     Only tensors are loaded (``weights_only``); a file that would run code is refused.
     """
-    content = _load(path)
+    content = load_tensors(path)
     coords: NDArray[Any] | None = None
+    declared = None
     if isinstance(content, Mapping):
-        features, coords = _from_dict(path, content)
+        declared, features, coords = _from_dict(path, content)
     elif isinstance(content, Sequence):
         features = _stack(path, content)
     else:
-        features = _array(path, content)
+        features = tensor_array(path, content)
+    if declared or checks.is_vector(features.shape):
+        shape = checks.bag_shape(path, features.shape)
+        checks.one_vector(path, shape[0], f"`{declared}` is the embedding of a slide")
+        features = checks.bag_features(path, features, shape)
+        return Bag(features, writer=_writer(content), whole_slide=True)
     index = slideflow_index(path)
     if index is not None:
         coords = load_array(index)
@@ -103,9 +141,9 @@ def read_eva(paths: Sequence[Path]) -> Bag:
     """
     parts = []
     for path in paths:
-        content = _load(path)
+        content = load_tensors(path)
         many = isinstance(content, Sequence)
-        array = _stack(path, content) if many else _array(path, content)
+        array = _stack(path, content) if many else tensor_array(path, content)
         array = array[np.newaxis] if array.ndim == 1 and len(array) else array  # one patch
         parts.append(checks.bag_features(path, array, checks.bag_shape(path, array.shape)))
     return Bag(_concatenate(paths[0], parts), writer="eva")
@@ -129,7 +167,11 @@ def slideflow_encoder(folder: Path) -> str | None:
     return canonical_encoder(extractor.rpartition(".")[2]) if isinstance(extractor, str) else None
 
 
-def _load(path: Path) -> Any:
+def load_tensors(path: Path) -> Any:
+    """Return the content of a ``torch.save`` file: tensors in lists and dicts, nothing else.
+
+    Raises ``FeatureError`` for a damaged file and for one that would run code.
+    """
     checks.check_file(path)
     try:
         # weights_only: tensors and plain containers, no code.
@@ -148,19 +190,24 @@ def _load(path: Path) -> Any:
         raise checks.unreadable(path, "a torch.save file", error) from None
 
 
-def _from_dict(path: Path, content: Mapping[Any, Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    key = next((k for k in checks.FEATURE_KEYS if k in content), None)
+def _from_dict(
+    path: Path, content: Mapping[Any, Any]
+) -> tuple[str | None, NDArray[Any], NDArray[Any] | None]:
+    """The key of a slide embedding, if it is one; features; coordinates."""
+    key = next((k for k in _KEYS if k in content), None)
     if key is None:
         raise checks.unknown_keys(path, sorted(map(str, content)))
-    coords = content.get("coords")
-    return _array(path, content[key]), None if coords is None else _array(path, coords)
+    features, coords = tensor_array(path, content[key]), content.get("coords")
+    if _whole_slide(key, features.shape):
+        return key, features, None
+    return None, features, None if coords is None else tensor_array(path, coords)
 
 
 def _stack(path: Path, tensors: Sequence[Any]) -> NDArray[Any]:
     """``(D,)`` tensors are patches; ``(n, D)`` tensors are runs of patches."""
     if not len(tensors):
         raise checks.refuse(path, "an empty bag (a list without tensors)", checks.LEAVE_OUT)
-    arrays = [_array(path, t) for t in tensors]
+    arrays = [tensor_array(path, t) for t in tensors]
     return _concatenate(path, [a[np.newaxis] if a.ndim == 1 else a for a in arrays])
 
 
@@ -173,7 +220,8 @@ def _concatenate(path: Path, parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _array(path: Path, value: Any) -> NDArray[Any]:
+def tensor_array(path: Path, value: Any) -> NDArray[Any]:
+    """Return a dense tensor as an array; bfloat16 becomes float32. Raises ``FeatureError``."""
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
         raise checks.refuse(
             path,

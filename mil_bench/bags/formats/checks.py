@@ -1,4 +1,4 @@
-"""Checks of every reader: an array is a bag of patch features, or an error says why not."""
+"""Checks of every reader: an array is a bag of features, or an error says why not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 from mil_bench.base.errors import FeatureError
 
 FEATURE_KEYS = ("features", "feats", "patch_embeddings", "embeddings", "feat")
+# Embeddings of slides: PRISM's output, the last layer of GigaPath's, CHIEF's, and plain names.
+SLIDE_KEYS = (
+    *("image_embedding", "last_layer_embed", "WSI_feature"),
+    *("slide_embedding", "slide_embeddings", "embedding"),
+)
 EXTRACT_AGAIN = "extract the features of this slide again"
 LEAVE_OUT = "remove the file and use --allow-missing, or extract the slide again"
 
@@ -44,6 +49,15 @@ def is_zarr(folder: Path) -> bool:
     )
 
 
+def pickled(path: Path) -> FeatureError:
+    """Return the error of a pickle, which is never opened because it can run any code."""
+    return refuse(
+        path,
+        "this is a pickle, which can run code when it is opened, so mil-bench never opens one",
+        "convert it once to .npz, on a machine where you trust its source (docs/extraction.md)",
+    )
+
+
 def unreadable(path: Path, kind: str, error: Exception) -> FeatureError:
     """Return the error of a file that its library cannot open as ``kind`` ("an HDF5 file")."""
     # The text of a KeyError is a bare key.
@@ -69,7 +83,8 @@ def unknown_keys(path: Path, keys: Sequence[str]) -> FeatureError:
             "run the feature extraction and use its output folder",
         )
     names = ", ".join(map(repr, keys[:12])) or "nothing"
-    return refuse(path, f"no features, only {names}", f"expected one of {', '.join(FEATURE_KEYS)}")
+    known = ", ".join((*FEATURE_KEYS, *SLIDE_KEYS))
+    return refuse(path, f"no features, only {names}", f"expected one of {known}")
 
 
 def bag_shape(
@@ -77,20 +92,16 @@ def bag_shape(
 ) -> tuple[int, int]:
     """Return ``(N, D)`` of features stored with ``shape`` and coordinates of shape ``coords``.
 
-    A leading dimension of one is dropped. Slide embeddings, empty bags and several bags in one
-    array raise ``FeatureError``.
+    A leading dimension of one is dropped. A vector is the embedding of a slide, ``(1, D)``, without
+    coordinates. Empty bags and several bags in one array raise ``FeatureError``.
     """
     size = tuple(shape)
+    if is_vector(size):
+        return 1, size[0]
     if len(size) == 3 and size[0] == 1:  # a batch of one, as some tools save
         size = size[1:]
     if len(size) in (1, 2) and size[0] == 0:
         raise refuse(path, f"an empty bag (features of shape {tuple(shape)})", LEAVE_OUT)
-    if len(size) == 1:
-        raise refuse(
-            path,
-            f"a slide embedding (one vector of length {size[0]}), not patch features",
-            "use the folder of patch features",
-        )
     if len(size) == 3:
         raise refuse(
             path, f"{size[0]} bags in one array of shape {size}", "save one file per slide, (N, D)"
@@ -101,9 +112,27 @@ def bag_shape(
         raise refuse(
             path,
             f"{size[0]} feature rows but {coords_length(path, coords, size[0])} coordinates",
-            "expected as many; is this a slide embedding or an interrupted extraction?",
+            "expected as many; was the extraction interrupted?",
         )
     return size[0], size[1]
+
+
+def is_vector(shape: Sequence[int]) -> bool:
+    """Return whether an array of ``shape`` is one vector ``(D,)``, the embedding of a slide."""
+    return len(shape) == 1 and shape[0] > 0
+
+
+def one_vector(path: Path, rows: int, why: str) -> None:
+    """Raise ``FeatureError`` unless a file of slide embeddings holds one vector.
+
+    ``why`` says how the file declares that it is one.
+    """
+    if rows != 1:
+        raise refuse(
+            path,
+            f"{rows} vectors, but {why}",
+            "expected one vector per slide, of shape (D,) or (1, D)",
+        )
 
 
 def coords_length(path: Path, shape: Sequence[int], patches: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from mil_bench.bags.formats.arrays import SLIDEFLOW_CONFIG, slideflow_encoder
 from mil_bench.bags.formats.h5 import h5_encoder
 from mil_bench.bags.formats.names import (
     FEATURE_SUFFIXES,
+    PICKLES,
     UNKNOWN,
     canonical_encoder,
     is_known_encoder,
+    slide_folder,
 )
-from mil_bench.bags.formats.reader import SLIDE_EMBEDDINGS, BagSource
+from mil_bench.bags.formats.reader import BagSource
 from mil_bench.base.errors import DataError, FeatureError, UnknownNameError, counted
 from mil_bench.contract.manifest import check_id
 
@@ -62,7 +65,9 @@ _STAMP = re.compile(r"(?P<encoder>.+)-[0-9a-f]{8}")
 _NO_BAGS = {
     *("patches", "masks", "stitches", "visualization", "contours", "contours_geojson"),
     *("thumbnails", "coords", "labels", "patch_labels", "inst_labels", "splits", "slides"),
+    *("slide_latents", "slide_features"),
 }
+_COMPANIONS = (".index.npy", ".index.npz", ".coordinates.npz", "_patches.h5")
 PACKED = ".bags"  # in the names of packed caches, which may lie beside the features
 _CLAM = ("h5_files", "pt_files")
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
@@ -88,8 +93,8 @@ def discover(root: Path) -> list[FeatureSet]:
     """Find every set of bags under ``root``, sorted by encoder.
 
     ``root`` may be what CLAM, TRIDENT, STAMP, eva, slideflow or torchmil wrote, a folder above it,
-    ``features/<encoder>/`` or a flat folder.
-    Raises ``FeatureError`` when there is none.
+    ``features/<encoder>/`` or a flat folder. Slide embeddings count where there are no features of
+    patches. Raises ``FeatureError`` when there is none.
     """
     if not root.exists():
         raise checks.refuse(root, "there is no such folder of features", "check the path")
@@ -97,32 +102,33 @@ def discover(root: Path) -> list[FeatureSet]:
     if root.is_file():
         raise checks.refuse(root, "this is a file", "use the folder that holds the features")
     try:
-        sets = _sets(root)
+        sets = _sets(root) or _slide_sets(root)
     except OSError as error:
         raise checks.refuse(
             root, f"the folder cannot be listed ({error})", "change its permissions"
         ) from None
     if not sets:
         raise _nothing(root)
-    return sorted(_distinct(root, [_named(s) for s in sets]), key=lambda s: s.encoder)
+    return _in_order(root, sets)
 
 
 def choose(root: Path, encoder: str | None = None) -> FeatureSet:
     """Choose the set of bags to use; of several encoders under ``root``, the one named ``encoder``.
 
-    A folder whose encoder is unknown takes the name ``encoder``. Raises ``FeatureError`` listing
-    the encoders when the choice is open, ``UnknownNameError`` when none has that name.
+    A folder whose encoder is unknown takes the name ``encoder``. Slide embeddings beside features
+    of patches are chosen by name. Raises ``FeatureError`` listing the encoders when the choice is
+    open, ``UnknownNameError`` when none has that name.
     """
     sets = discover(root)
     if encoder is not None:
-        if len(sets) == 1 and sets[0].encoder == UNKNOWN:
+        fits = _called(encoder, sets)
+        beside = [] if fits else _in_order(root.absolute(), _slide_sets(root.absolute()))
+        fits = fits or _called(encoder, beside)
+        if not fits and len(sets) == 1 and sets[0].encoder == UNKNOWN:
             return replace(sets[0], encoder=canonical_encoder(encoder))
-        # An exact name first: `uni@20x` is not `uni`.
-        fits = [s for s in sets if encoder == s.encoder] or [
-            s for s in sets if canonical_encoder(encoder) == s.encoder.partition("@")[0]
-        ]
         if not fits:
-            raise UnknownNameError("encoder", encoder, [s.encoder for s in sets])
+            every = dict.fromkeys(s.encoder for s in (*sets, *beside))
+            raise UnknownNameError("encoder", encoder, every)
         sets = fits
     if len(sets) > 1:
         listed = "; ".join(map(str, sets[:12]))
@@ -130,6 +136,14 @@ def choose(root: Path, encoder: str | None = None) -> FeatureSet:
             f"{root} holds features of {len(sets)} encoders: {listed}; choose one with --encoder."
         )
     return sets[0]
+
+
+def _called(encoder: str, sets: Sequence[FeatureSet]) -> list[FeatureSet]:
+    """The sets of an encoder: by the exact name, else by an alias, whatever their tiles."""
+    # An exact name first: `uni@20x` is not `uni`.
+    return [s for s in sets if encoder == s.encoder] or [
+        s for s in sets if canonical_encoder(encoder) == s.encoder.partition("@")[0]
+    ]
 
 
 def encoder_of_folder(folder: Path) -> str | None:
@@ -145,12 +159,32 @@ def encoder_of_folder(folder: Path) -> str | None:
 
 def _sets(root: Path) -> list[FeatureSet]:
     """What :func:`_walk` recognises, else all files below ``root`` as one set."""
-    if root.name.startswith(SLIDE_EMBEDDINGS):
+    if slide_folder(root.name) is not None:
         return []
     sets = [s for s in _walk(root, None) if s.sources]
     # All files as one set only where nothing is recognised.
     loose = {} if sets else _files(root, deep=True)
     return [FeatureSet(UNKNOWN, root, loose)] if loose else sets
+
+
+def _slide_sets(root: Path) -> list[FeatureSet]:
+    """The folders of slide embeddings at or below ``root``, as TRIDENT, STAMP, slide2vec name them.
+
+    Vectors in a folder of any other name are bags of one like all files.
+    """
+    folders = sorted(Path(folder) for folder, _, _ in os.walk(root))
+    sets = [
+        FeatureSet(encoder, folder, _files(folder, deep=True))
+        for folder in folders
+        if (encoder := slide_folder(folder.name)) is not None
+        if folder == root or folder.name != "patient_embeddings"
+    ]
+    return [s for s in sets if s.sources]
+
+
+def _in_order(root: Path, sets: list[FeatureSet]) -> list[FeatureSet]:
+    """The sets by name, each name once."""
+    return sorted(_distinct(root, [_named(s) for s in sets]), key=lambda s: s.encoder)
 
 
 def _walk(folder: Path, encoder: str | None) -> Iterator[FeatureSet]:
@@ -195,8 +229,8 @@ def _files(folder: Path, deep: bool = False) -> dict[str, BagSource]:
 def _feature_files(folder: Path, deep: bool) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         features = path.suffix.lower() in FEATURE_SUFFIXES and path.is_file()
-        # slideflow's indices, CLAM's patch files.
-        if features and not path.name.endswith((".index.npy", "_patches.h5")):
+        # slideflow's indices, slide2vec's coordinates, CLAM's patch files.
+        if features and not path.name.endswith(_COMPANIONS):
             yield path
     if deep:
         for sub in _folders(folder):
@@ -210,7 +244,8 @@ def _folders(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.is_dir()
         and path.name not in _NO_BAGS
-        and not path.name.startswith((".", SLIDE_EMBEDDINGS))
+        and not path.name.startswith(".")
+        and slide_folder(path.name) is None
         and PACKED not in path.name
         and not checks.is_zarr(path)
     ]
@@ -249,8 +284,8 @@ def _nothing(root: Path) -> FeatureError:
     """Why a folder has no bags: say what is there instead."""
     if checks.is_zarr(root) or any(root.glob("*.zarr")):
         advice = "these are zarr folders (LazySlide); export their tile features, one .h5 per slide"
-    elif any(root.rglob(f"{SLIDE_EMBEDDINGS}*")) or root.name.startswith(SLIDE_EMBEDDINGS):
-        advice = "there are only slide embeddings; use the folder of patch features"
+    elif any(path.suffix.lower() in PICKLES for path in root.rglob("*")):
+        advice = "a pickle is never opened; convert it once to .npz (docs/extraction.md)"
     elif root.name == "patches" or any(root.rglob("patches")):
         advice = "there are only patch coordinates; run the feature extraction first"
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.bags.formats import checks
-from mil_bench.bags.formats.names import canonical_encoder
+from mil_bench.bags.formats.names import canonical_encoder, slide_encoder
 from mil_bench.base.errors import FeatureError, counted
 from mil_bench.contract.store import Bag
 
@@ -138,7 +138,7 @@ def _text(value: Any) -> str | None:
 def read_h5(path: Path) -> Bag:
     """Read the bag of an h5 file.
 
-    Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
+    Raises ``FeatureError`` with the reason for everything that is not a bag of features.
     """
     checks.check_file(path)
     try:
@@ -157,6 +157,8 @@ def h5_encoder(path: Path) -> str | None:
             key = _feature_key(file)
             # No coordinates: the geometry is not asked for here.
             attrs = dict(file[key].attrs) if key else {}
+            if "feat_type" in file.attrs and "encoder" in file.attrs:
+                return _slide_encoder(file.attrs)
             return h5_geometry(key or "", dict(file.attrs), attrs, {}, None).encoder
     except (OSError, RuntimeError):
         return None  # reading the bag will say what is wrong with it
@@ -169,15 +171,15 @@ def _bag(path: Path, node: Any) -> Bag:
     root = dict(node.attrs)
     kind = root.get("feat_type")
     kind = kind.decode() if isinstance(kind, bytes) else kind
-    if kind in ("slide", "patient"):
-        raise checks.refuse(
-            path,
-            f"a {kind} embedding (STAMP feat_type {kind!r})",
-            "use the folder of tile features",
-        )
     features, xy = node[key], _coords(node)
+    declared = kind in ("slide", "patient") or key in checks.SLIDE_KEYS
+    whole_slide = declared or checks.is_vector(features.shape)
+    if whole_slide:
+        xy = None  # TRIDENT stores those of the patches beside the vector
     # Shapes first: no array is read before they fit.
     shape = checks.bag_shape(path, features.shape, None if xy is None else xy.shape)
+    if declared:
+        checks.one_vector(path, shape[0], f"`{key}` is the embedding of a slide")
     array = checks.bag_features(path, features[()], shape)
     coords = None if xy is None else checks.bag_coords(path, xy[()], shape[0])
     where = h5_geometry(
@@ -186,12 +188,26 @@ def _bag(path: Path, node: Any) -> Bag:
     if coords is not None and where.scale != 1.0:
         coords = coords.astype(np.float64) * where.scale  # float64: scaled pixels are not whole
     return Bag(
-        array, coords, where.unit, where.anchor, where.patch_size, where.encoder, where.writer
+        array,
+        coords,
+        where.unit,
+        where.anchor,
+        where.patch_size,
+        # STAMP names the slide encoder apart from the tile extractor.
+        _slide_encoder(root) if whole_slide else where.encoder,
+        where.writer,
+        whole_slide,
     )
 
 
+def _slide_encoder(root: Attrs) -> str | None:
+    encoder = _text(root.get("encoder"))
+    return slide_encoder(encoder) if encoder else None
+
+
 def _feature_key(node: Any) -> str | None:
-    return next((k for k in checks.FEATURE_KEYS if isinstance(node.get(k), h5py.Dataset)), None)
+    keys = (*checks.FEATURE_KEYS, *checks.SLIDE_KEYS)
+    return next((k for k in keys if isinstance(node.get(k), h5py.Dataset)), None)
 
 
 def _coords(node: Any) -> Any:

@@ -55,6 +55,39 @@ def is_known_encoder(name: str) -> bool:
     return _squeeze(name) in _BY_ALIAS
 
 
+# Slide encoders whose folders STAMP calls ``<encoder>-slide`` or ``<encoder>-slide-<hash8>``.
+_SLIDE_ENCODERS = (
+    *("titan", "prism", "prism2", "chief", "gigapath", "cobra", "eagle", "madeleine", "feather"),
+    *("threads", "care", "moozy"),
+)
+_SLIDE_FOLDER = re.compile(
+    r"slide_features_(?P<trident>.+)"
+    rf"|(?P<stamp>{'|'.join(_SLIDE_ENCODERS)})-(?:slide|pat)(?:-[0-9a-f]{{8}})?"
+    r"|(?P<slide2vec>slide_embeddings|patient_embeddings)"
+)
+
+
+def slide_encoder(name: str) -> str:
+    """Return the id of a slide encoder: ``titan``, or ``gigapath-slide``.
+
+    The ending is for those called like a patch encoder, whose features mean something else.
+    """
+    return f"{canonical_encoder(name)}-slide" if is_known_encoder(name) else name.strip().lower()
+
+
+def slide_folder(name: str) -> str | None:
+    """Return the encoder of a folder of slide embeddings, by its name; ``None`` for other folders.
+
+    TRIDENT writes ``slide_features_<encoder>``, STAMP ``<encoder>-slide-<hash8>``, slide2vec
+    ``slide_embeddings``, which names no encoder.
+    """
+    match = _SLIDE_FOLDER.fullmatch(name)
+    if match is None:
+        return None
+    encoder = match["trident"] or match["stamp"]
+    return slide_encoder(encoder) if encoder else UNKNOWN
+
+
 def _squeeze(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.strip().lower().removeprefix("pathology/"))
 
@@ -62,7 +95,8 @@ def _squeeze(name: str) -> str:
 # Which feature file belongs to which slide: the same name, normalised, in any case; no prefix.
 
 # In the order of preference when a slide has several: h5 carries coordinates.
-FEATURE_SUFFIXES = (".h5", ".hdf5", ".npy", ".pt", ".pth")
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".npy", ".pt", ".pth", ".npz")
+PICKLES = (".pkl", ".pickle")
 SLIDE_SUFFIXES = (
     *(".ome.tiff", ".ome.tif", ".svs", ".ndpi", ".mrxs", ".tiff", ".tif", ".sdpc", ".kfb"),
     *(".vms", ".vmu", ".scn", ".bif", ".svslide", ".czi", ".dcm", ".isyntax", ".qptiff"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,31 +10,33 @@ from mil_bench.bags.formats import checks
 from mil_bench.bags.formats.arrays import (
     read_eva,
     read_npy,
+    read_npz,
     read_pt,
     slideflow_index,
     torchmil_coords,
 )
 from mil_bench.bags.formats.h5 import read_h5
-from mil_bench.bags.formats.names import FEATURE_SUFFIXES
+from mil_bench.bags.formats.names import FEATURE_SUFFIXES, PICKLES, slide_folder
 from mil_bench.contract.store import Bag
-
-SLIDE_EMBEDDINGS = "slide_features"
 
 
 def read_bag(path: Path) -> Bag:
     """Read the bag of one feature file of any known format.
 
     Features come back as ``(N, D)`` float16 or float32 (other types are converted to float32),
-    coordinates as ``(N, 2)`` with unit, anchor and patch size as the writer defines them.
-    Raises ``FeatureError`` with the reason for everything that is not a bag of patch features.
+    coordinates as ``(N, 2)`` with unit, anchor and patch size as the writer defines them. The
+    embedding of a slide is a bag of one. Raises ``FeatureError`` with the reason for everything
+    that is not a bag of features.
     """
     checks.check_file(path)
-    if path.parent.name.startswith(SLIDE_EMBEDDINGS):  # TRIDENT's folder of one vector per slide
-        raise checks.refuse(
-            path,
-            f"a slide embedding (TRIDENT folder {path.parent.name})",
-            "use the folder of patch features (features_<encoder>)",
-        )
+    bag = _read(path)
+    if slide_folder(path.parent.name) is None or bag.whole_slide:
+        return bag
+    checks.one_vector(path, len(bag), f"{path.parent.name} is a folder of slide embeddings")
+    return replace(bag, coords=None, patch_size=None, whole_slide=True)
+
+
+def _read(path: Path) -> Bag:
     match path.suffix.lower():
         case ".h5" | ".hdf5":
             return read_h5(path)
@@ -42,6 +44,10 @@ def read_bag(path: Path) -> Bag:
             return read_pt(path)
         case ".npy":
             return read_npy(path)
+        case ".npz":
+            return read_npz(path)
+    if path.suffix.lower() in PICKLES:
+        raise checks.pickled(path)
     raise checks.refuse(
         path,
         f"no feature file has the ending {path.suffix!r}",
