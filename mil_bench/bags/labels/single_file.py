@@ -212,6 +212,7 @@ def bags_of_table(table: pd.DataFrame, slide: str, columns: Sequence[str], path:
 
 def _read_groups(groups: dict[str, h5py.Group], classes: Sequence[str], path: Path) -> Bags:
     first, node = next(iter(groups.items()))
+    # One key for all groups.
     key = next((key for key in _KEYS if key in node), FEATURE_KEYS[0])
     empty = [name for name, group in groups.items() if key not in group]
     if empty:
