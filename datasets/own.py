@@ -170,6 +170,13 @@ class OwnData(LabelledAdapter):
         content = {"tree": config.tree} if nested else config.tree
         return Taxonomy.from_dict({"name": config.name, "ordered": config.ordered, **content})
 
+    @property
+    def recommended(self) -> DatasetCard:
+        """A card with nothing but the name and the settings that the file recommends."""
+        config = self.config
+        overrides = {"trainer": config.trainer, "methods": config.methods}
+        return DatasetCard(config.name, config.name, "", "", "", {}, "", overrides=overrides)
+
     def _card(self, tree: Taxonomy, has_official: bool) -> DatasetCard:
         config = self.config
         split = str(self._at(config.splits)) if config.splits else ""

@@ -12,7 +12,7 @@ from mil_bench.contract.spec import RunSpec
 from mil_bench.datasets import DATASETS
 from mil_bench.datasets.load import load_dataset
 from mil_bench.runs.directory import RunDirectory, run_directories
-from mil_bench.runs.studies.stored_plans import no_runs, stored_grids
+from mil_bench.runs.studies.stored_plans import no_runs, planned_tasks, stored_grids
 from mil_bench.runs.task import DataRequest
 
 
@@ -46,10 +46,8 @@ class DataOfRuns:
 
     def __init__(self, runs: Path, dataset: str | None, options: DatasetOptions) -> None:
         self._dataset, self._options = dataset, options
-        self._planned: dict[str, DataRequest] = {}
-        for grid in stored_grids(runs)[0]:
-            for task in grid.tasks():
-                self._planned.setdefault(task.spec.key, task.data)
+        planned = planned_tasks(stored_grids(runs)[0])
+        self._planned = {key: task.data for key, task in planned.items()}
         self._loaded: dict[tuple[str, DatasetOptions], Dataset] = {}
 
     def of(self, spec: RunSpec) -> Dataset:

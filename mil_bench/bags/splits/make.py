@@ -50,6 +50,11 @@ def make_split(text: str, dataset: Dataset, seed: int = 0) -> Split:
     return replace(split, notes=(*split.notes, *notes_on(split, dataset.manifest)))
 
 
+def is_made(name: str) -> bool:
+    """Return whether a split of that name is made by its name, or is the dataset's official one."""
+    return name == "official" or _MADE.fullmatch(name) is not None
+
+
 def _official(dataset: Dataset) -> Split:
     if dataset.official is None:
         raise SplitError(

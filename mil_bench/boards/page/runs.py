@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mil_bench.base.privacy import is_private
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.rerun import Commands
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table, score_column
-from mil_bench.contract.spec import RunSpec, TrainerConfig, as_words
-from mil_bench.contract.variants import flattened
-from mil_bench.datasets import DATASETS
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.metrics import PRIMARY
 from mil_bench.evaluation.predictions import SeedFold
-from mil_bench.methods import METHODS
-from mil_bench.runs.plan import resolve
 
 HEATMAPS = Path("heatmaps", "index.html")
 _COLUMNS = (
@@ -52,8 +47,11 @@ def runs_table(board: Board, page: Path) -> Table:
 
     ``page`` is the folder that links to heatmaps are relative to.
     """
+    commands = Commands()
     rows = tuple(
-        Row(row.label, cells) for row in board.rows for cells in _of_row(row, page.resolve())
+        Row(row.label, cells)
+        for row in board.rows
+        for cells in _of_row(row, page.resolve(), commands)
     )
     linked = ("heatmaps",) if any(row["heatmaps"] for row in rows) else ()
     unfinished = ("reason",) if any(row["reason"] for row in rows) else ()
@@ -62,7 +60,7 @@ def runs_table(board: Board, page: Path) -> Table:
     return Table("runs", "Runs", _COLUMNS, rows, keys, shown)
 
 
-def _of_row(row: BoardRow, page: Path) -> Iterator[dict[str, Cell]]:
+def _of_row(row: BoardRow, page: Path, commands: Commands) -> Iterator[dict[str, Cell]]:
     for cell in row.asked:
         place: dict[str, Cell] = {
             "method": row.method,
@@ -72,10 +70,10 @@ def _of_row(row: BoardRow, page: Path) -> Iterator[dict[str, Cell]]:
             "status": row.status_of(cell),
         }
         record = row.runs.get(cell)
-        yield place | (_of_record(record, page) if record else {})
+        yield place | (_of_record(record, page, commands) if record else {})
 
 
-def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
+def _of_record(record: RunRecord, page: Path, commands: Commands) -> dict[str, Cell]:
     environment, result, scores = _json(record, "env.json"), record.result, record.scores
     git = environment.get("git") or {}
     changed = "+" if git.get("dirty") else ""
@@ -89,7 +87,7 @@ def _of_record(record: RunRecord, page: Path) -> dict[str, Cell]:
         "heatmaps": _link(heatmaps, page) if heatmaps.exists() else "",
     }
     if isinstance(record.spec, RunSpec):
-        cells |= {"precision": record.spec.precision, "command": command(record.spec)}
+        cells |= {"precision": record.spec.precision, "command": commands.of(record)}
     if result is not None:
         cells |= {
             name: Number(getattr(result, name))
@@ -117,62 +115,3 @@ def _json(record: RunRecord, name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-# The command that makes a run again.
-
-
-def command(spec: RunSpec) -> str:
-    """Return the ``mil-bench run`` command whose run has the key of ``spec``.
-
-    Only settings that differ from the defaults of method and dataset are named; all are where one
-    of the two is not in the package. Own data are taken to be described by ``<name>.toml``.
-    """
-    dataset = spec.dataset if spec.dataset in DATASETS else f"{spec.dataset}.toml"
-    words = ["mil-bench", "run", "--method", spec.method, "--dataset", dataset]
-    words += ["--encoder", spec.encoder] if spec.encoder else []
-    words += [*_tree(spec), "--split", spec.split]
-    words += ["--fold", str(spec.fold), "--seed", str(spec.seed), "--precision", spec.precision]
-    words += ["--online", as_words(spec.online)] if spec.online is not None else []
-    for name, value in _settings(spec).items():
-        words += ["--set", f"{name}={value}"]
-    return shlex.join(words)
-
-
-def _settings(spec: RunSpec) -> dict[str, str]:
-    trainer = spec.trainer.model_dump(mode="json")
-    own = flattened(spec.method_config)
-    usual_method, usual_trainer = _usual(spec.method, spec.dataset)
-    changed = {
-        (f"method.{name}" if name in TrainerConfig.model_fields else name): value
-        for name, value in own.items()
-        if usual_method.get(name) != value
-    }
-    for name, value in flattened(trainer).items():
-        if usual_trainer.get(name) != value:
-            changed[f"trainer.{name}" if name in own else name] = value
-    return changed
-
-
-@lru_cache
-def _usual(method: str, dataset: str) -> tuple[dict[str, str], dict[str, str]]:
-    """The flattened settings of method and trainer without ``--set``."""
-    if method not in METHODS or dataset not in DATASETS:
-        return {}, {}
-    cls, card = METHODS.get(method), DATASETS.get(dataset).card
-    resolved = resolve({method: cls}, card, {})[method]
-    return (
-        flattened(resolved.method.model_dump(mode="json")),
-        flattened(resolved.trainer.model_dump(mode="json")),
-    )
-
-
-def _tree(spec: RunSpec) -> list[str]:
-    """``--tree``, if the run has another tree than the dataset's default."""
-    if spec.dataset not in DATASETS:
-        return []
-    card = DATASETS.get(spec.dataset).card
-    if card.trees[card.default_tree].to_dict() == spec.tree:
-        return []
-    named = [name for name, tree in card.trees.items() if tree.to_dict() == spec.tree]
-    return ["--tree", named[0] if named else str(spec.tree["name"])]

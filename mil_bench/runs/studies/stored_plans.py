@@ -101,6 +101,18 @@ def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
     return sorted(grids, key=lambda grid: grid.written, reverse=True), sorted(notes)
 
 
+def planned_tasks(grids: Sequence[StoredGrid]) -> dict[str, Task]:
+    """Return every planned run by key; the first of several plans that cover it defines its data.
+
+    ``grids`` are in the order of :func:`stored_grids`, the latest first.
+    """
+    planned: dict[str, Task] = {}
+    for grid in grids:
+        for task in grid.tasks():
+            planned.setdefault(task.spec.key, task)
+    return planned
+
+
 def no_runs(runs: Path) -> DataError:
     """Return the error for a folder without plans and runs."""
     return DataError(f"no runs in {runs}; expected the --runs folder of `mil-bench run`.")
@@ -191,10 +203,7 @@ def unfinished_runs(
     Where several plans cover a run, the latest one defines its data.
     """
     grids, notes = stored_grids(runs)
-    planned: dict[str, Task] = {}
-    for grid in grids:
-        for task in grid.tasks():
-            planned.setdefault(task.spec.key, task)
+    planned = planned_tasks(grids)
     tasks = [
         task for task in planned.values() if RunDirectory.of(runs, task.spec).status() in statuses
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 
 import pytest
 from page_cases import HOSTILE
@@ -12,13 +11,9 @@ from page_cases import HOSTILE
 from mil_bench.boards.formats.csv_files import cell
 from mil_bench.boards.page.build import page_html
 from mil_bench.boards.page.data import encode, island, number
-from mil_bench.boards.page.runs import command, runs_table
+from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.tables.table import NAN, Column, Number, Row, Table, score_column
-from mil_bench.cli.parser import Parser
-from mil_bench.cli.requests import grid_request, machine_request
-from mil_bench.cli.run import declare
 from mil_bench.evaluation.metrics import Score
-from mil_bench.runs.plan import plan
 
 
 def test_an_island_holds_any_text_and_no_tag():
@@ -65,21 +60,3 @@ def test_runs_link_to_heatmaps_that_exist(reports, tmp_path):
     page = record.path.parents[3] / "out"
     linked = [row["heatmaps"] for row in runs_table(board, page).rows if row["heatmaps"]]
     assert linked == [f"../{record.path.relative_to(page.parent)}/heatmaps/index.html"]
-
-
-def test_the_command_of_a_run_makes_a_run_of_the_same_key(monkeypatch):
-    def planned(words):
-        parser = Parser("run", "")
-        declare(parser)
-        given = parser.parse(words)
-        return plan(grid_request(given, [given.method]), machine_request(given))
-
-    changed = ["--set", "dropout=0.1", "--set", "lr=0.003", "--set", "patience=none"]
-    words = ["--method", "clam-mb", "--dataset", "digit-bags", "--fold", "1", "--seed", "2"]
-    for extra in ([], changed):
-        (task,) = planned([*words, *extra])
-        made_again = shlex.split(command(task.spec))
-        assert made_again[:2] == ["mil-bench", "run"]
-        assert made_again.count("--set") == len(extra) // 2
-        (again,) = planned(made_again[2:])
-        assert again.spec.key == task.spec.key

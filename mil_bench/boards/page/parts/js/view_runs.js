@@ -8,8 +8,9 @@ VIEWS.runs = {
         el("h2", {}, "Unfinished rows"), el("ul", {}, board.problems.map((p) => el("li", {}, p))))
         : null,
       board.tables.runs ? tableView(board.tables.runs) : null,
-      el("p", { class: "note" }, prose("Each command repeats a run with the same key and data. Add "
-        + "`--data-root DIR` for your data and `--plugin FILE` for your method.")),
+      el("p", { class: "note" }, prose("Each command repeats a run with the same key and data, in the "
+        + "folder `repeated`. Run it where this board was made. Replace words in angle brackets: "
+        + "files that this page cannot know.")),
       environments(board),
     ];
   },
