@@ -37,7 +37,7 @@ WORDS: Final = {name: OPTIONS[name] for name in SHARED} | table(
     Option("--replicates", "N", "Bootstrap replicates per sample.", type=at_least(100)),
     Option("--side", "PX", "Side of the synthetic slide in pixels.", type=at_least(1024)),
     Option("--first", "DIR", "Boards of `mil-bench leaderboard --out`.", **PATH),
-    Option("--second", "DIR", "The same boards, of runs made again.", **PATH),
+    Option("--second", "DIR", "The same boards, of the runs repeated.", **PATH),
     Option("--change", "NAME", "What differs: processor, threads or precision."),
     Option("--machines", "A|B", "Names of both machines."),
     Option("--copies", "N", "Number of slides that `extract` reads.", type=at_least(1)),

@@ -27,14 +27,14 @@ def without_places(text: str, root: Path | None = None) -> str:
 def is_private(link: Path, page: Path) -> bool:
     """Return whether a link from the folder ``page`` to ``link`` would name the user's folders.
 
-    It does where both have only a folder above the home folder in common.
+    It does where the only folders that both share are above the home folder.
     """
     shared = Path(os.path.commonpath([link, page]))
     return shared != Path.home() and Path.home().is_relative_to(shared)
 
 
 def _spellings(folder: Path | None) -> list[str]:
-    """The folder as it was named and resolved; the root itself is no place."""
+    """The folder as it was named and resolved; the root itself is left out."""
     if folder is None:
         return []
     names = dict.fromkeys([str(folder), str(folder.resolve())])

@@ -183,7 +183,7 @@ _KINDS: Final[Mapping[str, type[Experiment]]] = {
 def read_definition(content: Mapping[str, Any]) -> Experiment:
     """Return the definition that the content of a ``spec.json`` holds, by its ``evidence``.
 
-    Raises ``ValueError`` for content that is no definition of this version.
+    Raises ``ValueError`` for content that is not a definition of this version.
     """
     evidence = content.get("evidence", "trained")
     if evidence not in _KINDS:

@@ -214,7 +214,7 @@ def by_occlusion(method: Method, batch: BagBatch) -> LevelScores:
 
 
 def log_odds(output: Output, taxonomy: Taxonomy) -> dict[str, Tensor]:
-    """Return the log odds ``(B, K_level)`` per level, of its own head or of its summed leaves.
+    """Return the log odds ``(B, K_level)`` per level: of its head, else of its summed leaves.
 
     A level with a single class has no odds and is left out.
     """

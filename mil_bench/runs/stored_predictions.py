@@ -20,7 +20,7 @@ def stored_predictions(directory: RunDirectory, tree: Taxonomy) -> dict[str, Pre
     """Return the predictions of a complete run by set (``val``, ``test``).
 
     Raises ``PredictionsChangedError`` when the file does not match the digest in ``result.json``.
-    Runs of format 1 have no digest, and their file is read as it is. Raises ``DataError`` for a
+    Runs of format 1 have no digest, and their file is read unchecked. Raises ``DataError`` for a
     damaged file and for a run folder of a newer format.
     """
     result = directory.read_result()
