@@ -83,8 +83,8 @@ class RunRecord:
 
     ``spec`` is ``None`` when ``spec.json`` itself cannot be trusted; ``reason`` says the problem of
     an unfinished run, without places of this machine. ``labels`` is whether the dataset itself says
-    the same labels, empty where that was not checked. Where records are scored under a requested tree,
-    ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
+    the same labels, empty where that was not checked. Where records are scored under a requested
+    tree, ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
     ``bundle`` is the file of a run that came in one, ``verification`` its level. ``differing_copy``
     says that the same run is in another bundle with other predictions, which do not count.
     """
