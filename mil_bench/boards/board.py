@@ -247,7 +247,7 @@ class Board:
 
     ``twins`` are rows of another board by the level that they were trained for: the same slides
     labelled with the classes of an upper level. A board with a ``study`` is an ablation, with rows
-    in the order of its plan.
+    in the order of its plan. ``protocol`` is the name of the one that it is restricted to.
     """
 
     id: BoardId
@@ -256,11 +256,13 @@ class Board:
     notes: tuple[Note, ...]
     twins: tuple[tuple[str, BoardRow], ...] = ()
     study: Study | None = None
+    protocol: str = ""
 
     @property
     def title(self) -> str:
         """Title for people."""
-        return f"{self.study.title}: {self.id.title}" if self.study else self.id.title
+        above = self.study.title if self.study else self.protocol
+        return f"{above}: {self.id.title}" if above else self.id.title
 
     @property
     def leaky(self) -> bool:

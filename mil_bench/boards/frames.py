@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mil_bench.base.errors import counted
 from mil_bench.base.registry import load_plugins
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board
@@ -15,11 +16,13 @@ from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.csv_files import wide_rows
 from mil_bench.boards.known_labels import with_known_labels
+from mil_bench.boards.of_protocol import admitted, of_protocol
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
 from mil_bench.boards.score import score_predictions
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
+from mil_bench.exchange.protocol import read_protocol
 from mil_bench.exchange.sources import run_sources
 from mil_bench.runs.tuning_record import read_tunings
 
@@ -53,6 +56,7 @@ def leaderboard(
     *,
     tree: str | Path | None = None,
     common: bool = False,
+    protocol: str | Path | None = None,
     by: str | None = None,
     dataset: str | None = None,
     data_root: str | Path | None = None,
@@ -62,14 +66,16 @@ def leaderboard(
 
     ``runs`` is a folder of runs, a bundle, or a folder with bundles. ``tree`` (a file) scores the
     runs under another tree over the same leaves. ``common`` restricts every board to the cells
-    (seed, fold) that all its complete rows have. ``by`` adds the table ``subgroups`` for a
-    column of the dataset's label table; ``dataset`` and ``data_root`` say where that table is.
-    With them, stored labels are compared with those of the dataset. Nothing is written. Raises
-    ``DataError`` where no run can be read.
+    (seed, fold) that all its complete rows have. ``protocol`` (a file) keeps its runs and
+    cells. ``by`` adds the table ``subgroups`` for a column of the dataset's label table;
+    ``dataset`` and ``data_root`` say where that table is. With them, stored labels are compared
+    with those of the dataset. Nothing is written. Raises ``DataError`` where no run can be read.
     """
     load_plugins([Path(plugin) for plugin in plugins])
+    frozen = Path(protocol) if protocol else None
     root = Path(data_root) if data_root else None
-    boards, _ = read_boards(Path(runs), Path(tree) if tree else None, common, dataset, root)
+    of_tree = Path(tree) if tree else None
+    boards, _ = read_boards(Path(runs), of_tree, common, dataset, root, frozen)
     return [_frames(report) for report in reports_of(boards, by, dataset, root)]
 
 
@@ -122,16 +128,26 @@ def read_boards(
     common: bool = False,
     dataset: str | None = None,
     data_root: Path | None = None,
+    protocol: Path | None = None,
 ) -> tuple[list[Board], str]:
-    """Return the boards of a folder of runs, and a sentence on runs that are left out or ``""``.
+    """Return the boards of ``runs``, and a sentence on runs that are left out or ``""``.
 
     The options are those of :func:`leaderboard`.
     """
+    frozen = read_protocol(protocol) if protocol else None
     records, left_out = with_known_labels(collect(runs), dataset, data_root), ""
+    if frozen:
+        everything, records = len(records), admitted(records, frozen)
+        if everything > len(records):
+            others = counted(everything - len(records), "run is", "runs are")
+            left_out = f"{others} not of protocol {frozen.name} and left out"
     if tree is not None:
-        records, left_out = rescore(records, Taxonomy.load(tree))
+        records, lost = rescore(records, Taxonomy.load(tree))
+        left_out = "; ".join(filter(None, [left_out, lost]))
     searches = [record for source in run_sources(runs) for record in read_tunings(source.runs)]
     boards = build_boards(records, searches)
+    if frozen:
+        boards = [of_protocol(board, frozen) for board in boards]
     return [common_board(board) for board in boards] if common else boards, left_out
 
 

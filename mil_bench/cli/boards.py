@@ -17,7 +17,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     add(parser, "--out", default=Path("leaderboards"))
     add(parser, "--show", "--verbose", "--figures")
     add(parser, "--html", default=True)
-    add(parser, "--tree", "--common", "--by", "--dataset", "--data-root", "--plugin")
+    add(parser, "--tree", "--common", "--protocol", "--by", "--dataset", "--data-root", "--plugin")
     args = parser.parse(words)
     from mil_bench.base.registry import load_plugins
 
@@ -33,7 +33,9 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     tables = names("--show", args.show) if args.show else READ
     check_tables(tables)
     tree = Path(args.tree) if args.tree else None
-    boards, left_out = read_boards(args.runs, tree, args.common, args.dataset, args.data_root)
+    boards, left_out = read_boards(
+        args.runs, tree, args.common, args.dataset, args.data_root, args.protocol
+    )
     check_writable(args.out)
     reports = reports_of(boards, args.by, args.dataset, args.data_root)
     show(reports, console, tables, verbose=args.verbose)

@@ -39,6 +39,14 @@ COMMANDS = {
         "Recompute all scores from predictions; write and print the boards.",
         "mil_bench.cli.boards:leaderboard",
     ),
+    "protocol": Command(
+        "Freeze data, split, folds and seeds of runs as a protocol that others can follow.",
+        "mil_bench.cli.submit:protocol",
+    ),
+    "submit": Command(
+        "Pack results of a method into a bundle, check it, and repeat a run of it.",
+        "mil_bench.cli.submit:submit",
+    ),
     "heatmap": Command(
         "Draw heatmaps of what the model of a run attends to on a slide.",
         "mil_bench.cli.heatmap:heatmap",

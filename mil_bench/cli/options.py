@@ -260,6 +260,19 @@ OPTIONS: Final = table(
     Option("first", "METHOD", "Method, or a row such as 'abmil (tuned)'."),
     Option("second", "METHOD", "Method to compare with."),
     Option("predictions", "FILE", "CSV file of slide ids and probabilities.", **PATH),
+    # submissions
+    Option("--protocol", "FILE", "Protocol: protocols/NAME.toml (docs/submit.md).", **PATH),
+    Option("protocol", "NAME", "Name of the protocol, such as bracs-2026-11."),
+    Option(
+        "--about",
+        "FILE",
+        "What the authors say of their runs; a form is written if it is missing.",
+        default=Path("submission.toml"),
+        **PATH,
+    ),
+    Option("--id-key", "FILE", "Key that hashes private slide ids; it stays at home.", **PATH),
+    switch("--without-labels", "Leave out labels that a licence forbids to pass on."),
+    switch("--without-anchors", "Leave out the anchors: they are in a bundle beside this one."),
     # heatmaps
     Option("--run", "KEY", "Run key, or its first characters.", **MANY),
     Option("keys", "KEY", "Run keys, or their first characters.", nargs="+"),

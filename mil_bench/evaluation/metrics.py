@@ -18,6 +18,8 @@ Unit = Literal["fraction", "count", "levels", "grades", "nats", "squared"]
 MetricNeeds = Literal["", "ordered classes", "tree", "direct head"]
 
 PRIMARY = "balanced_accuracy"
+TABLE_VERSION = "1"
+"""Raised when a score of the same predictions changes; protocols state it."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mil_bench.base.atomic import replacing
-from mil_bench.base.errors import DataError, UsageError
+from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.exchange.submission import NAME as SUBMISSION
 from mil_bench.exchange.submission import Submission, parse_submission, submission_text
 
@@ -120,7 +120,7 @@ def checked_bundle(path: Path, digest: str, files: Mapping[str, bytes]) -> Bundl
             raise BundleError(f"{path}, {name} has more than {MOST_LINES:,} lines; expected fewer.")
     try:
         submission = parse_submission(_text(path, files, SUBMISSION), f"{path}, {SUBMISSION}")
-    except UsageError as error:
+    except MilBenchError as error:
         raise BundleError(str(error)) from None
     bundle = Bundle(path, digest, submission, files)
     for run in bundle.runs:

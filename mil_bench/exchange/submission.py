@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from mil_bench.base.config import StrictConfig, build
-from mil_bench.base.errors import ConfigError
+from mil_bench.base.atomic import write_text
+from mil_bench.base.config import StrictConfig, build, read_toml
+from mil_bench.base.errors import ConfigError, UsageError
+from mil_bench.base.formats import BUNDLE, format_of
+from mil_bench.base.toml_text import toml_text
 
-FORMAT = 1
-"""Version of bundles that this code writes; it reads this one and all before."""
 NAME = "submission.toml"
 Settings = Literal["default", "tuned", "chosen"]
 
 
-class Submission(StrictConfig):
+class Authorship(StrictConfig):
+    """What only the authors can say: the file that they fill in before a bundle is packed.
+
+    ``code`` is an address, ``commit`` the state of the code behind it. ``external_data`` and
+    ``pretraining`` name data of the training that are not of the protocol.
+    """
+
+    people: tuple[str, ...] = Field(min_length=1)
+    licence: str = Field(min_length=1)
+    code: str = Field(min_length=1)
+    commit: str = ""
+    external_data: str = "none"
+    pretraining: str = "none"
+
+
+class Submission(Authorship):
     """What a bundle says about its runs besides the runs themselves.
 
     ``settings`` are the method's defaults, the outcome of a search of ``trials`` trials, or values
@@ -25,14 +41,8 @@ class Submission(StrictConfig):
     ``protocol_digest`` is the SHA-256 of the protocol's file.
     """
 
-    format: int = Field(FORMAT, ge=1)
+    format: int = Field(BUNDLE, ge=1)
     method: str = Field(min_length=1)
-    people: tuple[str, ...] = Field(min_length=1)
-    licence: str = Field(min_length=1)
-    code: str = Field(min_length=1)
-    commit: str = ""
-    external_data: str = "none"
-    pretraining: str = "none"
     settings: Settings = "default"
     trials: int = Field(0, ge=0)
     hardware: str = ""
@@ -45,28 +55,42 @@ class Submission(StrictConfig):
 def parse_submission(text: str, owner: str) -> Submission:
     """Read the text of a ``submission.toml``; ``owner`` names the file in messages.
 
-    Raises ``UsageError`` for text that is not TOML, for a missing, unknown or wrong key, and for
-    a format of a later version.
+    Raises ``UsageError`` for text that is not TOML and for a missing, unknown or wrong key, and
+    ``DataError`` for a format of a later version.
     """
     try:
         values: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{owner} is not valid TOML: {error}; correct it.") from None
-    version = values.get("format", FORMAT)
-    if isinstance(version, int) and version > FORMAT:
-        raise ConfigError(
-            f"{owner} has format {version}; this version of mil-bench reads up to {FORMAT}. "
-            "Update mil-bench."
-        )
+    format_of(values, BUNDLE, owner)
     return build(Submission, values, owner)
 
 
 def submission_text(submission: Submission) -> str:
     """Return ``submission`` as the text of a TOML file, every key once."""
-    values = submission.model_dump(mode="json")
-    return "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
+    return toml_text(submission.model_dump(mode="json"))
 
 
-def toml_value(value: str | int | list[Any]) -> str:
-    """Return one value in TOML's spelling, which is that of JSON but for one control character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+FORM: Final = """\
+# Fill in, then run the same command again (docs/submit.md).
+people = []             # ["A. Author", "B. Author"]
+licence = ""            # of the predictions, such as "CC-BY-4.0"
+code = ""               # address of the code of the method
+commit = ""             # of that code
+external_data = "none"  # training data beyond the protocol
+pretraining = "none"    # of the method itself; the encoder is known
+"""
+
+
+def read_authorship(path: Path) -> Authorship:
+    """Read the file that authors fill in; a missing one is written as an empty form.
+
+    Raises ``UsageError`` after writing the form, and for a wrong or missing value.
+    """
+    if not path.exists():
+        write_text(path, FORM)
+        raise UsageError(
+            f"{path} is now an empty form; fill in people, licence and code, then rerun the same "
+            "command."
+        )
+    return build(Authorship, read_toml(path, "submission"), str(path))

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from mil_bench.base.atomic import write_text
 from mil_bench.base.config import StrictConfig, build
 from mil_bench.base.errors import ConfigError
-from mil_bench.exchange.submission import toml_value
+from mil_bench.base.toml_text import toml_text
 
 NAME: Final = "verified.toml"
 LEVELS: Final = ("reported", "scored", "repeated", "sealed")
@@ -60,12 +60,9 @@ def read_verifications(folder: Path) -> list[Verification]:
 def add_verification(folder: Path, record: Verification) -> Path:
     """Add ``record`` to ``verified.toml`` in ``folder`` and return the file's path."""
     path = folder / NAME
-    parts = []
-    for each in dict.fromkeys([*read_verifications(folder), record]):
-        values = {key: v for key, v in each.model_dump(mode="json").items() if v not in (None, "")}
-        lines = [f"{key} = {toml_value(value)}\n" for key, value in values.items()]
-        parts.append("".join(["[[verified]]\n", *lines]))
-    write_text(path, "\n".join(parts))
+    records = dict.fromkeys([*read_verifications(folder), record])
+    values = [each.model_dump(mode="json", exclude_defaults=True) for each in records]
+    write_text(path, toml_text({"verified": values}))
     return path
 
 

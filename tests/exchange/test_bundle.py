@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from bundle_cases import SUBMISSION, bundle_of, files_of, raw_zip, some_runs
 
-from mil_bench.base.errors import ConfigError, UsageError
+from mil_bench.base.errors import ConfigError, MilBenchError
 from mil_bench.exchange.bundle import MANIFEST, BundleError, write_bundle
 from mil_bench.exchange.read_bundle import read_bundle
 from mil_bench.exchange.submission import parse_submission, submission_text
@@ -68,7 +68,7 @@ def test_a_submission_keeps_every_character(tmp_path):
     [
         ("people = []", "people"),
         ("colour = 1", "unknown option 'colour'"),
-        ("format = 2", "format 2; this version of mil-bench reads up to 1"),
+        ("format = 2", "format 2; this version reads up to 1"),
         ("format = 0", "format"),
         ("settings = 'best'", "settings"),
         ("trials = -1", "trials"),
@@ -80,7 +80,7 @@ def test_a_wrong_submission_is_refused_in_a_sentence(change, message):
     key = change.partition(" ")[0]
     lines = submission_text(SUBMISSION).splitlines()
     text = "\n".join([*(line for line in lines if not line.startswith(f"{key} ")), change])
-    with pytest.raises(UsageError, match="submission") as refusal:
+    with pytest.raises(MilBenchError, match="submission") as refusal:
         parse_submission(text, "submission.toml")
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)

@@ -96,7 +96,8 @@ def safe_name(text: str) -> str:
 
 
 def _home(board: Board) -> tuple[str, ...]:
-    parts = (board.id.kind, board.id.dataset, board.id.encoder, board.id.split)
+    split = board.protocol or board.id.split
+    parts = (board.id.kind, board.id.dataset, board.id.encoder, split)
     places = board.study.places if board.study else ()
     return tuple(safe_name(part) for part in (*parts, *places) if part)
 

@@ -1,0 +1,86 @@
+"""``mil-bench submit`` and ``mil-bench protocol``: results that leave this house, and come in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mil_bench.base.errors import UsageError, counted
+from mil_bench.base.registry import load_plugins
+from mil_bench.cli.options import add
+from mil_bench.cli.parser import Command, Parser, dispatch, names
+
+COMMANDS = {
+    "pack": Command(
+        "Pack the runs of a method into a bundle: no checkpoints, features or images.",
+        f"{__name__}:pack",
+    ),
+}
+
+
+def submit(parser: Parser, words: Sequence[str]) -> int:
+    """Run one of :data:`COMMANDS`."""
+    parser.usage = f"{parser.prog} COMMAND ..."
+    return dispatch(parser, COMMANDS, words)
+
+
+def protocol(parser: Parser, words: Sequence[str]) -> int:
+    """Freeze the data, split, folds and seeds of existing runs."""
+    add(parser, "protocol", "--runs", "--dataset", "--tree", "--plugin")
+    add(parser, "--out", default=Path("protocols"))
+    args = parser.parse(words)
+    load_plugins(args.plugin)
+    from mil_bench.exchange.freeze import freeze
+    from mil_bench.exchange.protocol import read_protocol
+
+    day = datetime.now(UTC).date().isoformat()
+    path = freeze(args.protocol, day, args.runs, args.dataset, args.tree, args.out)
+    frozen = read_protocol(path)
+    print(
+        f"{path} is written: {frozen.dataset}, {counted(len(frozen.folds), 'fold')}, "
+        f"{counted(len(frozen.seeds), 'seed')}, anchors {' and '.join(frozen.anchors)}. It never "
+        "changes; a change is a new file."
+    )
+    return 0
+
+
+def pack(parser: Parser, words: Sequence[str]) -> int:
+    """Pack rows of a protocol, each with the anchors, into one bundle per row."""
+    add(parser, "--protocol", required=True)
+    add(parser, "--method", "--runs", "--encoder", "--about", "--id-key", "--without-labels")
+    add(parser, "--without-anchors", "--plugin", "--out")
+    args = parser.parse(words)
+    if args.id_key and args.without_labels:
+        raise UsageError(
+            "--id-key and --without-labels exclude each other: labels without ids cannot be "
+            "filled in. Choose one."
+        )
+    load_plugins(args.plugin)
+    from mil_bench.exchange.pack import anchors_of, check_cells, chosen_rows, rows_of, submission_of
+    from mil_bench.exchange.pack import pack as write
+    from mil_bench.exchange.private import Disguise, read_key
+    from mil_bench.exchange.protocol import protocol_digest, read_protocol
+    from mil_bench.exchange.submission import read_authorship
+
+    frozen = read_protocol(args.protocol)
+    every = rows_of(args.runs, frozen, args.encoder)
+    rows = chosen_rows(every, names("--method", args.method)) if args.method else every
+    for row in rows:
+        check_cells(row, frozen)
+    anchors = [] if args.without_anchors else anchors_of(every, frozen)
+    about = read_authorship(args.about)
+    disguise = Disguise(read_key(args.id_key) if args.id_key else b"", not args.without_labels)
+    single = len(rows) == 1 and args.out is not None and args.out.suffix == ".zip"
+    if args.out is not None and args.out.suffix == ".zip" and not single:
+        raise UsageError(f"{len(rows)} rows make as many bundles; --out must be a folder.")
+    for row in rows:
+        members = [row, *(anchor for anchor in anchors if anchor != row)]
+        stated = submission_of(
+            about, row, members, frozen.name, protocol_digest(args.protocol), disguise
+        )
+        name = f"{frozen.name}--{row.file_name}.zip"
+        path = write(args.out if single else (args.out or Path()) / name, members, stated, disguise)
+        runs = sum(len(member.folders) for member in members)
+        print(f"{path}: {row.name}, {counted(runs, 'run')}, {path.stat().st_size / 1e6:.2f} MB")
+    return 0
