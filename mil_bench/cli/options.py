@@ -266,7 +266,7 @@ OPTIONS: Final = table(
     Option(
         "--about",
         "FILE",
-        "What the authors say of their runs; a form is written if it is missing.",
+        "Words of the authors on their runs; a form is written if it is missing.",
         default=Path("submission.toml"),
         **PATH,
     ),

@@ -25,8 +25,8 @@ def freeze(
     """Write the protocol of the runs in ``runs`` and return its path.
 
     Folds, seeds and anchors are those of the runs. ``dataset`` and the name of a ``tree`` choose
-    among runs of several. The table of the split is copied beside it where the dataset is a public one that
-    is registered; own data may have private ids. Raises ``DataError`` where runs differ in data.
+    among runs of several. The table of the split is copied beside it for a registered dataset,
+    which is public; own data may have private ids. Raises ``DataError`` where runs differ in data.
     """
     specs = [RunDirectory(run.path).read_definition() for run in run_folders(runs)]
     chosen = [

@@ -26,7 +26,7 @@ _WITHHELD = "a note on ids of a private cohort is withheld"
 
 @dataclass(frozen=True)
 class Disguise:
-    """``key`` hashes ids (empty: they stay as they are); ``labels`` says whether labels stay."""
+    """``key`` hashes ids (empty: unchanged); ``labels`` says whether labels stay."""
 
     key: bytes = b""
     labels: bool = True

@@ -33,10 +33,10 @@ ANCHORS: Final = ("mean", "abmil")
 class Protocol(StrictConfig):
     """What runs must share to be on one board.
 
-    ``dataset`` with its ``labels_digest`` and ``tree``; the split by name and digest, and as the
-    table ``split_file`` beside the protocol where its slide ids are public; the required
-    ``folds`` and ``seeds``; ``metrics``, the version of the scores; and the anchors. ``adapter`` is
-    the mil-bench that has read the dataset.
+    They share ``dataset``, ``labels_digest``, ``tree`` and the split by its digest. Where slide ids
+    are public, the split is also the table ``split_file`` beside the protocol. ``folds`` and
+    ``seeds`` are required, and so are the ``anchors``. ``metrics`` is the version of the scores,
+    ``adapter`` the mil-bench that has read the dataset.
     """
 
     format: int = Field(PROTOCOL, ge=1)
@@ -102,7 +102,7 @@ class Protocol(StrictConfig):
         ]
 
     def requires(self, spec: Experiment) -> bool:
-        """Whether a run is of one of the required cells."""
+        """Return whether a run is of one of the required cells."""
         return not self.differences(spec) and (spec.seed, spec.fold) in self.cells
 
 

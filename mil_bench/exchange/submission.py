@@ -72,13 +72,21 @@ def submission_text(submission: Submission) -> str:
 
 
 FORM: Final = """\
-# Fill in, then run the same command again (docs/submit.md).
-people = []             # ["A. Author", "B. Author"]
-licence = ""            # of the predictions, such as "CC-BY-4.0"
-code = ""               # address of the code of the method
-commit = ""             # of that code
-external_data = "none"  # training data beyond the protocol
-pretraining = "none"    # of the method itself; the encoder is known
+# Fill in, then rerun the command (docs/submit.md).
+
+# Names of the authors, in quotes, separated by commas.
+people = []
+
+# Licence of the predictions, such as CC-BY-4.0.
+licence = ""
+
+# Address of the code of the method, and its commit.
+code = ""
+commit = ""
+
+# Training data beyond the protocol, and pre-training of the method itself.
+external_data = "none"
+pretraining = "none"
 """
 
 

@@ -126,7 +126,7 @@ def test_a_board_is_restricted_to_a_protocol_and_named_by_it(tmp_path):
     (board,), left_out = read_boards(runs, protocol=path)
     assert left_out == "2 runs are not of protocol toy-1 and left out"
     assert {row.label: row.coverage for row in board.rows} == {
-        "mean": "2/2", "abmil": "2/2", "max": "1/2",
+        "mean": "2 of 2", "abmil": "2 of 2", "max": "1 of 2",
     }  # fmt: skip
     assert board.title.startswith("toy-1: digit-bags")
     (folder,) = board_folders([board], Path("out"))
