@@ -58,7 +58,7 @@ def extract(request: ExtractionRequest, encoder: Encoder, console: Console) -> E
     folder = request.settings.folder(request.out)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=0):  # two extractions would write the same files
             return _extract(request, encoder, console)
     except Timeout:
         raise RunError(
@@ -103,10 +103,11 @@ def _outcomes(
         plans,
         encoder.card.scaled,
         request.workers,
+        # Called in this thread, between two items: the order of outcomes stays that of reading.
         lambda source, reason: ended.append(failed(source, reason)),
     )
     writing: list[Future[SlideOutcome]] = []
-    with ThreadPoolExecutor(1) as writer:
+    with ThreadPoolExecutor(1) as writer:  # one writer: files in order, one handle to HDF5
         for plan, items in slides:
             began = time.perf_counter()
             try:
@@ -118,6 +119,7 @@ def _outcomes(
                 seconds = time.perf_counter() - began
                 job = writer.submit(_write, *paths, features, request.settings, seconds)
                 writing.append(job)
+            # No more features in memory than WAITING slides.
             while len(writing) > WAITING or (writing and writing[0].done()):
                 ended.append(writing.pop(0).result())
             yield from _emptied(ended)
@@ -147,7 +149,7 @@ def _encode(
         while sum(map(len, waiting)) >= batch:
             joined = torch.cat(waiting)
             features.append(encoder(joined[:batch]))
-            waiting = [joined[batch:]]
+            waiting = [joined[batch:]]  # the rest opens the next batch
             progress.tiles(batch, len(plan.coords))
     rest = torch.cat(waiting)
     if len(rest):
@@ -160,7 +162,7 @@ def _checked(
     plan: SlidePlan, features: list[Tensor], rows: np.ndarray, bad: np.ndarray
 ) -> SlideFeatures:
     path, tiles = plan.source.path, len(plan.coords)
-    if len(bad) > MOST_BAD * tiles:
+    if len(bad) > MOST_BAD * tiles:  # few unreadable tiles are counted in the file instead
         raise SlideError(
             f"{path}: {len(bad)} of {tiles} tiles could not be read: the slide is truncated or "
             "damaged. Copy it again."
@@ -170,7 +172,7 @@ def _checked(
     values = torch.cat(features).cpu().numpy()
     if not np.isfinite(values).all():
         raise SlideError(f"{path}: the encoder returned NaN or Inf; try --precision 32.")
-    order = np.argsort(rows)
+    order = np.argsort(rows)  # workers return blocks, the file has tiles row after row
     blank = tiles - len(rows) - len(bad)
     return SlideFeatures(plan, values[order], plan.coords[rows[order]], plan.coords[bad], blank)
 
@@ -240,6 +242,6 @@ def _judge(
         changes = differences(record.settings, settings.record(source))
     except KeyError:
         return ["it was not written by mil-bench extract"], None
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, RuntimeError, ValueError):  # damaged: extracted again
         return [], None
     return changes, None if changes else done_before(source, record)

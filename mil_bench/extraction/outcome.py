@@ -55,7 +55,7 @@ class ExtractionOutcome:
     seconds: float
 
     def count(self, status: SlideStatus) -> int:
-        """Return slides with ``status``."""
+        """Return the number of slides with ``status``."""
         return sum(slide.status == status for slide in self.slides)
 
     @property
@@ -168,6 +168,7 @@ def _csv(outcome: ExtractionOutcome) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(SlideOutcome))
+    # By name: reruns of any order give the same file.
     for slide in sorted(outcome.slides, key=lambda s: s.name):
         cells = (csv_cell(v) if isinstance(v, str) else v for v in astuple(slide))
         table.writerow(f"{v:.2f}" if isinstance(v, float) else v for v in cells)
@@ -192,6 +193,7 @@ class SlideProgress(ProgressDisplay):
         """Count ``number`` more encoded tiles, of the ``of`` that their slide has."""
         self._tiles += number
         rate = self._tiles / (time.perf_counter() - self._start)
+        # A share of the slide, so that the bar moves within it.
         self.advance(number / of, note=f"{rate:,.0f} tiles/s")
 
     def slide(self, outcome: SlideOutcome) -> None:
@@ -220,7 +222,7 @@ def announce(
 
 def summarise(outcome: ExtractionOutcome, console: Console) -> None:
     """Print counts, rate, every slide that is not complete, and the folder of the results."""
-    tiles = sum(s.tiles for s in outcome.slides if s.seconds)
+    tiles = sum(s.tiles for s in outcome.slides if s.seconds)  # of this command only
     rate = f", {tiles / outcome.seconds:,.0f} tiles/s" if tiles else ""
     place = f"features and summary.md are in {outcome.folder}"
     print_line(escape(f"{counts(outcome)}{rate}; {place}"), console)

@@ -79,7 +79,7 @@ def plan_ahead(
 
 
 def _plan(slide: Slide, source: SlideSource, settings: ExtractionSettings) -> SlidePlan:
-    mpp = source.mpp or slide.mpp
+    mpp = source.mpp or slide.mpp  # the user's value wins over the file's
     if mpp is None:
         raise SlideError(
             f"{source.path}: the slide has no pixel size; pass its um per pixel with "
@@ -89,12 +89,13 @@ def _plan(slide: Slide, source: SlideSource, settings: ExtractionSettings) -> Sl
         tiling = choose_grid(slide, mpp, settings.mpp, settings.tile)
     except SlideError as error:
         raise SlideError(f"{source.path}: {error}") from None
-    view = overview(slide, MASK_MPP / mpp)
+    view = overview(slide, MASK_MPP / mpp)  # one overview for mask and picture
     coords = all_tiles(slide, tiling.step)
     mask = None
     if settings.tissue != EVERYTHING:
         mask = tissue_mask(view.image, PRESETS[settings.tissue])
         share = tissue_share(mask, view.scale, coords, tiling.step)
+        # share > 0 also where min_tissue is 0: a tile without any tissue is none.
         coords = coords[(share > 0) & (share >= settings.min_tissue)]
     if not len(coords):
         raise no_tissue(source)
@@ -111,7 +112,7 @@ def no_tissue(source: SlideSource) -> SlideError:
 
 
 def _check_space(plan: SlidePlan, folder: Path, dim: int) -> None:
-    needed = 4 * dim * len(plan.coords) + SPARE_BYTES
+    needed = 4 * dim * len(plan.coords) + SPARE_BYTES  # float32
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SlideError(
@@ -177,9 +178,10 @@ def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGr
             f"{mpp:g}; extract it with --mpp {slide_mpp:.2g} or leave it out."
         )
     nearest = max(1, round(factor))
+    # 0.499 um is 0.5: no resizing for the last per cent.
     if abs(factor - nearest) <= SNAP * nearest:
         factor = nearest
-    step = round(tile * factor)
+    step = round(tile * factor)  # whole level-0 pixels: tiles neither overlap nor leave gaps
     if step > min(slide.width, slide.height):
         raise SlideError(
             f"it has {slide.width} x {slide.height} pixels, less than one tile of {step} ({tile} "
@@ -192,18 +194,21 @@ def choose_grid(slide: Slide, slide_mpp: float, mpp: float, tile: int) -> TileGr
 def all_tiles(slide: Slide, step: int) -> TileCorners:
     """Return ``(N, 2)`` top-left corners (x, y) of all whole tiles, row after row."""
     rows, columns = slide.height // step, slide.width // step
-    y, x = np.divmod(np.arange(rows * columns), columns)
+    y, x = np.divmod(np.arange(rows * columns), columns)  # row after row
     return np.stack([x, y], axis=1) * step
 
 
 def tissue_share(mask: Mask, scale: float, coords: TileCorners, step: int) -> NDArray[np.float64]:
-    """Return ``(N,)``: the share of every tile that is tissue; ``scale`` level-0 pixels per mask
-    pixel.
+    """Return the share of every tile that is tissue, ``(N,)``.
+
+    ``scale`` is level-0 pixels per mask pixel.
     """
     height, width = mask.shape
+    # Summed area table: the tissue of any rectangle is four look-ups.
     sums = np.zeros((height + 1, width + 1))
     sums[1:, 1:] = mask.cumsum(0, dtype=np.int64).cumsum(1)
     left, top = np.clip(np.floor(coords / scale).astype(int), 0, [width - 1, height - 1]).T
+    # Rounded outwards: a tile has at least one mask pixel.
     ends = np.ceil((coords + step) / scale).astype(int)
     right, bottom = np.clip(ends, 1, [width, height]).T
     inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
@@ -217,11 +222,12 @@ def blocks(coords: TileCorners, tiling: TileGrid) -> Iterator[TileBlock]:
     Where tiles are sparse, the rows of a block are read by themselves.
     """
     places = coords // tiling.step
-    home = places // tiling.block
-    order = np.lexsort((home[:, 0], home[:, 1]))
+    home = places // tiling.block  # (N, 2): the block of every tile
+    order = np.lexsort((home[:, 0], home[:, 1]))  # stable order: block rows, then block columns
     changes = np.flatnonzero(np.any(np.diff(home[order], axis=0), axis=1)) + 1
     for tiles in np.split(order, changes):
         whole = _block(tiles, places, tiling.step)
+        # Reading a nearly full block at once is faster than tile by tile.
         if len(tiles) >= DENSE * whole.columns * whole.rows:
             yield whole
             continue

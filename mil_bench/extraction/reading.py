@@ -62,8 +62,9 @@ def stream(
         prefetch_factor=PREFETCH if workers else None,
     )
     items = _explained_loss(iter(loader))
-    for first in items:
+    for first in items:  # the first item of the slide
         plan = started.pop(0)
+        # The others are consumed before the next plan.
         yield plan, _items_of_slide(first, items, len(plan.blocks) - 1)
 
 
@@ -116,8 +117,9 @@ class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
             pixels, bad = self.read(job), np.empty(0, np.int64)
             rows = job.block.tiles
         except SlideError:
+            # Only a block that failed is read tile by tile.
             pixels, rows, bad = self._tile_by_tile(job)
-        keep = ~blank(pixels)
+        keep = ~blank(pixels)  # most glass is found here and not by the mask
         item = (pixels[keep], rows[keep], bad)
         return tuple(torch.from_numpy(np.ascontiguousarray(part)) for part in item)  # type: ignore[return-value]
 
@@ -155,7 +157,7 @@ class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return cut(region, block, job.pixels)
 
     def _open(self, path: Path) -> Slide:
-        if self._slide is None or self._path != path:
+        if self._slide is None or self._path != path:  # OpenSlide handles are costly: one is kept
             self._close()
             self._slide, self._path = open_slide(path), path
         return self._slide
@@ -167,14 +169,13 @@ class TileReader(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def cut(region: Image.Image, block: TileBlock, pixels: int) -> NDArray[np.uint8]:
-    """Return the tiles ``(n, pixels, pixels, 3)`` of a block; ``region`` is all of it at
-    any size.
-    """
+    """Return the tiles ``(n, pixels, pixels, 3)`` of a block that ``region`` shows in any size."""
     size = (block.columns * pixels, block.rows * pixels)
-    if region.width < size[0]:
+    if region.width < size[0]:  # smaller than asked: coarser slides
         return _enlarged(region, block, pixels)
     if region.size != size:
         region = region.resize(size, Image.Resampling.BOX)
+    # Axes: block row, y, block column, x, channel.
     grid = np.asarray(region).reshape(block.rows, pixels, block.columns, pixels, 3)
     columns, rows = block.places.T
     tiles: NDArray[np.uint8] = grid.transpose(0, 2, 1, 3, 4)[rows, columns]
@@ -196,9 +197,11 @@ def _enlarged(region: Image.Image, block: TileBlock, pixels: int) -> NDArray[np.
 
 def blank(tiles: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return ``(n,)``: which tiles are glass, or the black of regions that were not scanned."""
+    # Every n-th pixel is enough to see that nothing is there.
     every = max(1, tiles.shape[1] // LOOKED_AT)
     few = tiles[:, ::every, ::every]
     high, low = few.max(3), few.min(3)
+    # Grey and bright is glass, grey and dark was not scanned.
     empty = (high - low < GREY) & ((low > WHITE) | (high < BLACK))
     nothing: NDArray[np.bool_] = empty.mean((1, 2)) >= BLANK_SHARE
     return nothing

@@ -46,6 +46,7 @@ class ExtractionSettings:
 
     def record(self, source: SlideSource) -> dict[str, Any]:
         """Return what the feature file of ``source`` records about its settings."""
+        # A replaced slide of the same name is noticed.
         size = source.path.stat().st_size if source.path.exists() else None
         return {
             **asdict(self),
@@ -119,6 +120,7 @@ def find_slides(where: Path, mpp: float | None = None, without: Path | None = No
     else:
         inside = sorted(path for path in where.rglob("*") if _is_slide(path))
         skipped = without.absolute() if without else None
+        # Pictures of an earlier extraction are no slides.
         sources = [_source(p, mpp) for p in inside if skipped not in p.absolute().parents]
     if not sources:
         raise DataError(
@@ -131,7 +133,7 @@ def find_slides(where: Path, mpp: float | None = None, without: Path | None = No
 def _listed(table: Path, mpp: float | None) -> list[SlideSource]:
     rows = read_table(table)
     paths = rows[require(rows, PATHS, table)]
-    if not all(paths):
+    if not all(paths):  # an empty path would be the table's own folder
         raise DataError(
             f"{table}: {counted(int((paths == '').sum()), 'row')} of {len(paths)} without a path; "
             f"fill in column {paths.name!r}, or remove the row."
@@ -148,7 +150,7 @@ def _number(table: Path, path: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
+        value = 0.0  # refused below like other impossible values
     if not 0 < value < float("inf"):
         raise DataError(
             f"{table}: slide {path!r} has mpp {text!r}; expected um per pixel such as 0.25, or a "
@@ -158,6 +160,7 @@ def _number(table: Path, path: str, text: str) -> float:
 
 
 def _source(path: Path, mpp: float | None) -> SlideSource:
+    # File names become names of features.
     return SlideSource(check_id(normalise(path.name)), path, mpp)
 
 

@@ -30,8 +30,9 @@ class Slide(ABC):
 
     @abstractmethod
     def read(self, level: int, corner: tuple[int, int], size: tuple[int, int]) -> Image.Image:
-        """Return RGB pixels from ``corner`` (x, y in level-0 pixels), ``size`` in pixels of
-        ``level``.
+        """Return RGB pixels from ``corner``, ``size`` in pixels of ``level``.
+
+        ``corner`` is (x, y) in level-0 pixels.
 
         Pixels outside of the slide are white. Raises ``SlideError`` for damaged pixels; reopen
         the slide after it.
@@ -90,10 +91,10 @@ class _Plain(Slide):
     mpp = None
 
     def __init__(self, path: Path) -> None:
-        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+        Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow refuses large images by default
         try:
             with Image.open(path) as image:
-                deep = image.mode.startswith(("I", "F"))
+                deep = image.mode.startswith(("I", "F"))  # 16-bit and float images would be clipped
                 self._image = _on_white(image)
         except Exception as error:  # a damaged file makes Pillow raise anything
             raise _damaged(path, error) from None
@@ -131,11 +132,12 @@ def _openslide() -> Any:
 
 
 def _on_white(pixels: Image.Image) -> Image.Image:
+    # Regions that were not scanned are transparent; black would look like tissue.
     if "A" not in pixels.getbands() and "transparency" not in pixels.info:
         return pixels.convert("RGB")
     pixels = pixels if pixels.mode == "RGBA" else pixels.convert("RGBA")
     opacity = pixels.getchannel("A")
-    if opacity.getextrema()[0] == 255:
+    if opacity.getextrema()[0] == 255:  # opaque everywhere: nothing to blend
         return pixels.convert("RGB")
     white = Image.new("RGB", pixels.size, "white")
     white.paste(pixels, mask=opacity)
@@ -148,7 +150,7 @@ def _mpp(properties: Any) -> float | None:
         sides = [float(properties[f"openslide.mpp-{side}"]) for side in "xy"]
     except (KeyError, ValueError):
         return None
-    mean = sum(sides) / 2
+    mean = sum(sides) / 2  # pixels are square to within the scanner's precision
     return mean if SENSIBLE_MPP[0] <= mean <= SENSIBLE_MPP[1] else None
 
 
@@ -171,10 +173,8 @@ class Overview:
 
 
 def overview(slide: Slide, scale: float) -> Overview:
-    """Return the slide with ``scale`` level-0 pixels per pixel, or its own pixels where it is
-    smaller.
-    """
-    scale = max(1.0, min(scale, slide.width, slide.height))
+    """Return the slide with ``scale`` level-0 pixels per pixel; a smaller slide unchanged."""
+    scale = max(1.0, min(scale, slide.width, slide.height))  # never larger than the slide
     level = best_level(slide.downsamples, scale)
     downsample = slide.downsamples[level]
     canvas = Image.new("RGB", (round(slide.width / scale), round(slide.height / scale)), "white")
@@ -187,13 +187,13 @@ def overview(slide: Slide, scale: float) -> Overview:
                 max(1, round(height * scale / downsample)),
             )
             piece = slide.read(level, (round(left * scale), round(top * scale)), size)
+            # BOX: the mean of the pixels that it covers.
             canvas.paste(piece.resize((width, height), Image.Resampling.BOX), (left, top))
     return Overview(canvas, scale)
 
 
 def best_level(downsamples: tuple[float, ...], factor: float) -> int:
-    """Return the coarsest level that still has every detail at ``factor`` level-0 pixels
-    per pixel.
-    """
+    """Return the coarsest level that has every detail at ``factor`` level-0 pixels per pixel."""
+    # 1 %: factors of pyramids are rounded.
     fine_enough = [i for i, downsample in enumerate(downsamples) if downsample <= factor * 1.01]
     return max(fine_enough, key=lambda i: downsamples[i], default=0)

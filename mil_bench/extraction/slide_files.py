@@ -42,7 +42,9 @@ def write_bag(path: Path, extracted: SlideFeatures, settings: ExtractionSettings
     """Write the file in one atomic step, so that a file that exists is complete."""
     plan = extracted.plan
     where = {"name": plan.source.name, "savetodir": str(path.parent)}
+    # Written beside and renamed when closed.
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        # The mark of our files, read before a rerun.
         file.attrs[RECORD] = json.dumps(settings.record(plan.source))
         file.attrs.update({UNREADABLE: len(extracted.bad), BLANK: extracted.blank})
         features = file.create_dataset("features", data=extracted.features)
@@ -82,7 +84,7 @@ def _geometry(plan: SlidePlan, settings: ExtractionSettings) -> Mapping[str, Any
         "level0_width": plan.size[0],
         "level0_height": plan.size[1],
         "level0_mpp": plan.mpp,
-        "mpp": plan.mpp * step / tile,
+        "mpp": plan.mpp * step / tile,  # of a pixel of the tile
     }
 
 
@@ -96,6 +98,7 @@ CONTOUR, TILE, BAD = (0, 160, 60), (30, 80, 220), (230, 0, 0)
 def draw_check(path: Path, extracted: SlideFeatures) -> None:
     """Write a JPEG: tissue contour green, tiles blue, tiles that could not be read red."""
     view = extracted.plan.overview
+    # Smears are small: enlarged, but not until they blur.
     zoom = min(ENLARGED, SIDE / max(view.image.size))
     size = tuple(max(1, round(side * zoom)) for side in view.image.size)
     picture = view.image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
@@ -113,6 +116,7 @@ def draw_check(path: Path, extracted: SlideFeatures) -> None:
 
 
 def _contour(mask: Mask, size: tuple[int, int]) -> Image.Image:
+    # NEAREST: a mask has no values between.
     large = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
     edge = large & ~ndimage.binary_erosion(large, iterations=2, border_value=1)
     return Image.fromarray(edge)

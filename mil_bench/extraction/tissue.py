@@ -50,28 +50,28 @@ EVERYTHING = "none"  # no mask: every tile that is not blank
 
 
 def tissue_mask(image: Image.Image, preset: Preset) -> Mask:
-    """Return ``(height, width)``: which pixels of an RGB overview at :data:`MASK_MPP` are
-    tissue.
-    """
+    """Return which pixels ``(height, width)`` of an overview at :data:`MASK_MPP` are tissue."""
     values = _saturation(image)
     threshold = preset.saturation
     if preset.otsu:
         threshold = int(np.clip(otsu(values), preset.saturation, OTSU_CEILING))
+    # Threshold first: see _median.
     mask = _closed(_median(values > threshold, preset.median), preset.close)
-    unit = AREA_UM2 / MASK_MPP**2
+    unit = AREA_UM2 / MASK_MPP**2  # mask pixels of CLAM's unit of area
     mask = _without_small(mask, preset.piece * unit)
-    return ~_without_small(~mask, preset.hole * unit)
+    return ~_without_small(~mask, preset.hole * unit)  # holes are pieces of the background
 
 
 def otsu(values: NDArray[np.uint8]) -> int:
-    """Return the threshold ``t`` with the largest variance between ``<= t`` and ``> t`` (Otsu
-    1979).
+    """Return the threshold with the largest variance between its two sides (Otsu 1979).
+
+    Values up to it are the lower side.
     """
     counts = np.bincount(values.ravel(), minlength=256).astype(float)
     below = counts.cumsum()
     above = below[-1] - below
     sums = (counts * np.arange(256)).cumsum()
-    both = (below > 0) & (above > 0)
+    both = (below > 0) & (above > 0)  # a threshold with nothing on a side separates nothing
     means = np.divide(sums, below, where=both, out=np.zeros(256))
     rest = np.divide(sums[-1] - sums, above, where=both, out=np.zeros(256))
     return int(np.argmax(below * above * (means - rest) ** 2))
@@ -81,6 +81,7 @@ def _saturation(image: Image.Image) -> NDArray[np.uint8]:
     """HSV saturation as OpenCV scales it, 0..255; none where it is black."""
     rgb = np.asarray(image, dtype=np.float32)
     high, low = rgb.max(2), rgb.min(2)
+    # Dark pixels have no reliable saturation.
     share = np.divide(high - low, high, where=high >= BLACK, out=np.zeros_like(high))
     saturation: NDArray[np.uint8] = (255 * share).round().astype(np.uint8)
     return saturation
@@ -105,7 +106,7 @@ def _closed(mask: Mask, size: int) -> Mask:
 
 def _without_small(mask: Mask, area: float) -> Mask:
     """Only the pieces of ``mask`` with at least ``area`` pixels."""
-    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))  # diagonal neighbours too
     large = np.bincount(pieces.ravel()) >= area
     large[0] = False  # the background
     large_pieces: Mask = large[pieces]

@@ -84,11 +84,12 @@ class RunDirectory:
 
     def status(self) -> RunStatus:
         """Return the status; ``interrupted`` is a run that began and neither ended nor runs."""
+        # result.json first: a complete run stays complete whatever else is there.
         if self.result.exists():
             return "done"
         if not self.path.exists():
             return "absent"
-        if self._is_locked():
+        if self._is_locked():  # before failure.json: a retry runs in a folder that has one
             return "running"
         return "failed" if self.failure.exists() else "interrupted"
 
@@ -127,7 +128,7 @@ class RunDirectory:
     def begin(self, spec: Experiment) -> None:
         """Write the definition; an earlier failure is kept as ``failure.previous.json``."""
         for path in (self.failure, self.traceback):
-            if path.exists():
+            if path.exists():  # two attempts back is overwritten
                 path.replace(path.with_name(f"{path.stem}.previous{path.suffix}"))
         write_json(self.spec_path, spec.model_dump(mode="json"))
 
@@ -159,6 +160,7 @@ class RunDirectory:
         parent = runs / ".replaced" / self.path.relative_to(runs).parent
         parent.mkdir(parents=True, exist_ok=True)
         taken = {p.name for p in parent.iterdir()}
+        # The first free number.
         n = next(i for i in range(1, len(taken) + 2) if f"{self.path.name}-{i}" not in taken)
         return self.path.rename(parent / f"{self.path.name}-{n}")
 
@@ -172,6 +174,7 @@ class RunDirectory:
         Raises ``RunBusyError`` when another process holds it for ``patience`` seconds more.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        # a+: creates the file and keeps its text until the lock is ours.
         with self._lock_path.open("a+") as file:
             if not _claim(file, patience):
                 file.seek(0)
@@ -181,7 +184,7 @@ class RunDirectory:
                 )
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            file.flush()  # others read it while this process holds the lock
             try:
                 yield
             finally:
@@ -194,6 +197,7 @@ class RunDirectory:
     def _is_locked(self) -> bool:
         try:
             with self._lock_path.open() as file:
+                # Shared: does not keep a run from starting for longer than a moment.
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -225,7 +229,7 @@ def _claim(file: IO[str], patience: float) -> bool:
 
 def run_directories(runs: Path) -> list[RunDirectory]:
     """Return every run under ``runs`` in order of path, of any status, without replaced ones."""
-    specs = runs.glob("[!.]*/*/*/spec.json")
+    specs = runs.glob("[!.]*/*/*/spec.json")  # hidden folders hold plans and replaced runs
     return [RunDirectory(path.parent) for path in sorted(specs)]
 
 

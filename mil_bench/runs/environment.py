@@ -28,7 +28,7 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Return content of ``env.json``."""
+    """Return the content of ``env.json``."""
     return {
         "mil-bench": __version__,
         "git": git_state(),
@@ -50,18 +50,19 @@ def device_name(device: torch.device) -> str:
 
 @cache
 def git_state() -> dict[str, Any] | None:
-    """Commit of the source tree and whether it has changes; ``None`` outside a checkout."""
+    """Return the commit of the source tree and whether it has changes; ``None`` without one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
+    # Files that git does not know change no result.
     changes = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": bool(changes)}
 
 
 @cache
 def processor() -> str:
-    """Return model name of the CPU."""
+    """Return the model name of the CPU."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -70,7 +71,7 @@ def processor() -> str:
 
 @cache
 def driver() -> str | None:
-    """Return version of the NVIDIA driver."""
+    """Return the version of the NVIDIA driver."""
     return _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 
 
@@ -79,6 +80,7 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif platform.system() == "Linux":
+        # 5 resets the peak of the resident set (proc(5)).
         try:
             Path("/proc/self/clear_refs").write_text("5")
         except OSError:
@@ -86,7 +88,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Return peak since :func:`reset_peak_memory` in MiB.
+    """Return the peak since :func:`reset_peak_memory` in MiB.
 
     On CUDA the memory of this process's tensors on the device, with features kept there. Else the
     resident memory of the process: libraries, what earlier runs left, a copy of the features in
@@ -96,9 +98,9 @@ def peak_memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     if platform.system() == "Linux":
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text()  # VmHWM: the peak of the resident set
         return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # since the process began
 
 
 def _output(*command: str) -> str | None:
@@ -119,6 +121,7 @@ def forward_flops(method: Method) -> int:
     product and a sum being two; element-wise operations and Fourier transforms are not counted. The
     method must be in evaluation mode; no random state is touched.
     """
+    # Probe methods may have no parameters.
     device = next((p.device for p in method.parameters()), torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(PATCHES, method.dim, generator=generator)

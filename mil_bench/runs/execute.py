@@ -70,10 +70,12 @@ def train(
     Resumes from the checkpoint of ``directory``, which also fixes the number of threads. The caller
     holds the lock of ``directory``.
     """
-    reset_peak_memory(opened.device)
+    reset_peak_memory(opened.device)  # before anything is allocated
     checkpoint = _checkpoint(spec, opened, directory, threads)
+    # Sums round by the number of threads: a resumed run keeps its own.
     torch.set_num_threads(checkpoint.threads)
     code = code_digest(METHODS.get(spec.method))
+    # Before training: a failed run has it too.
     write_json(directory.env_path, {**environment(opened.device), "code": code})
     method = new_method(spec, opened.dataset, opened.dataset.taxonomy, opened.device)
     check_trainable(spec.method, method)
@@ -81,6 +83,7 @@ def train(
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
     if isinstance(method, FineTuned):
         pixels = pixels_of(opened.dataset)
+        # Pixels that do not give the stored features would train another run.
         check_slides(method, pixels, fold.train[0])
         train_bags: DeviceBags = TileBags(pixels, method, opened.device)
         bags: DeviceBags = EncodedBags(pixels, method, opened.device)
@@ -95,9 +98,9 @@ def train(
     val_loader = EvaluationLoader(bags, fold.val)
     data = TrainingData(train_loader, val_loader, manifest)
     checkpoint = Trainer(method, data, spec, checkpoint, directory.path, reporter).run()
-    method.load_state_dict(checkpoint.best_model)
+    method.load_state_dict(checkpoint.best_model)  # training ends with the last epoch's weights
     method.eval()
-    seed_everything(spec.seed, SETUP)
+    seed_everything(spec.seed, SETUP)  # as a run that is resumed after training
     val = predict(method, val_loader, manifest, spec.precision)
     return Trained(spec, method, checkpoint, bags, placement, val)
 
@@ -112,17 +115,19 @@ def finish(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> No
     test = predict(trained.method, test_loader, opened.dataset.manifest, spec.precision)
     test_seconds = time.perf_counter() - start
     write_predictions(directory.predictions, {"val": trained.val, "test": test})
+    # Without optimiser state; a rerun would start again.
     trained.checkpoint.slimmed().save(directory.checkpoint)
-    directory.commit(result_of(trained, opened, test_seconds))
+    directory.commit(result_of(trained, opened, test_seconds))  # last: from here the run exists
 
 
 def _checkpoint(
     spec: RunSpec, opened: OpenDataset, directory: RunDirectory, threads: int
 ) -> Checkpoint:
     if directory.checkpoint.exists():
-        return Checkpoint.load(directory.checkpoint)
+        return Checkpoint.load(directory.checkpoint)  # statistics of features come from it too
     checkpoint = Checkpoint(key=spec.key, threads=threads)
     if spec.standardize:
+        # Of training bags only.
         fitted = Standardization.fit(opened.dataset.store, opened.split[spec.fold].train)
         checkpoint.mean, checkpoint.std = fitted.mean, fitted.std
     return checkpoint
@@ -138,8 +143,8 @@ def new_method(
     """
     cls = METHODS.get(spec.method)
     config = build(cls.Config, spec.method_config, f"method {spec.method}")
-    seed_everything(spec.seed, SETUP)
-    method = cls(config, spec.dim, taxonomy)
+    seed_everything(spec.seed, SETUP)  # the same initial weights on every machine
+    method = cls(config, spec.dim, taxonomy)  # on the host, then moved: a GPU draws other numbers
     if isinstance(spec.online, AdapterTraining):
         method = Adapted(method, spec.online.adapter)
     elif isinstance(spec.online, BlockTraining):
@@ -156,6 +161,7 @@ def _train_loader(
     spec: RunSpec, opened: OpenDataset, bags: DeviceBags, slides: tuple[str, ...]
 ) -> TrainLoader:
     labels, taxonomy = opened.dataset.manifest.labels(), opened.dataset.taxonomy
+    # The smaller limit holds.
     limits = [spec.trainer.max_instances, getattr(spec.online, "tiles", None)]
     return TrainLoader(
         bags,
@@ -165,7 +171,7 @@ def _train_loader(
         batch_size=spec.trainer.batch_size,
         seed=spec.seed,
         sampling=spec.trainer.sampling,
-        max_instances=min(filter(None, limits), default=None),
+        max_instances=min(filter(None, limits), default=None),  # None without any limit
     )
 
 
@@ -183,6 +189,7 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "wait_seconds": sum(row.get("wait_seconds", 0.0) for row in checkpoint.history),
         "test_seconds": test_seconds,
         "cache": trained.placement,
+        # Trainable only: frozen encoders are not the method's.
         "parameters": sum(p.numel() for p in trained.method.parameters() if p.requires_grad),
         "peak_memory_mb": peak_memory_mb(opened.device),
         "flops": forward_flops(trained.method),
@@ -250,7 +257,7 @@ class FeaturePlacement:
         Raises as :func:`~mil_bench.bags.placement.choose_placement`.
         """
         dtype = feature_type(precision)
-        features = (dataset.store.digest, dtype)
+        features = (dataset.store.digest, dtype)  # two datasets with equal features are one
         if features not in self._decisions:
             self._decisions[features] = choose_placement(
                 self._choice, dataset.store, dtype, self._devices, standardize=dataset.standardize

@@ -25,6 +25,7 @@ def find_run(runs: Path, key: str) -> RunDirectory:
     directories = run_directories(runs)
     if not directories:
         raise no_runs(runs)
+    # Any beginning that is unique.
     matches = [d for d in directories if d.path.name.startswith(key)]
     if not matches:
         raise UnknownNameError(
@@ -46,7 +47,7 @@ class DataOfRuns:
 
     def __init__(self, runs: Path, dataset: str | None, options: DatasetOptions) -> None:
         self._dataset, self._options = dataset, options
-        planned = planned_tasks(stored_grids(runs)[0])
+        planned = planned_tasks(stored_grids(runs)[0])  # unreadable plans are left out
         self._planned = {key: task.data for key, task in planned.items()}
         self._loaded: dict[tuple[str, DatasetOptions], Dataset] = {}
 
@@ -60,6 +61,7 @@ class DataOfRuns:
         return self._loaded[source]
 
     def _request(self, spec: RunSpec) -> DataRequest:
+        # A run without a plan: only its own words.
         bare = DataRequest(spec.dataset, DatasetOptions(encoder=spec.encoder))
         planned = self._planned.get(spec.key, bare)
         name = self._dataset or planned.dataset
@@ -70,6 +72,9 @@ class DataOfRuns:
             )
         names = [field.name for field in fields(DatasetOptions)]
         options = {
-            n: value for n in names if (value := getattr(self._options, n)) not in (None, False)
+            # What was not given leaves the plan's value.
+            n: value
+            for n in names
+            if (value := getattr(self._options, n)) not in (None, False)
         }
         return replace(planned, dataset=name, options=replace(planned.options, **options))

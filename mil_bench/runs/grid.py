@@ -22,7 +22,7 @@ from mil_bench.contract.variants import titles
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.environment import code_digest
-from mil_bench.runs.executors.local import run_here
+from mil_bench.runs.executors.local import LocalExecutor, run_here
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.task import (
     GridOutcome,
@@ -47,8 +47,9 @@ def run_tasks(
     ``prepare`` may remember datasets that are open already. A failed run is recorded and stops no
     other. Raises a ``MilBenchError`` when no run can start.
     """
-    machine.check()
+    machine.check()  # before data are loaded
     prepare = prepare or remembered()
+    # Every dataset once, in order of the tasks.
     for data in dict.fromkeys(task.data for task in tasks):
         _print_data(*prepare(data), machine.runs, console)
     _print_runs_ahead(tasks, machine, console)
@@ -86,7 +87,7 @@ def _read_earlier(
 ) -> RunOutcome | None:
     status = directory.status()
     if machine.existing == "overwrite" and status != "absent":
-        with directory.locked():
+        with directory.locked():  # locked: another process may be executing it
             directory.set_aside(machine.runs)
         return None
     if status == "done":
@@ -103,11 +104,13 @@ def stale_plugins(complete: Iterable[RunSpec], runs: Path) -> list[str]:
     A run key holds the ``version`` of a method, not its code, so that a changed comment reruns
     nothing. Who edits a plug-in must raise its version; this finds where that was forgotten.
     """
+    # Our methods change with the version of the harness.
     outside = {entry.name for entry in METHODS if entry.origin != OURS}
     stale: Counter[str] = Counter()
     for spec in complete:
         if spec.method in outside:
             digest = RunDirectory.of(runs, spec).read_environment().get("code")
+            # None: runs before digests were stored.
             stale[spec.method] += digest not in (None, code_digest(METHODS.get(spec.method)))
     return [
         f"{name} ({defined_at(METHODS.get(name))}) was edited after {counted(number, 'run')} of it "
@@ -127,6 +130,7 @@ def _outcomes(
     """Outcomes as they come. A run in this process shows its epochs, others only their end."""
     if not todo:
         return iter(())
+    # One run at a time has a bar of epochs.
     if machine.executor == "local" and min(machine.jobs, len(todo)) == 1:
         return run_here(todo, machine, prepare, ConsoleReporter(console, names))
     return _with_bar(executor_for(machine, prepare).run(todo), len(todo), console)
@@ -148,8 +152,6 @@ def executor_for(machine: MachineRequest, prepare: Prepare) -> Executor:
     """Return the executor that ``machine`` names; ``prepare`` opens data in this process."""
     match machine.executor:  # imported here, because ray and submitit are extras
         case "local":
-            from mil_bench.runs.executors.local import LocalExecutor
-
             return LocalExecutor(machine, prepare)
         case "ray":
             from mil_bench.runs.executors.on_ray import RayExecutor

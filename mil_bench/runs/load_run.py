@@ -62,7 +62,7 @@ def load_run(directory: RunDirectory, dataset: Dataset, device: torch.device) ->
     Raises ``RunError`` for a run that is not done, of another version of its method, or of other
     labels or features than those of ``dataset``.
     """
-    _check_complete(directory)
+    _check_complete(directory)  # before the spec: an interrupted run has one too
     _check_data(directory, directory.read_spec(), dataset)
     return with_data(load_trained(directory, device, "32", dataset), dataset, device)
 
@@ -126,7 +126,7 @@ def load_trained(
             f"version {method.version} is installed; rerun it with --overwrite."
         )
     _restore(method, checkpoint, directory)
-    seed_everything(spec.seed, SETUP)
+    seed_everything(spec.seed, SETUP)  # evaluation draws as it did after training
     return TrainedModel(directory, spec, method, checkpoint.standardization, checkpoint.threads)
 
 
@@ -160,6 +160,7 @@ def _check_complete(directory: RunDirectory) -> None:
 
 
 def _check_data(directory: RunDirectory, spec: RunSpec, dataset: Dataset) -> None:
+    # By digest: names and paths of data may change, their content may not.
     present = {"labels": dataset.manifest.digest(), "features": dataset.store.digest}
     used = {"labels": spec.labels_digest, "features": spec.features_digest}
     other = [name for name in used if used[name] != present[name]]

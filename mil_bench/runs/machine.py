@@ -47,7 +47,7 @@ class MachineRequest:
             devices(self.device, self.jobs)
             return
         package = PACKAGES[self.executor]
-        if find_spec(package) is None:
+        if find_spec(package) is None:  # without importing it
             raise UsageError(
                 f"--executor {self.executor} requires the package {package}, which is not "
                 f"installed; install it with: pip install 'mil-bench[{self.executor}]'"
@@ -87,7 +87,7 @@ def devices(choice: str, jobs: int) -> list[torch.device]:
     ``auto`` is CUDA where there is any, else the CPU; ``cuda`` is every visible GPU. Raises
     ``UsageError`` for a device this machine does not have.
     """
-    count = torch.cuda.device_count() if choice != "cpu" else 0
+    count = torch.cuda.device_count() if choice != "cpu" else 0  # asking CUDA starts its driver
     gpus = [torch.device("cuda", i) for i in range(count)]
     if choice == "cpu" or (choice == "auto" and not gpus):
         pool = [torch.device("cpu")]
@@ -100,4 +100,4 @@ def devices(choice: str, jobs: int) -> list[torch.device]:
         raise UsageError(
             f"device {choice!r} is not on this machine; expected auto or one of: {available}."
         )
-    return [pool[i % len(pool)] for i in range(jobs)]
+    return [pool[i % len(pool)] for i in range(jobs)]  # in turn

@@ -43,7 +43,7 @@ def plan(
     machine.check()
     dataset, split = prepare(request.data)
     methods = {name: METHODS.get(name) for name in request.methods}
-    if isinstance(request.online, BlockTraining):
+    if isinstance(request.online, BlockTraining):  # imports encoders, which few runs need
         from mil_bench.training.online.prepare import check_blocks
 
         check_blocks(request.online, dataset)
@@ -56,7 +56,7 @@ def plan(
     negative = [seed for seed in request.seeds if seed < 0]
     if negative:
         raise UsageError(f"seed {negative[0]} is negative; expected whole numbers from 0.")
-    for fold in folds:
+    for fold in folds:  # raises for a fold that the split does not have
         split[fold]
     specs = [
         RunSpec(
@@ -79,6 +79,7 @@ def plan(
             precision=precision[method],
             online=request.online,
         )
+        # Fold by fold: every method of a fold ends before the next fold begins.
         for fold in dict.fromkeys(folds)
         for seed in dict.fromkeys(request.seeds)
         for method in dict.fromkeys(request.methods)
@@ -123,6 +124,7 @@ def resolve(
         _assign(key, text, methods, assigned)
     return {
         name: ResolvedSettings(
+            # Later keys win: the card's advice, then --set.
             build(cls.Config, {**advice.method, **assigned[name].method}, f"method {name}"),
             build(
                 TrainerConfig,
@@ -151,6 +153,7 @@ def is_default(spec: Experiment) -> bool:
         card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE
     except UsageError:
         return False
+    # With the card's advice, as a run without --set.
     usual = resolve({spec.method: cls}, card, {})[spec.method]
     return (
         spec.method_version == cls.version
@@ -173,6 +176,7 @@ def check_overrides(card: DatasetCard) -> None:
 def _advice(card: DatasetCard, name: str) -> _Assigned:
     """The settings that the dataset recommends for one method."""
     method = dict(card.overrides.get("methods", {}).get(name, {}))
+    # [trainer] for all methods, below that of the method.
     trainer = {**card.overrides.get("trainer", {}), **method.pop(TRAINER, {})}
     return _Assigned(trainer, method)
 
@@ -186,9 +190,10 @@ def _assign(
         raise UnknownNameError("prefix of a setting", scope, [TRAINER, METHOD, *methods])
     used = False
     for method, cls in methods.items():
-        if scope in methods and scope != method:
+        if scope in methods and scope != method:  # hmil.x concerns hmil only
             continue
         in_trainer = name in TrainerConfig.model_fields and scope != METHOD
+        # A prefix decides; without one, both having the field is refused.
         in_method = name in cls.Config.model_fields and scope != TRAINER
         if in_trainer and in_method:
             raise ConfigError(
@@ -218,7 +223,7 @@ def _known(scope: str, methods: Mapping[str, type[Method]]) -> Iterable[str]:
 def parse(config: type[StrictConfig], name: str, text: str) -> Any:
     """Return text of the command line as a field's value: ``none`` if allowed, JSON for lists."""
     annotation = config.model_fields[name].annotation
-    optional = get_origin(annotation) in (Union, types.UnionType)
+    optional = get_origin(annotation) in (Union, types.UnionType)  # only `X | None` takes none
     if optional and type(None) in get_args(annotation) and text.lower() in ("none", "null"):
         return None
     if text.startswith(("[", "{")):

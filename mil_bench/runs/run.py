@@ -81,7 +81,7 @@ def run(
     A failed run raises nothing, see :attr:`CompletedRun.error`. Raises a ``MilBenchError`` before
     the first run for unknown names, settings that do not fit, unusable data or a leaking split.
     """
-    paths = tuple(Path(path) for path in plugins)
+    paths = tuple(Path(path) for path in plugins)  # tuples: requests are keys of dictionaries
     load_plugins(paths)
     in_memory: dict[DataRequest, Dataset] = {}
     requests: list[DataRequest] = []
@@ -100,6 +100,7 @@ def run(
         name = item.name if isinstance(item, Dataset) else str(item)
         requests.append(DataRequest(name, options, split, allow_leaks, paths))
         if isinstance(item, Dataset):
+            # The request is the key under which the run finds its data.
             if requests[-1] in in_memory:
                 raise UsageError(
                     f"two datasets in memory are called {item.name!r}; rename one of their cards."
@@ -144,7 +145,7 @@ def run(
         title = f"{','.join(names)} on {','.join(data.dataset for data in requests)}"
         store_grid(machine.runs, title, tasks, jobs)
     outcome = run_tasks(tasks, machine, Console(quiet=quiet), prepare)
-    by_key = {ended.spec.key: ended for ended in outcome.all}
+    by_key = {ended.spec.key: ended for ended in outcome.all}  # failed runs too
     return [CompletedRun(task.data, by_key[task.spec.key], machine.runs, prepare) for task in tasks]
 
 

@@ -63,7 +63,7 @@ class RunWorker:
         if self._opened is None or data != self._data:
             self._opened = None  # free its memory before the next one is read
             dataset, split = self._prepare(data)
-            prepare_cpu(dataset.store.dim)
+            prepare_cpu(dataset.store.dim)  # depends on the number of features
             self._data, self._opened = data, OpenDataset(dataset, split, self.device)
         return self._opened
 
@@ -72,7 +72,7 @@ class RunWorker:
         if directory.result.exists():  # another process was faster
             return RunOutcome(spec, "skipped", "completed by another process")
         try:
-            directory.begin(spec)
+            directory.begin(spec)  # definition first: an interrupted run can be resumed by it
             opened = self.open(task.data)
             placement = self._placement.of(opened.dataset, spec.precision)
             trained = train(spec, opened, placement, directory, reporter, self.threads)

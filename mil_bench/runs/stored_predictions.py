@@ -24,7 +24,7 @@ def stored_predictions(directory: RunDirectory, tree: Taxonomy) -> dict[str, Pre
     damaged file and for a run folder of a newer format.
     """
     result = directory.read_result()
-    format_of(result, RUN_FOLDER, str(directory.result))
+    format_of(result, RUN_FOLDER, str(directory.result))  # a newer format may mean other things
     digest = result.get(PREDICTIONS_DIGEST)
     if digest is not None:
         check_digest(directory.predictions, str(digest))

@@ -45,6 +45,7 @@ class DataRequest:
         Raises ``SplitError`` when it leaks.
         """
         split = make_split(self.split or dataset.card.default_split, dataset)
+        # Leaks are refused here, before any run.
         split.check(dataset.manifest.groups(), allow_leaks=self.allow_leaks)
         return dataset, split
 
@@ -56,7 +57,7 @@ Prepare = Callable[[DataRequest], tuple[Dataset, Split]]
 def remembered(in_memory: Mapping[DataRequest, Dataset] = MappingProxyType({})) -> Prepare:
     """Return a ``prepare`` that loads each dataset once; those ``in_memory`` are not loaded."""
 
-    @cache
+    @cache  # by request: other options load again
     def prepare(data: DataRequest) -> tuple[Dataset, Split]:
         return data.with_split(in_memory[data]) if data in in_memory else data.prepare()
 
@@ -74,6 +75,7 @@ class Task:
 def grouped_by_data(tasks: Sequence[Task]) -> list[Task]:
     """Return the tasks with those of one dataset together, because a process keeps one open."""
     first = {data: i for i, data in enumerate(dict.fromkeys(task.data for task in tasks))}
+    # A stable sort: order within a dataset stays.
     return sorted(tasks, key=lambda task: first[task.data])
 
 

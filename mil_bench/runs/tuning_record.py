@@ -43,7 +43,7 @@ class TuningRecord(BaseModel):
 
     def save(self, runs: Path) -> Path:
         """Write the record next to the runs; it replaces an older one of the same study."""
-        digest = self.study.rpartition("-")[2]
+        digest = self.study.rpartition("-")[2]  # the study's name ends in its digest
         path = runs / self.dataset / self.method / f"tuning-{digest}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, self.model_dump(mode="json"))
@@ -53,7 +53,7 @@ class TuningRecord(BaseModel):
 def read_tunings(runs: Path) -> list[TuningRecord]:
     """Return every record under ``runs``. Raises ``DataError`` for a damaged one."""
     records = []
-    for path in sorted(runs.glob("[!.]*/*/tuning-*.json")):
+    for path in sorted(runs.glob("[!.]*/*/tuning-*.json")):  # not in hidden folders
         try:
             records.append(TuningRecord(**json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError, ValidationError) as error:

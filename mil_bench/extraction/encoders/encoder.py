@@ -69,15 +69,16 @@ class Encoder:
         images = tiles.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         images = _middle(images, self.card.input_size).float()
         mean, std = (torch.tensor(c, device=self.device) for c in (self.card.mean, self.card.std))
+        # The cards are for pixels from 0 to 1.
         images = (images - 255 * mean[:, None, None]) / (255 * std[:, None, None])
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)  # faster convolutions
         with autocast(self.precision, self.device):
             features: Tensor = self.network(images)
-        return features.float()
+        return features.float()  # float32 in files whatever the precision
 
 
 def default_batch(device: torch.device) -> int:
-    """Return tiles encoded at once: enough to fill a GPU, few enough for the caches of a CPU."""
+    """Return how many tiles are encoded at once: few enough for the caches of a CPU."""
     return 64 if device.type == "cuda" else 8
 
 
@@ -94,6 +95,7 @@ def load_encoder(
     pooled = build(card)
     if path is not None:
         load_weights(pooled.network, path, card)
+    # Any timm model: the network knows.
     card = replace(card, dim=card.dim or pooled.network.num_features)
     network = pooled.to(device).to(memory_format=torch.channels_last)
     tagged = card.name + (RANDOM_TAG if path is None else "")
@@ -131,13 +133,13 @@ def find_card(name: str) -> EncoderCard:
 def build(card: EncoderCard) -> Pooled:
     """Return the network with random weights; images ``(B, 3, H, W)`` -> features ``(B, D)``."""
     arguments = {k: _layer(v) for k, v in card.arguments.items()}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # random weights must not advance the caller's state
         torch.manual_seed(RANDOM_SEED)
         network = _timm().create_model(
             card.architecture, pretrained=False, num_classes=0, **arguments
         )
     if card.pool == "layer3":
-        network.layer4 = nn.Identity()
+        network.layer4 = nn.Identity()  # the third stage's output is the feature
     return Pooled(network, card.pool).eval()
 
 
@@ -150,15 +152,15 @@ class Pooled(nn.Module):
         self.pool = pool
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images ``(B, 3, H, W)`` -> features ``(B, D)``."""
+        """Compute features ``(B, D)`` of images ``(B, 3, H, W)``."""
         if self.pool == "timm":
             features: Tensor = self.network(images)
             return features
         maps: Tensor = self.network.forward_features(images)
         if self.pool == "layer3":
             return maps.mean((2, 3))
-        patches = maps[:, self.network.num_prefix_tokens :]
-        return torch.cat([maps[:, 0], patches.mean(1)], dim=1)
+        patches = maps[:, self.network.num_prefix_tokens :]  # without class and register tokens
+        return torch.cat([maps[:, 0], patches.mean(1)], dim=1)  # (B, 2 D)
 
 
 def _timm_card(name: str) -> EncoderCard:

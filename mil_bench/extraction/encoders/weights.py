@@ -53,12 +53,11 @@ class WeightsChoice:
 
 
 def described(path: Path | None) -> str:
-    """Return what identifies weights in a feature file: the digest of their file, or the random
-    seed.
-    """
+    """Return what identifies weights in a feature file: the file's digest, or the random seed."""
     if path is None:
         return f"random, seed {RANDOM_SEED}"
     with path.open("rb") as file:
+        # Of the content: names of files change.
         return f"sha256:{file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
@@ -71,7 +70,9 @@ def load_weights(network: nn.Module, path: Path, card: EncoderCard) -> None:
     weights = to_timm(weights) if is_transformers(weights) else weights
     expected = network.state_dict()
     dropped = (*HEADS, "layer4.") if card.pool == "layer3" else HEADS
+    # Heads of classifiers are not used. A tensor that the network lacks is otherwise an error.
     stored = {k: v for k, v in weights.items() if k in expected or not k.startswith(dropped)}
+    # Counters of batch norm are not weights.
     missing = [k for k in expected if k not in stored and not k.endswith("num_batches_tracked")]
     foreign = [k for k in stored if k not in expected]
     reshaped = [k for k in stored if k in expected and stored[k].shape != expected[k].shape]
@@ -84,11 +85,12 @@ def load_weights(network: nn.Module, path: Path, card: EncoderCard) -> None:
             f"{path} is not a checkpoint of {card.name} ({card.architecture}): its tensors are "
             f"{differences}; expected {card.origin}."
         )
+    # strict=False only for these counters; all else was checked.
     network.load_state_dict(stored, strict=False)
 
 
 def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """Name -> tensor of a ``.safetensors`` file or one of ``torch.save``; no code is run."""
+    """Read tensors by name from ``.safetensors`` or a file of ``torch.save``; no code is run."""
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -105,12 +107,13 @@ def read_weights(path: Path) -> Mapping[str, Tensor]:
         raise MilBenchError(
             f"{path} is truncated, damaged or not a checkpoint ({reason}); download it again."
         ) from None
-    for key in WRAPPERS:
+    for key in WRAPPERS:  # wrappers may be nested
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
     tensors = isinstance(content, Mapping) and all(isinstance(v, Tensor) for v in content.values())
     if not tensors or not content:
         raise MilBenchError(f"{path} holds no dictionary of tensors; expected only a state_dict.")
+    # DataParallel's prefix.
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
@@ -165,10 +168,12 @@ def to_timm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if layer is None:
             renamed[_EMBEDDINGS.get(name, name)] = tensor
         elif layer[2] == _QUERY:
+            # timm keeps the three projections in one.
             parts = [weights[name.replace("query", part)] for part in ("query", "key", "value")]
             renamed[f"blocks.{layer[1]}.attn.qkv.{layer[3]}"] = torch.cat(parts)
         elif layer[2] in _PARTS:
             renamed[f"blocks.{layer[1]}.{_PARTS[layer[2]]}.{layer[3]}"] = tensor
+        # Keys and values went in with the query.
         elif not layer[2].startswith("attention.attention."):
             renamed[name] = tensor
     return renamed

@@ -42,6 +42,7 @@ class LocalExecutor:
         """Execute with one worker per job. A worker that is killed leaves a failed run."""
         waiting = deque(tasks)
         pool_devices = devices(self.machine.device, min(self.machine.jobs, len(tasks)))
+        # All devices are known: memory is divided among them.
         placement = _place_features(tasks, self.machine, pool_devices, self.prepare)
         running: dict[Worker, Task] = {}
 
@@ -56,11 +57,12 @@ class LocalExecutor:
                 hand_next_task(pool.start(device))
             for worker, event in pool.events():
                 task = running.pop(worker, None)
-                if not isinstance(event, Death):
+                if not isinstance(event, Death):  # ready for the next task
                     hand_next_task(worker)
                     yield event
-                elif task is not None:
+                elif task is not None:  # a worker that died idle leaves no run
                     if waiting:
+                        # Its successor, on the same device.
                         hand_next_task(pool.start(worker.device))
                     yield _killed(task, event, self.machine.runs)
 
@@ -70,7 +72,7 @@ def _work(
 ) -> None:
     """The work of one process: execute runs until there are none."""
     worker = RunWorker(device, threads, placement)
-    while (task := pipe.recv()) is not None:
+    while (task := pipe.recv()) is not None:  # None: no task is left
         pipe.send(worker.execute(task, RunDirectory.of(runs, task.spec), Reporter()))
 
 

@@ -40,10 +40,12 @@ class RayExecutor:
             needs = self._needs()
             _refuse_without_room(needs)
             make = ray.remote(RemoteContext.make).options(max_retries=RETRIES, **_as_options(needs))
+            # Stored once in the cluster, not per task.
             context = ray.put(RemoteContext.here(self.machine))
             waiting, running = deque(tasks), dict[Any, Task]()
             try:
                 while waiting or running:
+                    # Ray would otherwise queue all and hold them in memory.
                     while waiting and len(running) < self.machine.jobs:
                         task = waiting.popleft()
                         running[make.remote(context, task)] = task
@@ -51,7 +53,7 @@ class RayExecutor:
                     yield self._outcome(ended, running.pop(ended))
             finally:
                 for reference in running:
-                    ray.cancel(reference, force=True)
+                    ray.cancel(reference, force=True)  # Ctrl-C: checkpoints are written every epoch
 
     def _needs(self) -> dict[str, float]:
         """The resources that Ray reserves for a run, under Ray's names."""
@@ -92,6 +94,7 @@ def _connected() -> Iterator[None]:
     if address is not None:
         _check_address(address)
     try:
+        # Ray reads the address from the environment itself.
         ray.init(logging_level="ERROR", log_to_driver=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RunError(f"{_unreachable(address)} ({str(error).partition(chr(10))[0]})") from None
@@ -122,6 +125,7 @@ def _unreachable(address: str | None) -> str:
 def _refuse_without_room(needs: dict[str, float]) -> None:
     """Refuse a task that no node could ever take, because Ray would wait for ever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # A running cluster may be full now: only impossible requests are refused.
     if not any(all(node.get(k, 0.0) >= v for k, v in needs.items()) for node in nodes):
         best = {name: max(node.get(name, 0.0) for node in nodes) for name in needs}
         raise RunError(

@@ -39,6 +39,7 @@ class Checkpointable:
 
     def checkpoint(self, task: Task) -> submitit.helpers.DelayedSubmission:
         """Return the call to queue; submitit calls this shortly before the job is ended."""
+        # The same task: its checkpoint decides where it resumes.
         return submitit.helpers.DelayedSubmission(self, task)
 
 
@@ -57,7 +58,7 @@ class SlurmExecutor:
         call = Checkpointable(RemoteContext.here(self.machine))
         jobs: dict[str, tuple[Job, Task]] = {}
         try:
-            for start in range(0, len(tasks), LARGEST_ARRAY):
+            for start in range(0, len(tasks), LARGEST_ARRAY):  # Slurm limits the size of one array
                 array = tasks[start : start + LARGEST_ARRAY]
                 for job, task in zip(_submit(queue, call, array), array, strict=True):
                     jobs[job.job_id] = (job, task)
@@ -66,7 +67,7 @@ class SlurmExecutor:
                 yield self._outcome(*jobs.pop(job.job_id))
         finally:
             for job, _ in jobs.values():
-                job.cancel(check=False)
+                job.cancel(check=False)  # already ended jobs are no error
 
     def _outcome(self, job: Job, task: Task) -> RunOutcome:
         try:
@@ -87,12 +88,13 @@ def open_queue(machine: MachineRequest) -> Queue:
     Raises ``UsageError`` where Slurm is not installed.
     """
     options = dict(machine.slurm)
-    minutes = options.pop("time", str(MINUTES))
+    minutes = options.pop("time", str(MINUTES))  # default of mil-bench, not of Slurm
     if not minutes.isdecimal():
         raise UsageError(
             f"--slurm time={minutes} is not a whole number of minutes; pass e.g. time=240."
         )
     try:
+        # TIMEOUTS: how often a job may be requeued.
         queue = submitit.SlurmExecutor(machine.runs / ".slurm", max_num_timeout=TIMEOUTS)
     except RuntimeError:
         raise UsageError(

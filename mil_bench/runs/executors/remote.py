@@ -33,6 +33,7 @@ class RemoteContext:
     @classmethod
     def here(cls, machine: MachineRequest) -> RemoteContext:
         """Return the context of this process."""
+        # The shell of the command may have set them.
         variables = {name: v for name, v in os.environ.items() if name.startswith(OURS)}
         return cls(machine, Path.cwd(), variables)
 
@@ -41,7 +42,7 @@ class RemoteContext:
 
         A process that executes several runs keeps their dataset open.
         """
-        os.chdir(self.folder)
+        os.chdir(self.folder)  # relative paths are those of the command
         os.environ.update(self.variables)
         directory = RunDirectory.of(self.machine.runs, task.spec)
         if self.machine.device == "cuda" and not torch.cuda.is_available():

@@ -30,7 +30,7 @@ class Worker:
 
     def send(self, message: object) -> None:
         """Send a message; for a worker that has just died it is lost, and its death is an event."""
-        with suppress(OSError):
+        with suppress(OSError):  # its death arrives as an event
             self.pipe.send(message)
 
 
@@ -81,12 +81,14 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         """
         while self._workers:
             ready = wait([worker.pipe for worker in self._workers])
+            # A copy: the loop removes from the list.
             for worker in [worker for worker in self._workers if worker.pipe in ready]:
                 try:
                     message = worker.pipe.recv()
                 except (EOFError, OSError):
                     self._workers.remove(worker)
                     worker.process.join()
+                    # Joined first: the exit code is known.
                     yield worker, Death(worker.process.exitcode or 0)
                 else:
                     yield worker, message
@@ -98,7 +100,7 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         trace: TracebackType | None,
     ) -> None:
         for worker in self._workers:
-            worker.process.terminate()
+            worker.process.terminate()  # all at once, then wait for each
         for worker in self._workers:
             worker.process.join(SECONDS_TO_END)
             if worker.process.is_alive():

@@ -50,23 +50,26 @@ def expand(study: StudyFile, context: StudyContext, prepare: Prepare) -> Expande
     expanded, unused = ExpandedStudy(), [*study.include, *study.exclude]
     tasks: dict[str, Task] = {}  # by key: parts may overlap
     for part in study_parts(study):
+        # Decided without loading: excluded data may be missing.
         if not any(map(study.selection.may_keep, part.cells(study))):
             unused = [rule for rule in unused if not any(map(rule.touches, part.cells(study)))]
             continue
         data = part.data(study, context)
         try:
-            prepare(data)
+            prepare(data)  # cached: plan asks for them again
         except DataError as error:
             expanded.unready[part.title] = str(error)
             continue
         selected: list[Task] = []
         for cell, task in _planned(study, part, data, context, prepare):
+            # A rule that matched is used, kept or not.
             unused = [rule for rule in unused if not rule.covers(cell)]
             if study.selection.keeps(cell):
                 selected.append(task)
+        # Fold by fold: complete comparisons come early.
         for task in sorted(selected, key=lambda task: task.spec.fold):
-            tasks.setdefault(task.spec.key, task)
-    if not expanded.unready:
+            tasks.setdefault(task.spec.key, task)  # the first of equal keys
+    if not expanded.unready:  # data that could not be loaded may have used a rule
         _check_rules(unused, tasks)
     expanded.tasks = list(tasks.values())
     return expanded

@@ -50,6 +50,7 @@ class GridStatus:
         What changes comes first, so that it stays in view where the screen is short.
         """
         now = sum(state.status == "running" for state in self.states)
+        # Running now says how many at a time; else as planned.
         jobs = now or max((grid.jobs for grid in self.grids), default=1)
         parts: list[RenderableType] = [
             Text.from_markup(f"[bold]{escape(grid.title)}[/]  [dim]planned {grid.written}[/]")
@@ -75,6 +76,7 @@ def grid_status(runs: Path, everything: bool = False) -> GridStatus:
     shown = [
         grid
         for i, grid in enumerate(grids)
+        # Older grids only while they run.
         if everything or i == 0 or any(states[s.key].status == "running" for s in grid.specs)
     ]
     if everything or not grids:
@@ -82,6 +84,7 @@ def grid_status(runs: Path, everything: bool = False) -> GridStatus:
         states |= {state.spec.key: state for state in run_states(runs, others)}
         seen = list(states.values())
     else:
+        # Every run once, in order of the grids.
         seen = [states[key] for key in dict.fromkeys(s.key for g in shown for s in g.specs)]
     if not seen:
         raise no_runs(runs)
@@ -147,6 +150,7 @@ def time_left(
         runs = counted(unknown, "run")
         return f"time unknown: no run of these datasets is complete yet ({runs} to do)"
     at_a_time = min(jobs, len(ahead))
+    # The longest run bounds the time from below, however many run at a time.
     words = in_words(max(sum(estimates) / at_a_time, max(estimates)))
     rest = f", without {counted(unknown, 'run')} of unknown time" if unknown else ""
     return f"about {words} left, {at_a_time} at a time{rest}"
@@ -179,6 +183,7 @@ def failures(states: Sequence[RunState]) -> RenderableType:
     """Return why runs have failed: each reason once, with the number of its runs."""
     failed = [state for state in states if state.status == "failed"]
     names = titles(state.spec for state in states)
+    # Reversed: the first run of a reason stays.
     first = {state.reason: names[state.spec.key] for state in reversed(failed)}
     lines = []
     for reason, count in Counter(state.reason for state in failed).most_common(MAX_REASONS):
@@ -213,6 +218,7 @@ def _cells(
     todo = sum(counts[status] for status in pending)
     ahead = [s.seconds_left(timings) for s in states if s.status in {*pending, "running"}]
     estimates = [seconds for seconds in ahead if seconds is not None]
+    # One unknown run makes the sum unknown.
     time = "?" if len(estimates) < len(ahead) else in_words(sum(estimates)) if ahead else ""
     shown = (counts["done"], counts["running"], counts["failed"], counts["interrupted"], todo)
     return (str(len(states)), *(str(n) if n else "[dim]·[/]" for n in shown), time)

@@ -37,6 +37,7 @@ class RunState:
     def seconds_left(self, timings: Timings) -> float | None:
         """Return the time left by the run's own epochs, else by complete runs, else ``None``."""
         left = max(self.spec.trainer.epochs - self.epoch, 0)
+        # Its own epochs say more than other runs.
         if self.epoch and self.status in ("running", "interrupted"):
             return left * self.seconds
         return timings.seconds(self.spec)
@@ -64,6 +65,7 @@ def _epochs(log: Path, spec: RunSpec) -> tuple[int, float, float]:
     except OSError:  # the first epoch is not complete
         return 0, math.nan, math.nan
     column, _ = MONITORS[spec.trainer.monitor]
+    # There are rows: the log is written after an epoch.
     seconds = sum(float(row["seconds"]) for row in rows) / len(rows)
     return len(rows), float(rows[-1][f"val_{column}"] or math.nan), seconds
 
@@ -91,6 +93,7 @@ class Timings:
 
         Where that method has no complete run, the median of the dataset; ``None`` without any.
         """
+        # Of the same method first; other methods of the dataset are a rough guess.
         seconds = self.by_method.get((spec.dataset, spec.method)) or self.by_dataset.get(
             spec.dataset
         )
@@ -114,6 +117,7 @@ def _seconds_per_epoch(path: Path) -> float | None:
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
         spec = json.loads(path.with_name("spec.json").read_text(encoding="utf-8"))
+        # Early stopping included.
         return float((result["train_seconds"] + result["test_seconds"]) / spec["trainer"]["epochs"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

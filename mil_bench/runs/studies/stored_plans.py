@@ -70,7 +70,7 @@ def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None
     """
     from mil_bench.runs.task import DataRequest
 
-    data = list(dict.fromkeys(task.data for task in tasks))
+    data = list(dict.fromkeys(task.data for task in tasks))  # every dataset once
     grid = StoredGrid(
         title=title,
         written=now(),
@@ -79,6 +79,7 @@ def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None
         runs=[StoredRun(data=data.index(task.data), spec=task.spec) for task in tasks],
     )
     keys = sorted(task.spec.key for task in tasks)
+    # The same runs are the same file.
     path = runs / PLANS / f"{sha256(' '.join(keys).encode()).hexdigest()[:16]}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None
 def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
     """Return the plans under ``runs``, latest first, and a sentence for each unreadable one."""
     grids, notes = [], []
-    for path in (runs / PLANS).glob("[!.]*.json"):
+    for path in (runs / PLANS).glob("[!.]*.json"):  # not files that are being written
         try:
             grids.append(StoredGrid(**json.loads(path.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError) as error:
@@ -122,7 +123,7 @@ def _anchored(data: DataRequest) -> DataRequest:
     """The same data with absolute paths, for commands in other folders."""
     from mil_bench.datasets.load import with_data_root
 
-    options = with_data_root(data.options)
+    options = with_data_root(data.options)  # the environment may differ at a retry
     options = replace(
         options,
         data_root=_absolute(options.data_root),
@@ -228,7 +229,7 @@ def still_valid(tasks: Sequence[Task], prepare: Prepare) -> tuple[list[Task], li
         try:
             change = _change(task, prepare)
         except MilBenchError as error:
-            change = f"cannot run: {error}"
+            change = f"cannot run: {error}"  # data that are missing now
         if change:
             refused.append(f"{task.spec.title} {change}")
         else:

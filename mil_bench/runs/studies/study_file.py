@@ -43,10 +43,12 @@ class StudyRule(StrictConfig):
 
     def covers(self, cell: StudyCell) -> bool:
         """Return whether the rule holds for ``cell`` whatever its unknown coordinates are."""
+        # An unknown coordinate does not agree.
         return all(key in cell and cell[key] in values for key, values in self.coordinates.items())
 
     def touches(self, cell: StudyCell) -> bool:
         """Return whether the rule may hold for ``cell``, judged by its known coordinates."""
+        # An unknown coordinate may agree.
         return all(cell[key] in values for key, values in self.coordinates.items() if key in cell)
 
     def __str__(self) -> str:
@@ -70,6 +72,7 @@ class Selection:
     def may_keep(self, cell: StudyCell) -> bool:
         """Return whether some run of a partly known cell may be selected."""
         included = not self.include or any(rule.touches(cell) for rule in self.include)
+        # covers and not touches: only what is surely excluded.
         return included and not any(rule.covers(cell) for rule in self.exclude)
 
 
@@ -140,6 +143,7 @@ def read_study(path: Path) -> StudyFile:
     """
     content = read_toml(path, "study")
     if isinstance(content.get("datasets"), list):
+        # A name alone is a dataset with defaults.
         named = [{"name": d} if isinstance(d, str) else d for d in content["datasets"]]
         content["datasets"] = _tables(StudyDataset, named, f"{path} [[datasets]]")
     for key, model in {
@@ -161,6 +165,7 @@ def as_settings(table: Mapping[str, Any]) -> dict[str, str]:
     ``"none"`` means no value, which TOML cannot express.
     """
     return {
+        # --set reads JSON for all but text.
         key: value if isinstance(value, str) else json.dumps(value, default=str)
         for key, value in _flat(table, "")
     }
@@ -169,7 +174,7 @@ def as_settings(table: Mapping[str, Any]) -> dict[str, str]:
 def _flat(table: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
+            yield from _flat(value, f"{above}{key}.")  # [settings.hmil] dim = 64 is hmil.dim
         else:
             yield above + key, value
 
@@ -206,6 +211,7 @@ def _check_rules(study: StudyFile, path: Path) -> None:
                 )
             for key, values in rule.coordinates.items():
                 for value in values:
+                    # Encoders, splits and folds are known after loading.
                     if key in names_by_key and value not in names_by_key[key]:
                         names = map(str, names_by_key[key])
                         owner = f"{key} in {path} [[{where}]] {i}"
