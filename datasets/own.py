@@ -42,7 +42,7 @@ from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_t
 from mil_bench.bags.labels.tables import is_table, read_table
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.config import StrictConfig, build, read_toml
-from mil_bench.base.errors import ConfigError, FeatureError
+from mil_bench.base.errors import ConfigError, DataError, FeatureError, UnknownNameError
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
 from mil_bench.contract.spec import DataKind, TrainerConfig
@@ -58,6 +58,7 @@ class OwnConfig(StrictConfig):
     labels: str | None = None  # table with a row per slide; None: the instance table has labels
     instances: str | None = None  # table slide_id, row, label of patches whose class is known
     columns: dict[str, Any] = Field({})
+    only: dict[str, str | tuple[str, ...]] = Field({})  # column -> its values of the rows to use
     feature_columns: tuple[str, ...] = ()  # of an instance table; all others by default
     tree: str | dict[str, Any] | None = None  # tree file, or the tree itself
     classes: tuple[str, ...] = ()  # order of the leaves when there is no tree
@@ -100,6 +101,7 @@ class OwnData(LabelledAdapter):
         config = self.config
         source = self._at(config.labels or config.features)
         table = read_slide_table(source, self.columns, row_per_slide=config.labels is not None)
+        table = self._chosen_rows(table, source)
         manifest = manifest_of(table)
         sets = (
             dict(zip(manifest.slide_ids, table["split"], strict=True)) if "split" in table else {}
@@ -152,6 +154,20 @@ class OwnData(LabelledAdapter):
                 "orders and groups the classes. Keep one of them."
             )
         build(TrainerConfig, config.trainer, f"{self.path} [trainer]")
+
+    def _chosen_rows(self, table: pd.DataFrame, source: Path) -> pd.DataFrame:
+        """The rows of the label table that ``only`` selects, such as those of some sites."""
+        for name, values in self.config.only.items():
+            column = self.columns.find(name, table, source)
+            wanted = [values] if isinstance(values, str) else list(values)
+            absent = [value for value in wanted if value not in set(table[column])]
+            if absent:
+                known = sorted(set(table[column]))
+                raise UnknownNameError(f"value of {name!r}", absent[0], known, of=str(source))
+            table = table[table[column].isin(wanted)].reset_index(drop=True)
+        if table.empty:
+            raise DataError(f"`only` of {self.path} leaves no row of {source}; correct it.")
+        return table
 
     def _at(self, relative: str) -> Path:
         return self.path.parent / relative

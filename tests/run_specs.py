@@ -38,9 +38,6 @@ TRANSFERRED = TransferredSpec(
     method="plain",
     method_version="1",
     encoder="uni",
-    trained_on="other",
-    source_key="b66472e2eb2db81e",
-    source_labels_digest="eeee",
-    source_features_digest="ffff",
+    source=SPEC.model_copy(update={"dataset": "other"}),
     **_DATA,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -62,6 +63,23 @@ def store_of_arrays(
         store_digest({slide: bag_digests(bag) for slide, bag in bags.items()}),
         dict.fromkeys(bags, tiling) if tiling else {},
     )
+
+
+def store_of_bags(
+    encoder: str, bags: Mapping[str, Bag], files: Mapping[str, Path] | None = None
+) -> BagStore:
+    """Make a store in memory from bags as readers return them; ``files`` are their sources.
+
+    Coordinates are kept where every bag has them. Raises as :func:`store_of_arrays`.
+    """
+    xy = {s: b.coords.astype(np.float64) for s, b in bags.items() if b.coords is not None}
+    store = store_of_arrays(
+        encoder,
+        {slide: bag.features for slide, bag in bags.items()},
+        xy if len(xy) == len(bags) else None,
+    )
+    tilings = {slide: Tiling(b.unit, b.anchor, b.patch_size) for slide, b in bags.items()}
+    return replace(store, tilings=tilings, files=dict(files or {}))
 
 
 def padded_bag(rows: NDArray[Scalar]) -> NDArray[Scalar]:

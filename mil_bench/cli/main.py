@@ -47,6 +47,10 @@ COMMANDS = {
         "Pack results of a method into a bundle, check it, and repeat a run of it.",
         "mil_bench.cli.submit:submit",
     ),
+    "predict": Command(
+        "Predict new slides with trained models, or test them on another dataset.",
+        "mil_bench.cli.predict:predict",
+    ),
     "heatmap": Command(
         "Draw heatmaps of what the model of a run attends to on a slide.",
         "mil_bench.cli.heatmap:heatmap",

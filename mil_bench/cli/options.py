@@ -86,7 +86,10 @@ OPTIONS: Final = table(
     ),
     Option("--tree", "NAME", "Label tree: a name, a file (.toml, .json), or an upper level."),
     Option(
-        "--slides", "PATH", "Slides: a folder, a file, or a table with the column slide.", **PATH
+        "--slides",
+        "PATH",
+        "Slides: a folder, a file, a table with the column slide, or a list of names.",
+        **PATH,
     ),
     Option("--weights", "FILE", "Weights of the encoder (.safetensors, .pth, .bin).", **PATH),
     switch("--allow-missing", "Skip slides that have no features."),
@@ -125,6 +128,12 @@ OPTIONS: Final = table(
         "Train features with the method: adapter, or blocks=N,tiles=K (docs/online.md).",
     ),
     switch("--allow-leaks", "Run a split whose sets share patients; results are marked."),
+    Option(
+        "--trained-on",
+        "NAME",
+        "Dataset that the models were trained on (default: the only one of the method).",
+    ),
+    switch("--heatmap", "Draw heatmaps of the predicted slides."),
     # runs
     Option(
         "--runs",
@@ -274,7 +283,7 @@ OPTIONS: Final = table(
     switch("--without-labels", "Leave out labels that a licence forbids to pass on."),
     switch("--without-anchors", "Leave out the anchors: they are in a bundle beside this one."),
     # heatmaps
-    Option("--run", "KEY", "Run key, or its first characters.", **MANY),
+    Option("--run", "KEY", "Run key, or its first characters; repeatable.", **MANY),
     Option("keys", "KEY", "Run keys, or their first characters.", nargs="+"),
     Option("--slide", "ID", "Slide id; repeatable.", **MANY),
     Option("--level", "NAME", "Level of the label tree, such as coarse or leaf (default: all)."),

@@ -140,6 +140,16 @@ def check_methods(methods: Sequence[str]) -> None:
             )
 
 
+def dataset_name(dataset: str) -> str:
+    """Return the name of a registered dataset, or the one that a ``.toml`` file gives itself."""
+    check_dataset(dataset)
+    if not dataset.endswith(".toml"):
+        return dataset
+    from mil_bench.datasets.own import OwnData
+
+    return OwnData(Path(dataset)).config.name
+
+
 def check_dataset(dataset: str) -> None:
     """Raise unless ``dataset`` is registered or an existing ``.toml`` file."""
     from mil_bench.datasets import DATASETS

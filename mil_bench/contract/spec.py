@@ -161,16 +161,18 @@ class ExternalSpec(Experiment):
 
 
 class TransferredSpec(Experiment):
-    """Predictions by models that were trained on another dataset, ``trained_on``.
+    """Predictions for a dataset by a model that was trained on another one.
 
-    ``source_key`` is the run of the model. The digests are those of the data of its training.
+    ``source`` is the run of the model; split, fold and seed are those of its training.
     """
 
     evidence: Literal["transferred"] = "transferred"
-    trained_on: str
-    source_key: str
-    source_labels_digest: str
-    source_features_digest: str
+    source: RunSpec
+
+    @property
+    def trained_on(self) -> str:
+        """The dataset of the training."""
+        return self.source.dataset
 
 
 _KINDS: Final[Mapping[str, type[Experiment]]] = {

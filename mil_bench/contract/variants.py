@@ -19,11 +19,11 @@ def settings(spec: Experiment) -> dict[str, str]:
     """Return, as text, everything that a user can vary between two runs of a method in one cell.
 
     Trainer settings have their own name, or ``trainer.NAME`` if the method has one of that name.
-    Predictions made elsewhere have no settings.
+    Transferred predictions have those of their model, predictions made elsewhere none.
     """
-    method = flattened(spec.method_config)
     if isinstance(spec, TransferredSpec):
-        return {**method, "version": spec.method_version, "trained_on": spec.trained_on}
+        return settings(spec.source)
+    method = flattened(spec.method_config)
     if not isinstance(spec, RunSpec):
         return method
     trainer = flattened(spec.trainer.model_dump(mode="json"))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from mil_bench.bags.formats.names import normalise
+from mil_bench.bags.formats.scale import NOMINAL_MPP
 from mil_bench.bags.labels.tables import column, read_table, require
 from mil_bench.base.errors import DataError, counted
 from mil_bench.contract.manifest import check_id
 from mil_bench.extraction.tissue import EVERYTHING, PRESETS
 
 METHOD: Final = 1  # of tiling and reading; raise it when features change
-NOMINAL_MPP: Final = 10.0  # divided by the magnification: 0.5 um per pixel is called 20x
 
 
 @dataclass(frozen=True)

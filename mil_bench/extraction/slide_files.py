@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from mil_bench.bags.formats.scale import NOMINAL_MPP
 from mil_bench.base.atomic import replacing
 from mil_bench.extraction.plan import SlidePlan, TileCorners
-from mil_bench.extraction.settings import NOMINAL_MPP, ExtractionSettings
+from mil_bench.extraction.settings import ExtractionSettings
 from mil_bench.extraction.tissue import Mask
 
 RECORD = "mil_bench_extraction"  # root attribute: the settings as JSON

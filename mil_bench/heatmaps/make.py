@@ -28,7 +28,7 @@ from mil_bench.heatmaps.patch_scores import ALL, ScoreKind, ScoreMap, score_maps
 from mil_bench.heatmaps.patches import KnownPatches, Places, places_of, witnesses_of
 from mil_bench.pictures.style import save
 from mil_bench.runs.load_run import LoadedRun
-from mil_bench.runs.stored_predictions import stored_predictions
+from mil_bench.runs.slide_sets import sets_of
 
 HEATMAPS = "heatmaps"
 DPI = 130  # pictures are many: a run may have hundreds
@@ -90,6 +90,10 @@ class _SlideFiles:
         self.label = run.dataset.manifest.labels().get(slide_id, "")
         self.places, self.backdrop = self._on_slide(places_of(run.dataset.store, slide_id))
         self.probabilities = self._prediction()
+        self.set = self._set()
+        if self.set in ("train", "val"):
+            used = "trained on" if self.set == "train" else "chosen by"
+            self.notes.append(f"the model was {used} this slide")
 
     def write(self, folder: Path, drawn: Sequence[ScoreMap]) -> SlideHeatmaps:
         """Write all files; the summary comes last."""
@@ -170,20 +174,21 @@ class _SlideFiles:
     def _title(self) -> str:
         best = max(self.probabilities[LEAF], key=self.probabilities[LEAF].__getitem__)
         spec, key = self.run.spec, self.run.directory.path.name
+        label = f", label {self.label}" if self.label else ""
         return (
-            f"slide {self.id} ({self._set()}, label {self.label}), predicted {best} "
+            f"slide {self.id} ({self.set}{label}), predicted {best} "
             f"({self.probabilities[LEAF][best]:.0%}); {spec.title}, run {key}"
         )
 
     def _set(self) -> str:
-        sets = stored_predictions(self.run.directory, self.run.taxonomy)
-        # Neither validated nor tested.
-        return next((name for name, p in sets.items() if self.id in p.slide_ids), "train")
+        """``train``, ``val`` or ``test``; ``new`` for a slide that the run does not know."""
+        of_set = sets_of(self.run.directory, [self.id]).get(self.id)
+        return of_set or ("train" if self.label else "new")
 
     def _summary(self) -> dict[str, Any]:
         return {
             "slide": self.id,
-            "set": self._set(),
+            "set": self.set,
             "label": self.label,
             "run": self.run.directory.path.name,
             "title": self.run.spec.title,

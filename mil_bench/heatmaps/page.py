@@ -51,7 +51,8 @@ def _section(home: Path, folder: Path, content: dict[str, Any]) -> str:
     leaf = content["probabilities"]["leaf"]
     likely = sorted(leaf, key=leaf.__getitem__, reverse=True)[:3]
     predicted = ", ".join(f"{leaf_class} {leaf[leaf_class]:.0%}" for leaf_class in likely)
-    label = f"{content['set']} slide, label {content['label']}, {content['patches']} patches"
+    known = f", label {content['label']}" if content["label"] else ""
+    label = f"{content['set']} slide{known}, {content['patches']} patches"
     links = [_link(home, folder / file) for file in ("scores.csv", "tiles.geojson")]
     notes = "".join(f'<p class="small">{escape(note)}.</p>' for note in content["notes"])
     figures = [

@@ -12,6 +12,7 @@ import torch
 
 from mil_bench.bags.conversion import Standardization
 from mil_bench.bags.device import DeviceBags
+from mil_bench.bags.formats.scale import PatchScale, read_scale
 from mil_bench.bags.loader import EvaluationLoader, TrainLoader
 from mil_bench.bags.placement import Placement, PlacementChoice, choose_placement
 from mil_bench.base.atomic import write_json
@@ -23,6 +24,7 @@ from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import AdapterTraining, BlockTraining, Precision, RunSpec
 from mil_bench.contract.split import Split
+from mil_bench.contract.store import BagStore
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.methods import METHODS
@@ -199,9 +201,16 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "n_val": len(fold.val),
         "n_test": len(fold.test),
         "missing": list(opened.dataset.missing),
+        "patches": _patches(opened.dataset.store, fold.train[0]),
         "split_mode": opened.split.mode,
         "split_notes": [asdict(note) for note in opened.split.notes],
     }
+
+
+def _patches(store: BagStore, slide: str) -> dict[str, float | None]:
+    """The scale of the patches, which predictions for new slides compare with theirs."""
+    file = store.files.get(slide)
+    return asdict(PatchScale() if file is None else read_scale(file))
 
 
 @dataclass

@@ -7,8 +7,10 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -17,7 +19,8 @@ from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats.folder import PACKED, FeatureSet, choose
 from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.store import bag_digests
+from mil_bench.bags.placement import available_memory
+from mil_bench.bags.store import bag_digests, store_of_bags
 from mil_bench.base.console import ProgressDisplay, print_on_stderr
 from mil_bench.base.errors import FeatureError, counted, nearest
 from mil_bench.contract.store import Bag, BagStore
@@ -76,6 +79,7 @@ def _missing(
 CACHE_VARIABLE = "MIL_BENCH_CACHE"
 MAX_ERRORS, MAX_LISTED = 20, 5
 GIGABYTE = 1e9
+SINGLE_USE_SHARE = 0.25  # of the available memory, for bags that are read once
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -101,6 +105,72 @@ def packed(
             with _lock(place):
                 cached = _rebuilt(place, features.encoder, sources)
     return cached.store(sources)
+
+
+def opened(
+    features: FeatureSet, sources: Mapping[str, BagSource], cache: Path | None = None
+) -> BagStore:
+    """Return the store of ``sources`` for a single use, without rewriting a large cache for few.
+
+    It comes from an existing cache, else into memory where the files fit, else it is packed. Raises
+    as :func:`packed`.
+    """
+    cached, _ = _open(cache_folder(features, cache or default_cache()), sources)
+    if cached is not None:
+        return cached.store(sources)
+    files = {path for source in sources.values() for path in source.paths if path.exists()}
+    if sum(path.stat().st_size for path in files) > SINGLE_USE_SHARE * available_memory():
+        return packed(features, sources, cache)
+    read, errors = _ReadBags(), list[FeatureError]()
+    with ProgressDisplay(f"reading {features.encoder}", len(sources), unit="bag") as progress:
+        for slide, source in sources.items():
+            try:
+                bag = source.read()
+                _check_alike(source.paths[0], bag, read)
+                read.bags[slide] = bag
+            except FeatureError as error:
+                errors.append(error)
+                if len(errors) == MAX_ERRORS:
+                    break
+            progress.advance()
+    if errors:
+        raise _summary(errors, len(sources))
+    return store_of_bags(features.encoder, read.bags, {s: b.paths[0] for s, b in sources.items()})
+
+
+class _Alike(Protocol):
+    """Bags so far, with what all have in common."""
+
+    @property
+    def bags(self) -> Mapping[str, object]: ...
+
+    @property
+    def dim(self) -> int | None: ...
+
+    @property
+    def seen_encoder(self) -> str | None: ...
+
+    @property
+    def whole_slides(self) -> bool | None: ...
+
+
+@dataclass
+class _ReadBags:
+    """Bags in memory."""
+
+    bags: dict[str, Bag] = field(default_factory=dict)
+
+    @property
+    def dim(self) -> int | None:
+        return next((bag.dim for bag in self.bags.values()), None)
+
+    @property
+    def seen_encoder(self) -> str | None:
+        return next((bag.encoder for bag in self.bags.values() if bag.encoder), None)
+
+    @property
+    def whole_slides(self) -> bool | None:
+        return next((bag.whole_slide for bag in self.bags.values()), None)
 
 
 def cache_folder(features: FeatureSet, cache: Path) -> Path:
@@ -197,24 +267,24 @@ def _take(old: Cache | None, slide: str, stamp: Stamp) -> Bag | None:
     return bag if bag_digests(bag) == (record.digest, record.coords_digest) else None
 
 
-def _check_alike(path: Path, bag: Bag, writer: PackWriter) -> None:
+def _check_alike(path: Path, bag: Bag, before: _Alike) -> None:
     """Raise ``FeatureError`` when ``bag`` is of another kind, width or encoder than before."""
-    if writer.dim is not None and bag.dim != writer.dim:
+    if before.dim is not None and bag.dim != before.dim:
         raise FeatureError(
-            f"{path}: D = {bag.dim}, but the {counted(len(writer.bags), 'bag')} before "
-            f"have D = {writer.dim}; "
+            f"{path}: D = {bag.dim}, but the {counted(len(before.bags), 'bag')} before "
+            f"have D = {before.dim}; "
             "expected features of one encoder. Extract all slides with the same encoder."
         )
-    if writer.whole_slides is not None and bag.whole_slide != writer.whole_slides:
+    if before.whole_slides is not None and bag.whole_slide != before.whole_slides:
         kinds = {True: "one vector, a slide embedding", False: "features of patches"}
         raise FeatureError(
             f"{path}: {kinds[bag.whole_slide]}, but the bags before are "
-            f"{kinds[writer.whole_slides].removeprefix('one vector, a ')}; keep the two in "
+            f"{kinds[before.whole_slides].removeprefix('one vector, a ')}; keep the two in "
             "separate folders, or save a slide of one patch with shape (1, D)."
         )
-    if bag.encoder and writer.seen_encoder and bag.encoder != writer.seen_encoder:
+    if bag.encoder and before.seen_encoder and bag.encoder != before.seen_encoder:
         raise FeatureError(
-            f"{path}: features of {bag.encoder}, but those before are of {writer.seen_encoder}; "
+            f"{path}: features of {bag.encoder}, but those before are of {before.seen_encoder}; "
             "expected one encoder per folder. Move the others to a separate folder."
         )
 

@@ -77,7 +77,7 @@ def _stamp(root: Attrs, xy: NDArray[Any] | None) -> Geometry:
     _warn_of_newer_stamp(_text(root.get("stamp_version")) or "")
     extractor = _text(root.get("extractor"))
     encoder = canonical_encoder(extractor) if extractor else None
-    size = _number(root.get("tile_size_um")) or _number(root.get("tile_size"))
+    size = number(root.get("tile_size_um")) or number(root.get("tile_size"))
     step = grid_step(xy)
     if not size and _text(root.get("unit")) is None and step and round(step) == STAMP_V1_PIXELS:
         # STAMP v1 counted pixels of tiles that were 256 um wide and resized to 224 px.
@@ -98,27 +98,27 @@ def _warn_of_newer_stamp(version: str) -> None:
 
 
 def _trident_size(coords: Attrs) -> float | None:
-    size = _number(coords.get("patch_size_level0"))
+    size = number(coords.get("patch_size_level0"))
     if size is not None:
         return size
-    patch = _number(coords.get("patch_size"))
-    source = _number(coords.get("level0_magnification"))
-    target = _number(coords.get("target_magnification"))
+    patch = number(coords.get("patch_size"))
+    source = number(coords.get("level0_magnification"))
+    target = number(coords.get("target_magnification"))
     return patch * source / target if patch and source and target else None
 
 
 def _clam_size(coords: Attrs) -> float | None:
     """CLAM: ``patch_size`` counts pixels of ``patch_level``, ``downsample`` times level 0."""
-    patch = _number(coords.get("patch_size"))
-    downsample = _number(coords.get("downsample"))
-    if patch is None or (downsample is None and _number(coords.get("patch_level")) != 0):
+    patch = number(coords.get("patch_size"))
+    downsample = number(coords.get("downsample"))
+    if patch is None or (downsample is None and number(coords.get("patch_level")) != 0):
         return None
     # downsample is of patch_level; custom_downsample is CLAM's second resize on top.
-    return patch * (downsample or 1.0) * (_number(coords.get("custom_downsample")) or 1.0)
+    return patch * (downsample or 1.0) * (number(coords.get("custom_downsample")) or 1.0)
 
 
-def _number(value: Any) -> float | None:
-    """A number or the first of a tuple; TRIDENT stores a missing one as the string 'None'."""
+def number(value: Any) -> float | None:
+    """Return a number or the first of a tuple; TRIDENT stores a missing one as the text 'None'."""
     try:
         return float(np.asarray(value).ravel()[0])  # h5 attributes come as arrays of one
     except (TypeError, ValueError, IndexError):

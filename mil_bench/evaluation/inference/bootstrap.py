@@ -34,10 +34,11 @@ def replicate(runs: RunPredictions, resampling: Resampling) -> dict[Score, Score
     # In order of first appearance.
     scores = dict.fromkeys(score for of_run in draws.values() for score in of_run)
     freedom = resampling.freedom
-    return {score: ScoreReplicates.of(_mean(draws, score), freedom) for score in scores}
+    return {score: ScoreReplicates.of(mean_over_cells(draws, score), freedom) for score in scores}
 
 
-def _mean(draws: Mapping[SeedFold, Mapping[Score, Draws]], score: Score) -> Draws:
+def mean_over_cells(draws: Mapping[SeedFold, Mapping[Score, Draws]], score: Score) -> Draws:
+    """Average the replicates of one score over folds within a seed, then over seeds."""
     by_seed: dict[int, list[Draws]] = {}
     for (seed, _), of_run in draws.items():
         by_seed.setdefault(seed, []).append(of_run[score])

@@ -1,0 +1,131 @@
+"""Predictions on the terminal: what was decided, and how sure the models are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mil_bench.base.errors import counted
+from mil_bench.base.taxonomy import LEAF
+from mil_bench.evaluation.inference.bootstrap import replicate
+from mil_bench.evaluation.inference.draws import Replicated
+from mil_bench.evaluation.inference.resampling import Resampling
+from mil_bench.evaluation.inference.transfer import ScoreTransfer, transfer
+from mil_bench.evaluation.metrics import PRIMARY, Score
+from mil_bench.exchange.ensemble import EnsemblePredictions
+from mil_bench.exchange.external_validation import ExternalValidation
+
+MANY = 20  # slides from which a screen counts classes and lists the least certain only
+LISTED = 10
+_SHOWN = (PRIMARY, "macro_auc", "accuracy", "macro_f1")
+
+
+def predictions_screen(predictions: EnsemblePredictions) -> Iterator[RenderableType]:
+    """Yield a line per slide; of many slides the number per class and the least certain ones."""
+    if len(predictions) <= MANY:
+        yield _slides(predictions, range(len(predictions)), "")
+        return
+    counts = Counter(predictions.decided())
+    table = Table("class", title="Slides per class", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("slides", justify="right")
+    table.add_column("mean probability", justify="right")
+    for name in predictions.taxonomy.leaves:
+        chosen = [i for i, decided in enumerate(predictions.decided()) if decided == name]
+        mean = f"{predictions.probability[chosen].mean():.2f}" if chosen else ""
+        table.add_row(Text(name), str(counts[name]), mean)
+    yield table
+    rows = predictions.least_sure[:LISTED].tolist()
+    yield _slides(predictions, rows, f"The {LISTED} slides that the models are least certain of")
+
+
+def _slides(predictions: EnsemblePredictions, rows: range | list[int], title: str) -> Table:
+    upper = [v for v in predictions.taxonomy.levels if v != LEAF]
+    several, labelled = len(predictions.members) > 1, bool(predictions.labels)
+    table = Table("slide", title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    for name in (*(["label"] if labelled else []), "class"):
+        table.add_column(name)
+    table.add_column("probability", justify="right")
+    for name in ("agree", "spread") if several else ():
+        table.add_column(name, justify="right")
+    for level in upper:
+        table.add_column(level)
+    decided = {level: predictions.decided(level) for level in (*upper, LEAF)}
+    for i in rows:
+        cells = [predictions.slide_ids[i], *([predictions.labels[i]] if labelled else [])]
+        cells += [decided[LEAF][i], f"{predictions.probability[i]:.2f}"]
+        if several:
+            agreeing = round(predictions.agreement[i] * len(predictions.members))
+            cells += [f"{agreeing} of {len(predictions.members)}", f"{predictions.spread[i]:.2f}"]
+        cells += [f"{decided[v][i]} {predictions.level(v)[i].max():.2f}" for v in upper]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def validation_screen(validation: ExternalValidation) -> Iterator[RenderableType]:
+    """Yield the verdict on the drop, then the scores of the models and of their ensemble."""
+    ensemble = validation.predictions()
+    moved = transfer(validation.own, validation.here)
+    if moved:
+        yield Text(drop_sentence(moved[Score(PRIMARY)]), style="bold")
+    resampling = Resampling.of([ensemble])
+    together = replicate({(0, 0): ensemble}, resampling)
+    several = len(validation.ensemble.members) > 1
+    table = Table("score", box=SIMPLE_HEAD)
+    heads = ["own test", "here", "drop"] if moved else []
+    for name in (*heads, *(["ensemble here"] if several or not moved else [])):
+        table.add_column(name, justify="right")
+    for score in _scores(together):
+        cells = [f"{score.level} {score.facts.title}" if score.is_leaf else score.facts.title]
+        if moved:
+            one = moved[score]
+            cells += [_ends(one.own), _ends(one.here), _ends(one.drop)]
+        if several or not moved:
+            cells.append(_ends(together[score]))
+        table.add_row(*map(Text, cells))
+    yield table
+    patients = len(resampling.patients)
+    tested = f"{counted(len(ensemble), 'slide')} of {counted(patients, 'patient')}"
+    yield Text(f"{tested}; 95 % intervals over patients", style="dim")
+
+
+def drop_sentence(moved: ScoreTransfer) -> str:
+    """Return one sentence on the drop of balanced accuracy."""
+    own, here, drop = moved.own, moved.here, moved.drop
+    values = f"{100 * own.value:.1f} on own test slides, {100 * here.value:.1f} here"
+    if drop.low != drop.low:
+        return f"Balanced accuracy: {values}; the drop has no interval with so few patients."
+    interval = f"95 % CI {100 * drop.low:z.1f} to {100 * drop.high:z.1f}"
+    if drop.low > 0:
+        verb = f"drops by {100 * drop.value:z.1f} points"
+    elif drop.high < 0:
+        verb = f"rises by {-100 * drop.value:z.1f} points"
+        interval = f"95 % CI {-100 * drop.high:z.1f} to {-100 * drop.low:z.1f}"
+    else:
+        verb = f"does not change significantly (drop {100 * drop.value:z.1f} points)"
+    return f"Balanced accuracy {verb} ({values}; {interval})."
+
+
+def _scores(scores: Mapping[Score, object]) -> list[Score]:
+    return [
+        s
+        for s in scores
+        if not s.name
+        and (
+            (s.is_leaf and s.metric in _SHOWN)
+            or (s.metric == PRIMARY and s.source in ("summed", "direct"))
+        )
+    ]
+
+
+def _ends(drawn: Replicated) -> str:
+    value = f"{100 * drawn.value:z.1f}"
+    return (
+        value
+        if drawn.low != drawn.low
+        else f"{value} [{100 * drawn.low:z.1f}, {100 * drawn.high:z.1f}]"
+    )
