@@ -33,8 +33,8 @@ class ExternalValidation:
     """Predictions for the slides of ``dataset``, with its labels.
 
     ``runs`` are the stored transferred runs, one per model; ``stored_before`` of them existed.
-    ``own`` and ``here`` map ``(seed, fold)`` to the predictions of each model for its own test
-    slides and for these; they are empty where two models share a cell.
+    ``own`` and ``here`` map ``(seed, fold)`` to the predictions of each model, for its own test
+    slides and for these. They are empty where two models share a cell.
     """
 
     ensemble: EnsemblePredictions
@@ -155,9 +155,9 @@ def _check_other(directory: RunDirectory, dataset: Dataset) -> None:
     seen = [slide for slide, of_set in used.items() if of_set != "test"]
     if seen:
         raise DataError(
-            f"{len(seen)} of {len(dataset.manifest)} slides of {dataset.name} were in the training "
-            f"or validation set of run {directory.path.name} (first: {listed(seen)}); leave them "
-            "out of the label table, or rename slides that only share the id."
+            f"run {directory.path.name} was trained on {len(seen)} of {len(dataset.manifest)} "
+            f"slides of {dataset.name} (first: {listed(seen)}); leave them out of the label table, "
+            "or rename slides that only share the id."
         )
 
 

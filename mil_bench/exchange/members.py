@@ -1,7 +1,7 @@
 """Predictions of trained models for any slides with the features that they were trained on.
 
-A model predicts in the precision and with the number of threads of its run, and the run's own test
-slides together, as the run did: for those the numbers are the stored ones, to the last bit.
+A model predicts in the precision of its run and with its number of threads. It predicts the run's
+own test slides together, as the run did. For those the numbers are the stored ones, to the last bit.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def predict(
 ) -> PredictedSlides:
     """Predict slides with trained models, as `mil-bench predict` does.
 
-    ``features`` is a folder of feature files: no labels are needed, and ``slides`` (ids, or a file
+    ``features`` is a folder of feature files of slides without labels; ``slides`` (ids, or a file
     that lists them) restricts it. Without it ``dataset`` is a labelled dataset: its slides are
     predicted, scored, and stored under ``runs`` as a test of models that were trained elsewhere.
 

@@ -1,4 +1,4 @@
-"""Predictions on the terminal: what was decided, and how sure the models are."""
+"""Predictions on the terminal: decisions, and the certainty of the models."""
 
 from __future__ import annotations
 

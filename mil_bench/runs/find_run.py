@@ -62,9 +62,9 @@ class RunChoice:
 def find_runs(runs: Path, choice: RunChoice) -> list[RunDirectory]:
     """Return the complete runs of a method on one dataset, by fold and seed.
 
-    Of several variants it is the one with the method's default settings. Raises ``DataError``,
-    ``UsageError`` or one of its kinds where there is none, where the choice is open, and for folds
-    and seeds without a complete run.
+    Of several variants it is the one with the method's default settings. Raises ``DataError`` or
+    ``RunError`` where there is none, and ``UsageError`` where the choice is open. Folds and seeds
+    without a complete run are an ``UnknownNameError``.
     """
     trained = _trained(runs, choice)
     specs = {d: d.read_spec() for d in trained if d.status() == "done"}
@@ -77,8 +77,8 @@ def find_runs(runs: Path, choice: RunChoice) -> list[RunDirectory]:
     specs = _only(specs, "split", choice.split, "--split")
     if len({_data(spec) for spec in specs.values()}) > 1:
         raise UsageError(
-            f"the runs of {choice.method} under {runs} are of several versions of their data; name "
-            "those to use with --run KEY, which can be repeated."
+            f"the runs of {choice.method} under {runs} used several versions of their data; choose "
+            "runs with --run KEY (repeatable)."
         )
     specs = _one_variant(specs, choice.method)
     for name, asked in (("fold", choice.folds), ("seed", choice.seeds)):
@@ -148,8 +148,8 @@ def _one_variant(specs: dict[RunDirectory, RunSpec], method: str) -> dict[RunDir
         names = [f"[{name}]" for name in labels(list(variants.values()))]
         raise UsageError(
             f"the runs of {method} are of {len(variants)} variants ({', '.join(names[:5])}), "
-            f"{'none' if not default else 'several'} of them with default settings; name the runs "
-            "to use with --run KEY, which can be repeated."
+            f"{'none' if not default else 'several'} with default settings; choose runs with "
+            "--run KEY (repeatable)."
         )
     return {d: spec for d, spec in specs.items() if digest(texts[d]) in chosen}
 

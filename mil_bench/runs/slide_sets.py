@@ -61,8 +61,9 @@ def run_for_slide(
 ) -> tuple[RunDirectory, SetOfSlide | None]:
     """Return the run whose model says most about a slide, and the slide's set there.
 
-    The first that tested it, else one that chose its model by it, else one that never saw it, else
-    one that was trained on it. The set of a slide outside the split is ``None``.
+    Runs that tested the slide come first, then those that chose their model by it, then those that
+    never saw it. A run that was trained on it is the last. The set of a slide outside the split is
+    ``None``.
     """
     sets = [sets_of(directory, [slide]).get(slide) for directory in directories]
     best = min(range(len(sets)), key=lambda i: _PREFERRED.index(sets[i] or ""))

@@ -139,7 +139,7 @@ def opened(
 
 
 class _Alike(Protocol):
-    """Bags so far, with what all have in common."""
+    """Bags so far, and the properties that they share."""
 
     @property
     def bags(self) -> Mapping[str, object]: ...
