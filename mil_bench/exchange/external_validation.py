@@ -156,8 +156,8 @@ def _check_other(directory: RunDirectory, dataset: Dataset) -> None:
     if seen:
         raise DataError(
             f"run {directory.path.name} was trained on {len(seen)} of {len(dataset.manifest)} "
-            f"slides of {dataset.name} (first: {listed(seen)}); leave them out of the label table, "
-            "or rename slides that only share the id."
+            f"slides of {dataset.name} (first: {listed(seen)}); leave them out of the label table. "
+            "Rename slides that only share the id."
         )
 
 

@@ -1,7 +1,7 @@
 """Predictions of trained models for any slides with the features that they were trained on.
 
 A model predicts in the precision of its run and with its number of threads. It predicts the run's
-own test slides together, as the run did. For those the numbers are the stored ones, to the last bit.
+own test slides together, as the run did. For those the numbers are the stored ones, bit by bit.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def transfer(
     """Return every score that models have on both sides, over the cells that both have.
 
     Both map ``(seed, fold)`` of a model to its predictions: ``own`` for the test slides of its
-    training data, ``here`` for the slides of another dataset under the same tree. A cell in which a score
-    is undefined on one side is left out of its drop. Raises ``DataError`` for fewer than two
+    training data, ``here`` for the slides of another dataset under the same tree. A cell in which a
+    score is undefined on one side is left out of its drop. Raises ``DataError`` for fewer than two
     patients on a side.
     """
     cells = sorted(own.keys() & here.keys())
