@@ -28,6 +28,7 @@ C = TypeVar("C", bound="StrictConfig")
 class StrictConfig(BaseModel):
     """Base of every configuration: immutable, and no key that is not declared."""
 
+    # Frozen: settings are keys of runs.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @model_serializer(mode="wrap")
@@ -38,6 +39,7 @@ class StrictConfig(BaseModel):
             for name, field in type(self).model_fields.items()
             if _is_later(field) and getattr(self, name) == field.default
         }
+        # Older runs keep their stored form, and so their key.
         return {name: value for name, value in handler(self).items() if name not in unset}
 
 
@@ -135,6 +137,7 @@ def build(config: type[C], values: Mapping[str, Any], owner: str) -> C:
         name = _field_name(first["loc"])
         if first["type"] == "missing":
             raise ConfigError(f"{owner}: the required key {name!r} is missing.") from None
+        # Every member of a union reports its own error.
         same = [first, *(e for e in others if e["loc"][:1] == first["loc"][:1] and _of_union(e))]
         reasons = dict.fromkeys(_reason(e) for e in same)
         raise ConfigError(

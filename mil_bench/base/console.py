@@ -57,7 +57,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         self._done: float = done
         self._note = ""
         self._console = console or Console(stderr=True)
-        self._last_line = time.monotonic()
+        self._last_line = time.monotonic()  # no line right after the start
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -104,6 +104,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         """Show that ``done`` items are complete; an empty ``note`` leaves the last one."""
         self._done, self._note = done, note or self._note
         if self._bar is not None:
+            # rich ignores it between refreshes.
             self._bar.update(self._bar.task_ids[0], completed=done, note=escape(self._note))
         elif self._unit and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()

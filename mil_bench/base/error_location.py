@@ -18,6 +18,7 @@ def place_of(error: BaseException) -> str:
     """Return ``mine.py, line 12``, the last line of contributed code in a traceback, or ``""``."""
     if isinstance(error, SyntaxError) and error.filename:
         return _place(error.filename, error.lineno)
+    # Frames of contributed code only.
     frames = [f for f in extract_tb(error.__traceback__) if not _of_harness(f.filename)]
     return _place(frames[-1].filename, frames[-1].lineno) if frames else ""
 
@@ -47,7 +48,7 @@ def _place(file: str, line: int | None) -> str:
 def _of_harness(file: str) -> bool:
     """Whether a file belongs to mil-bench, a library or Python, and not to a contributor."""
     path = Path(file)
-    if path.is_relative_to(_OURS) or file.startswith("<"):
+    if path.is_relative_to(_OURS) or file.startswith("<"):  # "<string>" and the like
         return True
     if path.is_relative_to(_PACKAGES):
         return Path(path.relative_to(_PACKAGES).parts[0]).stem not in CONTRIBUTED

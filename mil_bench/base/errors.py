@@ -74,7 +74,7 @@ class RunError(MilBenchError):
 
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return the ``n`` entries of ``known`` most similar to ``name`` in any case, best first."""
-    by_lower = {k.lower(): k for k in known}
+    by_lower = {k.lower(): k for k in known}  # the nearest in any case, shown as registered
     return [by_lower[k] for k in difflib.get_close_matches(name.lower(), by_lower, n, cutoff=0.5)]
 
 

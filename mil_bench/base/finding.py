@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mil_bench.base.errors import counted
+
 FindingState = Literal["ok", "note", "problem"]
 STYLES: dict[FindingState, str] = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
@@ -50,8 +52,7 @@ def render(findings: Iterable[Finding], console: Console) -> None:
 
 def render_verdict(count: int, console: Console, sound: str = "ready to run") -> None:
     """Print the last line: ``sound``, or the number of problems."""
-    word = "problem" if count == 1 else "problems"
-    console.print(f"[red]{count} {word} to fix[/]" if count else f"[green]{sound}[/]")
+    console.print(f"[red]{counted(count, 'problem')} to fix[/]" if count else f"[green]{sound}[/]")
 
 
 # Remarks on data and results, each with the kind of fact that it states.

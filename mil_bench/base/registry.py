@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         self._insert(Entry(name, summary, target, origin))
 
     def register(self, name: str, summary: str = "") -> Callable[[D], D]:
-        """Return class decorator for entries outside the package, such as ``--plugin`` files."""
+        """Return a class decorator for entries outside the package, such as ``--plugin`` files."""
         if callable(name):  # @METHODS.register without its name
             raise UsageError(
                 f"register requires the name of the {self.kind}: write "
@@ -81,7 +81,7 @@ class Registry(Generic[T]):
             )
         entry = self._entries[name]
         if entry.origin == OURS:
-            return cast(T, _resolved(entry.target))
+            return cast(T, _resolved(entry.target))  # ours are checked by tests
         try:
             target = _resolved(entry.target)
         except Exception as error:
@@ -120,6 +120,7 @@ class Registry(Generic[T]):
                 "letters, digits, `-`, `_` and `.`."
             )
         existing = self._entries.get(entry.name)
+        # The same entry again: a module imported twice.
         if existing is not None and existing != entry:
             raise MilBenchError(
                 f"{self.kind} {entry.name!r} from {entry.origin} is already registered by "
@@ -131,7 +132,7 @@ class Registry(Generic[T]):
     def _load_plugins(self) -> None:
         if self._plugins_loaded:
             return
-        self._plugins_loaded = True
+        self._plugins_loaded = True  # before loading: an entry may use the registry
         from importlib.metadata import entry_points  # slow to import; help needs no registry
 
         for point in entry_points(group=self.group):
@@ -191,13 +192,13 @@ def _load(path: Path, name: str) -> None:
     if spec is None or spec.loader is None:
         raise UsageError(f"plug-in {path} is not a Python file; expected a name ending in .py.")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[name] = module  # before execution, as Python's import does
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         from mil_bench.base.error_location import place_of
 
-        del sys.modules[name]
+        del sys.modules[name]  # a corrected file can be loaded again
         where = place_of(error)
         raise UsageError(
             f"plug-in {path}{where and f' ({where})'}: {_description(error)}"
@@ -215,6 +216,7 @@ def _description(error: Exception | SystemExit) -> str:
 
 def module_name(path: Path) -> str:
     """Return the module name of a plug-in, which depends on its folder as well as on its name."""
+    # Two files of one name in different folders are two plug-ins.
     resolved = path.resolve()
     digest = sha256(str(resolved).encode()).hexdigest()[:8]
     return f"{PLUGIN}{resolved.stem}_{digest}"

@@ -149,12 +149,11 @@ class Taxonomy:
         columns = {
             level: [_at(path, i) for path in self.paths] for i, level in enumerate(self.levels)
         }
+        # In order of first leaf.
         return {level: tuple(dict.fromkeys(column)) for level, column in columns.items()}
 
     def index(self, leaf: str) -> int:
-        """Return integer label of a leaf. Raises ``UnknownNameError`` for a label outside
-        the tree.
-        """
+        """Return the integer label of a leaf. Raises ``UnknownNameError`` for other labels."""
         try:
             return self._index[leaf]
         except KeyError:
@@ -170,11 +169,13 @@ class Taxonomy:
         """Return ``(K_level,)``: index of the parent of every class at ``level`` (not the top)."""
         above = self.levels[self.levels.index(level) - 1]
         parents = np.zeros(len(self.classes[level]), dtype=np.int64)
+        # Every leaf writes the parent of its class.
         parents[self.ancestor_index(level)] = self.ancestor_index(above)
         return parents
 
     def membership(self, level: str) -> NDArray[np.float64]:
         """Return the 0/1 matrix ``(K_leaf, K_level)`` that sums leaves to classes at ``level``."""
+        # The rows of the identity.
         return np.eye(len(self.classes[level]))[self.ancestor_index(level)]
 
     @cached_property
@@ -191,10 +192,12 @@ class Taxonomy:
         root counts: siblings of a two-level tree are 1 apart, other leaves 2. Nodes with a single
         child add nothing, so a level that only repeats classes changes no distance.
         """
+        # Nodes that two leaves share.
         shared = (self.ancestors[:, None] & self.ancestors[None]).sum(-1)
         heights = np.empty(shared.shape)
         for i, path in enumerate(self.paths):
             for j in range(len(self.paths)):
+                # 0 for a leaf and itself.
                 heights[i, j] = self._height(path[: shared[i, j]]) if i != j else 0
         return heights
 
@@ -217,6 +220,7 @@ class Taxonomy:
     def _height(self, prefix: tuple[str, ...]) -> int:
         below = (p for p in self.paths if p[: len(prefix)] == prefix)
         return max(
+            # A single child adds no height.
             sum(len(self._children[path[:depth]]) > 1 for depth in range(len(prefix), len(path)))
             for path in below
         )
@@ -231,7 +235,7 @@ class Taxonomy:
 
 
 def _at(path: tuple[str, ...], depth: int) -> str:
-    return path[min(depth, len(path) - 1)]
+    return path[min(depth, len(path) - 1)]  # a short path repeats its leaf
 
 
 def _walk(tree: Any, above: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from mil_bench.exchange.sources import RunFolder, run_folders
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.stored_predictions import PredictionsChangedError, stored_predictions
 
-Labels = Literal["", "verified", "not verified"]
+LabelCheck = Literal["", "verified", "not verified"]
 Status = Literal["done", "failed", "running", "interrupted", "changed", "unreadable"]
 
 
@@ -103,7 +103,7 @@ class RunRecord:
     bundle: str = ""
     verification: str = ""
     differing_copy: bool = False
-    labels: Labels = ""
+    labels: LabelCheck = ""
 
     @property
     def key(self) -> str:

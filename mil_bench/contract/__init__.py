@@ -1,1 +1,1 @@
-"""What is asked of methods and datasets, own or outside, and where one does not keep it."""
+"""Methods, datasets, batches, splits and runs: what they are, and how they are checked."""

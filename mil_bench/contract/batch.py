@@ -52,9 +52,7 @@ class BagBatch:
 
     @classmethod
     def of_rows(cls, features: Tensor, sizes: Sequence[int]) -> BagBatch:
-        """Return rows ``(sum N, D)`` that lie one after another already, cut into bags of
-        ``sizes``.
-        """
+        """Cut packed rows ``(sum N, D)`` into bags of ``sizes``."""
         return cls(features, _offsets(sizes, features.device), tuple(sizes))
 
     def __len__(self) -> int:
@@ -70,13 +68,14 @@ class BagBatch:
         """``(sum N,)`` int64: the bag every instance belongs to."""
         lengths = self.offsets.diff()
         bags = torch.arange(len(self), device=self.offsets.device)
+        # output_size: without it the host would wait for the sum.
         return torch.repeat_interleave(bags, lengths, output_size=self.features.shape[0])
 
     def bags(self) -> Iterator[BagBatch]:
         """Yield the bags, each as a batch of one, for methods that process a bag at a time."""
         start = 0
         for b, size in enumerate(self.sizes):
-            rows = slice(start, start + size)
+            rows = slice(start, start + size)  # views: nothing is copied
             yield BagBatch(
                 features=self.features[rows],
                 offsets=_offsets((size,), self.features.device),
@@ -94,7 +93,7 @@ class BagBatch:
         """
         return replace(
             self,
-            features=self.features[rows],
+            features=self.features[rows],  # a copy of the chosen rows
             offsets=_offsets(sizes, rows.device),
             sizes=tuple(sizes),
             coords=self.coords[rows] if self.coords is not None else None,
@@ -109,7 +108,7 @@ class BagBatch:
         """Copy to ``device``; ``dtype`` converts the features only."""
         return replace(
             self,
-            features=self.features.to(device, dtype, non_blocking=True),
+            features=self.features.to(device, dtype, non_blocking=True),  # asynchronous if pinned
             offsets=self.offsets.to(device, non_blocking=True),
             coords=self.coords.to(device, non_blocking=True) if self.coords is not None else None,
             edges=self.edges.to(device, non_blocking=True) if self.edges is not None else None,
@@ -118,7 +117,7 @@ class BagBatch:
 
 
 def _offsets(sizes: Sequence[int], device: torch.device) -> Tensor:
-    ends = torch.tensor([0, *sizes], dtype=torch.int64).cumsum(0)
+    ends = torch.tensor([0, *sizes], dtype=torch.int64).cumsum(0)  # a sum of integers on the host
     return ends.to(device)
 
 
@@ -135,6 +134,7 @@ PADDED_FROM = 1024  # rows; smaller stored bags have no padding and are copied w
 
 def padded_rows(rows: int) -> int:
     """Return ``rows`` with padding: a multiple of :data:`STEP`, at most a sixteenth more."""
+    # Steps grow with the size: at most 16 sizes per doubling.
     step = max(STEP, 1 << max(rows.bit_length() - 5, 0))
     return -(-rows // step) * step
 
@@ -171,7 +171,7 @@ def with_padding(x: Tensor) -> Tensor:
     rows, dim = padded_rows(len(x)), x.shape[1]
     first = x.is_contiguous() and x.storage_offset() == 0
     if first and x.untyped_storage().nbytes() == rows * dim * x.itemsize:
-        return x.as_strided((rows, dim), (dim, 1))
+        return x.as_strided((rows, dim), (dim, 1))  # the rows and what is stored behind them
     return x
 
 
@@ -180,6 +180,7 @@ def padded_grad(grad: Tensor, x: Tensor) -> Tensor:
     if len(with_padding(x)) == len(x):
         return grad
     if len(with_padding(grad)) == len(grad):
+        # A gradient without room behind it is copied once.
         return with_padding(padded_empty_like(grad).copy_(grad))
     # Padding of a gradient that came from another layer may hold anything.
     memory = with_padding(grad)

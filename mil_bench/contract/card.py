@@ -114,12 +114,12 @@ class MethodCard:
 def _settings(config: type[MethodConfig]) -> Iterator[Setting]:
     space = search_space(config)
     for name, field in config.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+        default = field.get_default(call_default_factory=True)  # settings may have factories
         yield Setting(name, default, _values(field), space.get(name))
 
 
 def _values(field: FieldInfo) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_kinds(field.annotation)))
+    return tuple(dict.fromkeys(_kinds(field.annotation)))  # each word once
 
 
 _KINDS = {
@@ -138,7 +138,7 @@ def _kinds(annotation: Any) -> Iterator[str]:
         for part in get_args(annotation):
             yield from _kinds(part)
     elif get_args(annotation):  # Annotated
-        yield from _kinds(get_args(annotation)[0])
+        yield from _kinds(get_args(annotation)[0])  # the first argument is the type
     else:
         yield _KINDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
@@ -165,4 +165,4 @@ def as_set(value: object) -> str:
     """Return ``value`` as ``--set`` takes it: ``none``, ``true``, ``0.1``."""
     if isinstance(value, str):
         return value
-    return json.dumps(value, default=str).replace("null", "none")
+    return json.dumps(value, default=str).replace("null", "none")  # --set writes none

@@ -32,7 +32,7 @@ def check_class(name: str, method: Any) -> None:
             f"method {name!r} ({defined_at(method)}) is not derived from mil_bench.Method, so it "
             "lacks loss and whatever else training requires. Derive it."
         )
-    faults = sorted(getattr(method, "__abstractmethods__", ()))
+    faults = sorted(getattr(method, "__abstractmethods__", ()))  # functions without a body
     if not isinstance(getattr(method, "paper", None), PaperCard):
         faults.append("paper (a PaperCard)")
     config: type = method.Config
@@ -40,6 +40,7 @@ def check_class(name: str, method: Any) -> None:
         faults.append("Config (derived from MethodConfig)")
     else:
         fields = config.model_fields.items()
+        # `--set` is optional.
         faults += [f"a default of its option {key}" for key, f in fields if f.is_required()]
     version: object = method.version
     if not isinstance(version, str):
@@ -55,7 +56,7 @@ def check_class(name: str, method: Any) -> None:
 
 def _check_signature(name: str, function: Any, words: tuple[str, ...]) -> None:
     try:
-        signature(function).bind("self", *words)
+        signature(function).bind("self", *words)  # by position, as the harness calls
     except TypeError:
         raise UsageError(
             f"method {name!r}: {function.__name__} ({defined_at(function)}) cannot be called with "
@@ -105,7 +106,7 @@ def checked_output(method: Method, output: Output, batch: BagBatch) -> Output:
                 f"{counted(len(batch), 'bag')} and "
                 f"{shape[1]} classes; return {shape}",
             )
-    for level, weights in output.attention.items():
+    for level, weights in output.attention.items():  # K is free: branches need not be classes
         if weights.ndim != 2 or len(weights) != len(batch.features):
             raise _error(
                 method,
@@ -126,6 +127,7 @@ def checked_terms(method: Method, terms: Mapping[str, Tensor]) -> Mapping[str, T
         if not isinstance(term, Tensor) or term.shape:
             shape = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
             raise _error(method, "loss", f"gives {name!r} as {shape}; return a tensor of shape ()")
+    # Not in evaluation.
     if torch.is_grad_enabled() and not any(term.requires_grad for term in terms.values()):
         what = f"gives terms that depend on no parameter: {', '.join(terms)}"
         raise _error(method, "loss", f"{what}; compute one of them from the output")
@@ -143,11 +145,13 @@ def held(method: Method) -> Method:
 
     own_loss = method.loss
     method.register_forward_hook(check_output)
+    # The forward hook sees every output; the loss is wrapped, because hooks see forward only.
     method.loss = loss  # type: ignore[method-assign]
     return method
 
 
 def _error(method: Method, function: str, what: str) -> RunError:
     kind = type(method)
+    # A function that the class inherits is not in its file.
     where = getattr(kind, function) if function in vars(kind) else kind
     return RunError(f"{function} ({defined_at(where)}) {what}.")

@@ -145,7 +145,7 @@ def loaded(adapter: DatasetAdapter, options: DatasetOptions) -> Dataset:
     """Load a dataset with ``adapter``. Raises ``DataError`` for any error in its code."""
     with one_sentence(adapter):
         dataset: object = adapter.load(options)
-    if not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset):  # a contributed adapter may return anything
         load: Any = type(adapter).load
         raise DataError(
             f"load ({defined_at(load)}) of dataset {adapter.card.name!r} returns "
@@ -159,7 +159,7 @@ def one_sentence(adapter: DatasetAdapter) -> Iterator[None]:
     """Turn errors that do not help a user into a ``DataError`` with file and line."""
     try:
         yield
-    except (MilBenchError, OSError):
+    except (MilBenchError, OSError):  # these say what to do already
         raise
     except Exception as error:
         what = f"{type(error).__name__}: {' '.join(str(error).split())} ({place_of(error)})"

@@ -40,10 +40,12 @@ class Graphs:
                 sizes.append(self._store.rows[slide][1])
             else:
                 graphs.append(torch.from_numpy(nearest_edges(self._coords(slide)[subset], self._k)))
-                sizes.append(len(subset))
+                sizes.append(len(subset))  # positions within the subset
         starts = accumulate(sizes, initial=0)
         return torch.cat(
-            [edges.long() + start for edges, start in zip(graphs, starts, strict=False)], 1
+            # Packed rows.
+            [edges.long() + start for edges, start in zip(graphs, starts, strict=False)],
+            1,
         )
 
     def _whole(self, slide: str) -> Tensor:
@@ -61,6 +63,7 @@ class Graphs:
 def batch_edges(coords: Tensor, batch: BagBatch, k: int) -> Tensor:
     """Compute the edges ``(2, E)`` int64 of a batch from its coordinates ``(sum N, 2)``."""
     starts = accumulate(batch.sizes, initial=0)
+    # On the host: the tree is scipy's.
     parts = torch.split(coords.detach().cpu().double(), list(batch.sizes))
     edges = [
         torch.from_numpy(nearest_edges(xy.numpy(), k)).long() + start
@@ -91,11 +94,12 @@ def nearest_edges(coords: NDArray[np.floating], k: int) -> NDArray[np.int32]:
     if k == 0:
         return np.empty((2, 0), np.int32)
     rank = np.empty(n, np.int64)
+    # The tie-breaker: x, then y, then the file.
     rank[np.lexsort((xy[:, 1], xy[:, 0]))] = np.arange(n)
     tree, nearest = cKDTree(xy), np.empty((n, k), np.int32)
-    open_rows, looked_at = np.arange(n), k + 1
+    open_rows, looked_at = np.arange(n), k + 1  # the patch itself is among them
     while len(open_rows):
-        looked_at = min(n, looked_at + _SPARE)
+        looked_at = min(n, looked_at + _SPARE)  # more at each round, for the open ones only
         near = tree.query(xy[open_rows], looked_at)[1]
         # Squares of whole numbers are exact; the roots that the tree returns could tie by rounding.
         far = np.square(xy[near] - xy[open_rows, None]).sum(2)
@@ -104,6 +108,6 @@ def nearest_edges(coords: NDArray[np.floating], k: int) -> NDArray[np.int32]:
         near, far = (np.take_along_axis(array, order, 1) for array in (near, far))
         # The k-th neighbour is certain once something farther than it has been seen.
         certain = (far[:, k] < far[:, -1]) | (looked_at == n)
-        nearest[open_rows[certain]] = near[certain, 1 : k + 1]
+        nearest[open_rows[certain]] = near[certain, 1 : k + 1]  # without itself
         open_rows, looked_at = open_rows[~certain], 2 * looked_at
     return np.stack([np.repeat(np.arange(n, dtype=np.int32), k), nearest.ravel()])

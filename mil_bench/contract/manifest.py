@@ -60,6 +60,7 @@ class Manifest:
         patients = [_text(p) for p in patient_id] if patient_id is not None else [""] * len(slides)
         fallback = [p or slide_group(s) for p, s in zip(patients, slides, strict=True)]
         groups = [_text(g) for g in group_id] if group_id is not None else fallback
+        # A blank group falls back too.
         groups = [g or f for g, f in zip(groups, fallback, strict=True)]
         columns = {
             "slide_id": slides,
@@ -101,7 +102,7 @@ class Manifest:
         They differ where groups are wider than patients, as the image pools of digit-bags.
         """
         patients, groups = self.table["patient_id"], self.table["group_id"]
-        units = patients.where(patients != "", groups)
+        units = patients.where(patients != "", groups)  # the patient, where known
         return dict(zip(self.table["slide_id"], units, strict=True))
 
     def keep(self, slide_ids: Sequence[str] | set[str]) -> Manifest:
@@ -119,6 +120,7 @@ class Manifest:
                     raise DataError(f"slide {slide}: {error}") from None
 
     def digest(self) -> str:
+        # Sorted: the order of the label file is no content.
         """Return the content hash of ids, groups and labels, in any order of the rows."""
         rows = sorted(
             self.table[["slide_id", "group_id", "label"]].itertuples(index=False, name=None)
@@ -137,8 +139,10 @@ def check_id(slide_id: str) -> str:
 
 
 def _text(value: object) -> str:
+    # None, NaN and pandas' NA.
     if value is None or (isinstance(value, float) and value != value) or value is pd.NA:
         return ""
+    # pandas reads a column with blanks as floats.
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

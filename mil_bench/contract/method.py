@@ -1,4 +1,4 @@
-"""What a method says about its own parts, so that they can be taken out and put in."""
+"""The contract of a method: its model, loss, configuration, paper card and declared parts."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Method(nn.Module, ABC):
     def __init__(self, config: MethodConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__()
         self.config, self.dim, self.taxonomy = config, dim, taxonomy
-        self._class_weights: dict[str, Tensor] = {}
+        self._class_weights: dict[str, Tensor] = {}  # set by the harness, from training labels
 
     @abstractmethod
     def forward(self, batch: BagBatch) -> Output:
@@ -172,9 +172,7 @@ class Method(nn.Module, ABC):
         self._class_weights = dict(weights)
 
     def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
-        """Return mean cross entropy over bags, with the harness's class weights of ``level`` if
-        any.
-        """
+        """Average the cross entropy over bags, with class weights of ``level`` if there are any."""
         return cross_entropy(logits, target, self._class_weights.get(level))
 
     @property

@@ -1,4 +1,4 @@
-"""The type in which the layers of :mod:`mil_bench.nn` multiply matrices."""
+"""The types in which layers compute, and the cross entropy of every method."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) 
     The weighted sum is divided by the number of bags, not by the sum of their weights: the latter
     would cancel the weight of a batch of one bag.
     """
-    logits = full_precision(logits)
+    logits = full_precision(logits)  # in bfloat16 a small loss would be 0
     if weight is not None:
         weight = weight.to(logits)
     return F.cross_entropy(logits, target, weight, reduction="sum") / len(target)

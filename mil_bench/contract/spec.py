@@ -69,6 +69,7 @@ def parse_online(text: str) -> Online:
     values: dict[str, Any] = {}
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
+        # Repeated, without a value, or a word that needs one.
         if name in values or (equals and not value) or (not equals and word != "adapter"):
             raise UsageError(
                 f"--online {text!r} cannot be read at {word!r}; expected {ONLINE_FORMS}."
@@ -121,6 +122,7 @@ class Experiment(StrictConfig):
 
     def canonical(self) -> str:
         """Return JSON with sorted keys and no blanks."""
+        # Canonical: the same content has the same bytes.
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
 
     @property

@@ -19,16 +19,18 @@ def without_test(dataset: Dataset, split: Split, folds: Sequence[int]) -> tuple[
     """
     visible = {slide for fold in folds for slide in (*split[fold].train, *split[fold].val)}
     table = dataset.manifest.table
+    # The arrays stay mapped: hiding rows copies nothing.
     rows = {slide: span for slide, span in dataset.store.rows.items() if slide in visible}
     view = replace(
         dataset,
         manifest=Manifest(table[table["slide_id"].isin(visible)].reset_index(drop=True)),
         store=replace(dataset.store, rows=rows),
-        official=None,
+        official=None,  # both may name test slides
         instance_labels=None,
     )
     chosen = set(folds)
     empty = [
+        # Other folds are emptied too: their training slides include this search's test slides.
         replace(fold, test=()) if k in chosen else replace(fold, train=(), val=(), test=())
         for k, fold in enumerate(split.folds)
     ]

@@ -71,9 +71,9 @@ def importances(study: Study) -> dict[str, float]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # Optuna warns of experimental evaluators
             return optuna.importance.get_param_importances(study)
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError):  # too few trials, or all alike
         return {}
 
 
@@ -82,7 +82,7 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
     figure, axis = _figure(search, (6.4, 3.4), "History")
     complete = [(i, t) for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
     places, values = np.array([i for i, _ in complete]), _values([t for _, t in complete])
-    best = np.maximum if search.direction == "maximize" else np.minimum
+    best = np.maximum if search.direction == "maximize" else np.minimum  # the best so far
     axis.plot(
         places,
         best.accumulate(values),
@@ -95,10 +95,12 @@ def history(search: Search, ended: Sequence[FrozenTrial]) -> Figure:
     for _, trial in complete:
         if trial.user_attrs.get(DEFAULT):
             axis.axhline(_value(trial), color=GREY, lw=1, ls=(0, (3, 3)), label="default")
+    # At the bottom: they have no value.
     lost = [i for i, t in enumerate(ended) if t.state != TrialState.COMPLETE]
     if lost:
         axis.scatter(
             lost, np.zeros(len(lost)), marker="x", s=16, color=GREY, lw=1, clip_on=False,
+            # x in trials, y in shares of the axis.
             transform=axis.get_xaxis_transform(), label="failed or pruned",
         )  # fmt: skip
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -129,6 +131,7 @@ def slices(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     for axis, field in zip(axes, fields, strict=False):
         quiet(axis)
         x = _axis_of(axis, field, trials)
+        # Later trials are darker: vmin below the first keeps it visible.
         axis.scatter(
             x, values, c=np.arange(len(trials)), cmap=SEQUENTIAL, vmin=-len(trials) / 3, s=18, lw=0
         )
@@ -147,9 +150,9 @@ def parallel(search: Search, trials: Sequence[FrozenTrial]) -> Figure:
     fields = search.space.fields
     figure, axis = _figure(search, (1.25 * (len(fields) + 1) + 2, 3.6), "Parallel coordinates")
     values = _values(trials)
-    goodness = values if search.direction == "maximize" else -values
+    goodness = values if search.direction == "maximize" else -values  # higher is better
     lines = np.stack([*(_unit(f, trials) for f in fields), _scaled(values)], axis=1)
-    order = np.argsort(goodness, kind="stable").tolist()
+    order = np.argsort(goodness, kind="stable").tolist()  # the best is drawn last, on top
     shades = sns.color_palette(SEQUENTIAL, n_colors=len(trials) + 3)[3:]
     places = np.arange(len(fields) + 1)
     for rank, trial in enumerate(order):

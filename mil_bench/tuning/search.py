@@ -84,7 +84,7 @@ class Search:
     @property
     def digest(self) -> str:
         """Return a hash of everything that defines the study, which the number of trials is not."""
-        content = json.dumps(self.describe(), sort_keys=True)
+        content = json.dumps(self.describe(), sort_keys=True)  # sorted: equal content, equal name
         return sha256(content.encode()).hexdigest()[:12]
 
     @property
@@ -121,6 +121,7 @@ class Search:
     def specs(self, values: Mapping[str, Any] | None) -> tuple[RunSpec, ...]:
         """Return the runs of a trial with these values; those of the default for ``None``."""
         if values is None:
+            # Applied to the default run: what is not searched stays as it is there.
             return self.starts
         config = METHODS.get(self.method).Config
         return tuple(self.space.apply(spec, config, values) for spec in self.starts)
@@ -212,7 +213,9 @@ def _search(request: TuneRequest, scope: Scope, tasks: Sequence[Task]) -> Search
         fix=[
             name
             for name, (section, _) in known.items()
+            # By any name that --set takes.
             if not fixed.isdisjoint((name, f"{section}.{name}", f"{starts[0].method}.{name}"))
+            # An explicit --search wins over --fix.
             and name not in {option.name for option in options}
         ],
     )

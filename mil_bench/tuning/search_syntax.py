@@ -38,6 +38,7 @@ def _read(text: str) -> SearchOption:
         raise UsageError(f"--search {text!r} is empty; {EXPECTED}.")
     if ":" in value:
         return _range(name, value)
+    # Typed twice, tried once.
     choices = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     if len(choices) < 2:
         raise UsageError(

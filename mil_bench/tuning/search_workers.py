@@ -33,7 +33,7 @@ def run_trials(workload: Workload, report: Callable[[TrialOutcome], None], say: 
     if workload.machine.existing == "retry-failed":
         _retry_failed(workload, storage)
     while (left := unfinished_trials(workload, storage)) > 0:
-        devices = workload.devices[: max(1, left)]
+        devices = workload.devices[: max(1, left)]  # no more processes than trials
         if len(devices) == 1:
             work(workload, devices[0], report)
         else:
@@ -43,7 +43,7 @@ def run_trials(workload: Workload, report: Callable[[TrialOutcome], None], say: 
                 say("all trials are assigned; waiting for those of other processes")
                 waited = True
             time.sleep(POLL_SECONDS)
-            sweep(workload, storage)
+            sweep(workload, storage)  # their processes may have died meanwhile
 
 
 def unfinished_trials(workload: Workload, storage: Storage) -> int:
@@ -81,6 +81,7 @@ def _give_back(workload: Workload, storage: Storage) -> None:
         for search in workload.searches:
             study = open_study(storage, search, workload.trials)
             for trial in study.get_trials(states=(TrialState.RUNNING,)):
+                # Ours only: other commands may be running.
                 if queue.is_dead(trial.user_attrs.get(OWNER, "")):
                     queue.give_back(study, trial)
 
@@ -104,7 +105,7 @@ def _work_in_processes(
                 if not isinstance(event, Death):
                     useful.add(worker)
                     report(event)
-                elif event.exit_code:
+                elif event.exit_code:  # code 0: no trial was left
                     lost.add(worker)
                     say(f"a worker process was {event}; its trial returns to the queue")
                     if sweep(workload, storage) > 0:
@@ -113,8 +114,9 @@ def _work_in_processes(
                     if worker in useful:
                         pool.start(worker.device)
     except BaseException:
-        _give_back(workload, storage)
+        _give_back(workload, storage)  # after the pool has ended its workers
         raise
+    # No worker came as far as a trial: another round would end the same way.
     if lost and lost.isdisjoint(useful) and unfinished_trials(workload, storage):
         raise RunError(
             "every worker process ended before its first trial; see the lines above. Use fewer "
@@ -126,4 +128,4 @@ def _live(device: torch.device, workload: Workload, pipe: Connection) -> None:
     try:
         work(workload, device, pipe.send)
     except MilBenchError as error:
-        pipe.send(RunError(str(error)))
+        pipe.send(RunError(str(error)))  # errors of other packages may not survive the pipe

@@ -50,10 +50,11 @@ class SearchField:
 
     def around_start(self) -> SearchField:
         """Return the field, its declared range widened to :attr:`start` where possible."""
-        if self.by_user or self.holds(self.start):
+        if self.by_user or self.holds(self.start):  # the user's range is never widened
             return self
         if self.choices:
             return replace(self, choices=(*self.choices, self.start))
+        # A log scale cannot reach 0.
         if not isinstance(self.start, int | float) or (self.log and self.start <= 0):
             return self
         return replace(self, low=min(self.low, self.start), high=max(self.high, self.start))
@@ -64,6 +65,7 @@ class SearchField:
             return value
         number = value if isinstance(value, int | float) else None
         if not self.choices:
+            # Words have no order.
             return self.low if number is None else min(max(number, self.low), self.high)
         numeric = [c for c in self.choices if isinstance(c, int | float)]
         if number is None or not numeric:
@@ -99,6 +101,7 @@ class Space:
         changes: dict[str, dict[str, Value]] = {TRAINER: {}, METHOD: {}}
         for f in self.fields:
             if f.name in values:
+                # method.x and trainer.x are x in their section.
                 changes[f.section][f.name.rpartition(".")[2]] = values[f.name]
         trainer = {**spec.trainer.model_dump(), **changes[TRAINER]}
         method = build(config, {**spec.method_config, **changes[METHOD]}, f"method {spec.method}")
@@ -132,6 +135,7 @@ def make_space(
         declared = search_space(config).get(name.rpartition(".")[2])
         if declared is None or (only and name not in only):
             continue
+        # Of no effect under the other settings: not searched unless requested.
         if all(_start(key, section, config, start) == v for key, v in declared.where.items()):
             fields[name] = _declared(name, section, config, declared, start)
         elif only:
@@ -155,7 +159,7 @@ def make_space(
 
 def known_fields(config: type[StrictConfig]) -> dict[str, tuple[Section, type[StrictConfig]]]:
     """Return fields by their shortest unambiguous name: ``lr``, ``trainer.x``, ``method.x``."""
-    both = set(TrainerConfig.model_fields) & set(config.model_fields)
+    both = set(TrainerConfig.model_fields) & set(config.model_fields)  # names of both need a prefix
     sections: list[tuple[Section, type[StrictConfig]]] = [
         ("trainer", TrainerConfig),
         ("method", config),
@@ -203,7 +207,7 @@ def _requested(
 def _typed(config: type[StrictConfig], name: str, text: str, owner: str) -> Value:
     """A choice in the type of the field."""
     partial: Mapping[str, Value] = {name: parse(config, name, text)}
-    value: Value = getattr(build(config, partial, owner), name)
+    value: Value = getattr(build(config, partial, owner), name)  # converted by the field's own type
     return value
 
 
@@ -215,7 +219,7 @@ def _start(name: str, section: Section, config: type[StrictConfig], spec: RunSpe
 
 
 def _types(config: type[StrictConfig], name: str) -> set[object]:
-    annotation = config.model_fields[name.rpartition(".")[2]].annotation
+    annotation = config.model_fields[name.rpartition(".")[2]].annotation  # members of a union
     return set(get_args(annotation)) or {annotation}
 
 
@@ -231,6 +235,7 @@ def _is_whole(config: type[StrictConfig], name: str) -> bool:
 def _check(f: SearchField, config: type[StrictConfig]) -> None:
     """Every end or choice must be a value that the configuration accepts."""
     bare = f.name.rpartition(".")[2]
+    # Whole ranges have whole ends.
     ends = f.choices or ((int(f.low), int(f.high)) if f.whole else (f.low, f.high))
     for value in ends:
         build(config, {bare: value}, f"--search {f.name}")

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from mil_bench.base.errors import MilBenchError, UsageError
 
-OWNER, ERROR = "owner", "error"  # what an attempt says of itself; a new one says it anew
+OWNER, ERROR = "owner", "error"  # what an attempt says of itself; the next one replaces it
 _LOCK = 0x6D696C62  # of PostgreSQL, shared by all mil-bench processes of a database
 _SQLITE_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _POSTGRES_LOCKED = "55P03"  # lock_not_available
@@ -90,7 +90,9 @@ class Storage:
         with self.errors(OSError):
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite waits for a writer; PostgreSQL has lock_timeout.
             wait = {"timeout": request.patience} if file is not None else {}
+            # A connection for locks only: with a pool, a returned connection would keep the lock.
             self._locks = create_engine(request.url, connect_args=wait, poolclass=NullPool)
             with self.exclusive():  # tables are made once
                 self.rdb = without_optuna_warnings(
@@ -115,7 +117,7 @@ class Storage:
                 'pip install "mil-bench[postgres]".'
             ) from None
         except (SQLAlchemyError, StorageInternalError, also) as error:
-            cause = " ".join(str(error.__cause__ or error).split())
+            cause = " ".join(str(error.__cause__ or error).split())  # of the driver
             if _is_locked(error):
                 raise self._locked() from None
             raise StorageError(
@@ -135,7 +137,7 @@ class Storage:
             if file is not None:
                 with filelock.FileLock(f"{file}.lock", timeout=self.request.patience):
                     yield
-                return
+                return  # the file lock ends with the block
             with self._locks.connect() as connection:
                 connection.execute(text(f"set lock_timeout = '{self.request.patience}s'"))
                 connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": _LOCK})

@@ -28,6 +28,7 @@ def open_study(storage: Storage, search: Search, trials: int) -> Study:
     A grid's values are queued as well, in an order drawn from the study's name. Raises
     ``UsageError`` when a grid has fewer points than ``trials``.
     """
+    # Before the lock: refusing needs no storage.
     points = _grid(search, trials) if search.rules.sampler == "grid" else []
     with storage.exclusive():
         study = optuna.create_study(
@@ -35,12 +36,13 @@ def open_study(storage: Storage, search: Search, trials: int) -> Study:
             storage=storage.rdb,
             direction=search.direction,
             pruner=make_pruner(search.rules.pruner),
-            load_if_exists=True,
+            load_if_exists=True,  # another process may have created it
         )
-        made = len(last_attempts(study))
+        made = len(last_attempts(study))  # attempts at one trial count once
         if not made:
             study.set_user_attr(CONTENT, search.describe())
             study.enqueue_trial(search.space.start(), user_attrs={DEFAULT: True})
+        # Points not yet queued; trial 0 is the default, which the grid leaves out.
         for point in points[max(made - 1, 0) : trials - 1]:
             study.enqueue_trial(point)
     return study
@@ -52,7 +54,7 @@ def differences(storage: Storage, search: Search) -> str | None:
         names = optuna.get_all_study_names(storage.rdb)
         if search.name in names:
             return None
-        for name in reversed(names):
+        for name in reversed(names):  # latest first
             if name.rpartition("-")[0] == search.subject:
                 study = optuna.load_study(study_name=name, storage=storage.rdb)
                 before, n = study.user_attrs.get(CONTENT, {}), len(last_attempts(study))
@@ -98,12 +100,14 @@ def _grid(search: Search, trials: int) -> list[dict[str, Any]]:
     names = [field.name for field in search.space.fields]
     values = itertools.product(*(field.choices for field in search.space.fields))
     points = [dict(zip(names, point, strict=True)) for point in values]
+    # Trial 0 is in the queue anyway.
     points = [point for point in points if point != search.space.start()]
     if trials > len(points) + 1:
         raise UsageError(
             f"the grid of {search.method} has {len(points) + 1} points with the default, but "
             f"--trials is {trials}; use at most {len(points) + 1}."
         )
+    # Seeded by the name: the same order in every process.
     random.Random(search.name).shuffle(points)
     return points
 
@@ -117,6 +121,7 @@ def make_sampler(name: SamplerName, trials: int, study: str, number: int) -> Bas
 
     ``grid`` values are queued in advance; beyond them nothing is drawn.
     """
+    # By number: a trial draws the same values whichever process takes it.
     seed = int.from_bytes(sha256(f"{study}:{number}".encode()).digest()[:4], "big")
     if name == "auto":
         name = "gp" if trials <= GP_TRIALS else "tpe"

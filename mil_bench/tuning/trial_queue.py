@@ -32,6 +32,7 @@ def last_attempts(study: Study) -> list[FrozenTrial]:
     """Return the last attempt of every slot, in the order of the slots."""
     last: dict[int, FrozenTrial] = {}
     for trial in study.get_trials(deepcopy=False):
+        # Later attempts replace earlier ones.
         last[trial.system_attrs.get(ROOT, trial.number)] = trial
     return [last[root] for root in sorted(last)]
 
@@ -56,6 +57,7 @@ class TrialQueue:
         with self.storage.exclusive():
             self._sweep(study)
             waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+            # A waiting trial is one of the slots already.
             if not waiting and len(last_attempts(study)) >= trials:
                 return None
             trial = without_optuna_warnings(study.ask)
@@ -73,7 +75,9 @@ class TrialQueue:
     def give_back(self, study: Study, trial: FrozenTrial) -> None:
         """Return an interrupted trial to the queue; that does not count as a retry."""
         with self.storage.exclusive():
+            # Keeps the chain: the same slot.
             attributes: dict[str, Any] = {ROOT: trial.number, **trial.system_attrs}
+            # Another process may have told it.
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             study.add_trial(
                 create_trial(
@@ -90,6 +94,7 @@ class TrialQueue:
         # the system has released (processes of this runs folder, immediate).
         without_optuna_warnings(optuna.storages.fail_stale_trials, study)
         dead = [t for t in study.get_trials(states=(TrialState.RUNNING,)) if self._is_left(t)]
+        # Told first: a process killed in between leaves a failed slot, not two running ones.
         for trial in dead:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             self.storage.retry(study, trial)
@@ -113,7 +118,7 @@ def registered(folder: Path) -> Iterator[str]:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.write(f"process {os.getpid()}")
         file.flush()
-        yield name
+        yield name  # a crash leaves the file, unlocked
         path.unlink()
 
 
@@ -121,6 +126,7 @@ def is_dead(folder: Path, name: str) -> bool:
     """Return whether the process of that name has died; for unknown names ``False``."""
     try:
         with (folder / name).open() as file:
+            # Shared: two readers do not block each other.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except (FileNotFoundError, BlockingIOError):
         return False
@@ -136,11 +142,12 @@ def heartbeat(storage: Storage, trial: Trial) -> Iterator[None]:
     over = threading.Event()
 
     def beat() -> None:
-        while not over.wait(storage.request.heartbeat):
+        while not over.wait(storage.request.heartbeat):  # wakes at once when the trial ends
             with suppress(StorageError), storage.errors():
                 storage.rdb.record_heartbeat(trial._trial_id)
         storage.rdb.remove_session()
 
+    # Daemon: must not keep a dying process alive.
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:

@@ -73,7 +73,7 @@ def work(
     A failed trial is reported and stops no other. Raises ``StorageError``, and any error that
     prevents the data from being loaded. A ``KeyboardInterrupt`` returns the trial to the queue.
     """
-    storage = Storage(workload.storage)
+    storage = Storage(workload.storage)  # a process has its own connection
     queue = workload.queue(storage)
     placement = FeaturePlacement(workload.machine.cache, workload.devices)
     folder = workload.machine.runs / FOLDER
@@ -86,6 +86,7 @@ def work(
                 search, folder, device, workload.machine.threads, placement, prepare
             )
             while (trial := queue.claim(study, workload.trials, owner)) is not None:
+                # A sampler per trial: resumed studies continue with the same draws.
                 study.sampler = make_sampler(
                     search.rules.sampler, workload.trials, search.name, trial.number
                 )
@@ -93,7 +94,7 @@ def work(
                     with heartbeat(storage, trial):
                         report(attempt(search, study, trial, runner))
                 except KeyboardInterrupt:
-                    queue.give_back(study, study.trials[trial.number])
+                    queue.give_back(study, study.trials[trial.number])  # its settings stay
                     raise
 
 
@@ -106,10 +107,11 @@ def attempt(search: Search, study: Study, trial: Trial, runner: TrialRunner) -> 
     except TrialPruned:
         state = TrialState.PRUNED
     except StorageError:
-        raise
+        raise  # the storage is gone: nothing can be recorded
     except MilBenchError as error:
         state, sentence = TrialState.FAIL, str(error)
         trial.set_user_attr(ERROR, sentence)
+    # Another process may have swept it.
     study.tell(trial, value, state=state, skip_if_finished=True)
     return TrialOutcome(search, trial.number, state, value, sentence)
 
@@ -122,18 +124,21 @@ def measure(search: Search, trial: Trial, runner: TrialRunner) -> float:
     """
     values = {field.name: suggest(trial, field) for field in search.space.fields}
     specs = search.specs(None if trial.user_attrs.get(DEFAULT) else values)
+    # Before the runs: an interrupted trial names them.
     trial.set_user_attr(RUNS, [spec.key for spec in specs])
     objectives, worst = [], dict.fromkeys(search.rules.limits(), 0.0)
     for step, spec in enumerate(specs):
         measurement = runner.measure(spec)
         objectives.append(measurement.value)
+        # Limits hold for every run of the trial.
         worst = {name: max(most, measurement.result[name]) for name, most in worst.items()}
         trial.report(measurement.value, step)
+        # After the last run there is nothing to save.
         if step + 1 < len(specs) and trial.should_prune():
             _constrain(search, trial, worst)
             raise TrialPruned
     _constrain(search, trial, worst)
-    return sum(objectives) / len(objectives)
+    return sum(objectives) / len(objectives)  # all runs count alike
 
 
 def suggest(trial: Trial, field: SearchField) -> Any:
@@ -182,23 +187,28 @@ class TrialRunner:
             device,
             threads,
             placement,
+            # No test slide enters this process.
             lambda data: without_test(*prepare(data), search.folds),
             commit_validation,
         )
-        self.worker.open(search.data)
+        self.worker.open(search.data)  # before the first trial is taken
 
     def measure(self, spec: RunSpec) -> Measurement:
         """Execute the run unless it is complete. Raises ``RunError`` when it fails."""
         directory = RunDirectory.of(self.searches, spec)
         outcome = self.worker.execute(
-            Task(self.search.data, spec), directory, Reporter(), patience=_DAY
+            # Waits for a run that another trial makes now.
+            Task(self.search.data, spec),
+            directory,
+            Reporter(),
+            patience=_DAY,
         )
         if outcome.status == "failed":
             raise RunError(outcome.sentence)
         val = stored_predictions(directory, Taxonomy.from_dict(spec.tree))["val"]
         objective = self.search.objective
         value = Scores.of(val).values.get(objective, float("nan"))
-        if value != value:
+        if value != value:  # nan
             raise RunError(
                 f"the validation {objective} of fold {spec.fold} is undefined for {spec.method}; "
                 "choose another --objective, or a split whose validation sets contain every class."
@@ -210,4 +220,4 @@ def commit_validation(trained: Trained, opened: OpenDataset, directory: RunDirec
     """Commit a run of a trial: validation predictions only, and no weights."""
     write_predictions(directory.predictions, {"val": trained.val})
     directory.commit(result_of(trained, opened, test_seconds=0.0))
-    directory.checkpoint.unlink(missing_ok=True)
+    directory.checkpoint.unlink(missing_ok=True)  # last: a killed process resumes from it

@@ -41,7 +41,7 @@ def run_tuning(request: TuneRequest, machine: MachineRequest, console: Console) 
             f"tune executes trials in local processes, not with --executor {machine.executor}; "
             "start the same command on every machine with one --storage postgresql+psycopg://..."
         )
-    prepare = remembered()
+    prepare = remembered()  # every dataset is loaded once for all searches
     searches = plan_searches(request, machine, prepare)
     pool_devices = tuple(devices(machine.device, machine.jobs))
     where = StorageRequest.beside(machine.runs, request.storage)
@@ -74,7 +74,7 @@ def _conclude(
         folder = workload.machine.runs / FOLDER / "pictures" / search.name
         try:
             best = best_trial(search, study)
-        except RunError as error:
+        except RunError as error:  # other searches still count
             lost.append(str(error))
             continue
         print_line(_describe_best(search, best), console)
@@ -87,10 +87,12 @@ def _conclude(
         print_line(f"[red]failed[/] {escape(sentence)}", console)
     if not records:
         raise RunError("no search found any settings; the reasons are in the lines above.")
+    # Records before refits: boards know what a search cost even if a refit fails.
     for record in records:
         record.save(workload.machine.runs)
     if not request.refit:
         return GridOutcome()
+    # Several searches may choose the same settings.
     unique = list({task.spec.key: task for task in tasks}.values())
     title = f"{', '.join(request.grid.methods)} on {request.grid.data.dataset}: default and tuned"
     store_grid(workload.machine.runs, title, unique, workload.machine.jobs)
@@ -150,13 +152,14 @@ def best_trial(search: Search, study: Study) -> FrozenTrial:
     Raises ``RunError`` when there is none.
     """
     done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    # A constraint above 0 is violated.
     feasible = [t for t in done if all(value <= 0 for value in t.constraints.values())]
     if not feasible:
         errors = [t.user_attrs[ERROR] for t in last_attempts(study) if ERROR in t.user_attrs]
         why = f"the first failure: {errors[0]}" if errors else "no trial meets the limits"
         raise RunError(f"the search of {search.title} found no settings to refit ({why}).")
     sign = -1 if search.direction == "maximize" else 1
-    return min(feasible, key=lambda t: (sign * _value(t), t.number))
+    return min(feasible, key=lambda t: (sign * _value(t), t.number))  # equal ones: the earliest
 
 
 def refit_specs(search: Search, trial: FrozenTrial, seeds: Sequence[int]) -> list[RunSpec]:
@@ -199,14 +202,16 @@ def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecor
 
 def hours(trials: Sequence[FrozenTrial]) -> float:
     """Return the total time of trials, without those whose process died: their end is unknown."""
+    # The end of a dead process's trial is unknown.
     timed = [t for t in trials if t.state != TrialState.FAIL or ERROR in t.user_attrs]
     return sum(t.duration.total_seconds() for t in timed if t.duration is not None) / 3600
 
 
 def family(search: Search) -> str:
     """Return a hash of what searches of different folds share."""
+    # Runs name folds and data.
     content = {k: v for k, v in search.describe().items() if k != "runs"}
-    content["default"] = digest(settings(search.starts[0]))
+    content["default"] = digest(settings(search.starts[0]))  # without the seeds
     return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -216,5 +221,6 @@ def _value(trial: FrozenTrial) -> float:
 
 
 def _with_seeds(specs: Sequence[RunSpec], seeds: Sequence[int]) -> list[RunSpec]:
+    # One spec per fold; seeds of the refit replace those of the search.
     by_fold = {spec.fold: spec for spec in specs}
     return [spec.model_copy(update={"seed": s}) for spec in by_fold.values() for s in seeds]
