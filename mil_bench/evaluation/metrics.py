@@ -95,6 +95,8 @@ _TREE = (
 METRICS = {metric.name: metric for metric in (*_LEVEL, *_CLASS, *_TREE)}
 COUNTS = tuple(metric.name for metric in _CLASS if metric.unit == "count")
 CLASS_METRICS = tuple(metric.name for metric in _CLASS if metric.unit != "count")
+CALIBRATION = ("brier", "log_loss", "ece")
+"""Metrics of probabilities that every level has: columns of the calibration table, in order."""
 
 
 class Score(NamedTuple):

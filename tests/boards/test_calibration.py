@@ -12,8 +12,11 @@ from mil_bench.boards.tables.calibration import (
     reliability_bins,
     reliability_table,
 )
+from mil_bench.evaluation.calibration import probability_scores
 from mil_bench.evaluation.inference.formulas import wilson
+from mil_bench.evaluation.metrics import CALIBRATION
 from mil_bench.evaluation.scores import leaf_scores
+from mil_bench.evaluation.sums import ones
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,15 @@ def test_draws_of_overconfidence_are_those_of_the_scores(analysis):
         over = row["overconfidence"]
         assert over.value == pytest.approx(row["confidence"].value - row["accuracy"].value)
         assert over.low < over.value < over.high
+
+
+def test_every_score_of_probabilities_has_a_column_and_a_number_at_every_level(analysis):
+    computed = probability_scores(np.array([0, 1]), np.full((2, 2), 0.5), False, ones(2))
+    assert set(CALIBRATION) == set(computed)
+    table = calibration_table(analysis)
+    assert [c.name for c in table.columns[3:6]] == ["brier", "log_loss", "ece"]
+    for row in table.rows:
+        assert all(np.isfinite(row[name].value) for name in CALIBRATION)
 
 
 def test_files_hold_every_bin_and_people_see_none_of_them(analysis):

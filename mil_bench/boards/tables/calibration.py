@@ -18,18 +18,17 @@ from mil_bench.evaluation.calibration import BINS, equal_mass_bins
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import effective_size, wilson
 from mil_bench.evaluation.inference.resampling import Resampling
-from mil_bench.evaluation.metrics import Score
+from mil_bench.evaluation.metrics import CALIBRATION, Score
 from mil_bench.evaluation.predictions import Source
 from mil_bench.evaluation.sums import ratio, weighted_sums
 
-SCORES = ("brier", "log_loss", "ece")
 _KEYS = ("method", "level", "source")
 _TRUST = (
     *columns("confidence"),
     score_column(Score("accuracy"), level=""),
     *columns("overconfidence"),
 )
-_SHOWN = (*SCORES, *(column.name for column in _TRUST))
+_SHOWN = (*CALIBRATION, *(column.name for column in _TRUST))
 _BIN = ("bin", "slides", "confidence_from", "confidence_to")
 _NOTE = (
     "Confidence is the probability of the decided class. ECE is biased upward for few slides: rank "
@@ -49,7 +48,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
         drawn = analysis.scores[row.label]
         scores: dict[str, Cell] = {
             name: Number.of(s)
-            for name in SCORES
+            for name in CALIBRATION
             if (s := drawn.get(Score(name, level, source))) is not None
         }
         rows.append(
@@ -65,7 +64,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
                 },
             )
         )
-    scored = (*(score_column(Score(name), level="") for name in SCORES), *_TRUST)
+    scored = (*(score_column(Score(name), level="") for name in CALIBRATION), *_TRUST)
     every = (*columns(*_KEYS), *scored, *source_columns(analysis.board))
     return Table("calibration", "Calibration", every, tuple(rows), _KEYS, _SHOWN, _NOTE)
 
