@@ -70,6 +70,7 @@ def test_no_file_names_host_user_or_folder(project):
     files = written(project)
     names = {path.name for path in files}
     assert {"env.json", "result.json", "spec.json", "predictions.csv", "checkpoint.pt"} <= names
+    assert list((project / "runs").glob("digit-bags/features/*.json"))
     assert {"leaderboard.html", "overall.csv", "README.md"} <= names
     words = (MARK, str(project), str(Path.home()))
     telling = [

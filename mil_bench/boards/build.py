@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from mil_bench.bags.features_lock import FeaturesLock
 from mil_bench.base.errors import DataError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.board import Board, BoardId, BoardRow
 from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.extractions import with_extractions
 from mil_bench.boards.notes import notes_of
 from mil_bench.boards.roles import role_of, tunings_of
 from mil_bench.contract.spec import Experiment
@@ -21,18 +24,20 @@ from mil_bench.runs.tuning_record import TuningRecord
 
 
 def build_boards(
-    records: Iterable[RunRecord], searches: Sequence[TuningRecord] = ()
+    records: Iterable[RunRecord],
+    searches: Sequence[TuningRecord] = (),
+    locks: Mapping[str, FeaturesLock] = MappingProxyType({}),
 ) -> list[Board]:
     """Make one board per kind x dataset x encoder x tree x split, and per content of each.
 
     Rows are variants of methods: runs that differ in anything but seed and fold are separate rows,
     and so is the outcome of each of ``searches``. Every row should have all seeds and folds that
-    occur on its board.
+    occur on its board. Features that are about equal by their ``locks`` share a board.
     """
     groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[_board_of(record)].append(record)
-    groups = _with_guests(groups)
+    groups = _with_guests(with_extractions(groups, locks))
     ids = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
     return with_twins([_board(board_id, groups[board_id], searches) for board_id in ids])
 
@@ -174,9 +179,13 @@ def _unreadable(record: RunRecord) -> BoardRow:
 
 
 def _settings(run: RunRecord) -> dict[str, str]:
-    """Settings of a run, and the tree of its training where it is scored under another."""
-    trained = {"trained_tree": run.trained_tree} if run.trained_tree else {}
-    return settings(_spec(run)) | trained
+    """Settings of a run, and what else sets its row apart.
+
+    That is the tree of its training where it is scored under another, and its features where they
+    are about equal to those of the board.
+    """
+    other = {"trained_tree": run.trained_tree, "features": run.extraction}
+    return settings(_spec(run)) | {name: value for name, value in other.items() if value}
 
 
 def _spec(record: RunRecord) -> Experiment:

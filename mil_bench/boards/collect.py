@@ -87,6 +87,8 @@ class RunRecord:
     tree, ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
     ``bundle`` is the file of a run that came in one, ``verification`` its level. ``differing_copy``
     says that the same run is in another bundle with other predictions, which do not count.
+    ``extraction`` is the short digest of features that are about equal to those of the board,
+    ``deviation`` how much they differ.
     """
 
     path: Path
@@ -104,6 +106,8 @@ class RunRecord:
     verification: str = ""
     differing_copy: bool = False
     labels: LabelCheck = ""
+    extraction: str = ""
+    deviation: float = 0.0
 
     @property
     def key(self) -> str:

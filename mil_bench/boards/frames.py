@@ -14,8 +14,10 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.boards.board import Board
 from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
+from mil_bench.boards.extractions import locks_of
 from mil_bench.boards.formats.csv_files import wide_rows
 from mil_bench.boards.known_labels import with_known_labels
+from mil_bench.boards.laboratories import with_laboratories
 from mil_bench.boards.of_protocol import admitted, of_protocol
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
@@ -145,7 +147,9 @@ def read_boards(
         records, lost = rescore(records, Taxonomy.load(tree))
         left_out = "; ".join(filter(None, [left_out, lost]))
     searches = [record for source in run_sources(runs) for record in read_tunings(source.runs)]
-    boards = build_boards(records, searches)
+    locks, unreadable = locks_of(runs, records)
+    left_out = "; ".join(filter(None, [left_out, *unreadable]))
+    boards = build_boards(records, searches, locks)
     if frozen:
         boards = [of_protocol(board, frozen) for board in boards]
     return [common_board(board) for board in boards] if common else boards, left_out
@@ -158,7 +162,7 @@ def reports_of(
     data_root: Path | None = None,
 ) -> list[Report]:
     """Return the report of every board; the options are those of :func:`leaderboard`."""
-    reports = [report_of(board) for board in boards]
+    reports = with_laboratories([report_of(board) for board in boards])
     return with_subgroups(reports, by, dataset, data_root) if by is not None else reports
 
 

@@ -112,6 +112,7 @@ def notes_of(rows: Sequence[BoardRow]) -> tuple[Note, ...]:
     done = [record for row in rows for record in row.done.values()]
     return (
         *_split(done),
+        *_extractions(rows),
         *_trees(rows),
         *_missing_features(done),
         *_copies(rows),
@@ -180,6 +181,18 @@ def _copies(rows: Sequence[BoardRow]) -> Iterator[Note]:
             "data",
             f"runs of {listed(labels)} are in several bundles with different predictions; the "
             "first counts",
+        )
+
+
+def _extractions(rows: Sequence[BoardRow]) -> Iterator[Note]:
+    """Rows on features that were extracted separately, and how much these differ."""
+    apart = {row.label: r.deviation for row in rows for r in row.done.values() if r.extraction}
+    if apart:
+        deviation = 100 * max(apart.values())
+        yield Note(
+            "data",
+            f"features of {listed(list(apart))} were extracted separately and are about equal to "
+            f"those of the other rows (largest deviation {deviation:.2g} % of their spread)",
         )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.markup import escape
 
+from mil_bench.bags.features_lock import LOCKS_FOLDER, save_lock
 from mil_bench.base.console import ProgressDisplay, print_line, print_note
 from mil_bench.base.error_location import defined_at
 from mil_bench.base.errors import RunError, counted
@@ -167,12 +168,13 @@ STYLE = {"done": "green", "skipped": "dim", "failed": "red"}
 
 
 def _print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
-    """Print the facts and defects of the data, and save the split.
+    """Print the facts and defects of the data, and save the split and what tells its features.
 
     Raises ``RunError`` when ``runs`` cannot be written.
     """
     try:
         path = split.save(runs / dataset.name / "splits")
+        save_lock(dataset.store, runs / dataset.name / LOCKS_FOLDER)
     except OSError as error:
         raise RunError(
             f"cannot write in {runs} ({error.strerror}); choose another folder with --runs."

@@ -12,12 +12,13 @@ from rich.text import Text
 
 from mil_bench.base.errors import UnknownNameError, counted
 from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
+from mil_bench.boards.laboratories import NAME as LABORATORIES
 from mil_bench.boards.report import TABLES, Report
 from mil_bench.boards.subgroups import NAME as SUBGROUPS
 
 _WIDEST = 40  # characters of a name on one line
 _PADDING = 2
-READ = ("overall", "hierarchical", "published")
+READ = ("overall", "hierarchical", "published", LABORATORIES)
 """Tables that a screen shows by default."""
 EVERYTHING = "all"
 NOTES = 5
@@ -28,7 +29,7 @@ _STYLES = {"": "", "best": "bold", "tied": "underline"}
 
 def check_tables(names: Sequence[str]) -> None:
     """Raise ``UnknownNameError`` for a table that no report can have."""
-    tables = {*TABLES, SUBGROUPS, EVERYTHING}
+    tables = {*TABLES, LABORATORIES, SUBGROUPS, EVERYTHING}
     for name in names:
         if name not in tables:
             raise UnknownNameError("table", name, tables)

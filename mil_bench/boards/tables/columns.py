@@ -118,6 +118,9 @@ _TABLE = (
     Column("group", "Group", note="why the variant is run"),
     Column("change", "Change", note="to the full method", wide=True),
     Column("overrides", "Settings changed"),
+    Column("features", "Features", note="encoder and digest of the features"),
+    Column("anchor", "abmil", "row", note="the score of abmil on the same features"),
+    Column("remark", "Remark"),
     Column("default", "Default", "check", note="the row with the method's own settings"),
 )  # fmt: skip
 COLUMNS = {column.name: column for column in _TABLE}
@@ -153,6 +156,17 @@ _OWN: dict[str, dict[str, Column]] = {
                 "count",
                 note="per run, of the class with labelled and other patches",
             ),
+        ),
+        "laboratories": (
+            *_PAIR,
+            Column(
+                "difference",
+                "To abmil",
+                "row",
+                interval="patients",
+                note="method minus abmil on the same features; interval over patients",
+            ),
+            Column("p_holm", "p Holm", "probability", note="corrected for all rows of the table"),
         ),
         "published": (Column("source", "Source"),),
         "ablation": (

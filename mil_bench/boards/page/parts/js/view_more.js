@@ -1,8 +1,14 @@
-// Subgroups, and tables that no other view shows.
+// Other features, subgroups, and tables that no other view shows.
 
 const SHOWN_ELSEWHERE = ["ablation", "sensitivity", "overall", "published", "hierarchical",
   "controls", "classwise", "localisation", "pairs", "calibration", "reliability", "thresholds",
-  "cost", "runs", "subgroups"];
+  "cost", "runs", "subgroups", "laboratories"];
+
+VIEWS.laboratories = {
+  title: "Other features",
+  has: (board) => Boolean(board.tables.laboratories),
+  draw: (board) => [extraTable(board, "laboratories")],
+};
 
 VIEWS.subgroups = {
   title: "Subgroups",
