@@ -39,10 +39,11 @@ from mil_bench.bags.labels.single_file import (
     read_single_file,
 )
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
-from mil_bench.bags.labels.tables import is_table, read_table
+from mil_bench.bags.labels.tables import read_table
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.config import StrictConfig, build, read_toml
 from mil_bench.base.errors import ConfigError, DataError, FeatureError, UnknownNameError
+from mil_bench.base.tables import is_table
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
 from mil_bench.contract.spec import DataKind, TrainerConfig

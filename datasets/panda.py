@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from mil_bench.bags.labels.cohort import FolderAdapter, Labels
-from mil_bench.bags.labels.tables import column, headers, read_table, require, tables_in
+from mil_bench.bags.labels.tables import column, read_table, require, tables_in
 from mil_bench.base.errors import counted
+from mil_bench.base.tables import headers
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.manifest import Manifest

@@ -53,7 +53,7 @@ def under_tree(p: Predictions, tree: Taxonomy) -> Predictions:
             groups = _groups(p.taxonomy, same)
             order = [groups.index(group) for group in _groups(tree, level)]
             heads[level] = p.heads[same][:, order]
-    return Predictions(tree, p.slide_ids, p.groups, labels, heads)
+    return replace(p, taxonomy=tree, labels=labels, heads=heads)
 
 
 def _under(record: RunRecord, tree: Taxonomy) -> RunRecord:

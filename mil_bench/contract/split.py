@@ -12,18 +12,7 @@ import pandas as pd
 
 from mil_bench.base.errors import SplitError
 from mil_bench.base.finding import Note
-
-SETS = ("train", "val", "test")
-_SPELLINGS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-
-
-def set_name(text: str) -> str | None:
-    """Return ``train``, ``val`` or ``test`` for ``Training``, ``valid``...; else ``None``."""
-    return _SPELLINGS.get(text.strip().lower())
+from mil_bench.contract.sets import SETS
 
 
 @dataclass(frozen=True)

@@ -101,25 +101,27 @@ def _level(p: Predictions, level: str, source: str, weights: Weights) -> dict[Sc
     truth, probs = p.truth(level), p.probabilities(level, source)
     ordered, size = is_ordered(p.taxonomy, level), probs.shape[1]
     matrices = confusion_matrices(truth, probs.argmax(1), size, weights)  # (B, K, K)
-    ranked = [ranking_scores(truth == k, probs[:, k], weights) for k in range(size)]
-    by_class = class_rates(matrices) | {
-        # (B, K)
-        metric: np.stack([of_class[metric] for of_class in ranked], axis=1)
-        for metric in ranked[0]
-    }
-    scores = decision_scores(matrices, ordered)
-    scores |= probability_scores(truth, probs, ordered, weights)
-    scores |= {
-        f"macro_{metric}": means_defined(by_class[metric])
-        for metric in ranked[0]
-        if f"macro_{metric}" in METRICS
-    }
+    by_class, scores = class_rates(matrices), decision_scores(matrices, ordered)
+    if p.ranked:
+        ranked = [ranking_scores(truth == k, probs[:, k], weights) for k in range(size)]
+        by_class |= {
+            # (B, K)
+            metric: np.stack([of_class[metric] for of_class in ranked], axis=1)
+            for metric in ranked[0]
+        }
+        scores |= probability_scores(truth, probs, ordered, weights)
+        scores |= {
+            f"macro_{metric}": means_defined(by_class[metric])
+            for metric in ranked[0]
+            if f"macro_{metric}" in METRICS
+        }
     # In the order of the table of metrics.
     named = {Score(m, level, source): scores[m] for m in METRICS if m in scores}
     return named | {
         Score(metric, level, source, name): by_class[metric][:, k]
         for k, name in enumerate(p.taxonomy.classes[level])
         for metric in CLASS_METRICS
+        if metric in by_class
     }
 
 

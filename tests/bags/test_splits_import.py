@@ -11,7 +11,8 @@ from split_cohort import dataset, mixed, note_text, of_patients
 from mil_bench.bags.splits.make import make_split
 from mil_bench.base.errors import SplitError
 from mil_bench.contract.manifest import Manifest
-from mil_bench.contract.split import SETS, Fold, Split
+from mil_bench.contract.sets import SETS
+from mil_bench.contract.split import Fold, Split
 
 DATA = mixed()
 REFERENCE = make_split("mccv-12", DATA)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from mil_bench.base.errors import DataError
 from mil_bench.contract.manifest import Manifest
-from mil_bench.contract.split import SETS, Fold, Split, set_name
+from mil_bench.contract.sets import SETS, set_name
+from mil_bench.contract.split import Fold, Split
 
 
 def official_split(sets: Mapping[str, str]) -> Split | None:

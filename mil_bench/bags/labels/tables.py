@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import re
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, cast
 
 import pandas as pd
 
 from mil_bench.base.errors import DataError, nearest
-from mil_bench.contract.split import set_name
-
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
-TABLE_SUFFIXES = (".xlsx", *TEXT_SUFFIXES)
-
-
-def is_table(path: Path) -> bool:
-    """Return whether the name of ``path`` has the suffix of a table that can be read."""
-    return path.name.lower().endswith(TABLE_SUFFIXES)
+from mil_bench.base.tables import headers, is_table, named, read_cells
+from mil_bench.contract.sets import set_name
 
 
 def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
@@ -39,43 +28,16 @@ def tables_in(folder: Path, stems: Sequence[str] = ("",)) -> Iterator[Path]:
 def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.DataFrame:
     """Read a table with string cells; headers and cells are stripped, blank rows dropped.
 
-    ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
-    by position, ``0, 1, ...``. Raises ``DataError`` for a file that cannot be read as a table.
+    ``sheet`` and ``header`` are those of :func:`~mil_bench.base.tables.read_cells`, which raises
+    ``DataError`` for a file that cannot be read as a table.
     """
-    try:
-        table: pd.DataFrame = _read(path, sheet, 0 if header else None)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"cannot read label file {path}: {reason}; check the path.") from None
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} is not a readable {path.suffix.lstrip('.').upper()} table ({error}); "
-            "expected CSV, TSV or XLSX with one row per slide."
-        ) from None
-    # Positions become text too.
-    table.columns = pd.Index([str(name).strip() for name in table.columns])
-    table = table.apply(lambda column: column.str.strip())
-    table = table[(table != "").any(axis=1)].reset_index(drop=True)
-    if table.empty:
-        raise DataError(f"{path} has no rows below its header; expected one row per slide.")
-    return table
-
-
-def headers(path: Path) -> list[str]:
-    """Return the column names of a text table, without reading the rest."""
-    try:
-        with _open(path) as file:
-            line = file.readline()
-    except (OSError, UnicodeDecodeError, EOFError):
-        return []
-    return [name.strip().strip('"') for name in line.rstrip("\r\n").split(_separator(line))]
+    cells = read_cells(path, sheet, header, ragged=True)
+    return pd.DataFrame(cells.rows, columns=list(cells.header), dtype=str)
 
 
 def column(table: pd.DataFrame, names: Iterable[str]) -> str | None:
     """Return the column called one of ``names``, ignoring case, blanks, ``_`` and ``-``."""
-    # Reversed: of equal names the first stays.
-    by_name = {_plain(name): name for name in reversed(list(table.columns))}
-    return next((by_name[_plain(name)] for name in names if _plain(name) in by_name), None)
+    return named(table.columns, names)
 
 
 def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "") -> str:
@@ -92,31 +54,6 @@ def require(table: pd.DataFrame, names: Sequence[str], path: Path, hint: str = "
             f"{hint or 'Rename the column.'}"
         )
     return name
-
-
-def _read(path: Path, sheet: str | int, header: int | None) -> pd.DataFrame:
-    if path.suffix.lower() == ".xlsx":
-        return pd.read_excel(path, sheet, header=header, dtype=str, na_filter=False)
-    with _open(path) as file:
-        separator = _separator(file.readline())  # decided by the header
-    # Text everywhere: "007" and "NA" stay unchanged. Excel writes a byte order mark.
-    return pd.read_csv(
-        path, sep=separator, header=header, dtype=str, na_filter=False, encoding="utf-8-sig"
-    )
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8-sig"))
-    return path.open(encoding="utf-8-sig")
-
-
-def _separator(line: str) -> str:
-    return max(",\t;", key=line.count)  # the most frequent one of the three
-
-
-def _plain(name: object) -> str:
-    return re.sub(r"[\s_-]+", "", str(name)).lower()
 
 
 # Labels that come as a table per set: ``train.csv``, ``val.csv``, ``test.csv``.

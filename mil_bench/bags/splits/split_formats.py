@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from mil_bench.base.errors import SplitError, counted
-from mil_bench.contract.split import SETS, set_name
+from mil_bench.contract.sets import SETS, set_name
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@ import gzip
 import pandas as pd
 import pytest
 
-from mil_bench.bags.labels.tables import column, headers, read_table, require, tables_in
+from mil_bench.bags.labels.tables import column, read_table, require, tables_in
 from mil_bench.base.errors import DataError
+from mil_bench.base.tables import headers
 
 ROWS = "slide_id, label ,note\n007,N,NA\n8, IC ,\n,,\n"
 
@@ -57,7 +58,7 @@ def test_tables_come_by_stem_then_workbooks_first_and_from_the_labels_folder(tmp
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "No columns"), (b"\xff\xfe\x00a", "utf-8"), (b"a,b\n", "no rows below its header")],
+    [(b"", "no rows"), (b"\xff\xfe\x00a", "utf-8"), (b"a,b\n", "no rows below its header")],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path, content, reason):
     (tmp_path / "t.csv").write_bytes(content)

@@ -1,0 +1,1 @@
+"""Tables of predictions that any tool wrote: which column is what, and what its cells say."""

@@ -1,0 +1,300 @@
+"""One table of predictions of any tool, read: slides, labels, patients, folds, probabilities."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mil_bench.base.csv_safety import unescape
+from mil_bench.base.errors import DataError, TaxonomyError, UnknownNameError, counted
+from mil_bench.base.tables import TextTable, plain, read_cells
+from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.contract.sets import set_name
+from mil_bench.evaluation.foreign.columns import (
+    ClassColumns,
+    Roles,
+    columns_under,
+    columns_without_tree,
+    roles_of,
+)
+from mil_bench.evaluation.foreign.values import (
+    Cells,
+    positive_probability,
+    probabilities,
+    whole_numbers,
+)
+
+NO_PATIENTS = (
+    "no patient or group is given: each slide counts as one patient, so intervals may be too narrow"
+)
+
+
+@dataclass(frozen=True)
+class ForeignTable:
+    """What a table says, a row per slide, fold and seed.
+
+    ``labels`` and ``patients`` are ``None`` where it lacks them. ``heads`` are probabilities
+    ``(n, K)`` by level. Where the table only has decisions they are 0 and 1, and ``ranked`` is
+    false. ``notes`` say how it was read.
+    """
+
+    path: Path
+    tree: Taxonomy
+    slides: tuple[str, ...]
+    lines: tuple[int, ...]
+    labels: tuple[str, ...] | None
+    patients: tuple[str, ...] | None
+    sets: tuple[str, ...]
+    folds: tuple[int, ...] | None
+    seeds: tuple[int, ...] | None
+    heads: Mapping[str, NDArray[np.float64]]
+    ranked: bool
+    notes: tuple[str, ...]
+
+
+def read_foreign(
+    path: Path,
+    tree: Taxonomy | None = None,
+    *,
+    id_column: str | None = None,
+    logits: bool = False,
+) -> ForeignTable:
+    """Read predictions that any tool wrote; ``docs/score.md`` has the forms that are known.
+
+    Without ``tree`` it is the one in the ``spec.json`` of a run folder, else a flat one of the
+    classes in the file. ``id_column`` is the dataset's name for the column of slides. ``logits``
+    says that the numbers are logits. Raises ``DataError`` or ``TaxonomyError`` naming columns,
+    lines and slides.
+    """
+    table = read_cells(path)
+    roles, notes = roles_of(table, id_column), list[str]()
+    slides = [unescape(cell) for cell in table.column(roles.slide)]
+    _check_filled(table, slides, "slide")
+    _check_one_model(table, roles)
+    tree = tree or _tree_beside(path)
+    if tree is None:
+        classes = columns_without_tree(table, roles)
+        notes.append(f"classes are read from the file: {', '.join(classes.tree.leaves)}")
+    else:
+        classes = columns_under(table, roles, tree)
+    labels = _labels(table, roles, classes.tree, notes)
+    heads = _heads(table, slides, classes, logits, notes)
+    decided = _decided(table, roles, classes.tree, notes)
+    ranked = LEAF in heads
+    if decided is not None and ranked:
+        _compare_decisions(str(roles.decision), decided, heads[LEAF], notes)
+    elif decided is not None:
+        heads = {LEAF: np.eye(len(classes.tree.leaves))[decided]}
+        notes.append(
+            f"only decisions are given ({roles.decision}): scores of probabilities are empty"
+        )
+    sets, folds, of_sets = _places(table, roles)
+    used = {
+        *roles.names,
+        *classes.leaves,
+        *(c for columns in classes.upper.values() for c in columns),
+    }
+    if not of_sets:
+        used -= {roles.set}
+    ignored = [n for n in table.header if n not in used and not n.startswith("Unnamed: ")]
+    if ignored:
+        notes.append(f"columns not used: {', '.join(ignored)}")
+    patients = [unescape(c) for c in table.column(roles.patient)] if roles.patient else None
+    return ForeignTable(
+        path,
+        classes.tree,
+        tuple(slides),
+        table.lines,
+        tuple(labels) if labels is not None else None,
+        tuple(patients) if patients is not None else None,
+        tuple(sets),
+        tuple(folds) if folds is not None else None,
+        _numbers(table, roles.seed),
+        heads,
+        ranked,
+        tuple(dict.fromkeys(notes)),
+    )
+
+
+def _check_filled(table: TextTable, cells: Sequence[str], what: str) -> None:
+    blank = next((i for i, cell in enumerate(cells) if not cell), None)
+    if blank is not None:
+        raise DataError(
+            f"{table.path} line {table.lines[blank]} has no {what}; fill the cell or remove the row."
+        )
+
+
+def _check_one_model(table: TextTable, roles: Roles) -> None:
+    models = list(dict.fromkeys(table.column(roles.model))) if roles.model else []
+    if len(models) > 1:
+        raise DataError(
+            f"{table.path} has predictions of {len(models)} models (column {roles.model!r}: "
+            f"{', '.join(models[:3])}...); give every model a file."
+        )
+
+
+def _tree_beside(path: Path) -> Taxonomy | None:
+    """The tree of a run folder, whose predictions lie beside its definition."""
+    try:
+        content = json.loads(path.with_name("spec.json").read_text(encoding="utf-8"))
+        return Taxonomy.from_dict(content["tree"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, TaxonomyError):
+        return None
+
+
+def _labels(table: TextTable, roles: Roles, tree: Taxonomy, notes: list[str]) -> list[str] | None:
+    if roles.label is None:
+        return None
+    cells = [unescape(cell) for cell in table.column(roles.label)]
+    _check_filled(table, cells, "label")
+    return _named_classes(table, roles.label, cells, tree, notes)
+
+
+def _named_classes(
+    table: TextTable, column: str, cells: Sequence[str], tree: Taxonomy, notes: list[str]
+) -> list[str]:
+    """Cells as leaves of the tree: by name, in any case, as numbers of the same value, by place."""
+    values = dict.fromkeys(cells)
+    for reading in _READINGS:
+        leaves = reading(tree.leaves)
+        if all(_key(reading, value) in leaves for value in values):
+            if reading is _by_place and tree.leaves[0] != "0":
+                order = ", ".join(f"{i} {leaf}" for i, leaf in enumerate(tree.leaves))
+                notes.append(f"{column} counts the classes in the order of the tree: {order}")
+            chosen = {value: leaves[_key(reading, value)] for value in values}
+            return [chosen[cell] for cell in cells]
+    line, cell = next(
+        (line, cell)
+        for line, cell in zip(table.lines, cells, strict=True)
+        if cell not in tree.leaves
+    )
+    error = UnknownNameError("label", cell, tree.leaves, of=f"tree {tree.name!r}")
+    raise TaxonomyError(f"{table.path} line {line}: {error}")
+
+
+def _by_name(leaves: Sequence[str]) -> dict[str, str]:
+    return {leaf: leaf for leaf in leaves}
+
+
+def _in_any_case(leaves: Sequence[str]) -> dict[str, str]:
+    """Without those that differ in case alone."""
+    names = [plain(leaf) for leaf in leaves]
+    return {plain(leaf): leaf for leaf in leaves if names.count(plain(leaf)) == 1}
+
+
+def _by_value(leaves: Sequence[str]) -> dict[str, str]:
+    return {_whole(leaf): leaf for leaf in leaves if _whole(leaf)}
+
+
+def _by_place(leaves: Sequence[str]) -> dict[str, str]:
+    return {str(i): leaf for i, leaf in enumerate(leaves)}
+
+
+_READINGS: tuple[Callable[[Sequence[str]], dict[str, str]], ...] = (
+    _by_name,
+    _in_any_case,
+    _by_value,
+    _by_place,
+)
+
+
+def _key(reading: Callable[[Sequence[str]], dict[str, str]], value: str) -> str:
+    if reading is _by_name:
+        return value
+    return plain(value) if reading is _in_any_case else _whole(value)
+
+
+def _whole(text: str) -> str:
+    """``1`` of ``1.0``; empty where a text is no whole number."""
+    digits, point, rest = text.partition(".")
+    fits = digits.isascii() and digits.isdigit() and len(digits) < 10 and not rest.strip("0")
+    return str(int(digits)) if fits and (point or not rest) else ""
+
+
+def _heads(
+    table: TextTable, slides: list[str], classes: ClassColumns, logits: bool, notes: list[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Probabilities by level; empty where the table only has decisions."""
+    tree = classes.tree
+    if not classes.leaves:
+        return {}
+    if classes.positive is not None:
+        k = classes.positive
+        p = positive_probability(_cells(table, slides, classes.leaves), logits, notes)
+        notes.append(
+            f"the column {classes.leaves[0]} is read as the probability of {tree.leaves[k]}"
+        )
+        both = (p, 1 - p) if k == 0 else (1 - p, p)
+        return {LEAF: np.stack(both, axis=1)}
+    if classes.by_number and tree.leaves[0] != "0":
+        pairs = ", ".join(
+            f"{column} {leaf}" for column, leaf in zip(classes.leaves, tree.leaves, strict=True)
+        )
+        notes.append(f"columns count the classes in the order of the tree: {pairs}")
+    levels = {LEAF: classes.leaves, **classes.upper}
+    return {
+        level: probabilities(_cells(table, slides, names), logits, notes)
+        for level, names in levels.items()
+    }
+
+
+def _cells(table: TextTable, slides: list[str], names: Iterable[str]) -> Cells:
+    columns = {name: table.column(name) for name in names}
+    return Cells(table.path, columns, table.lines, slides)
+
+
+def _decided(
+    table: TextTable, roles: Roles, tree: Taxonomy, notes: list[str]
+) -> NDArray[np.int64] | None:
+    if roles.decision is None:
+        return None
+    cells = [unescape(cell) for cell in table.column(roles.decision)]
+    _check_filled(table, cells, f"cell in the column {roles.decision!r}")
+    leaves = _named_classes(table, roles.decision, cells, tree, notes)
+    return np.array([tree.index(leaf) for leaf in leaves], dtype=np.int64)
+
+
+def _compare_decisions(
+    column: str, decided: NDArray[np.int64], probs: NDArray[np.float64], notes: list[str]
+) -> None:
+    """Say where a decision is not the most probable class: another threshold, or another order."""
+    chosen = probs[np.arange(len(decided)), decided]
+    other = int((chosen < probs.max(1)).sum())
+    if other:
+        notes.append(
+            f"{column} is not the most probable class of {counted(other, 'slide')} of "
+            f"{len(decided)}; the probabilities decide here"
+        )
+
+
+def _places(
+    table: TextTable, roles: Roles
+) -> tuple[list[str], list[int] | tuple[int, ...] | None, bool]:
+    """The set and the fold of every row; a column ``split`` may hold either."""
+    folds = _numbers(table, roles.fold)
+    if roles.set is None:
+        return ["test"] * len(table.rows), folds, True
+    cells = table.column(roles.set)
+    sets = {cell: set_name(cell) for cell in set(cells)}
+    if all(sets.values()):
+        return [str(sets[cell]) for cell in cells], folds, True
+    if folds is None and all(_whole(cell) for cell in sets):
+        return ["test"] * len(cells), [int(_whole(cell)) for cell in cells], True
+    if plain(roles.set) == "set":
+        stray = sorted(cell for cell, name in sets.items() if name is None)
+        raise DataError(
+            f"{table.path} has the sets {stray[:3]}; expected train, val or test. Correct the "
+            f"column {roles.set!r}."
+        )
+    return ["test"] * len(cells), folds, False
+
+
+def _numbers(table: TextTable, column: str | None) -> tuple[int, ...] | None:
+    if column is None:
+        return None
+    return tuple(whole_numbers(column, table.column(column), table.path, table.lines))
