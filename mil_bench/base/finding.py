@@ -67,6 +67,7 @@ NoteKind = Literal[
     "hierarchy",  # heads, controls and trees
     "tuning",  # searches
     "coverage",  # runs that are missing
+    "reading",  # how a file was read
 ]
 
 

@@ -47,26 +47,34 @@ def is_table(path: Path) -> bool:
 
 
 def read_cells(
-    path: Path, sheet: str | int = 0, header: bool = True, *, ragged: bool = False
+    path: Path,
+    sheet: str | int = 0,
+    header: bool = True,
+    *,
+    ragged: bool = False,
+    what: str = "file",
 ) -> TextTable:
     """Read a table as stripped text, without its blank rows.
 
     ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
-    by position, ``0, 1, ...``. Raises ``DataError`` for a file that cannot be read as a table, for
-    a row with more cells than the header, and unless ``ragged`` for one with fewer.
+    by position, ``0, 1, ...``. ``what`` is the kind of file in messages. Raises ``DataError`` for
+    a file that cannot be read as a table, for a row with more cells than the header, and unless
+    ``ragged`` for one with fewer.
     """
     try:
         numbered = list(_filled(_sheet(path, sheet) if _is_workbook(path) else _text(path)))
+        if not numbered:
+            raise ValueError("it is empty")
     except OSError as error:
         reason = error.strerror or str(error)
-        raise DataError(f"cannot read {path}: {reason}; check the path.") from None
+        raise DataError(f"cannot read {what} {path}: {reason}; check the path.") from None
     except (ValueError, EOFError, csv.Error, zlib.error) as error:
         kind = path.suffix.lstrip(".").upper()
         raise DataError(
             f"{path} is not a readable {kind} table ({error}); "
             "expected CSV, TSV or XLSX with one row per slide."
         ) from None
-    names = _names(numbered[0][1]) if header and numbered else ()
+    names = _names(numbered[0][1]) if header else ()
     rows = numbered[1:] if header else numbered
     if not rows:
         raise DataError(f"{path} has no rows below its header; expected one row per slide.")

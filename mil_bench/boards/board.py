@@ -138,6 +138,11 @@ class BoardRow:
         """Whether it decides an upper level by a separate head."""
         return any(level != LEAF for p in self.predictions.values() for level in p.heads)
 
+    @cached_property
+    def ranked(self) -> bool:
+        """Whether its predictions are probabilities, not decisions alone."""
+        return all(p.ranked for p in self.predictions.values())
+
     @property
     def hierarchical(self) -> bool:
         """Whether it has heads of upper levels, or a hierarchical one that an option gave it."""

@@ -21,7 +21,7 @@ from mil_bench.boards.laboratories import with_laboratories
 from mil_bench.boards.of_protocol import admitted, of_protocol
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
-from mil_bench.boards.score import score_predictions
+from mil_bench.boards.score import ScoreRequest, notes_of_reading, score_tables
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
 from mil_bench.exchange.protocol import read_protocol
@@ -83,14 +83,17 @@ def leaderboard(
 
 @dataclass(frozen=True)
 class ScoredFrames:
-    """The tables of one predictions file, as data frames.
+    """The tables of files of predictions, as data frames.
 
-    ``sets`` maps a set (``val``, ``test``) to its tables: ``overall``, ``hierarchy`` unless the
-    tree is flat, and ``classes-LEVEL-SOURCE`` for every level. ``notes`` say how the file was read.
+    ``sets`` maps a set (``val``, ``test``) to its tables. Of one model they are ``overall``,
+    ``hierarchy`` unless the tree is flat, and ``classes-LEVEL-SOURCE`` for every level; of several
+    those of a board, with ``pairs`` or, for two, ``scores``, ``classes`` and ``slides``. ``notes``
+    say how the files were read; ``verdicts`` answer in a sentence, by set.
     """
 
     sets: Mapping[str, Mapping[str, pd.DataFrame]]
     notes: tuple[str, ...]
+    verdicts: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Mapping[str, pd.DataFrame]:
         """Return the tables of a set. Raises ``KeyError`` for one that the file does not hold."""
@@ -98,30 +101,43 @@ class ScoredFrames:
 
 
 def score(
-    predictions: str | Path,
+    predictions: str | Path | Sequence[str | Path],
     *,
     dataset: str | None = None,
     tree: str | Path | None = None,
     data_root: str | Path | None = None,
+    common: bool = False,
+    logits: bool = False,
     plugins: Sequence[str | Path] = (),
 ) -> ScoredFrames:
-    """Score a CSV file of predictions made anywhere, as ``mil-bench score`` does.
+    """Score files of predictions made anywhere, and compare them, as ``mil-bench score`` does.
 
     ``dataset`` gives the tree (``tree`` chooses among its trees), and labels and patients where its
-    label file can be read; without it ``tree`` is a file. Fractions are between 0 and 1. Raises
-    ``UsageError`` without either, and ``DataError`` for a file that cannot be scored.
+    label file can be read; without it ``tree`` is a file, and without both the classes are those of
+    the files. ``common`` compares the slides that all files share; ``logits`` says that the files
+    hold logits. Fractions are between 0 and 1. Raises ``DataError`` for files that cannot be scored
+    or compared.
     """
     load_plugins([Path(plugin) for plugin in plugins])
-    by_set, notes = score_predictions(
-        Path(predictions),
+    files = [predictions] if isinstance(predictions, str | Path) else predictions
+    reports = ScoreRequest(
+        [Path(file) for file in files],
         dataset,
         str(tree) if tree else None,
         Path(data_root) if data_root else None,
-    )
+        common,
+        logits,
+    ).reports()
     frames = {
-        name: {table.name: frame_of(table) for table in tables} for name, tables in by_set.items()
+        name: {table.name: frame_of(table) for table in _tables(report)}
+        for name, report in reports.items()
     }
-    return ScoredFrames(frames, notes)
+    verdicts = {name: report.verdict for name, report in reports.items()}
+    return ScoredFrames(frames, notes_of_reading(reports), verdicts)
+
+
+def _tables(report: Report) -> Sequence[Table]:
+    return report.tables if len(report.board.rows) > 1 else score_tables(report)
 
 
 def read_boards(

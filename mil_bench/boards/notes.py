@@ -75,6 +75,12 @@ def _retraining(board: Board) -> Iterator[Note]:
             "intervals and tiers describe these trained models on new patients. One fold does not "
             "assess retraining",
         )
+    elif folds > 1 and not _sizes_known(board):
+        yield Note(
+            "training",
+            "intervals and tiers describe these trained models on new patients. Retraining is not "
+            "assessed, because the sizes of the training sets are unknown",
+        )
     elif 1 < folds < FEW_FOLDS:
         table = "ablation" if board.study else "pairs"
         if board.study and board.study.settings:
@@ -84,6 +90,12 @@ def _retraining(board: Board) -> Iterator[Note]:
             f"retraining is assessed from {folds} folds, which detect only large differences "
             f"(table {table})",
         )
+
+
+def _sizes_known(board: Board) -> bool:
+    """Whether any run says how many slides it was trained and tested on."""
+    results = (run.result for row in board.rows for run in row.done.values())
+    return any(r is not None and r.test_share == r.test_share for r in results)
 
 
 def _apart(analysis: Analysis) -> Iterator[Note]:

@@ -1,82 +1,80 @@
-"""Scores of one predictions file, made anywhere, by the code that makes the boards."""
+"""Scores of predictions made anywhere, and their differences, by the code that makes the boards."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from mil_bench.bags.labels.cohort import FolderAdapter, LabelledAdapter, choose_tree
-from mil_bench.base.errors import UsageError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
-from mil_bench.boards.formats.grid import grid_of
-from mil_bench.boards.formats.terminal import grid_tables
+from mil_bench.boards.compare import shortened
+from mil_bench.boards.files_board import reports_of_files
+from mil_bench.boards.formats.terminal import EVERYTHING, show
+from mil_bench.boards.report import Report
 from mil_bench.boards.tables.columns import class_column, columns
+from mil_bench.boards.tables.measure import measured
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
-from mil_bench.contract.dataset import DatasetOptions
-from mil_bench.contract.manifest import Manifest
+from mil_bench.contract.dataset import DatasetAdapter, DatasetOptions
 from mil_bench.datasets.load import adapter_of, with_data_root
-from mil_bench.evaluation.external import External, read_external
+from mil_bench.datasets.own import OwnData
 from mil_bench.evaluation.metrics import CLASS_METRICS, COUNTS, Score
 from mil_bench.evaluation.scores import Scores
+from mil_bench.exchange.foreign import Reference, read_models
 
-_COLUMNS = (*columns("score"), Column("value", "Value", "row"), Column("meaning", "Meaning"))
+ON_SCREEN = ("overall", "scores", "pairs")
+"""Tables of several files on a screen; ``--verbose`` prints classes and slides, too."""
+_VERBOSE = (*ON_SCREEN, "hierarchical", "classes", "slides")
+_VALUE = Column("value", "Value", "row", interval="patients")
+_COLUMNS = (*columns("score"), _VALUE, Column("meaning", "Meaning"))
 
 
-def score_file(
-    predictions: Path,
-    dataset: str | None,
-    tree: str | None,
-    data_root: Path | None,
-    console: Console,
-) -> dict[str, Scores]:
-    """Score every set of ``predictions``, print the tables and return the scores by set.
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Files to score, and what defines their classes: a dataset, a tree file, or they alone.
 
-    The tree is that of ``dataset`` (``tree`` chooses among its trees) or the file ``tree``. Labels
-    and patients come from the dataset when its label file can be read.
+    ``tree`` chooses among the trees of ``dataset``. ``common`` scores the slides that all files
+    share; ``logits`` says that the files hold logits.
     """
-    taxonomy, external = read_scored(predictions, dataset, tree, data_root)
-    by_set = {name: Scores.of(p) for name, p in external.sets.items()}
-    for name, scores in by_set.items():
-        console.rule(Text(f"{predictions.name}: {name} set, tree {taxonomy.name}"))
-        sample = f"{len(scores.slides)} slides of {len(scores.groups)} patients or groups"
-        console.print(Text(sample, style="dim"))
-        for table in score_tables(scores):
-            for part in grid_tables(grid_of(table), console.width):
-                console.print(part)
-    for note in external.notes:
-        console.print(Text(f"note: {note}", style="yellow"))
-    return by_set
+
+    files: Sequence[Path]
+    dataset: str | None = None
+    tree: str | None = None
+    data_root: Path | None = None
+    common: bool = False
+    logits: bool = False
+
+    def reports(self) -> dict[str, Report]:
+        """Read the files and return a report per set. Raises ``DataError`` or ``UsageError``."""
+        name, reference = reference_of(self.dataset, self.tree, self.data_root)
+        models = read_models(self.files, reference, logits=self.logits)
+        return reports_of_files(models, name or models[0].tree.name, shared=self.common)
 
 
-def score_predictions(
-    predictions: Path, dataset: str | None, tree: str | None, data_root: Path | None
-) -> tuple[dict[str, list[Table]], tuple[str, ...]]:
-    """Return the tables of every set of ``predictions``, and notes on how the file was read."""
-    _, external = read_scored(predictions, dataset, tree, data_root)
-    return {n: score_tables(Scores.of(p)) for n, p in external.sets.items()}, external.notes
+def show_scores(reports: Mapping[str, Report], console: Console, *, verbose: bool = False) -> None:
+    """Print the report of every set: the answer, its tables, and how the files were read."""
+    for report in reports.values():
+        if len(report.board.rows) > 1:
+            tables = _VERBOSE if verbose else ON_SCREEN
+            show([shortened(report)], console, tables, verbose=verbose)
+        else:
+            lists = replace(report, tables=tuple(score_tables(report)))
+            show([lists], console, [EVERYTHING], verbose=verbose)
 
 
-def read_scored(
-    predictions: Path, dataset: str | None, tree: str | None, data_root: Path | None
-) -> tuple[Taxonomy, External]:
-    """Read ``predictions`` under the tree of ``dataset`` or the file ``tree``."""
-    taxonomy, manifest = _reference(dataset, tree, data_root)
-    labels = manifest.labels() if manifest else None
-    groups = manifest.clusters() if manifest else None
-    return taxonomy, read_external(predictions, taxonomy, labels, groups)
-
-
-def score_tables(scores: Scores) -> list[Table]:
-    """Return overall, hierarchical (unless flat) and class-wise tables of one set."""
+def score_tables(report: Report) -> list[Table]:
+    """Return overall, hierarchical (unless flat) and class-wise tables of a single model."""
+    (row,) = report.board.rows
+    scores = next(record.scores for record in row.done.values() if record.scores is not None)
     of_all = [score for score in scores.values if not score.name and score.on_boards]
     leaf = [score for score in of_all if score.is_leaf]
     tree = [score for score in of_all if score.level != LEAF]
     named = {"overall": leaf, "hierarchy": tree}
-    lists = [_list(title, scores, chosen) for title, chosen in named.items() if chosen]
+    lists = [_list(title, report, chosen) for title, chosen in named.items() if chosen]
     places = dict.fromkeys((s.level, s.source) for s in scores.values if s.name)
-    return [*lists, *(_classes(scores, *place) for place in _from_top(scores, places))]
+    return [*lists, *(_classes(report, scores, *place) for place in _from_top(scores, places))]
 
 
 def _from_top(scores: Scores, places: dict[tuple[str, str], None]) -> list[tuple[str, str]]:
@@ -85,15 +83,15 @@ def _from_top(scores: Scores, places: dict[tuple[str, str], None]) -> list[tuple
     return sorted(places, key=lambda place: (levels.index(place[0]), place[1] == "direct"))
 
 
-def _list(title: str, scores: Scores, chosen: list[Score]) -> Table:
+def _value(report: Report, score: Score) -> Cell:
+    return measured(report.analysis, score)[report.board.rows[0].label]
+
+
+def _list(title: str, report: Report, chosen: list[Score]) -> Table:
     rows = tuple(
         Row(
             "",
-            {
-                "score": str(score),
-                "value": Number(scores.values[score]),
-                "meaning": score.facts.note,
-            },
+            {"score": str(score), "value": _value(report, score), "meaning": score.facts.note},
             score,
         )
         for score in chosen
@@ -101,36 +99,53 @@ def _list(title: str, scores: Scores, chosen: list[Score]) -> Table:
     return Table(title, title, _COLUMNS, rows, ("score",), ("value", "meaning"))
 
 
-def _classes(scores: Scores, level: str, source: str) -> Table:
+def _classes(report: Report, scores: Scores, level: str, source: str) -> Table:
     """A row per class of one level and source."""
     title = f"classes: {level}" if level == LEAF else f"classes: {level}, {source}"
     names = [name for at, name in scores.support if at == level]
+    metrics = [m for m in CLASS_METRICS if Score(m, level, source, names[0]) in scores.values]
     rows = []
     for name in names:
         counts = dict(zip(COUNTS, map(Number, scores.support[level, name]), strict=True))
-        rates = {m: Number(scores.values[Score(m, level, source, name)]) for m in CLASS_METRICS}
+        rates = {m: _value(report, Score(m, level, source, name)) for m in metrics}
         cells: dict[str, Cell] = {"class": name, **counts, **rates}
         rows.append(Row("", cells))
-    metrics = (*COUNTS, *CLASS_METRICS)
-    every = (*columns("class"), *map(class_column, metrics))
-    return Table(f"classes-{level}-{source}", title, every, tuple(rows), ("class",), metrics)
+    shown = (*COUNTS, *metrics)
+    every = (*columns("class"), *map(class_column, shown))
+    return Table(f"classes-{level}-{source}", title, every, tuple(rows), ("class",), shown)
 
 
-def _reference(
+def reference_of(
     dataset: str | None, tree: str | None, data_root: Path | None
-) -> tuple[Taxonomy, Manifest | None]:
+) -> tuple[str, Reference]:
+    """Return the name of the data, and what is known of it: tree, labels, patients.
+
+    Labels and patients of a built-in dataset need its label file; without a data root only its tree
+    is known. Without ``dataset`` the tree is that of the file ``tree``, if any.
+    """
     if dataset is None:
-        if tree is None:
-            raise UsageError(
-                "score requires --dataset NAME or --tree FILE, which define the classes."
-            )
-        return Taxonomy.load(Path(tree)), None
+        own = Taxonomy.load(Path(tree)) if tree is not None else None
+        return own.name if own else "", Reference(own)
     adapter = adapter_of(dataset)
     options = with_data_root(DatasetOptions(data_root=data_root, tree=tree))
     if isinstance(adapter, FolderAdapter) and options.data_root is None:
-        return choose_tree(adapter.card, tree), None
+        return adapter.card.name, Reference(choose_tree(adapter.card, tree))
     if isinstance(adapter, LabelledAdapter):
         cohort = adapter.cohort(options)
-        return cohort.taxonomy, cohort.labels.manifest
-    data = adapter.load(options)
-    return data.taxonomy, data.manifest
+        name, taxonomy, manifest = cohort.card.name, cohort.taxonomy, cohort.labels.manifest
+    else:
+        data = adapter.load(options)
+        name, taxonomy, manifest = data.name, data.taxonomy, data.manifest
+    return name, Reference(taxonomy, manifest.labels(), manifest.clusters(), id_column_of(adapter))
+
+
+def id_column_of(adapter: DatasetAdapter) -> str | None:
+    """Return what the label table of own data calls a slide."""
+    column = adapter.columns.slide_id if isinstance(adapter, OwnData) else None
+    return column if isinstance(column, str) else None
+
+
+def notes_of_reading(reports: Mapping[str, Report]) -> tuple[str, ...]:
+    """Return how the files were read, as sentences."""
+    notes = [n.text for r in reports.values() for n in r.caveats if n.kind == "reading"]
+    return tuple(dict.fromkeys(notes))

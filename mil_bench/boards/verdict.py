@@ -83,6 +83,8 @@ def _retrained(far: Sequence[Pair]) -> str:
     folds = far[0].refits.n
     if folds < 2:
         return "With one fold, retraining cannot be assessed."
+    if far[0].refits.error != far[0].refits.error:
+        return "Retraining cannot be assessed: the sizes of the training sets are unknown."
     confirmed = [pair for pair in far if pair.p_both <= ALPHA]
     unconfirmed = [pair for pair in far if not pair.p_both <= ALPHA]
     if not unconfirmed:

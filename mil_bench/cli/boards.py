@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mil_bench.base.errors import UnknownNameError, UsageError, counted
+from mil_bench.base.errors import UnknownNameError, counted
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names
 from mil_bench.cli.requests import with_plugins
@@ -83,18 +83,33 @@ def compare(parser: Parser, words: Sequence[str]) -> int:
 
 
 def score(parser: Parser, words: Sequence[str]) -> int:
-    """Score one file of predictions."""
-    add(parser, "predictions", "--dataset", "--tree", "--data-root", "--plugin")
+    """Score files of predictions, and compare the models that made them."""
+    add(parser, "predictions", "--dataset", "--tree", "--data-root", "--logits", "--common")
+    add(parser, "--out", "--figures", "--verbose", "--plugin")
     args = parser.parse(words)
-    if args.dataset is None and args.tree is None:
-        raise UsageError("the classes are missing; pass --dataset NAME or --tree FILE.")
     if args.dataset is not None:
         with_plugins(args)
     from rich.console import Console
 
-    from mil_bench.boards.score import score_file
+    from mil_bench.boards.formats.folder import check_writable, write_reports
+    from mil_bench.boards.score import ScoreRequest, show_scores
 
-    score_file(args.predictions, args.dataset, args.tree, args.data_root, Console())
+    console = Console()
+    if args.out is not None:
+        check_writable(args.out)
+    reports = ScoreRequest(
+        args.predictions, args.dataset, args.tree, args.data_root, args.common, args.logits
+    ).reports()
+    show_scores(reports, console, verbose=args.verbose)
+    if args.out is not None:
+        of_sets = list(reports.values())
+        written = write_reports(of_sets, args.out, args.figures is not False)
+        if args.figures is not False:
+            from mil_bench.boards.figures.write import write_all, write_overviews
+
+            written += write_overviews(of_sets, args.out)
+            written += write_all(of_sets, args.out)[0]
+        console.print(f"{counted(len(written), 'file')} written under {args.out}")
     return 0
 
 

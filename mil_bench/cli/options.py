@@ -268,7 +268,15 @@ OPTIONS: Final = table(
     ),
     Option("first", "METHOD", "Method, or a row such as 'abmil (tuned)'."),
     Option("second", "METHOD", "Method to compare with."),
-    Option("predictions", "FILE", "CSV file of slide ids and probabilities.", **PATH),
+    Option(
+        "predictions",
+        "FILE",
+        "Files of slides and probabilities (CSV, TSV, XLSX, .gz); folds and seeds of one model "
+        "may be several files.",
+        nargs="+",
+        **PATH,
+    ),
+    switch("--logits", "The files hold logits, which softmax turns into probabilities."),
     # submissions
     Option("--protocol", "FILE", "Protocol: protocols/NAME.toml (docs/submit.md).", **PATH),
     Option("protocol", "NAME", "Name of the protocol, such as bracs-2026-11."),

@@ -31,7 +31,7 @@ def read_table(path: Path, sheet: str | int = 0, header: bool = True) -> pd.Data
     ``sheet`` and ``header`` are those of :func:`~mil_bench.base.tables.read_cells`, which raises
     ``DataError`` for a file that cannot be read as a table.
     """
-    cells = read_cells(path, sheet, header, ragged=True)
+    cells = read_cells(path, sheet, header, ragged=True, what="label file")
     return pd.DataFrame(cells.rows, columns=list(cells.header), dtype=str)
 
 

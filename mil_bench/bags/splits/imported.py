@@ -161,8 +161,7 @@ def _message(unknown: list[str], slides: set[str], where: str) -> str:
     hint = f" (nearest to the first: {', '.join(near)})" if near else ""
     return (
         f"{where} lists {counted(len(unknown), 'slide')} unknown to the dataset or fitting "
-        "several of its "
-        f"slides: {listed}{hint}; correct the ids or remove them from the split."
+        f"several of its slides: {listed}{hint}; correct the ids or remove them."
     )
 
 

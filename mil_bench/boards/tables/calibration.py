@@ -101,11 +101,11 @@ def reliability_table(analysis: Analysis) -> Table | None:
 
 
 def places(analysis: Analysis) -> Iterator[tuple[BoardRow, str, Source]]:
-    """List rows with results, at every level, from every source."""
+    """List rows with probabilities, at every level, from every source."""
     tree = analysis.board.taxonomy
     assert tree is not None
     for row in analysis.board.rows:
-        if row.label in analysis.scores:
+        if row.label in analysis.scores and row.ranked:
             first = next(iter(row.predictions.values()))
             for level in tree.levels:
                 for source in first.sources(level):

@@ -1,4 +1,4 @@
-"""Which column of a foreign table is the slide, the label, the fold, or the probability of a class."""
+"""Which columns of a foreign table are the probabilities of which classes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from dataclasses import dataclass
 from mil_bench.base.errors import DataError, listed, nearest
 from mil_bench.base.tables import TextTable, named, plain
 from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.evaluation.foreign.roles import Roles, some
 
-SLIDES = ("slide_id", "image_id", "slide", "slide_name", "filename", "file_name", "file", "wsi",
-          "wsi_id", "image", "slide_path", "path", "bag_id", "bag")  # fmt: skip
-LABELS = ("label", "y", "y_true", "true_label", "target", "ground_truth", "gt", "labels",
-          "test_label", "slide_label", "class")  # fmt: skip
-DECISIONS = ("pred", "y_hat", "y_pred", "prediction", "predicted", "pred_label", "predicted_label",
-             "predicted_class", "decision", "predictions", "preds")  # fmt: skip
-PATIENTS = ("patient_id", "patient", "case_id", "case", "group_id", "submitter_id", "subject_id")
-FOLDS = ("fold", "fold_id", "cv_fold")
-SEEDS = ("seed", "random_seed", "repeat")
-SETS = ("set", "split", "partition", "split_info", "dataset_split")
-MODELS = ("exp", "model", "method", "experiment")
 POSITIVE = ("prob", "probability", "score", "y_prob", "y_score", "prob_positive", "positive_prob",
             "p", "pos_prob", "logit")  # fmt: skip
 """Columns that hold the probability of the positive class of two, without its name."""
@@ -30,26 +20,6 @@ FORMS = ("{}", "leaf:{}", "prob_{}", "p_{}", "probability_{}", "probs_{}", "logi
 BY_NUMBER = ("p_{}", "prob_{}", "probability_{}", "probs_{}", "class_{}", "logit_{}", "logits_{}",
              "score_{}", "p{}", "prob{}", "{}")  # fmt: skip
 """The same with the number of a class instead of its name."""
-_SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Roles:
-    """The columns of a table that are not probabilities; ``None`` for those that it lacks."""
-
-    slide: str
-    label: str | None
-    decision: str | None
-    patient: str | None
-    fold: str | None
-    seed: str | None
-    set: str | None
-    model: str | None
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All columns with a role."""
-        return frozenset(filter(None, vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -65,58 +35,6 @@ class ClassColumns:
     upper: Mapping[str, tuple[str, ...]]
     positive: int | None = None
     by_number: bool = False
-
-
-def roles_of(table: TextTable, id_column: str | None = None) -> Roles:
-    """Find the columns by their usual names; ``id_column`` is what the dataset calls a slide.
-
-    Raises ``DataError`` without a slide, or where a name stands for two columns.
-    """
-    _check_once(table)
-    patient = named(table.header, PATIENTS)
-    slide = named(table.header, [*([id_column] if id_column else []), *SLIDES]) or patient
-    if slide is None:
-        raise DataError(
-            f"{table.path} has the columns {_some(table.header)}; expected one with the slide, such "
-            "as slide_id. Rename it."
-        )
-    label = named(table.header, LABELS) or _label_before_classes(table, {slide})
-    found = {
-        "slide": slide,
-        "label": label,
-        "decision": named(table.header, DECISIONS),
-        "patient": patient,
-        "fold": named(table.header, FOLDS),
-        "seed": named(table.header, SEEDS),
-        "set": named(table.header, SETS),
-        "model": named(table.header, MODELS),
-    }
-    return Roles(**found)
-
-
-def _check_once(table: TextTable) -> None:
-    """Refuse a name that is there twice: which one is right cannot be known."""
-    twice = [
-        name
-        for name in table.header
-        if (end := re.fullmatch(r"(.+)\.[1-9]\d*", name)) and end[1] in table.header
-    ]
-    if twice:
-        names = sorted({name.rpartition(".")[0] for name in twice})
-        raise DataError(f"{table.path} has the columns {names} more than once; keep one of each.")
-
-
-def _label_before_classes(table: TextTable, taken: set[str]) -> str | None:
-    """The target of STAMP: ``isMSIH``, whose classes have the columns ``isMSIH_MSS``..."""
-    for name in table.header:
-        values = set(table.column(name)) if name not in taken else set()
-        below = [v for v in table.header if v.startswith(f"{name}_")]
-        if len(below) > 1 and values <= {v.removeprefix(f"{name}_") for v in below}:
-            return name
-    return None
-
-
-# The columns of classes, with a tree and without one.
 
 
 def columns_under(table: TextTable, roles: Roles, tree: Taxonomy) -> ClassColumns:
@@ -144,9 +62,9 @@ def columns_under(table: TextTable, roles: Roles, tree: Taxonomy) -> ClassColumn
     if roles.decision is not None and len(lacking) == len(tree.leaves):
         return ClassColumns(tree, (), upper)
     near = nearest(lacking[0], free)
-    hint = f"nearest to {lacking[0]!r}: {near[0]!r}" if near else f"found: {_some(table.header)}"
+    hint = f"nearest to {lacking[0]!r}: {near[0]!r}" if near else f"found: {some(table.header)}"
     raise DataError(
-        f"{table.path} has no columns {_some(lacking)} (probabilities of the classes of tree "
+        f"{table.path} has no columns {some(lacking)} (probabilities of the classes of tree "
         f"{tree.name!r}); {hint}."
     )
 
@@ -210,7 +128,7 @@ def columns_without_tree(table: TextTable, roles: Roles) -> ClassColumns:
         decided = set(table.column(roles.decision)) - {""}
         return ClassColumns(_flat(table, _sorted(labels | decided)), (), {})
     raise DataError(
-        f"{table.path} has the columns {_some(table.header)}; expected one with probabilities per "
+        f"{table.path} has the columns {some(table.header)}; expected one with probabilities per "
         "class, such as prob_X, or a decision such as pred. Pass --tree with the classes if they "
         "are named otherwise."
     )
@@ -230,8 +148,8 @@ def _of_classes(
         )
     if stray:
         raise DataError(
-            f"{table.path} has the labels {_some(stray)} without a column of probabilities; the "
-            f"columns are of {_some(names)}."
+            f"{table.path} has the labels {some(stray)} without a column of probabilities; the "
+            f"columns are of {some(names)}."
         )
     if None not in numbered:
         names.sort(key=lambda name: _number(name) or 0)
@@ -247,8 +165,8 @@ def _binary(table: TextTable, roles: Roles, free: Sequence[str], labels: set[str
     by_name = any(column == form.format(leaf) for form in forms for leaf in tree.leaves)
     if not column or (not by_name and None in map(_number, tree.leaves)):
         raise DataError(
-            f"{table.path}: the column {column!r} does not say which of {listed(tree.leaves)} it is "
-            "the probability of; pass --tree with the positive class last."
+            f"{table.path}: the column {column!r} does not say which of {listed(tree.leaves)} it "
+            "is the probability of; pass --tree with the positive class last."
         )
     return ClassColumns(tree, (column,), {}, positive=k)
 
@@ -304,8 +222,3 @@ def _sums_to_one(table: TextTable, names: Sequence[str]) -> bool:
         return False
     sums = [sum(row) for row in zip(*columns, strict=True)]
     return all(abs(s - 1) < 0.06 for s in sums) or all(abs(s - 100) < 6 for s in sums)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return f"{list(names[:_SHOWN])}{f' and {more} more' if more > 0 else ''}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,26 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mil_bench.base.csv_safety import unescape
-from mil_bench.base.errors import DataError, TaxonomyError, UnknownNameError, counted
+from mil_bench.base.errors import DataError, TaxonomyError, counted
 from mil_bench.base.tables import TextTable, plain, read_cells
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.sets import set_name
-from mil_bench.evaluation.foreign.columns import (
-    ClassColumns,
-    Roles,
-    columns_under,
-    columns_without_tree,
-    roles_of,
-)
+from mil_bench.evaluation.foreign.class_names import counted_classes, leaves_of, whole
+from mil_bench.evaluation.foreign.columns import ClassColumns, columns_under, columns_without_tree
+from mil_bench.evaluation.foreign.roles import Roles, roles_of
 from mil_bench.evaluation.foreign.values import (
     Cells,
     positive_probability,
     probabilities,
     whole_numbers,
-)
-
-NO_PATIENTS = (
-    "no patient or group is given: each slide counts as one patient, so intervals may be too narrow"
 )
 
 
@@ -125,7 +117,8 @@ def _check_filled(table: TextTable, cells: Sequence[str], what: str) -> None:
     blank = next((i for i, cell in enumerate(cells) if not cell), None)
     if blank is not None:
         raise DataError(
-            f"{table.path} line {table.lines[blank]} has no {what}; fill the cell or remove the row."
+            f"{table.path} line {table.lines[blank]} has no {what}; fill the cell or remove the "
+            "row."
         )
 
 
@@ -152,68 +145,7 @@ def _labels(table: TextTable, roles: Roles, tree: Taxonomy, notes: list[str]) ->
         return None
     cells = [unescape(cell) for cell in table.column(roles.label)]
     _check_filled(table, cells, "label")
-    return _named_classes(table, roles.label, cells, tree, notes)
-
-
-def _named_classes(
-    table: TextTable, column: str, cells: Sequence[str], tree: Taxonomy, notes: list[str]
-) -> list[str]:
-    """Cells as leaves of the tree: by name, in any case, as numbers of the same value, by place."""
-    values = dict.fromkeys(cells)
-    for reading in _READINGS:
-        leaves = reading(tree.leaves)
-        if all(_key(reading, value) in leaves for value in values):
-            if reading is _by_place and tree.leaves[0] != "0":
-                order = ", ".join(f"{i} {leaf}" for i, leaf in enumerate(tree.leaves))
-                notes.append(f"{column} counts the classes in the order of the tree: {order}")
-            chosen = {value: leaves[_key(reading, value)] for value in values}
-            return [chosen[cell] for cell in cells]
-    line, cell = next(
-        (line, cell)
-        for line, cell in zip(table.lines, cells, strict=True)
-        if cell not in tree.leaves
-    )
-    error = UnknownNameError("label", cell, tree.leaves, of=f"tree {tree.name!r}")
-    raise TaxonomyError(f"{table.path} line {line}: {error}")
-
-
-def _by_name(leaves: Sequence[str]) -> dict[str, str]:
-    return {leaf: leaf for leaf in leaves}
-
-
-def _in_any_case(leaves: Sequence[str]) -> dict[str, str]:
-    """Without those that differ in case alone."""
-    names = [plain(leaf) for leaf in leaves]
-    return {plain(leaf): leaf for leaf in leaves if names.count(plain(leaf)) == 1}
-
-
-def _by_value(leaves: Sequence[str]) -> dict[str, str]:
-    return {_whole(leaf): leaf for leaf in leaves if _whole(leaf)}
-
-
-def _by_place(leaves: Sequence[str]) -> dict[str, str]:
-    return {str(i): leaf for i, leaf in enumerate(leaves)}
-
-
-_READINGS: tuple[Callable[[Sequence[str]], dict[str, str]], ...] = (
-    _by_name,
-    _in_any_case,
-    _by_value,
-    _by_place,
-)
-
-
-def _key(reading: Callable[[Sequence[str]], dict[str, str]], value: str) -> str:
-    if reading is _by_name:
-        return value
-    return plain(value) if reading is _in_any_case else _whole(value)
-
-
-def _whole(text: str) -> str:
-    """``1`` of ``1.0``; empty where a text is no whole number."""
-    digits, point, rest = text.partition(".")
-    fits = digits.isascii() and digits.isdigit() and len(digits) < 10 and not rest.strip("0")
-    return str(int(digits)) if fits and (point or not rest) else ""
+    return leaves_of(table, cells, tree, notes)
 
 
 def _heads(
@@ -231,11 +163,8 @@ def _heads(
         )
         both = (p, 1 - p) if k == 0 else (1 - p, p)
         return {LEAF: np.stack(both, axis=1)}
-    if classes.by_number and tree.leaves[0] != "0":
-        pairs = ", ".join(
-            f"{column} {leaf}" for column, leaf in zip(classes.leaves, tree.leaves, strict=True)
-        )
-        notes.append(f"columns count the classes in the order of the tree: {pairs}")
+    if classes.by_number:
+        notes.append(counted_classes(tree))
     levels = {LEAF: classes.leaves, **classes.upper}
     return {
         level: probabilities(_cells(table, slides, names), logits, notes)
@@ -255,7 +184,7 @@ def _decided(
         return None
     cells = [unescape(cell) for cell in table.column(roles.decision)]
     _check_filled(table, cells, f"cell in the column {roles.decision!r}")
-    leaves = _named_classes(table, roles.decision, cells, tree, notes)
+    leaves = leaves_of(table, cells, tree, notes)
     return np.array([tree.index(leaf) for leaf in leaves], dtype=np.int64)
 
 
@@ -283,8 +212,8 @@ def _places(
     sets = {cell: set_name(cell) for cell in set(cells)}
     if all(sets.values()):
         return [str(sets[cell]) for cell in cells], folds, True
-    if folds is None and all(_whole(cell) for cell in sets):
-        return ["test"] * len(cells), [int(_whole(cell)) for cell in cells], True
+    if folds is None and all(whole(cell) for cell in sets):
+        return ["test"] * len(cells), [int(whole(cell)) for cell in cells], True
     if plain(roles.set) == "set":
         stray = sorted(cell for cell, name in sets.items() if name is None)
         raise DataError(

@@ -58,7 +58,7 @@ def test_tables_come_by_stem_then_workbooks_first_and_from_the_labels_folder(tmp
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "no rows"), (b"\xff\xfe\x00a", "utf-8"), (b"a,b\n", "no rows below its header")],
+    [(b"", "it is empty"), (b"\xff\xfe\x00a", "utf-8"), (b"a,b\n", "no rows below its header")],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path, content, reason):
     (tmp_path / "t.csv").write_bytes(content)

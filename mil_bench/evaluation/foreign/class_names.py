@@ -1,0 +1,78 @@
+"""The classes that cells name: by name, in any case, or counted in the order of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mil_bench.base.errors import TaxonomyError, UnknownNameError
+from mil_bench.base.tables import TextTable, plain
+from mil_bench.base.taxonomy import Taxonomy
+
+
+def leaves_of(
+    table: TextTable, cells: Sequence[str], tree: Taxonomy, notes: list[str]
+) -> list[str]:
+    """Return cells as leaves: by name, in any case, as numbers of the same value, by place.
+
+    ``notes`` say where they count the classes of the tree. Raises ``TaxonomyError`` naming a line.
+    """
+    values = dict.fromkeys(cells)
+    for reading in _READINGS:
+        leaves = reading(tree.leaves)
+        if all(_key(reading, value) in leaves for value in values):
+            if reading is _by_place:
+                notes.append(counted_classes(tree))
+            chosen = {value: leaves[_key(reading, value)] for value in values}
+            return [chosen[cell] for cell in cells]
+    line, cell = next(
+        (line, cell)
+        for line, cell in zip(table.lines, cells, strict=True)
+        if cell not in tree.leaves
+    )
+    error = UnknownNameError("label", cell, tree.leaves, of=f"tree {tree.name!r}")
+    raise TaxonomyError(f"{table.path} line {line}: {error}")
+
+
+def counted_classes(tree: Taxonomy) -> str:
+    """Say which numbers stand for which classes."""
+    order = ", ".join(f"{i} {leaf}" for i, leaf in enumerate(tree.leaves))
+    return f"classes are counted in the order of the tree: {order}"
+
+
+def _by_name(leaves: Sequence[str]) -> dict[str, str]:
+    return {leaf: leaf for leaf in leaves}
+
+
+def _in_any_case(leaves: Sequence[str]) -> dict[str, str]:
+    """Without those that differ in case alone."""
+    names = [plain(leaf) for leaf in leaves]
+    return {plain(leaf): leaf for leaf in leaves if names.count(plain(leaf)) == 1}
+
+
+def _by_value(leaves: Sequence[str]) -> dict[str, str]:
+    return {whole(leaf): leaf for leaf in leaves if whole(leaf)}
+
+
+def _by_place(leaves: Sequence[str]) -> dict[str, str]:
+    return {str(i): leaf for i, leaf in enumerate(leaves)}
+
+
+_READINGS: tuple[Callable[[Sequence[str]], dict[str, str]], ...] = (
+    _by_name,
+    _in_any_case,
+    _by_value,
+    _by_place,
+)
+
+
+def _key(reading: Callable[[Sequence[str]], dict[str, str]], value: str) -> str:
+    if reading is _by_name:
+        return value
+    return plain(value) if reading is _in_any_case else whole(value)
+
+
+def whole(text: str) -> str:
+    """Return ``1`` of ``1.0``; empty where a text is no whole number."""
+    digits, point, rest = text.partition(".")
+    fits = digits.isascii() and digits.isdigit() and len(digits) < 10 and not rest.strip("0")
+    return str(int(digits)) if fits and (point or not rest) else ""
