@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mil_bench.bags.splits.imported import bare_name, match
-from mil_bench.base.errors import DataError, UsageError, listed
+from mil_bench.base.errors import DataError, UsageError, counted, listed
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.evaluation.foreign.table import ForeignTable, read_foreign
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 
-_NUMBER = re.compile(r"[-_. ]*(?P<what>fold|splits?|seed)s?[-_= ]?(?P<number>\d{1,6})(?!\d)", re.I)
+_NUMBER = re.compile(
+    r"(?:^|[-_. ]+)(?P<what>fold|splits?|seed)s?[-_= ]?(?P<number>\d{1,6})(?!\d)", re.I
+)
 _BEHIND = re.compile(r"[-_. ]+(?P<number>\d{1,6})(?P<what>fold)(?![a-z])", re.I)  # MIL_BASELINE
 _SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx)(\.gz)?$", re.I)
 _SHOWN = 5
@@ -253,7 +255,8 @@ def _check_agreement(table: ForeignTable, known: Mapping[str, str]) -> None:
     ]
     if wrong:
         raise DataError(
-            f"{table.path}: {len(wrong)} labels differ from the dataset's (first: "
+            f"{table.path}: {counted(len(wrong), 'label differs', 'labels differ')} from the dataset's "
+            f"(first: "
             f"{', '.join(wrong[:_SHOWN])}); remove the column to use the dataset's labels."
         )
 

@@ -14,7 +14,7 @@ from mil_bench.boards.build import build_boards
 from mil_bench.boards.collect import collect
 from mil_bench.boards.formats.folder import board_folders
 from mil_bench.boards.rescore import rescore, under_tree
-from mil_bench.evaluation.external import read_external
+from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.scores import Scores
 
 OTHER = Taxonomy.from_tree(
@@ -29,7 +29,7 @@ RENAMED = Taxonomy.from_tree(
 def test_scores_equal_those_of_the_file_read_under_the_tree(tmp_path, tree):
     folder, _ = finish(tmp_path, make_spec(), paired_predictions(1.0))
     (record,), told = rescore(collect(tmp_path), tree)
-    oracle = Scores.of(read_external(folder / "predictions.csv", tree).sets["test"])
+    oracle = Scores.of(Predictions.read(folder / "predictions.csv", tree))
     assert told == ""
     assert record.scores.values == pytest.approx(oracle.values, nan_ok=True)
     assert record.scores.support == oracle.support
