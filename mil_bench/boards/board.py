@@ -81,7 +81,7 @@ class BoardId:
         """``digit-bags, pixels, kfold-5 (embedded)``."""
         words = [word for word in (self.dataset, self.encoder, self.split) if word]
         tree = f", tree {self.tree}" if self.tree not in ("", self.dataset) else ""
-        return f"{', '.join(words)}{tree} ({self.kind})"
+        return f"{', '.join(words) or 'files'}{tree} ({self.kind})"
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,10 @@ def reports_of_files(
 ) -> dict[str, Report]:
     """Return a report for every set that all models have, by its name.
 
-    ``dataset`` is what titles and verdicts call the data. ``shared`` reduces all models to the
-    slides, folds and seeds that they share; without it models of different slides are refused with
-    their number. Raises ``DataError`` where nothing is shared or labels differ.
+    ``dataset`` is what titles and verdicts call the data, empty if it has no name. ``shared``
+    reduces all models to the slides, folds and seeds that they share; without it models of
+    different slides are refused with their number. Raises ``DataError`` where nothing is shared or
+    labels differ.
     """
     sets = [name for name in models[0].sets if all(name in model.sets for model in models)]
     if not sets:
@@ -58,7 +59,8 @@ def _board(models: Sequence[ForeignModel], dataset: str, of_set: str) -> Board:
     rows.sort(key=lambda row: (row.rank_key, row.label))
     tree = models[0].tree
     split = "" if of_set == "test" else of_set
-    board_id = BoardId(KIND, dataset, tree=tree.name, split=split, tree_digest=tree.digest())
+    named = tree.name if dataset else ""  # without a tree it is called like a file
+    board_id = BoardId(KIND, dataset, tree=named, split=split, tree_digest=tree.digest())
     return Board(board_id, tree, tuple(rows), notes_of(rows))
 
 
@@ -99,13 +101,15 @@ def _report(board: Board, models: Sequence[ForeignModel], of_set: str, shared: b
     elif len(board.rows) > 1:
         _check_shared(models, of_set)
     analysis = Analysis.of(board)
+    for label, why in analysis.unpaired.items():
+        raise DataError(f"{label} cannot be compared: {why}")
     tables = tuple(table for make in _TABLES if (table := make(analysis)) is not None)
     verdict = verdict_of(analysis)
     alike = _identical(models)
     if len(models) == 1:
         verdict = _single(analysis)
     elif len(models) == 2 and alike:
-        verdict = alike
+        verdict, tables = alike, tuple(table for table in tables if table.name != "pairs")
     elif alike:
         board = replace(board, notes=(Note("comparison", alike), *board.notes))
         analysis = replace(analysis, board=board)

@@ -50,7 +50,7 @@ class ScoreRequest:
         """Read the files and return a report per set. Raises ``DataError`` or ``UsageError``."""
         name, reference = reference_of(self.dataset, self.tree, self.data_root)
         models = read_models(self.files, reference, logits=self.logits)
-        return reports_of_files(models, name or models[0].tree.name, shared=self.common)
+        return reports_of_files(models, name, shared=self.common)
 
 
 def show_scores(reports: Mapping[str, Report], console: Console, *, verbose: bool = False) -> None:

@@ -105,6 +105,8 @@ def _retrained(far: Sequence[Pair]) -> str:
 
 
 def _classes(board: Board) -> str:
+    if not board.id.dataset:
+        return "the classes of these files"
     deep = board.taxonomy is not None and board.taxonomy.depth > 1
     return f"{board.id.dataset} {'leaf classes' if deep else 'classes'}"
 

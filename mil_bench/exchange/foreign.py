@@ -255,9 +255,9 @@ def _check_agreement(table: ForeignTable, known: Mapping[str, str]) -> None:
     ]
     if wrong:
         raise DataError(
-            f"{table.path}: {counted(len(wrong), 'label differs', 'labels differ')} from the dataset's "
-            f"(first: "
-            f"{', '.join(wrong[:_SHOWN])}); remove the column to use the dataset's labels."
+            f"{table.path}: {counted(len(wrong), 'label differs', 'labels differ')} from the "
+            f"dataset's (first: {', '.join(wrong[:_SHOWN])}); remove the column to use the "
+            "dataset's labels."
         )
 
 

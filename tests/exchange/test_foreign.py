@@ -111,7 +111,7 @@ def test_files_of_other_classes_need_a_tree(tmp_path):
     named = written(tmp_path / "a.csv", frame(p2))
     counted = written(tmp_path / "b.csv", clam(p2))
     with pytest.raises(
-        DataError, match="b.csv has the classes 0 and 1, .*a.csv has no and yes; pass --tree"
+        DataError, match=r"b.csv has the classes 0 and 1, .*a.csv has no and yes; pass"
     ):
         read_models([named, counted])
     a, b = read_models([named, counted], Reference(FLAT))

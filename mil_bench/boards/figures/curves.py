@@ -79,7 +79,8 @@ def curve(row: BoardRow, k: int, at: At, drawn: Resampling | None) -> NDArray[np
 
 
 def _draw(report: Report, kind: Kind) -> Figure | None:
-    rows, tree = rows_of(report), report.board.taxonomy
+    rows = [row for row in rows_of(report) if row.ranked]
+    tree = report.board.taxonomy
     if tree is None or not rows:
         return None
     across = min(_ACROSS, len(tree.leaves))

@@ -30,7 +30,9 @@ def draw(report: Report) -> Figure | None:
     bins, scores = report.table("reliability"), report.table("calibration")
     if bins is None or scores is None:
         return None
-    rows = rows_of(report)
+    rows = [row for row in rows_of(report) if row.ranked]
+    if not rows:
+        return None
     across = min(_ACROSS, len(rows))
     down = -(-len(rows) // across)
     figure = blank(2.3 * across + 0.9, 2.35 * down + 1.0)
