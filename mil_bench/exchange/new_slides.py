@@ -11,9 +11,10 @@ from mil_bench.bags.formats.folder import FeatureSet, discover
 from mil_bench.bags.formats.names import UNKNOWN, canonical_encoder, known_ids, normalise
 from mil_bench.bags.formats.scale import PatchScale, read_scale
 from mil_bench.bags.labels.single_file import read_grouped_h5
-from mil_bench.bags.labels.tables import TABLE_SUFFIXES, column, read_table
+from mil_bench.bags.labels.tables import column, read_table
 from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.errors import DataError, FeatureError, listed
+from mil_bench.base.tables import TABLE_SUFFIXES
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetCard
 from mil_bench.contract.manifest import Manifest
