@@ -1,1 +1,1 @@
-"""Methods, datasets, batches, splits and runs: what they are, and how they are checked."""
+"""Contracts of methods, datasets, batches, splits and runs, and their checks."""
