@@ -44,6 +44,7 @@ class Analysis:
 
     @classmethod
     def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
+        # The draws depend on the patients only, so that boards of the same patients share them.
         """Draw the patients of a board. The draws depend on the patients only."""
         rows = {row.label: row.predictions for row in board.rows if row.predictions}
         unpaired = _unpaired(board)
@@ -54,6 +55,7 @@ class Analysis:
             resampling = Resampling.of(predictions, replicates)
         except DataError as error:
             return cls(board, {}, unpaired, str(error))
+        # Every row under the same draws: differences are paired.
         scores = {label: replicate(runs, resampling) for label, runs in rows.items()}
         twins = tuple(replicate(twin.predictions, resampling) for _, twin in board.twins)
         return cls(board, scores, unpaired, "", twins, resampling)
@@ -66,7 +68,7 @@ class Analysis:
     @cached_property
     def comparable(self) -> tuple[BoardRow, ...]:
         """Rows that predict the same slides in all cells, controls among them."""
-        rows = self.board.rows
+        rows = self.board.rows  # controls are compared, but hold no rank
         return tuple(r for r in rows if r.label in self.scores and r.label not in self.unpaired)
 
     def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
@@ -96,7 +98,7 @@ class Analysis:
         """Return the smallest difference this board would detect: the median over pairs."""
         scores = list(self.of_score(score).values())
         errors = [(a - b).error for i, a in enumerate(scores) for b in scores[:i]]
-        differences = [detectable_difference(e) for e in errors if e == e]
+        differences = [detectable_difference(e) for e in errors if e == e]  # e == e: not nan
         return float(np.median(differences)) if differences else float("nan")
 
 
@@ -111,6 +113,7 @@ def _unpaired(board: Board) -> dict[str, str]:
             first = row
         else:
             try:
+                # The first complete row is the reference.
                 check_pairable({r.label: r.predictions for r in (first, row)})
             except DataError as error:
                 reasons[row.label] = str(error)

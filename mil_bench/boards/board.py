@@ -43,13 +43,16 @@ class Spread:
     @classmethod
     def of(cls, cells: Mapping[tuple[int, int], float]) -> Spread:
         """Compute from ``(seed, fold)`` -> value; undefined values (``nan``) are holes."""
+        # nan is unlike itself: only defined values
         defined = {cell: value for cell, value in cells.items() if value == value}
         if not defined:
             return cls(0)
         seeds = sorted({seed for seed, _ in defined})
         folds = sorted({fold for _, fold in defined})
+        # (seeds, folds); nan where there is a hole
         grid = np.array([[defined.get((seed, fold), NAN) for fold in folds] for seed in seeds])
         mean = float(np.mean([mean_defined(row) for row in grid]))
+        # A mean over a hole is nan and takes no part in a deviation.
         return cls(len(defined), mean, _sd(grid.mean(0)), _sd(grid.mean(1)))
 
 
@@ -190,12 +193,13 @@ class BoardRow:
         lacking = [c for c in self.asked if c not in self.done]
         counts = Counter(self.status_of(c) for c in lacking)
         states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        # The first reason stands for all.
         reasons = [r.reason for c in lacking if (r := self.runs.get(c)) and r.reason]
         why = f": {reasons[0]}" if reasons else ""
         return f"{'incomplete' if self.done else 'no result'} ({states}){why}"
 
     def status_of(self, cell: SeedFold) -> str:
-        """Return status of one cell, ``missing`` if it was never started."""
+        """Return the status of one cell, ``missing`` if it was never started."""
         record = self.runs.get(cell)
         return record.status if record else "missing"
 
@@ -212,6 +216,7 @@ class BoardRow:
     def rank_key(self) -> tuple[int, float, float]:
         """Complete rows first, by balanced accuracy, then macro AUC; rows without scores last."""
         primary, second = self.spread(RANKED).mean, self.spread(Score("macro_auc")).mean
+        # Complete rows, then incomplete ones, then none.
         place = 0 if self.complete else 1 if self.done else 2
         return (place, _last_if_undefined(primary), _last_if_undefined(second))
 
@@ -317,4 +322,4 @@ class Board:
 
 
 def _last_if_undefined(value: float) -> float:
-    return -value if value == value else 1.0
+    return -value if value == value else 1.0  # -value: the highest first; 1.0 is behind every score

@@ -37,6 +37,7 @@ def build_boards(
     groups: dict[BoardId, list[RunRecord]] = defaultdict(list)
     for record in records:
         groups[_board_of(record)].append(record)
+    # Before boards are made: guests join others.
     groups = _with_guests(with_extractions(groups, locks))
     ids = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
     return with_twins([_board(board_id, groups[board_id], searches) for board_id in ids])
@@ -70,6 +71,7 @@ def _with_guests(groups: Mapping[BoardId, list[RunRecord]]) -> dict[BoardId, lis
     They predict the same test slides, so that tests hold; where no board is theirs, they have one.
     """
     hosts = {board_id: list(records) for board_id, records in groups.items()}
+    # Runs with unknown features have no board of their own where another has their slides.
     for guest in [board_id for board_id in groups if _features_unknown(board_id)]:
         joined = [i for i in groups if not _features_unknown(i) and _may_join(guest, i)]
         for host in joined:
@@ -98,12 +100,13 @@ def _board(
     specs = [record.spec for record in records if record.spec is not None]
     seeds = sorted({spec.seed for spec in specs})
     folds = sorted({spec.fold for spec in specs})
+    # Every seed with every fold that occurs.
     asked = tuple((seed, fold) for seed in seeds for fold in folds)
     by_method: dict[str, list[RunRecord]] = defaultdict(list)
     for record, spec in zip(records, specs, strict=True):
         by_method[spec.method].append(record)
     of_all = [row for m, runs in by_method.items() for row in _rows(m, runs, asked, searches)]
-    if any(row.evidence != "external" for row in of_all):
+    if any(row.evidence != "external" for row in of_all):  # all external: nothing to set apart
         of_all = [_marked(row) for row in of_all]
     rows = sorted(of_all, key=lambda row: (row.rank_key, row.label))
     return Board(board_id, Taxonomy.from_dict(specs[0].tree), tuple(rows), notes_of(rows))
@@ -121,6 +124,7 @@ def _rows(
     """
     tunings = tunings_of([run.key for run in runs], searches)
     default = frozenset[str]().union(*(t.default for t in tunings))
+    # The default's own settings stay in its row.
     tuned = frozenset[str]().union(*(t.tuned for t in tunings)) - default
     variants: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
@@ -168,6 +172,7 @@ def _searched(runs: Mapping[SeedFold, RunRecord], default: frozenset[str]) -> bo
 def _by_cell(runs: Sequence[RunRecord]) -> dict[SeedFold, RunRecord]:
     """A run that is there twice counts once, the finished one first."""
     cells: dict[SeedFold, RunRecord] = {}
+    # Done first, so that setdefault keeps it.
     for record in sorted(runs, key=lambda r: r.status != "done"):
         cells.setdefault(record.cell, record)
     return cells
@@ -211,11 +216,12 @@ def _twins(board: Board, other: Board) -> list[tuple[str, BoardRow]]:
     tree, flat = board.taxonomy, other.taxonomy
     if tree is None or flat is None or flat.depth > 1 or _data(board) != _data(other):
         return []
+    # Same classes under any name.
     levels = [v for v in tree.levels[:-1] if set(tree.classes[v]) == set(flat.leaves)]
     complete = [row for row in board.rows if row.complete]
     return [
         (level, row)
-        for level in levels[-1:]
+        for level in levels[-1:]  # one level only: the lowest of equal ones
         for row in other.rows
         if complete and row.complete and _same_slides(complete[0], row, level)
     ]
@@ -242,4 +248,5 @@ def _coarse(p: Predictions, level: str, twin: BoardRow) -> Predictions:
     flat = next(iter(twin.predictions.values())).taxonomy
     names = p.taxonomy.classes[level]
     labels = [flat.index(names[k]) for k in p.truth(level)]
+    # Times 0: an array of the type of the labels.
     return Predictions(flat, p.slide_ids, p.groups, p.labels * 0 + labels, {LEAF: p.summed(level)})

@@ -147,6 +147,7 @@ def _origin(run: RunFolder) -> dict[str, Any]:
 def read_record(path: Path) -> RunRecord:
     """Read the record of one run directory."""
     record = _read_record(path)
+    # Reasons are published: no folder of this machine.
     return replace(record, reason=without_places(record.reason, path.parents[2]))
 
 
@@ -163,7 +164,7 @@ def _read_record(path: Path) -> RunRecord:
         return RunRecord(path, "running" if status == "running" else "interrupted", "", spec)
     try:
         return _done(directory, spec)
-    except PredictionsChangedError as error:
+    except PredictionsChangedError as error:  # before its base class
         return RunRecord(path, "changed", str(error), spec)
     except MilBenchError as error:
         return RunRecord(path, "unreadable", str(error), spec)
@@ -173,14 +174,14 @@ def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
     content = _read_json(directory.result)
     format_of(content, RUN_FOLDER, str(directory.result))
     result = _read_result(directory.result, content)
-    if result.key != directory.path.name:
+    if result.key != directory.path.name:  # a copied folder would count twice
         raise DataError(f"{directory.result} belongs to run {result.key!r}; was it copied?")
     env = _read_json(directory.env_path) if directory.env_path.exists() else {}
     sets = stored_predictions(directory, Taxonomy.from_dict(spec.tree))
     if "test" not in sets:
         raise DataError(f"{directory.predictions} holds no test set.")
     tested = len(sets["test"])
-    if result.n_test not in (None, tested):
+    if result.n_test not in (None, tested):  # a file that was cut has fewer rows
         raise DataError(
             f"{directory.predictions} holds {tested} test slides, result.json says {result.n_test}."
         )

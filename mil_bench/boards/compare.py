@@ -73,11 +73,14 @@ def comparison(board: Board, a: str, b: str, *, shared: bool = False) -> Report:
     rows = [row for name in (a, b) if (row := _find(board, name)) is not None]
     if len({row.label for row in rows}) < 2:
         raise DataError(f"{a} and {b} are the same row; name two rows of {board.title}.")
+    # Cells of either row, so that a hole is seen.
     cells = tuple(dict.fromkeys(cell for row in rows for cell in row.done))
+    # In order of the board.
     pair = sorted((replace(r, asked=cells) for r in rows), key=lambda r: (r.rank_key, r.label))
     two = replace(board, rows=tuple(pair), twins=())
     analysis = Analysis.of(common_board(two) if shared else two)
     for label, why in analysis.unpaired.items():
+        # Raised for the first.
         raise DataError(f"{label} cannot be compared: {why} Add --common to use the shared slides.")
     makers = (_scores_table, _classes_table, disagreements_table)
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)
@@ -126,6 +129,7 @@ def _scores_table(analysis: Analysis) -> Table | None:
 def _mcnemar(analysis: Analysis) -> Number | None:
     """McNemar's exact p of the accuracies, on one test set with one slide per patient."""
     pair = _single_test(analysis)
+    # McNemar requires independent slides.
     if pair is None or len(np.unique(pair[0].groups)) < len(pair[0]):
         return None
     return Number(mcnemar(*(p.heads[LEAF].argmax(1) == p.labels for p in pair)))
@@ -137,6 +141,7 @@ def _single_test(analysis: Analysis) -> tuple[Predictions, Predictions] | None:
     a, b = (list(rows[label].predictions.values()) for label in analysis.paired[:2])
     if len(a) > 1 or len(b) > 1:
         return None
+    # In one order of slides.
     return a[0].cut(np.argsort(a[0].slide_ids)), b[0].cut(np.argsort(b[0].slide_ids))
 
 
@@ -196,6 +201,7 @@ def disagreements_table(analysis: Analysis) -> Table | None:
         for slide, group, label in zip(p.slide_ids, p.groups, p.labels, strict=True)
     }
     apart = [key for key in first if first[key].argmax() != second[key].argmax()]
+    # Largest difference in the probability of the truth first.
     apart.sort(key=lambda key: (-abs(first[key] - second[key])[labels[key][1]], key))
     assert analysis.board.taxonomy is not None
     leaves = analysis.board.taxonomy.leaves

@@ -14,11 +14,12 @@ from mil_bench.evaluation.predictions import Predictions
 
 
 def tree_of(taxonomy: Taxonomy) -> dict[str, Any]:
-    """Return levels, classes, full names, and for every class its index at the top: the blocks."""
+    """Return the levels, classes and full names, and of every class its index at the top."""
     top = taxonomy.levels[0]
     blocks = {}
     for level in taxonomy.levels:
         of_class = np.zeros(len(taxonomy.classes[level]), dtype=np.int64)
+        # Every leaf writes the top class of its class.
         of_class[taxonomy.ancestor_index(level)] = taxonomy.ancestor_index(top)
         blocks[level] = of_class.tolist()
     return {

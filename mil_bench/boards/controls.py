@@ -119,10 +119,11 @@ def gains(analysis: Analysis) -> list[Gain]:
 
 def _of_head(analysis: Analysis, row: BoardRow, level: str, metric: str) -> list[Gain]:
     score = Score(metric, level)
-    if score not in analysis.scores[row.label]:
+    if score not in analysis.scores[row.label]:  # the row has no head for this level
         return []
     own = Side.of(row, score, analysis.scores[row.label][score])
     sides = list(_controls_of(analysis, row, level, metric))
+    # Holm over the controls of this head.
     pairs = corrected([pair_of(score, own, side) for _, side in sides])
     return [
         Gain(row.label, level, control, side.label, pair)
@@ -161,6 +162,7 @@ def _of_method(
     for side in _sides(analysis, [r for r in rows if r.headed], Score(metric, level)):
         yield Control("head alone"), side
     shuffled = [r for r in analysis.comparable if r.control and _alike(row, r, _OF_TREE)]
+    # A leaf needs no sum; upper classes are shuffled.
     rule: LevelRule = "" if level == LEAF else "summed"
     for side in _sides(analysis, shuffled, Score(metric, level, rule or "direct")):
         yield Control(SHUFFLED, rule), side
@@ -185,6 +187,7 @@ def _flat(
 
 def _hardest(analysis: Analysis, rows: list[BoardRow], score: Score) -> list[Side]:
     scored = [r for r in rows if score in analysis.scores[r.label]]
+    # The highest are the hardest to beat.
     scored.sort(key=lambda r: analysis.scores[r.label][score].value, reverse=True)
     return _sides(analysis, scored[:HARDEST], score)
 
@@ -196,6 +199,7 @@ def _sides(analysis: Analysis, rows: list[BoardRow], score: Score) -> list[Side]
 
 def _alike(row: BoardRow, other: BoardRow, but: tuple[str, ...]) -> bool:
     """Whether two rows are one method, in settings that differ in nothing ``but`` these."""
+    # Same method, settings and trainer but these.
     return row.method == other.method and _without(row, but) == _without(other, but)
 
 
@@ -213,6 +217,7 @@ def hierarchy_notes(analysis: Analysis) -> list[Note]:
     every = [g for g in gains(analysis) if g.pair.score.metric == PRIMARY]
     if not every:
         return []
+    # Rows with heads of their own come first.
     whole = [g for g in every if g.control.kind != "without the head"]
     own = [g for g in every if g.method == (whole or every)[0].method]
     sentences = [*_heads(own), *_leaves(own), *_shuffled(own), *(_missing(own) if whole else ())]
@@ -245,14 +250,14 @@ def _shuffled(own: list[Gain]) -> Iterator[str]:
 
 
 def _least(gains: list[Gain]) -> Gain:
-    return min(gains, key=lambda g: g.pair.patients.value)
+    return min(gains, key=lambda g: g.pair.patients.value)  # the control that is beaten least
 
 
 def _unless_better(what: str, control: str, gain: Gain) -> Iterator[str]:
     """``hmil's coarse head is worse than ... by 46.9 points (95 % CI 39.7 to 53.0)``."""
     d, r, by = gain.pair.patients, gain.pair.refits, "of balanced accuracy"
     again = ""
-    if r.n > 1 and r.low == r.low:
+    if r.n > 1 and r.low == r.low:  # r.low == r.low: defined
         again = f"; over {r.n} folds the difference is {with_interval(r.mean, r.low, r.high)}"
     behind = with_interval(-d.value, -d.high, -d.low, "points")
     difference = f"difference {with_interval(d.value, d.low, d.high, 'points')} {by}{again}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,9 +61,10 @@ def environments_of(board: Board) -> list[Environment]:
     for row in board.rows:
         for record in row.done.values():
             if isinstance(record.spec, RunSpec):  # trained by mil-bench
+                # Sorted: equal facts are one text.
                 groups[json.dumps(_facts(record, record.spec), sort_keys=True)].append(record)
     environments = [
-        Environment(len(group), json.loads(facts), tuple(sorted({*map(_commit, group)} - {""})))
+        Environment(len(group), json.loads(facts), _commits(group))
         for facts, group in groups.items()
     ]
     return sorted(environments, key=lambda e: (-e.runs, json.dumps(e.facts, sort_keys=True)))
@@ -80,10 +82,15 @@ def _facts(record: RunRecord, spec: RunSpec) -> dict[str, Any]:
     return facts | {"precision": spec.precision}
 
 
-def _commit(record: RunRecord) -> str:
-    git = _object(record.environment.get("git"))
+def commit_of(environment: Mapping[str, Any]) -> str:
+    """Return the commit of mil-bench in an ``env.json``, if any; ``+`` marks changes to it."""
+    git = _object(environment.get("git"))
     commit = str(git.get("commit") or "")[:_COMMIT]
     return f"{commit}+" if commit and git.get("dirty") else commit
+
+
+def _commits(records: Iterable[RunRecord]) -> tuple[str, ...]:
+    return tuple(sorted({commit_of(record.environment) for record in records} - {""}))
 
 
 def _object(value: Any) -> dict[str, Any]:

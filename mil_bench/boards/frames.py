@@ -153,6 +153,7 @@ def read_boards(
     The options are those of :func:`leaderboard`.
     """
     frozen = read_protocol(protocol) if protocol else None
+    # Before protocols: changed runs do not count.
     records, left_out = with_known_labels(collect(runs), dataset, data_root), ""
     if frozen:
         everything, records = len(records), admitted(records, frozen)
@@ -168,6 +169,7 @@ def read_boards(
     boards = build_boards(records, searches, locks)
     if frozen:
         boards = [of_protocol(board, frozen) for board in boards]
+    # Last: it depends on all rows of the board.
     return [common_board(board) for board in boards] if common else boards, left_out
 
 

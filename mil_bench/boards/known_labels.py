@@ -31,7 +31,7 @@ def with_known_labels(
     if dataset is not None and names:
         requested = KnownLabels.read(dataset, options)
         at_hand[requested.plain.name] = requested
-    for name in sorted(names - set(at_hand)):
+    for name in sorted(names - set(at_hand)):  # sorted: a fixed order of loading
         known = _if_at_hand(name, options)
         if known is not None:
             at_hand[name] = known
@@ -58,6 +58,7 @@ def _judged(record: RunRecord, at_hand: Mapping[str, KnownLabels]) -> RunRecord:
     missing = record.result.missing if record.result is not None else ()
     manifest = known.manifest(record.spec.labels_digest, missing) if known else None
     if manifest is None:
+        # Other labels than the present ones: nothing can be said.
         return replace(record, labels="not verified")
     for name, predictions in record.sets.items():
         difference = _difference(predictions, manifest)
@@ -109,6 +110,7 @@ class KnownLabels:
         ``missing`` are slides that the run left out because they have no features.
         """
         if (digest, missing) not in self._by_digest:
+            # A generator: most runs have the first manifest.
             left = (_without(manifest, missing) for manifest in self._manifests())
             fitting = (manifest for manifest in left if manifest.digest() == digest)
             self._by_digest[digest, missing] = next(fitting, None)

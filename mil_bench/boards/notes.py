@@ -31,6 +31,7 @@ def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
     the notes of the board itself.
     """
     board = analysis.board
+    # Leaks first: they make every number too high.
     leaks = [note for note in board.notes if note.kind == "leak"]
     others = [note for note in board.notes if note.kind != "leak"]
     return (
@@ -111,6 +112,7 @@ def _chance(analysis: Analysis) -> Iterator[Note]:
     scores = next(iter(analysis.board.scores), None)
     if scores is None:
         return
+    # Classes that the first run tests.
     chance = 1 / sum(at == LEAF and slides > 0 for (at, _), (slides, _) in scores.support.items())
     low = [name for name, s in analysis.of_score(RANKED).items() if s.low <= chance]
     if low:
@@ -137,6 +139,7 @@ def notes_of(rows: Sequence[BoardRow]) -> tuple[Note, ...]:
 
 def _split(done: Sequence[RunRecord]) -> list[Note]:
     results = [record.result for record in done if record.result is not None]
+    # Every note once.
     return list(dict.fromkeys(note for result in results for note in result.split_notes))
 
 
@@ -244,7 +247,7 @@ def _searches(rows: Sequence[BoardRow]) -> Iterator[Note]:
 
 
 def _grid(rows: Sequence[BoardRow]) -> Iterator[Note]:
-    if len({seed for seed, _ in rows[0].asked}) == 1:
+    if len({seed for seed, _ in rows[0].asked}) == 1:  # all rows of a board have the same cells
         yield Note("training", "one seed: the spread over initialisations is unknown")
     incomplete = [row.label for row in rows if not row.complete]
     if incomplete and not rows[0].name:  # rows of an ablation keep their order

@@ -19,6 +19,7 @@ def admitted(records: Sequence[RunRecord], protocol: Protocol) -> list[RunRecord
     specs = [record.spec for record in records if record.spec is not None]
     chosen = [r for r in records if r.spec is not None and protocol.requires(r.spec)]
     if not chosen:
+        # The nearest run explains best.
         apart = min((protocol.differences(spec) for spec in specs), key=len, default=[])
         why = f"; the nearest differ in {listed(apart, 4)}" if apart else ""
         raise DataError(f"no run is of protocol {protocol.name}{why}. Run its data and split.")
@@ -28,5 +29,5 @@ def admitted(records: Sequence[RunRecord], protocol: Protocol) -> list[RunRecord
 def of_protocol(board: Board, protocol: Protocol) -> Board:
     """Return the board with every required cell in every row, named by the protocol."""
     rows = [replace(row, asked=protocol.cells) for row in board.rows]
-    rows.sort(key=lambda row: (row.rank_key, row.label))
+    rows.sort(key=lambda row: (row.rank_key, row.label))  # order depends on complete cells
     return replace(board, rows=tuple(rows), protocol=protocol.name)

@@ -66,6 +66,7 @@ def report_of(board: Board) -> Report:
     """Analyse and tabulate a board; the same runs give the same report."""
     analysis = Analysis.of(board)
     makers = [make for name, make in TABLES.items() if not (board.study and name in OF_METHODS)]
+    # None: the board has nothing for it.
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
     verdict = ablation_verdict(analysis) if board.study else verdict_of(analysis)

@@ -46,7 +46,7 @@ class Commands:
         if not isinstance(record.spec, RunSpec):
             return ""
         runs = record.path.parents[2]
-        if runs not in self._planned:
+        if runs not in self._planned:  # once per folder of runs
             tasks = planned_tasks(stored_grids(runs)[0])
             self._planned[runs] = {key: task.data for key, task in tasks.items()}
         result = record.result
@@ -87,6 +87,7 @@ def command(
         words += ["--set", f"{name}={value}"]
     if isinstance(threads, int) and threads > 1:
         words += ["--threads", str(threads)]
+    # REPEATED: beside the originals it would be skipped.
     return shlex.join([*words, "--runs", REPEATED]) + _other_version(spec)
 
 
@@ -174,6 +175,7 @@ def shown(path: Path, name: str) -> str:
     here = Path.cwd()
     if path.is_relative_to(here):
         return str(path.relative_to(here))
+    # A neighbour, unless that is the root.
     if path.is_relative_to(here.parent) and here.parent != Path(path.anchor):
         return os.path.relpath(path, here)
     return f"<{name}>"
@@ -190,6 +192,7 @@ def _settings(spec: RunSpec, data: DataRequest | None) -> Mapping[str, str]:
     own = flattened(spec.method_config)
     usual_method, usual_trainer = _usual(spec.method, data.dataset if data else spec.dataset)
     changed = {
+        # Both have the name: a prefix is needed.
         (f"method.{name}" if name in TrainerConfig.model_fields else name): value
         for name, value in own.items()
         if usual_method.get(name) != value

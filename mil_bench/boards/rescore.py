@@ -23,6 +23,7 @@ def rescore(records: Sequence[RunRecord], tree: Taxonomy) -> tuple[list[RunRecor
     these leaves.
     """
     readable = [r for r in records if r.spec is not None]
+    # In any order and under any level.
     fitting = [r for r in readable if set(_tree(r).leaves) == set(tree.leaves)]
     if not fitting:
         trees = sorted({", ".join(sorted(_tree(r).leaves)) for r in readable})
@@ -43,7 +44,7 @@ def under_tree(p: Predictions, tree: Taxonomy) -> Predictions:
     old = {leaf: i for i, leaf in enumerate(p.taxonomy.leaves)}
     leaves = [old[leaf] for leaf in tree.leaves]
     new = {leaf: i for i, leaf in enumerate(tree.leaves)}
-    labels = p.labels.copy()
+    labels = p.labels.copy()  # a copy: old indices are still needed
     for leaf, i in old.items():
         labels[p.labels == i] = new[leaf]
     heads = {LEAF: p.heads[LEAF][:, leaves]}
@@ -59,10 +60,11 @@ def under_tree(p: Predictions, tree: Taxonomy) -> Predictions:
 def _under(record: RunRecord, tree: Taxonomy) -> RunRecord:
     own = _tree(record)
     assert record.spec is not None
-    if own.digest() == tree.digest():
+    if own.digest() == tree.digest():  # the same structure: nothing changes but the note
         return replace(record, trained_tree=tree.name)
     sets = {name: under_tree(p, tree) for name, p in record.sets.items()}
     heads = [v for p in record.sets.values() for v in p.heads if v != LEAF]
+    # Heads without a level of the same groups.
     lost = tuple(v for v in dict.fromkeys(heads) if not _has(tree, _groups(own, v)))
     scores = Scores.of(sets["test"]) if record.status == "done" else None
     spec = record.spec.model_copy(update={"tree": tree.to_dict()})

@@ -19,7 +19,7 @@ HEADS: Final = {
     "marginal": "marginal head",
     "soft-labels": "soft labels",
 }
-"""The hierarchical heads of ``mil_bench/nn/heads/``."""
+"""The hierarchical heads of ``mil_bench/nn/heads.py``."""
 
 
 def role_of(spec: Experiment) -> str:
@@ -86,6 +86,6 @@ def tunings_of(keys: Iterable[str], records: Iterable[TuningRecord]) -> list[Tun
     of_runs = set(keys)
     families: dict[str, list[TuningRecord]] = defaultdict(list)
     for record in records:
-        if not of_runs.isdisjoint(record.tuned):
+        if not of_runs.isdisjoint(record.tuned):  # a search of other runs is not of this board
             families[record.family].append(record)
     return [Tuning.of(family) for _, family in sorted(families.items())]

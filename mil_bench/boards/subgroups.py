@@ -75,7 +75,7 @@ class Subgroups:
         table = loaded.manifest.table
         if column not in table.columns:
             raise UnknownNameError("column", column, table.columns, of=f"dataset {loaded.name!r}")
-        texts = table[column].astype("string").fillna("").str.strip()
+        texts = table[column].astype("string").fillna("").str.strip()  # any column, also of numbers
         values = [str(text) or UNKNOWN for text in texts]
         if len(set(values)) > MOST:
             raise DataError(
@@ -93,9 +93,11 @@ class Subgroups:
     def part(self, row: BoardRow, name: str) -> dict[SeedFold, Predictions]:
         """Return the test predictions of a row for one subgroup, of the cells that test it."""
         parts = {
+            # Slides that the table lacks are "not stated".
             cell: p.cut([i for i, s in enumerate(p.slide_ids) if self.of.get(s, UNKNOWN) == name])
             for cell, p in row.predictions.items()
         }
+        # A cell without a slide of the subgroup has no score.
         return {cell: p for cell, p in parts.items() if len(p)}
 
 
@@ -153,6 +155,7 @@ def _gaps(drawn: Mapping[str, _Replicates]) -> dict[str, Cell]:
         values = {
             group: scores[score]
             for group, scores in drawn.items()
+            # nan is unlike itself: only defined values
             if score in scores and scores[score].value == scores[score].value
         }
         if len(values) > 1:

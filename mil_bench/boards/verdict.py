@@ -22,10 +22,12 @@ def verdict_of(analysis: Analysis) -> str:
         return f"Nothing can be compared: {analysis.refusal.rstrip('.')}."
     if len(analysis.paired) < 2:
         alone = "".join(analysis.paired)
+        # The only comparable row, or none.
         why = f"{alone} is the only row" if alone else "no row has a result in every cell"
         return f"Nothing can be compared: {why}."
     leader, *others = analysis.paired
     pairs = compare_pairs(analysis, RANKED, [(leader, other) for other in others])
+    # Not <=: an undefined p (nan) is near.
     near = [pair for pair in pairs if not pair.p_holm <= ALPHA]
     far = [pair for pair in pairs if pair.p_holm <= ALPHA]
     if near:
@@ -81,7 +83,7 @@ def _retrained(far: Sequence[Pair]) -> str:
     if not far:
         return ""
     folds = far[0].refits.n
-    if folds < 2:
+    if folds < 2:  # nothing to estimate a variance over refits from
         return "With one fold, retraining cannot be assessed."
     if far[0].refits.error != far[0].refits.error:
         return "Retraining cannot be assessed: the sizes of the training sets are unknown."
@@ -93,7 +95,7 @@ def _retrained(far: Sequence[Pair]) -> str:
         return f"Retraining confirms this{how} (p {_below(confirmed)})."
     r = unconfirmed[0].refits
     difference = f"{100 * r.mean:z.1f}"
-    if r.low == r.low:
+    if r.low == r.low:  # a variance needs defined differences
         difference += f" ({100 * r.low:z.1f} to {100 * r.high:z.1f})"
     if confirmed:
         return (
@@ -112,5 +114,5 @@ def _classes(board: Board) -> str:
 
 
 def _below(pairs: Sequence[Pair]) -> str:
-    largest = max(pair.p_both for pair in pairs)
+    largest = max(pair.p_both for pair in pairs)  # the largest p holds for all of them
     return "< 0.001" if largest < 0.001 else f"<= {largest:.3f}"

@@ -51,6 +51,7 @@ def draw(report: Report) -> Figure | None:
     if study is None:
         return None
     if not study.settings:
+        # A reference alone differs from nothing.
         return _differences(report, study) if len(report.board.rows) > 1 else None
     table = report.table("sensitivity")
     assert table is not None
@@ -63,6 +64,7 @@ def _differences(report: Report, study: Study) -> Figure:
     assert table is not None
     others = [row for row in report.board.rows if row.label != study.reference]
     compared = {row.score for row in table.rows if row["difference"] is not None}
+    # Scores without any comparison only if there is no other.
     scores = [score for score in table.leads if score in compared] or list(table.leads)
     figure = blank(2.4 * len(scores) + 2.4, 0.3 * len(others) + 1.7)
     axes = figure.subplots(1, len(scores), squeeze=False)[0]
@@ -74,7 +76,7 @@ def _differences(report: Report, study: Study) -> Figure:
             _difference(axis, y, row, lines[row.label], look[group], scale_of(score))
         _separate(axis, groups)
         axis.axvline(0, color=GREY, lw=1)
-        axis.set(ylim=(len(others) - 0.4, -0.6), yticks=[])
+        axis.set(ylim=(len(others) - 0.4, -0.6), yticks=[])  # the first row at the top
         axis.set_title(score.facts.title, loc="left", **LABEL)
         axis.set_xlabel("difference (points)" if score.facts.percent else "difference", **LABEL)
         quiet(axis, "x", left=True)
@@ -94,6 +96,7 @@ def _difference(axis: Axes, y: float, row: BoardRow, line: Row, look: Look, scal
     difference, retrained = line["difference"], line["refits"]
     if not isinstance(difference, Number):
         words = f"{row.coverage} runs" if not row.complete else "no such score"
+        # It has a value, but other slides or runs than the reference.
         if isinstance(line["value"], Number) and row.complete:
             words = "not compared"
         axis.annotate(
@@ -103,7 +106,7 @@ def _difference(axis: Axes, y: float, row: BoardRow, line: Row, look: Look, scal
         return
     if isinstance(retrained, Number):
         ends = [scale * retrained.low, scale * retrained.high]
-        axis.plot(ends, [y, y], color=GREY, lw=0.8, alpha=0.6)
+        axis.plot(ends, [y, y], color=GREY, lw=0.8, alpha=0.6)  # below the interval over patients
     confirmed = line["decision"] in ("better", "worse")
     dot(axis, y, difference, scale, look.color, look.marker, filled=confirmed)
 
@@ -128,6 +131,7 @@ def _line(axis: Axes, report: Report, study: Study, score: Score) -> None:
     values = [study.cells[row.label][setting] for row in rows]
     scale, places = scale_of(score), _places(values)
     measured = numbers(report, score)
+    # Argsort: values of a setting may come in any order.
     order = [i for i in np.argsort(places).tolist() if rows[i].label in measured]
     mean, low, high = (
         scale * np.array([getattr(measured[rows[i].label], end) for i in order])
@@ -192,12 +196,13 @@ def _heat_map(
     shape = tuple(1 + max(place[i] for place in places) for i in (0, 1))
     means, words = np.full(shape, np.nan), np.full(shape, "", dtype=object)
     for place, row in places.items():
-        number = measured.get(row.label)
+        number = measured.get(row.label)  # a missing row has no score
         if number is None:
             words[place] = f"{row.coverage}\nruns"
             continue
         means[place] = scale * number.value
         words[place] = number_words(number, scale).replace(" [", "\n[")
+    # Frames of colours: from the data, because scores differ by few points.
     low, high = _limits(means)
     sns.heatmap(
         means, ax=axis, annot=words, fmt="", cmap=SEQUENTIAL, vmin=low, vmax=high, cbar=False,
@@ -217,7 +222,7 @@ def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
     if not defined.size:
         return 0.0, 1.0
     low, high = float(defined.min()), float(defined.max())
-    room = 0.25 * (high - low) or 1.0
+    room = 0.25 * (high - low) or 1.0  # all equal: any room
     return low - room, high + room
 
 

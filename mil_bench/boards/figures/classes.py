@@ -52,7 +52,7 @@ def draw_classes(report: Report) -> Figure | None:
     rows, tree = rows_of(report), report.board.taxonomy
     if tree is None or not rows:
         return None
-    across = len(tree.leaves) <= 10
+    across = len(tree.leaves) <= 10  # few classes leave room for two panels in a line
     width, height = 0.58 * len(tree.leaves) + 0.3, 0.42 * len(rows) + 0.9
     shape = (1, 2) if across else (2, 1)
     figure = blank(width * shape[1] + 1.8, height * shape[0] + 0.9)
@@ -65,6 +65,7 @@ def draw_classes(report: Report) -> Figure | None:
         )
         brackets(axis, tree)
         axis.set_ylim(len(rows), 0)
+        # Cells of a heatmap are centred at halves.
         axis.set_yticks(axis.get_yticks() + 0.5, axis.get_yticklabels())
     intervals = bars_note(report, "Small")
     note = f"{sample(report.board)} {intervals} –: undefined (a class without slides)."
@@ -84,13 +85,14 @@ def heat_map(
         for y, row in enumerate(rows):
             if n := values_of.get(row.label):
                 values[y, x] = 100 * n.value
+                # nan without an interval
                 words[y, x] = f"{100 * n.low:.0f}–{100 * n.high:.0f}" if n.low == n.low else ""
     sns.heatmap(
         values, ax=axis, cmap=SEQUENTIAL, vmin=_LOWEST[metric], vmax=100, cbar=False,
         linewidths=0.6, linecolor="white", xticklabels=leaf_names(tree), yticklabels=False,
     )  # fmt: skip
     _write(axis, values, words if ends else None, _LOWEST[metric])
-    turned = max(map(len, tree.leaves)) > 6
+    turned = max(map(len, tree.leaves)) > 6  # long names would overlap
     axis.tick_params(labelsize=SMALL, length=0)
     axis.tick_params(axis="x", labelrotation=90 if turned else 0)
 
@@ -153,6 +155,7 @@ def _blocks_note(tree: Taxonomy) -> str:
 
 
 def _matrix(axis: Axes, tree: Taxonomy, counts: NDArray[np.float64]) -> None:
+    # A class without slides is nan, not zero.
     shares = 100 * ratio(counts, counts.sum(1, keepdims=True))
     words = leaf_names(tree, 10)
     sns.heatmap(
@@ -174,12 +177,13 @@ def _cell(axis: Axes, x: int, y: int, share: float) -> None:
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": TINY - 0.5}
     if share != share:
         axis.text(x + 0.5, y + 0.5, "–", color=GREY, **style)
-    elif share >= 0.5:
+    elif share >= 0.5:  # below half a percent it would be a 0
         axis.text(x + 0.5, y + 0.5, f"{share:.0f}", color=ink_on(share / 100), **style)
 
 
 def _blocks(axis: Axes, tree: Taxonomy) -> None:
     """Draw frames around the decisions that are correct one level above the leaves."""
+    # A tree of one level has no blocks.
     for first, end, name in runs_of(tree, tree.levels[-2]) if tree.depth > 1 else ():
         for start, stop, other in runs_of(tree, tree.levels[-2]):
             if name == other:

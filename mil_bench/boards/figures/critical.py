@@ -38,6 +38,7 @@ def draw(reports: Sequence[Report]) -> Figure:
 
 def _tests(scores: DatasetScores) -> str:
     """Whether methods differ at all, and how many pairs do."""
+    # The upper triangle: each pair once.
     p = scores.wilcoxon()[np.triu_indices(len(scores.methods), 1)]
     pairs = (
         f"Wilcoxon's signed ranks, Holm-corrected: {int((p <= ALPHA).sum())} of {len(p)} pairs "
@@ -66,8 +67,10 @@ def blocks_of(reports: Sequence[Report]) -> DatasetScores:
         # the sentence of DatasetScores, whichever methods they share
         return DatasetScores((), np.empty((len(by_dataset), 0)))
     boards = [values for own in by_dataset.values() for values in own]
+    # Complete in every board of every dataset.
     shared = sorted(set.intersection(*(set(values) for values in boards)))
     scores = [
+        # Boards of one dataset are one block.
         [mean_defined([values[method] for values in own]) for method in shared]
         for own in by_dataset.values()
     ]
@@ -77,8 +80,8 @@ def blocks_of(reports: Sequence[Report]) -> DatasetScores:
 def _ranks(axis: Axes, blocks: DatasetScores) -> None:
     ranks, count = blocks.mean_ranks, len(blocks.methods)
     shown = names(blocks.methods)
-    order = np.argsort(ranks, kind="stable")
-    half = -(-count // 2)
+    order = np.argsort(ranks, kind="stable")  # stable: equal ranks in order of names
+    half = -(-count // 2)  # half of the names on each side
     cliques = blocks.cliques()
     floor = 0.55 * len(cliques) + 0.6
     axis.plot([1, count], [0, 0], color=BLACK, lw=1.2)
@@ -100,7 +103,7 @@ def _ranks(axis: Axes, blocks: DatasetScores) -> None:
         axis.plot([min(own) - 0.03, max(own) + 0.03], [y, y], color=BLUE, lw=3.5,
                   solid_capstyle="butt")  # fmt: skip
     _ruler(axis, blocks.critical_difference())
-    axis.set_ylim(floor + half - 0.3, -2.1)
+    axis.set_ylim(floor + half - 0.3, -2.1)  # inverted: 0 at the top
     axis.set_axis_off()
 
 

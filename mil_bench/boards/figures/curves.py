@@ -72,9 +72,11 @@ def curve(row: BoardRow, k: int, at: At, drawn: Resampling | None) -> NDArray[np
     """
     by_seed: dict[int, list[NDArray[np.float64]]] = {}
     for (seed, _), p in sorted(row.predictions.items()):
+        # No draws: one column of ones is the estimate itself.
         weights = drawn.of_slides(p) if drawn else np.ones((len(p), 1), dtype=np.float32)
         points = at(GRID, p.labels == k, p.heads[LEAF][:, k], weights)
         by_seed.setdefault(seed, []).append(points.T)
+    # Folds, then seeds.
     return means_defined([means_defined(folds, axis=0) for folds in by_seed.values()], axis=0)
 
 
@@ -112,12 +114,13 @@ def _panel(
 ) -> None:
     names = row_names(rows)
     for i, row in enumerate(rows):
+        # Bands of the first rows only: draws are slow.
         curves = 100 * curve(row, k, kind.at, drawn if i < WITH_BAND else None)
         if np.isnan(curves[0]).all():
             continue
         style = look[row.label]
         if i >= IN_COLOUR:
-            label = "others" if i == IN_COLOUR else f"_{i}"
+            label = "others" if i == IN_COLOUR else f"_{i}"  # "_" hides a line from the legend
             axis.plot(100 * GRID, curves[0], color=GREY, alpha=0.45, lw=0.7, label=label)
             continue
         axis.plot(
@@ -125,6 +128,7 @@ def _panel(
             label=names[row.label],
         )  # fmt: skip
         if len(curves) > 1:
+            # Pointwise; nan where a draw has no slide of the class.
             low, high = np.nanquantile(curves[1:], [0.025, 0.975], axis=0)
             axis.fill_between(100 * GRID, low, high, color=style.color, alpha=0.15, lw=0)
     if not axis.lines:
@@ -144,7 +148,7 @@ def _chance(axis: Axes, row: BoardRow, k: int, kind: Kind) -> None:
 
 
 def _resampling(report: Report, rows: Sequence[BoardRow]) -> Resampling | None:
-    if report.analysis.refusal:
+    if report.analysis.refusal:  # patients that differ between rows cannot be drawn together
         return None
     cells = [p for row in rows for p in row.predictions.values()]
     return Resampling.of(cells, _REPLICATES)

@@ -45,6 +45,7 @@ def draw(report: Report) -> Figure | None:
     heads = every[:MOST]
     blocks = {head: [row for row in table.rows if _head(row) == head] for head in heads}
     lines = {head: _lines(rows) for head, rows in blocks.items()}
+    # Inches per line, and room for a title.
     heights = [0.24 * len(lines[head]) + 0.8 for head in heads]
     figure = blank(4.1 * len(metrics) + 2.6, sum(heights) + 0.9)
     axes = figure.subplots(
@@ -73,6 +74,7 @@ def _lines(rows: Sequence[Row]) -> list[tuple[str, str]]:
     """The controls of a head, those of a kind together, also where scores have different ones."""
     controls = list(dict.fromkeys(map(_control, rows)))
     kinds = list(dict.fromkeys(kind for kind, _ in controls))
+    # Stable: order within a kind is kept.
     return sorted(controls, key=lambda control: kinds.index(control[0]))
 
 

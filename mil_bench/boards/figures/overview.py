@@ -52,7 +52,7 @@ def draw(report: Report) -> Figure | None:
     rows, tree = rows_of(report), report.board.taxonomy
     if tree is None or not rows:
         return None
-    levels = [LEAF, *tree.levels[:1]] if tree.depth > 1 else [LEAF]
+    levels = [LEAF, *tree.levels[:1]] if tree.depth > 1 else [LEAF]  # leaves and the coarsest level
     widths = [*[2.7] * len(levels), 0.45 * len(tree.leaves) + 0.6]
     height = 0.46 if len(rows) <= _ROOMY else 0.34
     figure = blank(sum(widths) + 2.2, height * len(rows) + 2.0)
@@ -60,7 +60,7 @@ def draw(report: Report) -> Figure | None:
     stands = standings(report.analysis)
     for axis, level in zip(axes, levels, strict=False):
         _level(axis, report, rows, level)
-        name_rows(axis, rows, shown=axis is axes[0])
+        name_rows(axis, rows, shown=axis is axes[0])  # names at the first panel only
         if level == LEAF:
             _tiers(axis, rows, stands)
     heat_map(axes[-1], report, rows, "auc")
@@ -78,13 +78,16 @@ def _level(axis: Axes, report: Report, rows: Sequence[BoardRow], level: str) -> 
     tree = report.board.taxonomy
     assert tree is not None
     by_source = {
-        source: (score, numbers(report, score)) for source, score in _scores(level).items()
+        # Sources without a score in any row have no marks.
+        source: (score, numbers(report, score))
+        for source, score in _scores(level).items()
     }
     by_source = {source: pair for source, pair in by_source.items() if pair[1]}
     for y, row in enumerate(rows):
         own = [(source, *pair) for source, pair in by_source.items() if row.label in pair[1]]
         if not own:
             missing(axis, y)
+        # Two marks of a row must not overlap.
         shifts = np.linspace(-0.16, 0.16, len(own)) if len(own) > 1 else [0.0]
         for shift, (source, score, values) in zip(shifts, own, strict=True):
             color, marker, _ = _LOOKS[source]
@@ -128,7 +131,7 @@ def _runs(axis: Axes, y: float, row: BoardRow, score: Score, color: str) -> None
 
 def _tiers(axis: Axes, rows: Sequence[BoardRow], stands: Mapping[str, Standing]) -> None:
     """Write tier and rank interval under every name; every other tier has a grey band."""
-    for name in axis.get_yticklabels():
+    for name in axis.get_yticklabels():  # room for the standing below the name
         name.set_verticalalignment("bottom")
     for y, row in enumerate(rows):
         standing = stands.get(row.label)

@@ -30,7 +30,7 @@ def numbers(report: Report, score: Score) -> dict[str, Number]:
     return {
         label: cell
         for label, cell in cells.items()
-        if isinstance(cell, Number) and cell.value == cell.value
+        if isinstance(cell, Number) and cell.value == cell.value  # equal to itself: not nan
     }
 
 
@@ -90,9 +90,6 @@ def sample(board: Board) -> str:
     )
 
 
-# Dots with intervals, names of rows, brackets of classes.
-
-
 def marks_note(report: Report) -> str:
     """Explain filled and hollow marks."""
     if len(report.analysis.paired) < 2:
@@ -102,6 +99,9 @@ def marks_note(report: Report) -> str:
         "Filled: best, or not significantly different from it (paired over patients, Holm); "
         f"hollow: significantly worse{unpaired}."
     )
+
+
+# Dots with intervals, names of rows, brackets of classes.
 
 
 def dot(

@@ -53,6 +53,7 @@ def draw_pareto(report: Report) -> Figure | None:
     figure = blank(2.9 * across + 0.4, 2.6 * down + 0.9)
     axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
     look, names = looks([row.label for row in rows]), row_names(rows)
+    # In percent, as the axis.
     gap = _GAP * 100 * float(np.ptp([quality[row.label].value for row in rows]))
     for i, (axis, (name, values)) in enumerate(zip(axes, costs.items(), strict=False)):
         for row in rows:
@@ -80,6 +81,7 @@ def draw_pareto(report: Report) -> Figure | None:
 def _costs(table: Table, axis: str) -> dict[str, Number]:
     """Label -> cost, where it is measured and positive."""
     cells = {row.method: row[axis] for row in table.rows}
+    # A log scale has no place for 0.
     return {k: c for k, c in cells.items() if isinstance(c, Number) and c.value > 0}
 
 
@@ -88,7 +90,7 @@ def _staircase(
 ) -> list[_Point]:
     """Draw the frontier of the competing rows; return its points, the cheapest first."""
     points = {
-        row.label: (-quality[row.label].value, costs[row.label].value)
+        row.label: (-quality[row.label].value, costs[row.label].value)  # frontier minimises both
         for row in rows
         if row.competes and row.label in costs
     }
@@ -127,6 +129,7 @@ def _scale(axis: Axes, costs: Iterable[Number]) -> None:
     values = [cost.value for cost in costs]
     if max(values) > _FAR * min(values):
         axis.set_xscale("log")
+        # Over more than two decades powers of ten are enough.
         wide = max(values) > 100 * min(values)
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 3.0), numticks=7))
         axis.xaxis.set_minor_locator(NullLocator())
@@ -175,12 +178,13 @@ def draw_severity(report: Report) -> Figure | None:
 def _equal_distances(axis: Axes) -> None:
     """Draw dotted lines of equal mean distance, labelled at their right end."""
     (left, end), (low, high) = axis.get_xlim(), axis.get_ylim()
-    x = np.linspace(max(left, 0.0), min(end, 99.5), 200)
+    x = np.linspace(max(left, 0.0), min(end, 99.5), 200)  # 1 - accuracy is 0 at 100 %
     grid = (1 - x[None, ::40] / 100) * np.linspace(low, high, 5)[:, None]
+    # Ends of the range touch the frame.
     for distance in np.unique(np.round(np.linspace(grid.min(), grid.max(), 7)[1:-1], 2)):
         y = distance / (1 - x / 100)
         inside = (y >= low) & (y <= high)
-        if inside.sum() < 2:
+        if inside.sum() < 2:  # one point is no line
             continue
         axis.plot(x[inside], y[inside], color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=1)
         place = (x[inside][-1], y[inside][-1])
@@ -188,5 +192,6 @@ def _equal_distances(axis: Axes) -> None:
             f"{distance:.2f}", place, xytext=(2, 0), textcoords="offset points", fontsize=TINY,
             color=GREY, va="center", annotation_clip=False,
         )  # fmt: skip
+    # plot() may have widened them.
     axis.set_xlim(left, end)
     axis.set_ylim(low, high)

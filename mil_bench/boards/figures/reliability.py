@@ -34,14 +34,14 @@ def draw(report: Report) -> Figure | None:
     if not rows:
         return None
     across = min(_ACROSS, len(rows))
-    down = -(-len(rows) // across)
+    down = -(-len(rows) // across)  # -(-a // b): rounded up
     figure = blank(2.3 * across + 0.9, 2.35 * down + 1.0)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
     names = row_names(rows, longest=27)
     for i, (axis, row) in enumerate(zip(axes, rows, strict=False)):
         _panel(axis, _of_leaves(bins, row.label))
         axis.set_title(names[row.label], loc="left", **LABEL)
-        (whole,) = _of_leaves(scores, row.label)
+        (whole,) = _of_leaves(scores, row.label)  # one row of the leaf level per method
         words = "\n".join(
             f"{title} {number_words(cell, scale)}"
             for name, title, scale in _SCORES
@@ -52,7 +52,7 @@ def draw(report: Report) -> Figure | None:
             axis.set_ylabel("accuracy (%)", fontsize=SMALL)
         if i + across >= len(rows):
             axis.set_xlabel("confidence (%)", fontsize=SMALL)
-            axis.tick_params(labelbottom=True)
+            axis.tick_params(labelbottom=True)  # sharex hides labels of all but the last line
     for axis in axes[len(rows) :]:
         axis.set_axis_off()
     note = (
@@ -71,7 +71,7 @@ def _panel(axis: Axes, bins: Sequence[Row]) -> None:
     pairs = [(row["confidence"], row["accuracy"]) for row in bins]
     points = [(x, y) for x, y in pairs if isinstance(x, Number) and isinstance(y, Number)]
     sure, right = [100 * x.value for x, _ in points], [100 * y.value for _, y in points]
-    axis.fill_between(sure, sure, right, color=ORANGE, alpha=0.18, lw=0)
+    axis.fill_between(sure, sure, right, color=ORANGE, alpha=0.18, lw=0)  # the gap to the diagonal
     for x, (_, y) in zip(sure, points, strict=True):
         axis.plot([x, x], [100 * y.low, 100 * y.high], color=BLUE, lw=1.1)
     axis.plot(sure, right, "-o", color=BLUE, ms=3.5, lw=0.9)

@@ -47,7 +47,7 @@ def draw_forest(report: Report) -> Figure | None:
     shown = [score for score in SCORES if values[score]][:_PANELS]
     if not shown:
         return None
-    lines = -(-len(shown) // _ACROSS)
+    lines = -(-len(shown) // _ACROSS)  # -(-a // b): rounded up
     figure = blank(11.5, lines * (0.27 * len(rows) + 0.75) + 0.9)
     axes = figure.subplots(lines, _ACROSS, squeeze=False).flatten()
     for i, (axis, score) in enumerate(zip(axes, shown, strict=False)):
@@ -103,7 +103,7 @@ def _spread(axis: Axes, y: float, row: BoardRow, folds: list[int]) -> None:
         own = [100 * v for (_, f), v in values.items() if f == fold and v == v]
         if not own:
             continue
-        place = y + (i - (len(folds) - 1) / 2) * step
+        place = y + (i - (len(folds) - 1) / 2) * step  # lines of folds are centred at the row
         mean = sum(own) / len(own)
         axis.plot([min(own), max(own)], [place, place], color=GREY, lw=0.7)
         axis.plot(own, [place] * len(own), "o", color=BLUE, ms=2.6, mew=0)

@@ -61,6 +61,7 @@ def read_history(path: Path) -> History:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
+        # A term may start at a later epoch.
         columns = {name: [float(row[name] or "nan") for row in rows] for name in (rows or [{}])[0]}
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"cannot read {path} ({error}); was the run trained?") from None
@@ -82,7 +83,7 @@ def _panel(axis: Axes, epochs: NDArray[np.float64], lines: History) -> None:
 
 
 def _chosen(axis: Axes, epoch: float) -> None:
-    if epoch == epoch:
+    if epoch == epoch:  # nan while the run is not finished
         axis.axvline(epoch, color=GREY, lw=1, ls=(0, (3, 3)), zorder=1)
 
 

@@ -79,6 +79,7 @@ def _critical(reports: Sequence[Report], out: Path) -> tuple[list[Path], list[st
     for kind in sorted({report.board.id.kind for report in reports if report.board.scores}):
         own = [r for r in reports if r.board.id.kind == kind and r.board.scores]
         try:
+            # One kind without a diagram must not keep the others from theirs.
             written += save_both(critical.draw(own), out / kind / CRITICAL)
         except DataError as error:
             refused.append(f"no critical-difference diagram of {kind} data: {error}")

@@ -42,9 +42,10 @@ def wide_rows(table: Table) -> tuple[list[str], Iterator[list[object]]]:
 
 def _parts(table: Table, column: Column) -> Iterator[str]:
     numbers = [n for row in table.rows if isinstance(n := row[column.name], Number)]
-    if not numbers:
+    if not numbers:  # empty or words: one column
         yield ""
     for part in PARTS if numbers else ():
+        # A part that no row has is no column.
         if part == "value" or any(getattr(n, part) == getattr(n, part) for n in numbers):
             yield part
 
@@ -71,7 +72,7 @@ def csv_tidy(table: Table) -> str:
     rows = (
         [*(_key(row[key]) for key in table.keys), column.name, *astuple(number)]
         for row in table.rows
-        for column in table.columns
+        for column in table.columns  # tidy lines hold numbers; words are in the wide file
         if column.name not in table.keys and isinstance(number := row[column.name], Number)
     )
     return csv_text(names, rows)
@@ -103,6 +104,7 @@ def _lines(board: Board) -> Iterator[list[object]]:
             run = (record.key, record.reason) if record else ("", "")
             place = [row.method, variant_text(row), *cell, row.status_of(cell), *run]
             if record is None or record.scores is None or board.taxonomy is None:
+                # A line without a score, so that nothing is hidden.
                 yield [*place, "", "", "", "", None]
                 continue
             for line in _scores(record.scores, board.taxonomy):
@@ -116,6 +118,7 @@ def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:
     for level in tree.levels:
         for source in ("summed", "direct"):
             for name in tree.classes[level]:
+                # Classes of a level exist with and without a head.
                 if Score(CLASS_METRICS[0], level, source, name) in scores.values:
                     for metric, value in zip(COUNTS, scores.support[level, name], strict=True):
                         yield [level, source, name, metric, float(value)]
@@ -136,7 +139,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     Six decimals, of small numbers six digits; whole numbers from 2 up (counts) have none.
     """
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n")  # "\n": the same bytes on every system
     writer.writerow([escape(name) for name in columns])
     writer.writerows([cell(value) for value in row] for row in rows)
     return file.getvalue()
@@ -155,8 +158,8 @@ def cell(value: object) -> str:
         return escape(value)
     if isinstance(value, float):
         if value != value:
-            return ""
-        if value >= 2 and value.is_integer():
+            return ""  # undefined is an empty cell, as pandas reads it
+        if value >= 2 and value.is_integer():  # below 2 a whole number may be a rate of 0 or 1
             return f"{value:.0f}"
         small = 0 < abs(value) < _SMALL
         return f"{value:.{_DECIMALS}g}" if small else f"{value:.{_DECIMALS}f}"

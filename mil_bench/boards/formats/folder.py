@@ -23,6 +23,7 @@ def check_writable(out: Path) -> None:
     """Create the folder ``out`` before any work is done; ``DataError`` if that is impossible."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+        # A real write: permission bits do not tell of a full or read-only disk.
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
@@ -64,7 +65,7 @@ def _files(report: Report, figures: bool) -> dict[str, str]:
         alike = [grid for grid in grids if grid.name == table.name]
         if alike:
             contents[f"{table.name}.tex"] = grids_latex(report, alike)
-    if report.board.scores:
+    if report.board.scores:  # a board without results has no runs to list
         contents["runs_tidy.csv"] = runs_tidy(report.board)
         contents["environment.json"] = environment_json(report.board)
     return contents | {"README.md": report_page(report, figures)}
@@ -81,7 +82,7 @@ def board_folders(boards: Sequence[Board], out: Path) -> list[Path]:
     folders = []
     for home, board in zip(homes, boards, strict=True):
         name = home[-1]
-        crowded = same_split[home] > 1 or board.rescored
+        crowded = same_split[home] > 1 or board.rescored  # a rescored board names its tree
         if crowded and with_tree[home, board.id.tree] == 1:
             name += f"--{safe_name(board.id.tree)}"
         elif crowded:
@@ -99,7 +100,7 @@ def _home(board: Board) -> tuple[str, ...]:
     split = board.protocol or board.id.split
     parts = (board.id.kind, board.id.dataset, board.id.encoder, split)
     places = board.study.places if board.study else ()
-    return tuple(safe_name(part) for part in (*parts, *places) if part)
+    return tuple(safe_name(part) for part in (*parts, *places) if part)  # "" makes no folder
 
 
 def _content(board: Board) -> str:

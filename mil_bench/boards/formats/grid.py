@@ -60,7 +60,7 @@ def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Gri
     incomplete = {row.label for row in report.board.rows if row.done and not row.complete}
     grids: list[Grid] = []
     for table in report.tables:
-        if table.name == "classwise":
+        if table.name == "classwise":  # a column per class instead of a row
             grids += _class_grids(table, incomplete, upper)
         elif table.shown and (table.printed or long):
             grids += [grid_of(table, incomplete, lead) for lead in table.leads or (None,)]
@@ -70,10 +70,11 @@ def grids_of(report: Report, upper: bool = True, long: bool = False) -> list[Gri
 def grid_of(table: Table, incomplete: Iterable[str] = (), lead: Score | None = None) -> Grid:
     """Return a table, or its rows of the score ``lead``; ``incomplete`` rows get a star."""
     labelled = "variant" in table.keys
-    in_title = {"score"} if lead else set()
+    in_title = {"score"} if lead else set()  # no column of equal cells
     named = [key for key in table.keys if key not in in_title and not (labelled and key in KEYS)]
     names = dict.fromkeys((*named, *table.shown))
     shown = [table.column(name) for name in names if name not in in_title]
+    # Rows without a score stand in every grid.
     lines = [row for row in table.rows if lead is None or row.score in (None, lead)]
     rows = tuple(
         (*([_label(row, incomplete)] if labelled else []), *(_shown(row, c) for c in shown))
@@ -97,6 +98,7 @@ def grid_of(table: Table, incomplete: Iterable[str] = (), lead: Score | None = N
 
 def with_notes(grids: Sequence[Grid]) -> Iterator[tuple[Grid, str]]:
     """Pair every grid with the note to show below it; grids of one table share a note."""
+    # A note is shown once, below the last of neighbouring grids that have it.
     for grid, after in itertools.zip_longest(grids, grids[1:]):
         yield grid, "" if after is not None and after.note == grid.note else grid.note
 
@@ -106,6 +108,7 @@ def _class_grids(table: Table, incomplete: Iterable[str], upper: bool) -> list[G
     places = dict.fromkeys((row["level"], row["source"]) for row in table.rows)
     return [
         _class_grid(table, metric, place, incomplete)
+        # False sorts first: leaves before upper levels.
         for place in sorted(places, key=lambda place: place[0] != LEAF)
         if upper or place[0] == LEAF
         for metric in PIVOTED
@@ -209,7 +212,7 @@ def interval_text(number: Number, unit: str) -> str:
 
 
 def _signless_zero(text: str) -> str:
-    return text.removeprefix("-") if float(text) == 0 else text
+    return text.removeprefix("-") if float(text) == 0 else text  # "-0.0" misleads
 
 
 def _prefixed(value: float) -> str:

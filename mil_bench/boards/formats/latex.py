@@ -64,15 +64,16 @@ def escape(text: str) -> str:
 
 
 def _parts(grid: Grid) -> list[Grid]:
-    many = -(-len(grid.rows) // _MOST)
+    many = -(-len(grid.rows) // _MOST)  # -(-a // b): rounded up
     if many < 2:
         return [grid]
-    size = -(-len(grid.rows) // many)
+    size = -(-len(grid.rows) // many)  # even parts instead of a short last one
     return [
         replace(
             grid,
             title=f"{grid.title}, part {i + 1} of {many}",
             rows=grid.rows[i * size : (i + 1) * size],
+            # Rules are numbered within a part.
             rules=frozenset(row - i * size for row in grid.rules),
         )
         for i in range(many)
@@ -105,7 +106,9 @@ def _head(text: str) -> str:
     words = text.split()
     if len(text) <= _LONGEST or len(words) == 1:
         return escape(text)
+    # Lengths of the first line for each place of the break.
     ends = [len(" ".join(words[:i])) for i in range(1, len(words))]
+    # The break nearest to the middle.
     cut = 1 + min(range(len(ends)), key=lambda i: abs(ends[i] - len(text) / 2))
     above, below = (escape(" ".join(part)) for part in (words[:cut], words[cut:]))
     return rf"\shortstack{{{above}\\{below}}}"
@@ -128,6 +131,7 @@ def _caption(report: Report, grid: Grid) -> str:
         f"{board.groups} patients; "
         f"{caption([grid])}. {grid.note}"
     )
+    # Odd parts of the split are the code.
     parts = _CODE.split(f"{words.strip().rstrip('.')}.")
     return "".join(
         rf"\texttt{{{escape(part)}}}" if i % 2 else escape(part) for i, part in enumerate(parts)

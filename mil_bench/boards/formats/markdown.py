@@ -88,7 +88,7 @@ def escape(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return escape ``text``, except for commands between backticks, which are code."""
+    """Return ``text``, escaped except for commands between backticks, which are code."""
     return "".join(
         part if i % 2 else _SPECIAL.sub(r"\\\1", part)
         for i, part in enumerate(_CODE.split(" ".join(text.split())))

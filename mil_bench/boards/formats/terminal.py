@@ -53,6 +53,7 @@ def show(
             console.print(Text(report.verdict, style="bold"))
         every = grids_of(report, upper=False, long=True)
         grids = [grid for grid in every if EVERYTHING in tables or grid.name in tables]
+        # A study has a grid per score: the first is the ranked one.
         if not verbose and report.board.study:
             grids = grids[:1]
         for grid, note in with_notes(grids):
@@ -81,6 +82,7 @@ def _show_others(every: Sequence[Grid], printed: Sequence[Grid], console: Consol
 def _show_notes(report: Report, console: Console, verbose: bool) -> None:
     """Print leaks first, then problems (by default two: a note counts them), then other notes."""
     leaks = [Text(f"note: {n}", style="bold red") for n in report.caveats if n.kind == "leak"]
+    # Text, not a string: brackets of a message are no markup.
     problems = [Text(problem, style="red") for problem in report.problems]
     others = [Text(f"note: {n}", style="yellow") for n in report.caveats if n.kind != "leak"]
     notes = [*leaks, *problems, *others]
@@ -98,6 +100,7 @@ def grid_tables(grid: Grid, width: int) -> list[Table]:
     Two columns show their interval, below the number; files show all.
     """
     grid = _narrow(grid)
+    # A terminal has room for few intervals.
     intervals = _first([any(row[i].interval for row in grid.rows) for i in range(len(grid.heads))])
     rows = [[_text(cell, i in intervals) for i, cell in enumerate(row)] for row in grid.rows]
     widths = [
@@ -152,6 +155,7 @@ def _chunks(widths: Sequence[int], names: int, width: int) -> list[list[int]]:
     chunks: list[list[int]] = [[]]
     used = 0
     for i in range(names, len(widths)):
+        # At least one column, however wide it is.
         if chunks[-1] and used + widths[i] + _PADDING > left:
             chunks.append([])
             used = 0
@@ -166,6 +170,7 @@ def _roomy(widths: Sequence[int], heads: Sequence[str], width: int) -> list[int]
     fitted = []
     for least, head in zip(widths, heads, strict=True):
         more = min(spare, max(0, len(head) - least))
+        # Half a head is of no use: all of it or nothing.
         more = more if least + more >= len(head) else 0
         fitted.append(least + more)
         spare -= more
@@ -185,6 +190,6 @@ def _widest(text: str, whole: bool = False) -> int:
 def _text(cell: Shown, interval: bool) -> Text:
     text = Text(cell.text, style=_STYLES[cell.mark])
     if interval and cell.interval:
-        ends = cell.interval.strip("[]").replace(", ", "…")
+        ends = cell.interval.strip("[]").replace(", ", "…")  # shorter than [a, b]
         return Text.assemble(text, "\n", (ends, "dim"))
     return text

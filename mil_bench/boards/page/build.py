@@ -21,6 +21,7 @@ NAME = "leaderboard.html"
 _READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
 _PARTS = files("mil_bench.boards.page") / "parts"
 _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
+# In this order they use each other: a script may use what stands before it.
 _SCRIPTS = (
     "dom",
     "state",
@@ -59,7 +60,7 @@ def write_page(reports: Sequence[Report], out: Path, path: Path | None = None) -
     ``out`` holds the folders of the boards. Raises ``DataError`` when the page cannot be written.
     """
     path = path or out / NAME
-    text = page_html(reports, out, path.parent)
+    text = page_html(reports, out, path.parent)  # links to heatmaps start at the page
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
@@ -95,6 +96,7 @@ def page_html(reports: Sequence[Report], out: Path = Path(), folder: Path | None
     }
     text = _part("page.html")
     for name, piece in pieces.items():
+        # Exactly one mark: a second one would not unpack.
         before, after = text.split(f"<!--{name}-->")
         text = before + piece + after
     return text

@@ -36,7 +36,7 @@ def encode(table: Table) -> dict[str, Any]:
 
 def number(value: float) -> float | int | None:
     """Return a number as the CSV files round it, ``None`` for ``nan``."""
-    if value != value:
+    if value != value:  # JSON has no nan
         return None
     rounded = float(csv_cell(float(value)))
     return int(rounded) if rounded.is_integer() else rounded
@@ -60,7 +60,7 @@ def _packed(values: list[Any]) -> Any:
     if any(isinstance(value, list) for value in values):
         return values
     texts = list(dict.fromkeys(value for value in values if value is not None))
-    if 2 * len(texts) > len(values):
+    if 2 * len(texts) > len(values):  # texts that hardly repeat need more bytes as positions
         return values
     place = {text: i for i, text in enumerate(texts)}
     return {"of": texts, "at": [place.get(value, -1) for value in values]}
@@ -72,7 +72,7 @@ def _cell(cell: Cell) -> Any:
         return cell
     parts = [number(v) for v in (cell.value, cell.low, cell.high, cell.sd_folds, cell.sd_seeds)]
     full = [*parts, cell.mark or None, cell.note or None]
-    while full and full[-1] is None:
+    while full and full[-1] is None:  # the end of the list is mostly empty
         full.pop()
     return full
 
@@ -118,7 +118,9 @@ def _decided(row: BoardRow, truth: dict[str, int]) -> tuple[list[int], list[int]
     first = next(iter(row.predictions.values()))
     total = np.zeros((len(truth), len(first.taxonomy.leaves)))
     for p in row.predictions.values():
+        # A sum over the folds and seeds that test a slide.
         np.add.at(total, [position[str(slide)] for slide in p.slide_ids], p.heads[LEAF])
+    # Rows of zeros do not occur: all rows test the same slides.
     mean = total / total.sum(1, keepdims=True)
     chosen = mean[np.arange(len(truth)), list(truth.values())]
     return mean.argmax(1).tolist(), np.rint(100 * chosen).astype(int).tolist()
@@ -203,6 +205,7 @@ def fitted(
     """
     lighter_boards = [board | {"left_out": []} for board in boards]
     for what, lighter in _steps(read_first):
+        # All boards go on one page, so a step is made in all of them.
         if _size(lighter_boards) <= most:
             break
         lighter_boards = [
@@ -219,6 +222,7 @@ def _columns_of(*names: str) -> Callable[[BoardData], BoardData]:
     """Without the columns of these tables that are not shown at first; of all without names."""
 
     def lighter(board: BoardData) -> BoardData:
+        # No names: all tables.
         chosen = {n: t for n, t in board["tables"].items() if n in names or not names}
         names_of = {n: {*t["keys"], *t["shown"], *_DRAWN.get(n, ())} for n, t in chosen.items()}
         return _with(board, {n: _keeping(t, names_of[n]) for n, t in chosen.items()})
@@ -239,7 +243,7 @@ def _fewer_pairs(read_first: Collection[str]) -> Callable[[BoardData], BoardData
         if table is None:
             return board
         rows = [i for i, name in enumerate(_unpacked(table["metrics"])) if name in read_first]
-        if not rows:
+        if not rows:  # no pair by these scores: an empty table would say nothing
             return board
         few = {part: _taken(table[part], rows) for part in ("methods", "metrics")}
         cells = [_taken(column, rows) for column in table["cells"]]
@@ -275,6 +279,7 @@ def _with(board: BoardData, tables: dict[str, Any]) -> BoardData:
 
 
 def _steps(read_first: Collection[str]) -> tuple[tuple[str, Callable[[BoardData], BoardData]], ...]:
+    # What is read least goes first.
     return (
         ("further columns of pairs", _columns_of("pairs", "controls", "reliability")),
         ("further columns of classes and runs", _columns_of("classwise", "runs")),

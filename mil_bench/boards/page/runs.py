@@ -11,7 +11,9 @@ from typing import Any
 from mil_bench.base.privacy import is_private
 from mil_bench.boards.board import RANKED, Board, BoardRow
 from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.environment import commit_of
 from mil_bench.boards.rerun import Commands
+from mil_bench.boards.tables.identity import variant_text
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table, score_column
 from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.metrics import PRIMARY
@@ -64,7 +66,7 @@ def _of_row(row: BoardRow, page: Path, commands: Commands) -> Iterator[dict[str,
     for cell in row.asked:
         place: dict[str, Cell] = {
             "method": row.method,
-            "variant": "; ".join(filter(None, [row.role, row.variant])),
+            "variant": variant_text(row),
             "seed": _count(cell, 0),
             "fold": _count(cell, 1),
             "status": row.status_of(cell),
@@ -75,14 +77,12 @@ def _of_row(row: BoardRow, page: Path, commands: Commands) -> Iterator[dict[str,
 
 def _of_record(record: RunRecord, page: Path, commands: Commands) -> dict[str, Cell]:
     environment, result, scores = _json(record, "env.json"), record.result, record.scores
-    git = environment.get("git") or {}
-    changed = "+" if git.get("dirty") else ""
     heatmaps = record.path / HEATMAPS
     cells: dict[str, Cell] = {
         "run_key": record.key,
         "reason": record.reason,
         "mil_bench": record.version,
-        "commit": f"{str(git.get('commit') or '')[:10]}{changed}",
+        "commit": commit_of(environment),
         "finished": str(_json(record, "result.json").get("finished", "")),
         "heatmaps": _link(heatmaps, page) if heatmaps.exists() else "",
     }

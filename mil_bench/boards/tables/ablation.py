@@ -36,7 +36,7 @@ _NOTE = (
 def ablation_table(analysis: Analysis) -> Table | None:
     """Return a row per variant and score, components as check marks; ``None`` for other boards."""
     study = analysis.board.study
-    if study is None or study.settings:
+    if study is None or study.settings:  # settings have a table of their own
         return None
     described = (
         *columns("method", "group"),
@@ -78,6 +78,7 @@ def _table(
     judged = columns("value", *DIFFERENCE, "status", table="ablation")
     every = (*named, *columns("score"), *described, *judged)
     keys = (*(column.name for column in named), "score")
+    # Holm's count: scores may be defined for fewer rows.
     most = max((len(compared) for compared in pairs.values()), default=0)
     reference = study.reference or "the default"
     note = _NOTE.format(reference=reference, as_trained=AS_TRAINED, n=most) if most else ""
@@ -99,6 +100,7 @@ def _row(
         "method": row.method,
         "variant": row.label,
         "score": str(score),
+        # Marks rank methods; variants are compared with one row.
         "value": replace(value, mark="") if isinstance(value, Number) else value,
         "coverage": row.coverage,
         **{name: runs[name] for name in _RUNS},

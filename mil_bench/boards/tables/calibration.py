@@ -44,7 +44,7 @@ def calibration_table(analysis: Analysis) -> Table | None:
         return None
     rows = []
     for row, level, source in places(analysis):
-        (whole,) = reliability_bins(row, level, source, draws, bins=1)
+        (whole,) = reliability_bins(row, level, source, draws, bins=1)  # one bin of all slides
         drawn = analysis.scores[row.label]
         scores: dict[str, Cell] = {
             name: Number.of(s)
@@ -123,9 +123,12 @@ def reliability_bins(
     probs = [p.probabilities(level, source) for p in cells]
     confidence = [q.max(1) for q in probs]
     right = [q.argmax(1) == p.truth(level) for p, q in zip(cells, probs, strict=True)]
+    # Equal mass over all runs: bins are comparable between them.
     index = equal_mass_bins(np.concatenate(confidence), bins)
     starts = np.cumsum([0, *map(len, cells)])
+    # (bins, slides) indicators
     places = [np.eye(bins)[index[i:j]].T for i, j in itertools.pairwise(starts)]
+    # (3, bins, 1 + B): slides, confidence, hits
     sums = np.zeros((3, bins, resampling.weights.shape[1]))
     for p, place, says, hits in zip(cells, places, confidence, right, strict=True):
         terms = np.concatenate([place, place * says, place * hits])
@@ -138,7 +141,7 @@ def reliability_bins(
             ratio(sums[2, k], sums[0, k]),
             resampling.freedom,
         )
-        for k in np.unique(index)
+        for k in np.unique(index)  # only bins with slides
     ]
 
 
@@ -181,6 +184,6 @@ class Bin:
     @property
     def interval(self) -> tuple[float, float]:
         """95 % interval of the accuracy; Wilson's where all or none are right."""
-        if self.accuracy.value in (0, 1):
+        if self.accuracy.value in (0, 1):  # no draw differs: the bootstrap has no width
             return wilson(self.accuracy.value, self.size)
         return self.accuracy.low, self.accuracy.high

@@ -63,6 +63,7 @@ def _costs(row: BoardRow) -> dict[str, Cell]:
     results = {cell: r.result for cell, r in row.done.items() if r.result is not None}
     means: dict[str, Cell] = {}
     for name, get in _MEASURED.items():
+        # v == v: a run that did not measure it is not a zero.
         values = {c: v for c, r in results.items() if (v := get(r)) == v}
         means[name] = spread_number(values, row)
     return means
@@ -76,12 +77,12 @@ def _pareto(
     cheap: dict[str, list[str]] = {label: [] for label in labels}
     for axis in AXES:
         points = {
-            label: (-q.value, c.value)
+            label: (-q.value, c.value)  # both are the smaller the better
             for label in labels
             if isinstance(q := quality[label], Number)
             and isinstance(c := costs[label][axis], Number)
         }
-        for label in frontier(points) if len(points) > 1 else ():
+        for label in frontier(points) if len(points) > 1 else ():  # one point is no frontier
             cheap[label].append(_in_a_sentence(COLUMNS[axis].title))
     return {row.label: ", ".join(cheap.get(row.label, ())) for row in board.rows}
 
@@ -95,6 +96,7 @@ def frontier(points: dict[str, tuple[float, float]]) -> list[str]:
     """List the points that no other point is at most as large as in both and smaller in one."""
 
     def beats(a: Sequence[float], b: Sequence[float]) -> bool:
+        # Equal points beat nobody, so both stay.
         return a[0] <= b[0] and a[1] <= b[1] and tuple(a) != tuple(b)
 
     return [k for k, p in points.items() if not any(beats(q, p) for q in points.values())]

@@ -122,7 +122,7 @@ def variant_text(row: BoardRow) -> str:
 def _search(row: BoardRow) -> dict[str, Cell]:
     t = row.tuning
     if t is None:
-        none: Cell = Number(0)
+        none: Cell = Number(0)  # 0 searches: the settings are the default's
         return dict.fromkeys(("searches", "trials", "failed_trials", "tuning_hours"), none)
     return {
         "searches": Number(t.studies),
@@ -150,6 +150,7 @@ def standings(analysis: Analysis) -> dict[str, Standing]:
         for label in tier
         if label != first and label in ranks
     }
+    # Holm over these differences only: tiers compare with the leader, not each with each.
     p = dict(zip(behind, holm([d.p for d in behind.values()]), strict=True))
     return {
         label: Standing(tier[label], ranks[label], behind.get(label), float(p.get(label, NAN)))

@@ -54,7 +54,7 @@ def _read(row: BoardRow, damaged: list[str]) -> _Scored:
         try:
             classes = read_localisation(record.path)
         except DataError as error:
-            damaged.append(str(error))
+            damaged.append(str(error))  # one damaged file leaves the other runs in the table
         else:
             if classes is not None:
                 scored[cell] = classes
@@ -63,6 +63,7 @@ def _read(row: BoardRow, damaged: list[str]) -> _Scored:
 
 def _cells(row: BoardRow, scored: _Scored) -> Iterator[dict[str, Cell]]:
     """Every class that any run of the row has slides of, after the mean of its level."""
+    # A class without slides has no AUC.
     tested = {cell: [c for c in classes if c.slides] for cell, classes in scored.items()}
     places = dict.fromkeys((c.level, c.name) for classes in tested.values() for c in classes)
     for level in dict.fromkeys(level for level, _ in places):

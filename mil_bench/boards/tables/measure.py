@@ -40,11 +40,12 @@ def marks_of(analysis: Analysis, score: Score, labels: Collection[str]) -> Mappi
     """
     better = score.facts.better
     scores = {k: v for k, v in analysis.of_score(score).items() if k in labels}
-    if better == 0 or len(scores) < 2:
+    if better == 0 or len(scores) < 2:  # no direction or no rival: nothing to mark
         return {}
     tiers = bootstrap_tiers(scores, better)
     first = tiers[0] if tiers else ()
     return {
+        # Values that differ by rounding are equal.
         label: "best" if abs(scores[label].value - scores[first[0]].value) < _SAME else "tied"
         for label in first
     }
@@ -74,6 +75,7 @@ def _drawn(row: BoardRow, score: Score, drawn: Replicated | None) -> Number:
     """The interval, and a word where it is not that of the bootstrap over patients."""
     if drawn is None:
         return Number(NAN)
+    # No spread: every draw gives the same value.
     if len(drawn.defined) and np.ptp(drawn.defined) == 0:
         low, high = boundary_interval(row.predictions, score, drawn.value)
         note = "Wilson interval" if low == low else "no spread over patients"
@@ -101,8 +103,9 @@ def boundary_interval(
     for (seed, _), p in cells.items():
         slides = _slides_of(p, score)
         if slides is None:
-            return NAN, NAN
+            return NAN, NAN  # the first cell decides: all are of one score
         by_seed.setdefault(seed, []).append(p.groups[slides])
+    # The seed with the fewest counts: seeds repeat slides.
     return wilson(share, min(map(_size, by_seed.values())))
 
 

@@ -95,7 +95,7 @@ def _scores(analysis: Analysis) -> list[Score]:
         for score in analysis.scores[label]
         if not score.name and score.on_boards and _is_read(score)
     )
-    return sorted(scores, key=lambda score: score != RANKED)
+    return sorted(scores, key=lambda score: score != RANKED)  # stable: the others keep their order
 
 
 def _is_read(score: Score) -> bool:
@@ -154,14 +154,16 @@ def compare_pairs(analysis: Analysis, score: Score, pairs: Sequence[tuple[str, s
 
 def pair_of(score: Score, a: Side, b: Side) -> Pair:
     """Compare two sides, each of a row and a score; ``score`` says what is compared."""
+    # A fold that only one of them has compares nothing.
     cells = [cell for cell in a.values if _defined(a.values, cell) and _defined(b.values, cell)]
     first, second = ({c: side.values[c] for c in cells} for side in (a, b))
     better = score.facts.better
-    won = probability_better(
+    won = probability_better(  # signed, so that larger is better
         [better * v for v in first.values()], [better * v for v in second.values()]
     )
     share = mean_defined([a.test_share, b.test_share])
     folds = fold_differences(first, second)
+    # Sum of signs: n only if all are alike and none is 0.
     refits, agree = PairedDifference.of(folds, share), abs(np.sign(folds).sum()) == len(folds)
     return Pair((a.row, b.row), score, a.drawn - b.drawn, refits, bool(agree), won.value)
 
@@ -172,6 +174,7 @@ def _defined(values: Mapping[SeedFold, float], cell: SeedFold) -> bool:
 
 def corrected(pairs: Sequence[Pair]) -> list[Pair]:
     """Return the same pairs with the p of Holm's correction over all of them."""
+    # Holm of the larger p: both tests must reject.
     patients = holm([pair.patients.p for pair in pairs])
     both = holm([pair.p_worst for pair in pairs])
     return [
@@ -241,6 +244,7 @@ class Pair:
     @property
     def p_worst(self) -> float:
         """The larger p: both tests reject where it does (Berger 1982)."""
+        # np.maximum keeps a nan; max does not.
         return float(np.maximum(self.patients.p, self.refits.p))
 
     @property
@@ -263,7 +267,7 @@ class Pair:
     @property
     def decision(self) -> Decision:
         """What may be said of ``a``; empty where nothing could be tested."""
-        if self.p_holm != self.p_holm:
+        if self.p_holm != self.p_holm:  # p != p: undefined
             return ""
         if self.p_holm > ALPHA:
             return "not separable"

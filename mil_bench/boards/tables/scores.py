@@ -60,7 +60,7 @@ def _note(analysis: Analysis) -> str:
     """What this many patients can show: differences, and the ranking as a whole."""
     least, agreement = analysis.detectable(RANKED), analysis.agreement(RANKED, 1)
     sentences = []
-    if 100 * least >= 0.05:
+    if 100 * least >= 0.05:  # below a rounding step nothing is stated
         sentences.append(
             f"Differences of balanced accuracy below about {100 * least:.1f} points are not "
             "detectable with this many patients"
@@ -81,7 +81,7 @@ def hierarchical_table(analysis: Analysis) -> Table | None:
     scores = {_tree_column(score): score for score in tree_scores(board)}
     measures = {
         column.name: measured(analysis, score, _has_heads)
-        if score in OF_HEADS
+        if score in OF_HEADS  # consistency is 0 by construction without heads
         else measured(analysis, score)
         for column, score in scores.items()
     }
@@ -105,10 +105,12 @@ def tree_scores(board: Board) -> list[Score]:
         score
         for of_run in board.scores
         for score in of_run.values
+        # Class scores have a table of their own.
         if not score.name and (score.facts.upper if score.is_leaf else score.on_boards)
     )
     levels = board.taxonomy.levels if board.taxonomy else ()
     place = {level: i for i, level in enumerate(levels)}
+    # The tree has no level, so it comes last.
     return sorted(scores, key=lambda score: place.get(score.level, len(place)))
 
 
@@ -147,7 +149,7 @@ def classwise_table(analysis: Analysis) -> Table | None:
     for row in board.rows:
         for key in board.class_keys:
             scores = {metric: measures[key, metric][row.label] for metric in CLASS_METRICS}
-            if any(scores.values()):
+            if any(scores.values()):  # any: a row without results has no line
                 place: dict[str, Cell] = dict(zip(_CLASS, key, strict=True))
                 cells = description[row.label] | place | _counts(row, key) | scores
                 rows.append(Row(row.label, cells))
@@ -167,6 +169,7 @@ def _counts(row: BoardRow, key: tuple[str, str, str]) -> dict[str, Cell]:
     slides: set[str] = set()
     patients: set[str] = set()
     for p in row.predictions.values():
+        # A slide of several seeds counts once.
         of_class = np.flatnonzero(p.truth(level) == p.taxonomy.classes[level].index(name))
         slides.update(p.slide_ids[of_class].tolist())
         patients.update(p.groups[of_class].tolist())

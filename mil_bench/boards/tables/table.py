@@ -47,7 +47,7 @@ class Table:
     @property
     def brief(self) -> tuple[Row, ...]:
         """The rows for a printed page."""
-        leads = (None, *self.leads)
+        leads = (None, *self.leads)  # rows without a score (None) are always printed
         return tuple(row for row in self.rows if not self.leads or row.score in leads)
 
     def column(self, name: str) -> Column:
@@ -108,6 +108,7 @@ class Number:
     @classmethod
     def of(cls, drawn: Replicated) -> Number:
         """Return a value with its interval over patients, if its draws are on both sides of it."""
+        # A skewed bootstrap can miss its own estimate.
         if drawn.low > drawn.value or drawn.high < drawn.value:
             return cls(drawn.value, note="no interval, draws of patients are biased")
         return cls(drawn.value, drawn.low, drawn.high)
@@ -129,7 +130,7 @@ class Row:
     score: Score | None = None
 
     def __getitem__(self, column: str) -> Cell:
-        return self.cells.get(column)
+        return self.cells.get(column)  # None: the row lacks the column
 
     def unit(self, column: Column) -> str:
         """Return the unit of a cell; in some columns it is that of the row's score."""

@@ -89,16 +89,17 @@ def operating_point(
     thresholds: list[float] = []
     rates: dict[int, list[tuple[Draws, Draws]]] = {}
     for (seed, _), run in sorted(row.done.items()):
-        if "val" not in run.sets:
+        if "val" not in run.sets:  # an older or a foreign run may store the test only
             continue
         thresholds.append(rule(*_one_class(run.sets["val"], level, source, k)))
-        if thresholds[-1] == thresholds[-1]:
+        if thresholds[-1] == thresholds[-1]:  # defined: validation had both outcomes
             test = run.sets["test"]
             positive, score = _one_class(test, level, source, k)
             of_fold = _rates(positive, score >= thresholds[-1], resampling.of_slides(test))
             rates.setdefault(seed, []).append(of_fold)
     if not rates:
         return None
+    # Over folds first, then over seeds, as all scores of boards are.
     sensitivity, specificity = (
         means_defined(
             [means_defined([fold[i] for fold in folds], axis=0) for folds in rates.values()], axis=0
@@ -123,6 +124,7 @@ def _rates(
     positive: NDArray[np.bool_], called: NDArray[np.bool_], weights: Weights
 ) -> tuple[Draws, Draws]:
     """Sensitivity and specificity ``(1 + B,)``."""
+    # Codes 0 to 3: 2 = positive, 1 = called.
     passed, alarms, missed, hit = sums_by(2 * positive + called, 4, weights)
     return ratio(hit, hit + missed), ratio(passed, passed + alarms)
 
@@ -134,10 +136,10 @@ def youden_threshold(positive: NDArray[np.bool_], score: NDArray[np.float64]) ->
     """
     if not _both(positive):
         return float("nan")
-    candidates = np.unique(score)[::-1]
+    candidates = np.unique(score)[::-1]  # from the highest: argmax takes the first of equals
     hits = _from_above(score[positive], candidates) / positive.sum()
     alarms = _from_above(score[~positive], candidates) / (~positive).sum()
-    return float(candidates[(hits - alarms).round(12).argmax()])
+    return float(candidates[(hits - alarms).round(12).argmax()])  # rounding makes equal sums equal
 
 
 def sensitivity_threshold(
@@ -150,6 +152,7 @@ def sensitivity_threshold(
     if not _both(positive):
         return float("nan")
     ranked = np.sort(score[positive])[::-1]
+    # Round: 0.55 * 100 is 55.00000000000001.
     return float(ranked[math.ceil(round(target * len(ranked), 9)) - 1])
 
 
