@@ -163,7 +163,7 @@ def _path(option: str, path: Path | None) -> tuple[str, ...]:
 
 
 def _name_or_path(text: str, what: str) -> str:
-    """A name as it is; a path, which plans store in full, as :func:`shown`."""
+    """A name unchanged; a path, which plans store in full, as :func:`shown`."""
     return shown(Path(text), f"{what} {Path(text).name}") if Path(text).is_absolute() else text
 
 
