@@ -75,6 +75,7 @@ class Bracs(FolderAdapter):
         table, source = (_read_file(path), path) if path else (_read_tree(root), root)
         if table is None:
             return None
+        # A patient of its own for every slide says nothing about patients.
         known_patients = table["patient_id"].nunique() < len(table)
         manifest = Manifest.build(
             table["slide_id"], table["label"], table["patient_id"] if known_patients else None
@@ -83,7 +84,7 @@ class Bracs(FolderAdapter):
         findings = patient_findings(manifest, official)
         if not known_patients and len(table) > 1:
             findings.append(f"{source} names no real patients; BRACS.xlsx does (189 patients)")
-        if official and kind_of("real", root) == "real":
+        if official and kind_of("real", root) == "real":  # a part or a simulation is not complete
             findings += _against_official(official, manifest.labels())
         return Labels(manifest, official, tuple(findings))
 
@@ -105,6 +106,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "slide_id": slides.str.removesuffix(".svs"),
+            # An unknown label stays: the tree refuses it by name.
             "label": [_SPELLINGS.get(text.lower(), text) for text in labels],
             "patient_id": table[patient] if patient else "",
             "set": table[official] if official else "",
@@ -121,7 +123,7 @@ def _read_tree(root: Path) -> pd.DataFrame | None:
             continue
         label, group, name = path.parent.name, path.parent.parent, path.stem
         place = label.removeprefix("Type_"), group.parent.name
-        if rows.setdefault(name, place) != place:
+        if rows.setdefault(name, place) != place:  # the same slide as .svs and as .h5 is one
             raise DataError(
                 f"slide {name} is in {'/'.join(rows[name][::-1])} and in {'/'.join(place[::-1])} "
                 f"of {root}; keep one of the files."

@@ -32,7 +32,7 @@ TRAINING: Final = MappingProxyType(
         **{f"tumor_{i:03}": "tumor" for i in range(1, 112)},
     }
 )
-_NODE = r"^(patient_\d+)_node_\d+$"
+_NODE = r"^(patient_\d+)_node_\d+$"  # slides of a patient are its nodes
 _FOLDERS = ("training", "testing", "evaluation")  # of the challenges
 
 
@@ -104,7 +104,7 @@ class Camelyon17(FolderAdapter):
         table = read_table(path)
         names = table[require(table, ["patient", "slide_id"], path)]
         stages = table[require(table, ["stage", "label"], path)].str.lower()
-        nodes = ~names.str.endswith(".zip")
+        nodes = ~names.str.endswith(".zip")  # rows of patients have the stage of all nodes
         slides = names[nodes].str.removesuffix(".tif")
         patients = slides.str.extract(_NODE, expand=False).fillna("")
         manifest = Manifest.build(slides, stages[nodes], patients)

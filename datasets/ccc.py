@@ -31,7 +31,7 @@ SPLIT = ["split", "set", "split_info", "dataset_split"]
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^a-z]", "", text.lower())
+    return re.sub(r"[^a-z]", "", text.lower())  # ASC-US, asc_us and "ASC US" are one
 
 
 _SPELLINGS = {

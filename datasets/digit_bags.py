@@ -140,7 +140,7 @@ class DigitBags(DatasetAdapter):
             raise UnknownNameError("encoder", options.encoder, [ENCODER], of="digit-bags")
         digits = load_digits()
         bags = list(draw_bags(digits.target))
-        pixels = (digits.data / 16).astype(np.float32)
+        pixels = (digits.data / 16).astype(np.float32)  # grey values are 0 to 16
         ids = [bag.slide_id for bag in bags]
         store = store_of_arrays(
             ENCODER,
@@ -188,11 +188,13 @@ def draw_bags(target: NDArray[np.int64]) -> Iterator[DigitBag]:
     pool_of_label = np.arange(len(labels)) % N_POOLS
     slide = patient = 0
     for pool in range(N_POOLS):
+        # Stock: images by digit, of this pool alone.
         stock = {d: np.flatnonzero((target == d) & (pool_of_image == pool)) for d in range(10)}
         queue = labels[pool_of_label == pool]
         queue = queue[dice.order(len(queue))].tolist()
         while queue:
             patient += 1
+            # Weights 1 to 5, so that patients differ in background.
             taste = np.repeat(BACKGROUND_DIGITS, [dice.between(1, 5) for _ in BACKGROUND_DIGITS])
             slides = dice.between(1, 5)
             for label in queue[:slides]:
@@ -212,6 +214,7 @@ def _draw_digits(dice: _Dice, label: str, taste: NDArray[np.int64]) -> NDArray[n
         if leaf == label:
             low, high = (3, 7) if lower else (1, 4)
         elif TREE.index(leaf) > TREE.index(label):
+            # A higher witness than the label would change the label.
             break
         elif coarse[leaf] == coarse[label]:
             low, high = 3, 7
@@ -219,6 +222,7 @@ def _draw_digits(dice: _Dice, label: str, taste: NDArray[np.int64]) -> NDArray[n
             low, high = 2, 5
         else:
             continue
+        # At least one image, also in small bags.
         digits += [digit] * max(1, size * dice.between(low, high) // 100)
     background = [dice.between(0, len(taste) - 1) for _ in range(size - len(digits))]
     return np.array([*digits, *taste[background]])
@@ -228,6 +232,7 @@ def _pick(
     dice: _Dice, stock: dict[int, NDArray[np.int64]], digits: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """An image for every digit, in random order; none twice before all of its digit are used."""
+    # (10,) lists: one per digit
     picked = [stock[d][dice.order(len(stock[d]), int((digits == d).sum()))] for d in range(10)]
     images = np.concatenate(picked)
     return images[dice.order(len(images))]
@@ -273,7 +278,8 @@ class _Dice:
 
     def order(self, n: int, length: int | None = None) -> NDArray[np.int64]:
         """Draw a permutation of ``0..n-1``, cut or repeated to ``length``."""
-        length = n if length is None else length
+        length = n if length is None else length  # repeated only if a bag needs more than there are
         rounds = -(-length // n)
+        # Sorting random keys: numpy's own shuffle may change between versions.
         orders = [np.argsort(self._bits.random_raw(n), kind="stable") for _ in range(rounds)]
         return np.concatenate([np.empty(0, dtype=np.int64), *orders])[:length].astype(np.int64)

@@ -85,6 +85,7 @@ class Ebrains(FolderAdapter):
         trees={
             "ebrains-12": Taxonomy(
                 "ebrains-12",
+                # A path of one node for a group that is its own leaf.
                 tuple((g, leaf) if g != leaf else (leaf,) for leaf, g in GROUP_OF.items()),
             ),
             "flat": Taxonomy.flat("flat", GROUP_OF),
@@ -106,6 +107,7 @@ class Ebrains(FolderAdapter):
 
 def _other_groups(table: pd.DataFrame) -> list[str]:
     """Diagnoses that the file puts elsewhere than the shipped tree does, one sentence."""
+    # nan for a diagnosis outside the tree, which is refused elsewhere.
     expected = table["diagnosis"].map(GROUP_OF)
     differ = table[expected.notna() & (expected != table["diagnosis_group"])]
     if differ.empty:

@@ -32,9 +32,11 @@ def load_dataset(name_or_toml: str, options: DatasetOptions | None = None) -> Da
 
 def load_labels(name_or_toml: str, options: DatasetOptions) -> Dataset:
     """Load a dataset as :func:`load_dataset` does, without features where that is possible."""
+    # Imported here: names of datasets are listed without the readers of features.
     from mil_bench.bags.labels.cohort import NO_FEATURES, LabelledAdapter, assemble
 
     adapter = adapter_of(name_or_toml)
+    # Other adapters give labels only together with features.
     if isinstance(adapter, LabelledAdapter):
         with one_sentence(adapter):
             return _load(
@@ -88,11 +90,13 @@ def at_level(dataset: Dataset, level: str) -> Dataset:
     index = tree.ancestor_index(level)
     upper = {leaf: tree.classes[level][index[i]] for i, leaf in enumerate(tree.leaves)}
     table = dataset.manifest.table
+    # The stratum keeps the leaf: folds are those of the dataset.
     coarse = table.assign(**{"label": table["label"].map(upper), STRATUM: table["label"]})
     flat = Taxonomy.flat(
         f"{tree.name}-{level}", tree.classes[level], ordered=tree.ordered, titles=tree.titles
     )
     patches = dataset.instance_labels
     if patches is not None:
+        # Names outside the tree (background) stay.
         patches = {s: tuple(upper.get(c, c) for c in names) for s, names in patches.items()}
     return replace(dataset, manifest=Manifest(coarse), taxonomy=flat, instance_labels=patches)

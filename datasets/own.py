@@ -135,7 +135,7 @@ class OwnData(LabelledAdapter):
         return _in_memory(bags, cohort, options, tiling)
 
     def load(self, options: DatasetOptions) -> Dataset:
-        """Labels and features, known patches, and whether features are to be standardised."""
+        """Load labels and features, known patches, and whether features are to be standardised."""
         dataset = replace(super().load(options), standardize=self.config.standardize)
         if self.config.instances is None:
             return dataset
@@ -144,7 +144,7 @@ class OwnData(LabelledAdapter):
         return replace(dataset, instance_labels=patch_labels)
 
     def _check(self, config: OwnConfig) -> None:
-        if config.name in DATASETS:
+        if config.name in DATASETS:  # runs are stored under the name
             raise ConfigError(
                 f"{self.path}: the name {config.name!r} belongs to a built-in dataset; choose "
                 "another name, because results would be mixed."
@@ -154,6 +154,7 @@ class OwnData(LabelledAdapter):
                 f"{self.path} has `tree` and also `classes` or columns.coarse; a tree already "
                 "orders and groups the classes. Keep one of them."
             )
+        # Checked now: an error after training would cost a run.
         build(TrainerConfig, config.trainer, f"{self.path} [trainer]")
 
     def _chosen_rows(self, table: pd.DataFrame, source: Path) -> pd.DataFrame:
@@ -183,6 +184,7 @@ class OwnData(LabelledAdapter):
             return tree_of(table, config.name, config.classes, config.ordered)
         if isinstance(config.tree, str):
             return Taxonomy.load(self._at(config.tree))
+        # Without a key of a tree file, the table is the tree itself.
         nested = not {"tree", "parents", "leaves"} & config.tree.keys()
         content = {"tree": config.tree} if nested else config.tree
         return Taxonomy.from_dict({"name": config.name, "ordered": config.ordered, **content})
@@ -215,6 +217,7 @@ class OwnData(LabelledAdapter):
         parquet = path.suffix.lower() == PARQUET
         table = read_parquet(path) if parquet else read_table(path, header=self.columns.header)
         slide = self.columns.find(self.columns.slide_id, table, path)
+        # What describes the slide is no feature.
         about_slide = {name.lower() for name in self.columns.names}
         features = [c for c in map(str, table) if c.lower() not in about_slide]
         return bags_of_table(table, slide, self.config.feature_columns or features, path)
@@ -228,7 +231,7 @@ def _in_memory(
     names = match_ids(slides, bags.features)
     present = {slide: names[slide] for slide in slides if slide in names}
     missing = tuple(slide for slide in slides if slide not in names)
-    if missing and not (options.allow_missing and present):
+    if missing and not (options.allow_missing and present):  # all missing: nothing is left to allow
         raise FeatureError(
             f"{len(missing)} of {len(slides)} labelled slides are not in {cohort.features} (first: "
             f"{', '.join(missing[:5])}); add them, or use --allow-missing."

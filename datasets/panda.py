@@ -125,6 +125,7 @@ def _correct(
             f"slide {WRONG_ROW} is Gleason {gleason[row]} but ISUP {grades[row]} in the table; "
             f"corrected to ISUP {implied[row]}"
         )
+    # Other contradictions stay: they are those of the published labels.
     grades = grades.mask(known, implied)
     wrong = slides[implied != grades].tolist()
     if wrong:
@@ -166,6 +167,7 @@ def _near_duplicates(
         f"{by_group.size().max()}; {(by_group['grade'].nunique() > 1).sum()} hold several grades, "
         f"{(by_group['provider'].nunique() > 1).sum()} both providers); splits keep them whole"
     )
+    # Blank: its own group.
     return ["" if pd.isna(g) else f"duplicates:{g}" for g in group], [finding]
 
 

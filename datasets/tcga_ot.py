@@ -82,6 +82,7 @@ class TcgaOt(FolderAdapter):
         """Read the cohort as in every folder; ``--tree site`` takes the sites of the file."""
         if options.tree != SITE:
             return super().read(options)
+        # Sites are known only when the file is read.
         cohort = super().read(replace(options, tree=None))
         return replace(cohort, taxonomy=_site_tree(cohort.labels.manifest))
 
@@ -114,7 +115,7 @@ def _site_tree(manifest: Manifest) -> Taxonomy:
             "form a tree over the codes. Use --tree oncotree, which puts each under its OncoTree "
             "tissue."
         )
-    known = manifest.table[manifest.table[SITE] != ""]
+    known = manifest.table[manifest.table[SITE] != ""]  # blank sites decide nothing
     home = dict(zip(known["label"], known[SITE], strict=True))
     return Taxonomy(SITE, tuple((home[code], code) for code in CODES if code in home))
 

@@ -57,6 +57,7 @@ class Ablation:
         tree = Taxonomy.from_dict(self.example.tree)
         place = board_id(self.example)
         if "encoder" in self.study.varied:
+            # Rows differ in the encoder, so the board has no single one.
             place = replace(place, encoder="encoders")
         return Board(place, tree, rows, (*notes_of(rows), *self.notes), study=self.study)
 
@@ -83,6 +84,7 @@ def chosen_scores(tree: Taxonomy, names: Sequence[str]) -> tuple[Score, ...]:
 def _read(planned: PlannedRow, runs: Path) -> BoardRow:
     specs = [task.spec for task in planned.tasks]
     paths = {(spec.seed, spec.fold): RunDirectory.of(runs, spec).path for spec in specs}
+    # Runs that are not there are missing in the board.
     records = {cell: read_record(path) for cell, path in paths.items() if path.exists()}
     first = specs[0]
     return BoardRow(

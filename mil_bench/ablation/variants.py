@@ -102,8 +102,10 @@ def _tasks(
     grid: GridRequest, variants: Sequence[Variant], machine: MachineRequest, prepare: Prepare
 ) -> dict[str, tuple[Task, ...]]:
     """Variant -> its runs, on the seeds and folds of the full method."""
+    # Each method is planned once.
     methods = list(dict.fromkeys(variant.method for variant in variants))
     planned = plan(replace(grid, methods=methods), machine, prepare)
+    # Equal order in all methods: planning goes by fold, then seed.
     own = {name: [task for task in planned if task.spec.method == name] for name in methods}
     full = own[variants[0].method]
     return {
@@ -119,6 +121,7 @@ def _changed(task: Task, full: Task, variant: Variant) -> Task:
     """The task with the variant's overrides, or a twin's with the trainer of the full method."""
     spec = task.spec
     if variant.group is Group.TWIN:
+        # The trainer of the full method: budgets are equal.
         return replace(task, spec=spec.model_copy(update={"trainer": full.spec.trainer}))
     values = {**spec.method_config, **variant.overrides}
     config = build(METHODS.get(spec.method).Config, values, f"{variant.name} of {spec.method}")
@@ -129,7 +132,7 @@ def _changed(task: Task, full: Task, variant: Variant) -> Task:
 def _check_distinct(variants: Sequence[Variant], tasks: Mapping[str, Sequence[Task]]) -> None:
     full = tasks[FULL][0].spec
     for variant in variants[1:]:
-        if tasks[variant.name][0].spec.key == full.key:
+        if tasks[variant.name][0].spec.key == full.key:  # the first fold and seed stand for all
             raise UsageError(
                 f"{variant.name} sets {variant.changes}, which the full method already has here; "
                 "remove that from --set or the dataset's settings, or choose other --variants."
@@ -151,7 +154,7 @@ def variants_of(method: str, declared: Ablations) -> list[Variant]:
     parts = declared.components
     everything = dict.fromkeys(parts, True)
     variants = [Variant(FULL, Group.FULL, "full", method, {}, everything)]
-    seen = {frozenset(parts)}
+    seen = {frozenset(parts)}  # sets, so that equal variants are listed once
     for name, group, title, remaining in _sets(parts):
         if remaining not in seen:
             seen.add(remaining)
@@ -195,7 +198,7 @@ def _sets(
         for name, part in parts.items()
     ]
     bare = ("bare", Group.BARE, "bare", frozenset[str]())
-    added = [
+    added = [  # a part inside another one needs that one
         (f"only_{name}", Group.ADDED, f"only {part.title}", frozenset({name}))
         for name, part in parts.items()
         if not part.within

@@ -84,13 +84,15 @@ def plan_settings(
     if both:
         raise UsageError(f"{both[0]!r} is both in --set and in --vary; keep one.")
     points = {
+        # Every combination, planned as a run without --vary would be.
         values: tuple(plan(_at(grid, axes, values), machine, prepare))
         for values in itertools.product(*(axis.values for axis in axes))
     }
     _check_distinct(axes, points)
     default = plan(_base(grid, axes), machine, prepare)[0].spec
+    # One task is enough: folds and seeds are the same.
     alike = (values for values, tasks in points.items() if tasks[0].spec.key == default.key)
-    same = next(alike, None)
+    same = next(alike, None)  # none: the default is not among the values
     study = Study(
         default.method,
         "" if same is None else _words(axes, same),
@@ -129,7 +131,7 @@ def _check_distinct(axes: Sequence[Axis], points: Mapping[AxisValues, Sequence[T
 
 def _base(grid: GridRequest, axes: Sequence[Axis]) -> GridRequest:
     """The grid without ``--vary``; of several encoders, the first is the default."""
-    if grid.data.options.encoder is not None:
+    if grid.data.options.encoder is not None:  # --encoder was given: that is the default
         return grid
     named = [axis for axis in axes if axis.key == ENCODER]
     return _at(grid, named, [axis.values[0] for axis in named])

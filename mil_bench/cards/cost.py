@@ -62,6 +62,7 @@ def cells(method: type[Method]) -> list[str]:
     parameters = sum(p.numel() for p in build(method).parameters() if p.requires_grad)
     flop = [operations(method, n) for n in SIZES]
     per_patch = [f"{total / n / 1e6:.2f}" for total, n in zip(flop, SIZES, strict=True)]
+    # In the units of HEADER.
     return [f"{parameters / 1e6:.2f}", *per_patch, f"{exponent(flop):.2f}"]
 
 

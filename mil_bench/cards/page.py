@@ -41,6 +41,7 @@ def page(card: MethodCard, boards: Sequence[str]) -> str:
         ("On the boards", boards),
     ]
     sections = [[f"## {title}", "", *lines, ""] for title, lines in parts if lines]
+    # Sections without content are left out.
     return "\n".join([*about, "", *(line for section in sections for line in section)])
 
 
@@ -90,6 +91,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
     ruled = [header, ["---"] * len(header), *rows]
+    # A bar would end a cell.
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in ruled]
 
 
@@ -111,7 +113,7 @@ def write_page(card: MethodCard, out: Path, boards: Path) -> list[Path]:
         files[f"{card.name}.svg"] = steps_figure(card.paper, METHODS.get(BASE).paper)
     lines = list(board_rows(card.name, boards.resolve(), out.resolve()))
     files[f"{card.name}.md"] = page(replace(card, cost=_measured_cost(card.name)), lines)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)  # after all texts: an error leaves no half page
     for file, text in files.items():
         write_text(out / file, text)
     return [out / file for file in files]
@@ -120,7 +122,7 @@ def write_page(card: MethodCard, out: Path, boards: Path) -> list[Path]:
 def _measured_cost(name: str) -> Cost:
     try:
         return Cost(cost.HEADER, tuple(cost.cells(METHODS.get(name))), MEASURED)
-    except MilBenchError:
+    except MilBenchError:  # its sentence says enough
         raise
     except Exception as error:
         raise RunError(
@@ -141,6 +143,7 @@ BoardLine = Mapping[str, str]
 
 def boards_in(boards: Path) -> Iterator[tuple[Path, list[BoardLine]]]:
     """Yield the folder and the rows of every board under ``boards``."""
+    # Tables of boards, at any depth below the kind.
     for file in sorted(boards.glob("*/**/overall.csv")):
         with file.open(newline="", encoding="utf-8") as lines:
             yield file.parent, list(csv.DictReader(lines))
@@ -163,6 +166,7 @@ def board_rows(name: str, boards: Path, page: Path) -> Iterator[str]:
 
 def plain_score(name: str, rows: Sequence[BoardLine]) -> str:
     """Return the balanced accuracy of the method without a variant; empty if it is missing."""
+    # Role rows have a variant.
     own = [row for row in rows if row["method"] == name and not row["variant"]]
     return _score(own[0], "balanced_accuracy") if own else ""
 

@@ -78,6 +78,7 @@ def _row(boxes: Sequence[tuple[str, str]], top: int) -> Iterator[str]:
         left = _left(place)
         size = f'width="{WIDTH}" height="{HEIGHT}" rx="5"'
         yield f'<rect class="{kind}" x="{left}" y="{top}" {size}/>'
+        # Centred, whatever the number of lines.
         first = top + HEIGHT // 2 + 5 - LINE * (len(lines) - 1) // 2
         for number, line in enumerate(lines):
             at = f'x="{left + WIDTH // 2}" y="{first + number * LINE}"'

@@ -103,5 +103,6 @@ def _tree(heading: str, taxonomy: Taxonomy) -> Tree:
             if prefix not in nodes:
                 title = taxonomy.titles.get(path[depth - 1], "")
                 text = f"{path[depth - 1]}  [dim]{escape(title)}[/]" if title else path[depth - 1]
+                # A prefix of every path is there before its longer ones.
                 nodes[prefix] = nodes[prefix[:-1]].add(text)
     return root

@@ -62,6 +62,7 @@ def check_dataset(
     features = facts_of(dataset.store) if dataset.store.rows else None
     chosen, of_split = on_split(dataset, split)
     classes = class_table(manifest.table, dataset.taxonomy, chosen)
+    # A split repeats findings of its dataset.
     sentences = dict.fromkeys((*dataset.findings, *(map(str, chosen.notes) if chosen else ())))
     return DataReport(
         name=dataset.name,
@@ -92,6 +93,7 @@ def _open(adapter: DatasetAdapter, options: DatasetOptions) -> tuple[Manifest, D
         return dataset.manifest, dataset, None
     with one_sentence(adapter):
         cohort = adapter.cohort(options)
+    # Labels are checked although features are missing: both are reported at once.
     try:
         features, refusal = adapter.open(cohort, options), None
     except FeatureError as error:
@@ -112,7 +114,8 @@ def show(report: DataReport, console: Console) -> None:
 
 def _classes(report: DataReport) -> Table:
     title = f"classes by set (split {report.split}, fold 0)" if report.split else "classes"
-    patients = report.classes["patients"].any()
+    patients = report.classes["patients"].any()  # no column of zeros
+    # Without patients, groups are the patients.
     classes = report.classes.drop(columns=["groups"] if patients else ["groups", "patients"])
     table = Table(title=title)
     for name in classes.columns:
@@ -213,6 +216,7 @@ def on_split(dataset: Dataset, name: str | None) -> tuple[Split | None, list[Fin
 
 def _some(ids: pd.Series | tuple[str, ...]) -> str:
     more = f" and {len(ids) - SHOWN_IDS} more" * (len(ids) > SHOWN_IDS)
+    # Commas inside names would read as more names.
     comma = "; " if any("," in name for name in ids) else ", "
     return f"{comma.join(ids[:SHOWN_IDS])}{more}"
 

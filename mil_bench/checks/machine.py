@@ -73,7 +73,7 @@ def check_devices() -> Iterator[Finding]:
         name = torch.cuda.get_device_name(i)
         yield Finding(f"cuda:{i}", f"{name}, {size(free)} of {size(total)} free, driver {driver()}")
     if torch.cuda.device_count() == 0:
-        yield _no_gpu(driver(), torch.version.cuda)
+        yield _no_gpu(driver(), torch.version.cuda)  # a note only where a driver promises a GPU
 
 
 def _no_gpu(driver: str | None, cuda: str | None) -> Finding:
@@ -102,6 +102,7 @@ def check_memory() -> Iterator[Finding]:
 
 def check_folder(subject: str, folder: Path, option: str) -> Iterator[Finding]:
     """Report whether a folder can be written (or made) and the free space of its disk."""
+    # A folder that is made later is on the disk of its parent.
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(parent).free
     fact = f"{folder}: {size(free)} free"
@@ -167,6 +168,7 @@ def check_cache(folder: Path) -> Iterator[Finding]:
     """Report the size of packed features, and packs that are damaged or incomplete."""
     if not folder.is_dir():
         return
+    # A pack in progress and a pack of a killed run look alike, so neither is deleted here.
     folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and PACKED in path.name]
     incomplete = [path for path in folders if ".tmp-" in path.name]
     packs = [path for path in folders if path not in incomplete]
@@ -254,14 +256,14 @@ def check_storage(runs: Path, url: str | None) -> Iterator[Finding]:
         advice = "expected a URL such as postgresql+psycopg://USER@HOST/DATABASE"
         yield Finding("storage", f"{url!r} is not a database URL", "problem", advice)
         return
-    shown = parsed.render_as_string(hide_password=True)
+    shown = parsed.render_as_string(hide_password=True)  # reports are passed on
     try:
         fact = _answer(parsed)
     except ImportError as error:
         advice = 'pip install "mil-bench[postgres]"'
         yield Finding("storage", f"{shown}: no driver ({error})", "problem", advice)
     except SQLAlchemyError as error:
-        cause = " ".join(str(error.__cause__ or error).split())
+        cause = " ".join(str(error.__cause__ or error).split())  # one line: drivers write several
         advice = "check the server, and host, user, password and database of the URL"
         yield Finding("storage", f"{shown} does not answer ({cause})", "problem", advice)
     else:

@@ -22,6 +22,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.base.registry import load_plugins
 
     load_plugins(args.plugin)
+    # Imports inside commands: help and refused words need no torch.
     from rich.console import Console
     from rich.text import Text
 
@@ -31,12 +32,12 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
 
     console = Console()
     tables = names("--show", args.show) if args.show else READ
-    check_tables(tables)
+    check_tables(tables)  # before minutes of reading
     tree = Path(args.tree) if args.tree else None
     boards, left_out = read_boards(
         args.runs, tree, args.common, args.dataset, args.data_root, args.protocol
     )
-    check_writable(args.out)
+    check_writable(args.out)  # before figures are drawn
     reports = reports_of(boards, args.by, args.dataset, args.data_root)
     show(reports, console, tables, verbose=args.verbose)
     written = write_reports(reports, args.out, args.figures is not False)
@@ -45,7 +46,7 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
         from mil_bench.boards.figures.write import write_all, write_overviews
 
         written += write_overviews(reports, args.out)
-        if args.figures:
+        if args.figures:  # None, by default: overviews alone
             drawn, refused = write_all(reports, args.out)
             written += drawn
     if args.html:
@@ -87,7 +88,7 @@ def score(parser: Parser, words: Sequence[str]) -> int:
     add(parser, "predictions", "--dataset", "--tree", "--data-root", "--logits", "--common")
     add(parser, "--out", "--figures", "--verbose", "--plugin")
     args = parser.parse(words)
-    if args.dataset is not None:
+    if args.dataset is not None:  # without a dataset nothing is registered
         with_plugins(args)
     from rich.console import Console
 

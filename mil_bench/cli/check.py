@@ -69,6 +69,7 @@ def report_dataset(parser: Parser, words: Sequence[str]) -> int:
 
     from mil_bench.checks.dataset import check_dataset, show
 
+    # Slides without features are a finding, not an error.
     options = dataset_options(args, allow_missing=True)
     report = check_dataset(args.dataset, options, args.split)
     show(report, Console())

@@ -67,6 +67,7 @@ def _encoder(args: Namespace) -> Encoder:
     from mil_bench.runs.machine import devices
 
     (device,) = devices(args.device, 1)
+    # Features in half precision: they are stored so.
     on_gpu = args.precision == "auto" and device.type == "cuda"
     precision = "16" if on_gpu else resolve_precision(args.precision, device, False)
     choice = WeightsChoice(args.weights, args.download, args.random_weights)
@@ -76,6 +77,7 @@ def _encoder(args: Namespace) -> Encoder:
 def _settings(args: Namespace, encoder: Encoder) -> ExtractionSettings:
     from mil_bench.extraction.settings import ExtractionSettings, min_share
 
+    # Each way of finding tissue has its own least share.
     least = min_share(args.tissue) if args.min_tissue is None else args.min_tissue
     return ExtractionSettings(
         encoder.name,
@@ -93,4 +95,5 @@ def _workers(number: int | None, device: str) -> int:
     if number is not None:
         return number
     cores = os.cpu_count() or 1
+    # As many cores for the encoder as for reading.
     return min(MOST_WORKERS, max(1, cores - 1 if device == "cuda" else cores // 2))

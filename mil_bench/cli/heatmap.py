@@ -87,7 +87,7 @@ class _Models:
                 dataset = self._data.of(directory.read_spec())
                 self._loaded[directory] = load_run(directory, dataset, self._device)
             self._loaded[directory].known_id(slide)
-        except MilBenchError:
+        except MilBenchError:  # the error about the run's own data says more
             if self._args.features is None:
                 raise
             return self._on_features(directory, slide)
@@ -154,7 +154,7 @@ def _draw(
         try:
             run = run_of(slide)
             written = write_heatmaps(run, slide, request)
-        except MilBenchError as error:
+        except MilBenchError as error:  # the other slides are drawn first
             refused.append(error)
             continue
         drawn[run.directory] = None
@@ -166,7 +166,7 @@ def _draw(
         )
         for note in written.notes:
             print_note(note, console)
-    for directory in drawn:
+    for directory in drawn:  # once per run, not per slide
         page = directory.path / "heatmaps" / "index.html"
         console.print(f"page: {escape(str(page))}", highlight=False, soft_wrap=True)
     if refused:
@@ -215,6 +215,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     )
     for key, why in localised.refused.items():
         print_note(f"{key}: {why}", console)
+    # Data without patches is no failure unless requested.
     return 1 if localised.refused or (args.run and localised.unknown) else 0
 
 

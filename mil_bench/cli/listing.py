@@ -106,6 +106,7 @@ def method(parser: Parser, words: Sequence[str]) -> int:
     args = parser.parse(words)
     from mil_bench.cards.scaffold import checked_name, method_text
 
+    # The name of a Python module.
     file: Path = args.out or Path(f"{checked_name(args.method).replace('-', '_')}.py")
     if file.exists():
         raise UsageError(f"{file} exists already; choose another name, or another file by --out.")

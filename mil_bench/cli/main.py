@@ -104,13 +104,13 @@ def _run(words: list[str], debug: bool) -> int:
         return _dispatch(words)
     except KeyboardInterrupt:
         print("interrupted; rerun the same command to resume.", file=sys.stderr)
-        return 130
+        return 130  # 128 + SIGINT, as shells report it
     except MilBenchError as error:
-        if debug:
+        if debug:  # a traceback on request
             raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
+    except BrokenPipeError:  # `mil-bench list | head` is no error
         return 0
     except OSError as error:
         if debug or error.strerror is None:

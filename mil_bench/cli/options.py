@@ -370,6 +370,7 @@ def add(
     for name in names:
         option = options[name]
         help = argparse.SUPPRESS if hidden else option.help
+        # The default of a command wins over that of the table.
         keywords = {**option.how, "help": help, **default}
         if option.metavar:
             keywords["metavar"] = option.metavar

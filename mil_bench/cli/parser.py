@@ -46,6 +46,7 @@ def dispatch(parser: Parser, commands: Mapping[str, Command], words: Sequence[st
     if name not in commands:
         options = parser._option_string_actions
         kind, known = ("option", [*options]) if name.startswith("-") else ("command", [*listed])
+        # A word with dashes is an option that is unknown.
         raise UnknownNameError(kind, name, known, f"`{parser.prog} --help` shows all.")
     command = commands[name]
     if command.successor:
@@ -64,7 +65,7 @@ class Help(argparse.HelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str:
         text = action.help or ""
         if action.required and action.option_strings:
-            return _DEFAULT.sub("", text)
+            return _DEFAULT.sub("", text)  # a required option has no default
         switched = isinstance(action.default, bool)
         says = not switched and action.default not in UNSAID and "(default" not in text
         return f"{text.removesuffix('.')} (default: %(default)s)." if says else text
@@ -147,11 +148,12 @@ def replaced(words: Sequence[str], old: Mapping[str, OldSpelling]) -> tuple[list
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
+        # An option with its value, in either spelling.
         pair = f"{name} {value}" if equals else " ".join([word, *rest[:1]])
         if pair in old:
             current += old[pair].words.split()
             notes.append(old[pair].sentence(pair))
-            del rest[: 0 if equals else 1]
+            del rest[: 0 if equals else 1]  # the value is used up, too
         elif name in old:
             current.append(old[name].words + equals + value)
             notes.append(old[name].sentence(name))
@@ -175,7 +177,7 @@ def names(option: str, text: str) -> list[str]:
 def numbers(option: str, text: str) -> list[int]:
     """Return ``"0,2"`` -> ``[0, 2]``; every number must be a non-negative integer."""
     parts = names(option, text)
-    bad = [part for part in parts if not part.isdecimal()]
+    bad = [part for part in parts if not part.isdecimal()]  # isdecimal: no sign, no point
     if bad:
         raise UsageError(f"{option} has {bad[0]!r}; expected whole numbers such as 0,1,2.")
     return [int(part) for part in parts]

@@ -97,7 +97,7 @@ def _new_slides(args: Namespace, console: Console) -> int:
 
 
 def _dataset(args: Namespace, console: Console) -> int:
-    """Test models on the labelled slides of another dataset; a method after the other."""
+    """Test models on the labelled slides of another dataset, one method after the other."""
     from mil_bench.datasets.load import load_dataset
     from mil_bench.exchange.external_validation import validate_on
     from mil_bench.exchange.predict import of_validation, title_of
@@ -107,8 +107,9 @@ def _dataset(args: Namespace, console: Console) -> int:
     methods = names("--method", args.method) if args.method else [None]
     if args.out is not None and len(methods) > 1:
         raise UsageError("--out holds predictions of one method; pass one --method, or no --out.")
+    # All models are found before the first is tested.
     chosen = [_choice(args, method).find(args.runs) for method in methods]
-    check_dataset(args.dataset)
+    check_dataset(args.dataset)  # before the data are read
     [device] = devices(args.device, 1)
     dataset = load_dataset(args.dataset, dataset_options(args))
     for directories in chosen:

@@ -62,6 +62,7 @@ def grid_request(args: Namespace, methods: Sequence[str]) -> GridRequest:
     folds: Folds = "all" if args.fold == "all" else numbers("--fold", args.fold)
     seeds = numbers("--seed", args.seed)
     pairs = settings(args.set)
+    # Words are checked before torch is imported, which takes seconds.
     check_names(methods, args.dataset, args.plugin)
     from mil_bench.contract.spec import parse_online
     from mil_bench.runs.plan import GridRequest
@@ -84,6 +85,7 @@ def dataset_options(args: Namespace, **changes: Any) -> DatasetOptions:
     from mil_bench.contract.dataset import DatasetOptions
 
     values = {name: getattr(args, name) for name in OF_DATASETS if name in args}
+    # No --cache-dir: the default folder.
     return DatasetOptions(cache=getattr(args, "cache_dir", None), **{**values, **changes})
 
 
@@ -95,6 +97,7 @@ def machine_request(args: Namespace) -> MachineRequest:
         runs=args.runs,
         existing=existing(args),
         executor=args.executor,
+        # Schedulers queue by themselves.
         jobs=args.jobs or (1 if args.executor == "local" else UNLIMITED),
         threads=args.threads,
         device=args.device,

@@ -49,6 +49,7 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.runs.plan import plan
     from mil_bench.runs.task import DataRequest
 
+    # Cache: data are read once for all runs of a grid.
     machine, prepare = machine_request(args), cache(DataRequest.prepare)
     tasks = plan(request, machine, prepare)
     return execute(args, f"{args.method} on {args.dataset}", tasks, machine, prepare)
@@ -138,6 +139,7 @@ def _check_words(parser: Parser, args: Namespace) -> None:
             "--dataset NAME."
         )
     for name in IN_THE_FILE:
+        # Only what differs from the default was written.
         if getattr(args, name) != parser.get_default(name):
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(

@@ -31,7 +31,7 @@ def status(parser: Parser, words: Sequence[str]) -> int:
         return 0
     try:
         _watch(args.runs, args.all)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # Ctrl-C is how a watch ends
         return 0
     return 0
 
@@ -42,6 +42,7 @@ def _watch(runs: Path, everything: bool) -> None:
     from mil_bench.runs.studies.grid_status import grid_status
 
     grids = grid_status(runs, everything)
+    # auto_refresh would draw from another thread.
     with Live(grids.rendered(), auto_refresh=False) as live:
         while grids.unfinished:
             time.sleep(SECONDS)

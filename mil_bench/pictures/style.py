@@ -32,6 +32,7 @@ def plain(text: str) -> str:
     A dollar would begin a formula. A character without a glyph in the font becomes its code,
     ``\\u80bf``, so that names that differ only there still look different.
     """
+    # The glyph is asked for: a missing one would be drawn as an empty box.
     shown = "".join(c if _font().get_char_index(ord(c)) else _code(c) for c in _line(text))
     return shown.replace("$", r"\$")
 
@@ -40,7 +41,7 @@ def short(text: str, longest: int = LONGEST) -> str:
     """Return ``text`` ready to be drawn, with its middle left out where it is too long."""
     line = _line(text)
     if len(line) > longest:
-        tail = longest // 3
+        tail = longest // 3  # more of the beginning than of the end
         line = f"{line[: longest - tail - 1]}…{line[-tail:]}"
     return plain(line)
 
@@ -50,7 +51,7 @@ def names(labels: Sequence[str], longest: int = LONGEST) -> dict[str, str]:
     cut = {label: short(label, longest) for label in labels}
     times, seen = Counter(cut.values()), Counter[str]()
     for label, name in cut.items():
-        seen[name] += 1
+        seen[name] += 1  # numbered in order: equal names stay apart
         if times[name] > 1:
             cut[label] = f"{name} ({seen[name]})"
     return cut
@@ -100,6 +101,7 @@ class Look:
 
 def looks(labels: Sequence[str]) -> dict[str, Look]:
     """Label -> look, in order. Markers repeat after 12 methods, no look before 84."""
+    # 7 and 12 share no factor: 84 looks.
     cycles = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), itertools.cycle(DASHES))
     return {label: Look(*look) for label, look in zip(labels, cycles, strict=False)}
 
@@ -117,6 +119,7 @@ def titled(figure: Figure, title: str, note: str = "") -> Figure:
     room = int(figure.get_figwidth() * _PER_INCH)
     head = textwrap.fill(plain(title), max(20, int(0.62 * room)))
     figure.suptitle(head, x=0.01, ha="left", fontsize=TITLE, fontweight="bold")
+    # Backticks are for pages.
     lines = [textwrap.fill(plain(line), room) for line in note.replace("`", "").split("\n")]
     figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=TINY, color=GREY)
     return figure
@@ -142,14 +145,16 @@ def headed(axis: Axes, text: str) -> None:
 def ink_on(share: float) -> str:
     """Return the colour of text on a cell of :data:`SEQUENTIAL` at ``share`` of its range."""
     red, green, blue, _ = mpl.colormaps[SEQUENTIAL](share)
+    # Perceived brightness (Rec. 601).
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
 def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
     """Write ``path`` (``.png`` or ``.svg``); the same figure gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Dates and versions change the bytes.
     empty = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "mil-bench"}):
+    with mpl.rc_context({"svg.hashsalt": "mil-bench"}):  # ids of SVG are random without a salt
         figure.savefig(path, dpi=dpi, bbox_inches="tight", metadata=empty)
     return path
 

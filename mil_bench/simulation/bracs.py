@@ -24,8 +24,10 @@ def plan_bracs(rng: Rng, slides: int | None = None, leak: bool = False) -> Cohor
     table = _slides(rng, apportion(np.array(list(OFFICIAL.values())), slides or SLIDES))
     if leak:
         _leak(table)
+    # Order in the file must not tell the class.
     table = table.iloc[rng.permutation(len(table))].reset_index(drop=True)
     table.insert(0, "slide_id", [f"BRACS_SIM_{i + 1}" for i in range(len(table))])
+    # Geometric: many slides have few regions.
     rois = np.minimum(rng.geometric(1 / (1 + table["label"].map(ROIS))) - 1, 119)
     information = pd.DataFrame(
         {
@@ -52,7 +54,7 @@ def _slides(rng: Rng, counts: NDArray[np.int64]) -> pd.DataFrame:
     for name, per_class, n_patients in zip(SETS, counts, patients_per_set, strict=True):
         severity = np.repeat(np.arange(len(LEAVES)), per_class)
         patients = so_far + cut_into_patients(rng, severity, n_patients, MIXING) + 1
-        so_far += n_patients
+        so_far += n_patients  # patients are numbered on, so that sets share none
         labels = [LEAVES[leaf] for leaf in severity]
         parts.append(pd.DataFrame({"label": labels, "set": name, "patient": patients}))
     return pd.concat(parts, ignore_index=True)
@@ -72,6 +74,7 @@ def _distribution(rng: Rng, information: pd.DataFrame) -> pd.DataFrame:
         if rois == 0:
             continue
         top = LEAVES.index(label) + 1
+        # Regions of the class or of milder ones only.
         shares = rng.multinomial(rois, np.full(top, 1 / top))
         cells = [int(n) or "-" for n in shares] + ["-"] * (len(LEAVES) - top)
         wrong = {"Training": "Testing", "Validation": "Validation "}.get(official, official)

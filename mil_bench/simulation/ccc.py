@@ -29,10 +29,12 @@ def plan_ccc(rng: Rng, slides: int | None = None) -> CohortPlan:
         columns=["label", "split"],
     )
     n = len(table)
+    # Stable: random order within a set is kept.
     table = table.iloc[rng.permutation(n)].sort_values("split", kind="stable")
+    # A repeated smear is of the patient before; a set begins with a new one, or it would leak.
     new = (rng.random(n) >= REPEATED) | (table["split"] != table["split"].shift()).to_numpy()
     patient = np.cumsum(new)
-    site = rng.integers(SITES, size=n + 1)[patient]
+    site = rng.integers(SITES, size=n + 1)[patient]  # one site per patient
     manifest = pd.DataFrame(
         {
             "slide_id": [f"CCC_SIM_{i + 1}" for i in range(n)],

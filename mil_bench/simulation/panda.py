@@ -46,11 +46,12 @@ def plan_panda(rng: Rng, slides: int | None = None) -> CohortPlan:
     twin = _pairs(table)
     order = rng.permutation(len(table))
     table, twin = table.iloc[order].reset_index(drop=True), twin[order]
+    # 32 hex digits, as the images of Kaggle.
     table.insert(0, "image_id", [rng.bytes(16).hex() for _ in range(len(table))])
     tables = {"train.csv": {"": table}}
     if twin.max() >= 0:
         tables[DUPLICATES] = {"": _duplicate_list(table["image_id"], twin)}
-    alone = 1 + twin.max() + np.arange(len(table))
+    alone = 1 + twin.max() + np.arange(len(table))  # numbers beyond the pairs
     return CohortPlan(
         slides=pd.DataFrame(
             {

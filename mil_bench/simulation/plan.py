@@ -31,6 +31,7 @@ class BagSizes:
         """
         sizes = np.clip(self.median * np.exp(self.spread * rng.normal(size=n)), self.low, self.high)
         if max_patches is not None and max_patches < self.high:
+            # All shrink alike, so that relations between slides stay.
             sizes = np.maximum(sizes * max_patches / self.high, FEWEST_PATCHES)
         return np.rint(sizes).astype(np.int64)
 
@@ -78,8 +79,10 @@ def apportion(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
         )
     share = counts.ravel() / counts.sum() * total
     parts = np.maximum(np.floor(share), 1).astype(np.int64)
+    # The floor at 1 may give too many: then the largest excess gives one back.
     while gap := total - int(parts.sum()):
         step = 1 if gap > 0 else -1
+        # -inf: a part of 1 cannot give.
         lacking = np.where(parts + step > 0, (share - parts) * step, -np.inf)
         parts[lacking.argmax()] += step
     apportioned: NDArray[np.int64] = parts.reshape(counts.shape)
@@ -97,7 +100,7 @@ def cut_into_patients(
     n = len(severity)
     order = np.argsort(severity + mixing * rng.normal(size=n), kind="stable")
     starts = np.zeros(n, dtype=np.int64)
-    starts[1 + rng.permutation(n - 1)[: n_patients - 1]] = 1
+    starts[1 + rng.permutation(n - 1)[: n_patients - 1]] = 1  # cuts between neighbours in severity
     patients = np.empty(n, dtype=np.int64)
     patients[order] = np.cumsum(starts)
     return patients

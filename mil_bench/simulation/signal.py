@@ -42,6 +42,7 @@ class Signal:
         for depth, level in enumerate(taxonomy.levels):
             scale = LEAF_SCALE if depth == taxonomy.depth - 1 else COARSE_SCALE
             nodes = _directions(rng, len(taxonomy.classes[level]), dim)
+            # (K_leaf, D): the path adds up
             classes += scale * nodes[taxonomy.ancestor_index(level)]
         return cls(seed, classes, TISSUE_SCALE * _directions(rng, TISSUES, dim))
 
@@ -54,11 +55,13 @@ class Signal:
         Slides of one ``patient`` (and of one ``site``) share their shift and tissue mixture.
         """
         dim = self.classes.shape[1]
+        # Seeded by patient alone: the same in every order of slides.
         look = np.random.default_rng([self.seed, 1, patient])
         mixture = look.dirichlet(np.ones(TISSUES))
         shift = PATIENT_SCALE * _directions(look, 1, dim)
         shift += SITE_SCALE * _directions(np.random.default_rng([self.seed, 2, site]), 1, dim)
         tissue = rng.choice(TISSUES, size=len(witnesses), p=mixture)
+        # (N, D); noise of deviation 1 per feature
         features = self.tissues[tissue] + shift + rng.normal(size=(len(witnesses), dim))
         marked = witnesses != NO_WITNESS
         features[marked] += self.classes[witnesses[marked]]
@@ -77,8 +80,10 @@ def draw_witnesses(rng: Rng, label: int, coords: NDArray[np.int64], tile: int) -
     milder = [leaf for leaf in range(1, label) if rng.random() < MILDER_CHANCE]
     for leaf in [*milder, label] if label else []:
         low, high = OWN_RATE if leaf == label else MILDER_RATE
+        # Log-uniform between the rates.
         size = max(1, round(n * low * (high / low) ** rng.random()))
         centre = coords[rng.integers(n)]
+        # Exponential noise blurs the edge of a lesion.
         distance = np.linalg.norm((coords - centre) / tile, axis=1) + rng.exponential(1.0, size=n)
         witnesses[np.argsort(distance, kind="stable")[:size]] = leaf
     return witnesses
@@ -90,12 +95,13 @@ def draw_coords(rng: Rng, n: int, tile: int) -> NDArray[np.int64]:
 
     ``tile`` is the grid step in level-0 pixels.
     """
-    side = int(np.ceil(np.sqrt(3 * n)))
+    side = int(np.ceil(np.sqrt(3 * n)))  # room for tissue in a third of the grid
     y, x = np.divmod(np.arange(side * side), side)
     pieces = rng.uniform(0.25, 0.75, size=(2, 2)) * side
+    # 1.3: pieces are wider than high.
     distance = np.min([np.hypot(x - px, (y - py) * 1.3) for px, py in pieces], axis=0)
     distance += rng.uniform(0, 0.05 * side, size=side * side)
-    chosen = np.sort(np.argsort(distance, kind="stable")[:n])
+    chosen = np.sort(np.argsort(distance, kind="stable")[:n])  # sorted: row by row again
     return np.stack([x[chosen], y[chosen]], axis=1) * tile
 
 

@@ -76,6 +76,7 @@ def simulate(
     for i, slide, label, patient, site in track(
         rows, f"simulating {like}", total=len(plan.slides), transient=True
     ):
+        # One generator per slide: a slide does not depend on those before it.
         own = np.random.default_rng([seed, 0, i])
         coords = draw_coords(own, sizes[i], tile)
         witnesses = draw_witnesses(own, plan.taxonomy.index(label), coords, tile)
@@ -106,6 +107,7 @@ def _claim(out: Path, mark: Mapping[str, Any]) -> None:
     if (out / SIMULATED).is_file():
         earlier = json.loads((out / SIMULATED).read_text(encoding="utf-8"))
         for name in earlier.get("files", ()):
+            # A name of the mark must not lead out of the folder.
             _remove(out / Path(check_id(name)).name)
     elif out.is_dir() and any(out.iterdir()):
         raise DataError(
@@ -113,11 +115,12 @@ def _claim(out: Path, mark: Mapping[str, Any]) -> None:
             "folder; nothing was written."
         )
     out.mkdir(parents=True, exist_ok=True)
+    # First of all files: an interrupted simulation is marked, too.
     (out / SIMULATED).write_text(json.dumps(mark, indent=2) + "\n", encoding="utf-8")
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if path.is_dir() and not path.is_symlink():  # a link is removed, not what it leads to
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -130,6 +133,7 @@ def _write_tables(out: Path, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -
             continue
         with pd.ExcelWriter(out / name) as book:
             for sheet, table in sheets.items():
+                # Rows of the second sheet have two headers of their own.
                 named = isinstance(table.columns[0], str)
                 table.to_excel(book, sheet_name=sheet, index=False, header=named)
 
@@ -159,6 +163,7 @@ def trident_writer(folder: Path, encoder: str, tiles: TileSize) -> Writer:
         width, height = coords.max(0) + tiles.size_level0
         where = {"name": slide, "savetodir": folder.name}
         with h5py.File(folder / f"{slide}.h5", "w") as file:
+            # One row per chunk, as TRIDENT writes.
             bag = file.create_dataset("features", data=features, chunks=(1, features.shape[1]))
             bag.attrs.update({**where, "encoder": encoder})
             file.create_dataset("coords", data=coords, chunks=(1, 2)).attrs.update(

@@ -38,7 +38,7 @@ class Candidate:
     def plain(self, taxonomy: Taxonomy, dim: int = 6, seed: int = SEED, **overrides: Any) -> Method:
         """Return a new model with float64 parameters, so that equal results are equal to 1e-7."""
         config = self.config(**overrides)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed)  # the same weights in every check
         return self.kind(config, dim, taxonomy).double()
 
 

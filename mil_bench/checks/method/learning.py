@@ -33,6 +33,7 @@ def loss_terms(method: Candidate) -> str:
         parameters = [p for p in model.parameters() if p.requires_grad]
         moving: set[str] = set()
         for progress in PROGRESS:
+            # A new forward pass: terms may free their graph.
             terms = model.loss(model(batch), batch, progress)
             names |= dict.fromkeys(terms)
             moving |= {term for term, value in terms.items() if _moves(value, parameters)}
@@ -68,6 +69,7 @@ def parameters(method: Candidate) -> str:
 @check("eight bags", "find the part that does not train: a sound model overfits them")
 def overfits(method: Candidate) -> str:
     """The model overfits eight bags of four classes in 200 steps."""
+    # Two coarse classes, two leaves in each.
     taxonomy = Taxonomy.from_tree("four", {"a": ["a0", "a1"], "b": ["b0", "b1"]})
     model = method.make(taxonomy, dim=16)
     batch = seen_by(model, make_batch(range(1, 9), (0, 1, 2, 3) * 2, taxonomy, dim=16))
@@ -99,5 +101,7 @@ def train(model: Method, batch: BagBatch, optimizer: Optimizer, steps: int) -> N
 def _moves(term: Tensor, parameters: list[torch.nn.Parameter]) -> bool:
     if not term.requires_grad:
         return False
+    # allow_unused: a term may depend on few parameters.
     gradients = torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+    # Not <=: a nan gradient moves, too.
     return any(g is not None and not bool(g.abs().max() <= STILL) for g in gradients)

@@ -27,6 +27,7 @@ STEPS = 3
 def settings(method: Candidate) -> str:
     """The settings read back from ``spec.json`` are the same settings."""
     config = method.config()
+    # Tuples and None must survive JSON.
     written = json.loads(json.dumps(config.model_dump(mode="json")))
     again = build(method.kind.Config, written, f"method {method.name}")
     if again != config:
@@ -50,7 +51,7 @@ def checkpoint(method: Candidate) -> str:
     batch = seen_by(model, usual_batch(taxonomy))
     optimizer = make_optimizer(model, TrainerConfig(lr=1e-2))
     train(model, batch, optimizer, STEPS)
-    other = method.make(taxonomy, seed=SEED + 1)
+    other = method.make(taxonomy, seed=SEED + 1)  # other weights before loading
     other.load_state_dict(model.state_dict())
     first, again = (_scores(trained.eval(), batch) for trained in (model, other))
     changed = [key for key, value in first.items() if not same(value, again[key])]
@@ -101,6 +102,7 @@ def ablations(method: Candidate) -> str:
         METHODS.get(twin)
     taxonomy = three_levels()
     for name, switch in declared.switches.items():
+        # A switch that sets a default changes nothing.
         if method.config(**switch.overrides) == method.config():
             raise Broken(f"{name} changes nothing")
         model = method.make(taxonomy, **switch.overrides)

@@ -13,8 +13,8 @@ from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method, Output
 from mil_bench.contract.numerics import full_precision
 
-SIZES = (1, 2, 5, 12)
-LABELS = (0, 1, 4, 4)
+SIZES = (1, 2, 5, 12)  # one instance; few; more than a small k
+LABELS = (0, 1, 4, 4)  # of 5 classes some are missing, one is there twice
 CLASSES = 5
 
 
@@ -72,6 +72,7 @@ def total(terms: Mapping[str, Tensor]) -> Tensor:
 
 
 def same(a: Tensor, b: Tensor) -> bool:
+    # nan is unlike itself
     """Return whether two tensors are equal to the last bit; NaN equals NaN."""
     return torch.equal(a.nan_to_num(), b.nan_to_num())
 

@@ -52,9 +52,10 @@ def order(method: Candidate) -> str:
     batch = make_batch((MANY,), (1,), three_levels())
     model = method.make(three_levels()).eval()
     rows = torch.randperm(MANY, generator=torch.Generator().manual_seed(0))
-    shuffled = batch.take(rows, (MANY,))
+    shuffled = batch.take(rows, (MANY,))  # rows with their coordinates
     logits, again = (model(seen_by(model, bags)).logits for bags in (batch, shuffled))
     change = max(_difference(logits[level], again[level]) for level in logits)
+    # Both ways: an undeclared order breaks boards, a false declaration costs sorting.
     if change > SAME and not method.kind.order_dependent:
         raise Broken(f"not declared, but the order of patches changes logits by {change:.2g}")
     if change <= SAME and method.kind.order_dependent:
@@ -80,6 +81,7 @@ def features_untouched(method: Candidate) -> str:
 def half_features(method: Candidate) -> str:
     """Features stored in half precision and cast to float32 score like float32 features."""
     model = method.make(flat(3)).float().eval()
+    # (7, 6) of a network in half precision
     half = torch.randn(7, 6, generator=torch.Generator().manual_seed(0)).half()
     coords, labels = torch.arange(14.0).view(7, 2), {LEAF: torch.tensor([0])}
     batches = (BagBatch.pack([bag], [coords], labels) for bag in (half, half.float()))
@@ -102,6 +104,7 @@ def mixed_precision(method: Candidate) -> str:
 
 def _require_untouched(model: Method, batch: BagBatch) -> None:
     """A step in training and one in evaluation leave the features unchanged."""
+    # _version counts writes, also such that are undone.
     before, version = batch.features.clone(), batch.features._version
     for training in (True, False):
         model.train(training)
@@ -122,7 +125,7 @@ def _require_same(value: Tensor, expected: Tensor, what: str) -> None:
 
 def _difference(a: Tensor, b: Tensor) -> float:
     """Return the largest difference, relative where values are large."""
-    return ((a - b).abs() / b.abs().clamp(min=1)).max().item()
+    return ((a - b).abs() / b.abs().clamp(min=1)).max().item()  # absolute below 1
 
 
 SUM = 1e-6
@@ -132,6 +135,7 @@ SUM = 1e-6
 def deterministic(method: Candidate) -> str:
     """The same bags score the same twice, and in another model of the same seed."""
     model, batch = _evaluated(method)
+    # Two seeds, so that randomness in eval() shows.
     first, second = (_scores(model, batch, seed) for seed in (11, 12))
     _require_equal(first, second, "in a second pass")
     again = _scores(method.make(three_levels()).eval(), batch)
@@ -168,7 +172,7 @@ def attention_sums(method: Candidate) -> str:
         for level, weights in attention.items():
             if (weights < 0).any():
                 raise Broken(f"{level}: the smallest weight is {weights.min().item():.3g}")
-            for bag in weights.split(list(batch.sizes)):
+            for bag in weights.split(list(batch.sizes)):  # per bag, not over the batch
                 if ((bag.sum(0) - 1).abs() > SUM).any():
                     sums = ", ".join(f"{total:.3g}" for total in bag.sum(0).tolist()[:3])
                     raise Broken(f"{level}: weights of a bag of {len(bag)} sum to {sums}")

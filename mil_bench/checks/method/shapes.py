@@ -45,6 +45,7 @@ def shapes(method: Candidate) -> str:
         for tree in TREES:
             taxonomy = tree(classes)
             model = method.make(taxonomy, dim)
+            # First, last and second class.
             batch = make_batch(SIZES, (0, classes - 1, 1), taxonomy, dim)
             _require_scores(model, seen_by(model, batch), f"{classes} classes, D = {dim}")
     return "correct for 2 to 30 classes, trees of one and of three levels, D = 1 to 20"
@@ -69,7 +70,7 @@ def coordinates(method: Candidate) -> str:
         return "required, as declared"
     taxonomy = flat()
     model = method.make(taxonomy)
-    try:
+    try:  # coords are missing where features have none
         model.eval()(replace(make_batch((4, 9), (0, 1), taxonomy), coords=None))
     except MilBenchError as error:
         return f"required; without them: {error}"

@@ -43,6 +43,7 @@ def examine(method: Candidate) -> Iterator[Finding]:
     for check in CHECKS:
         finding = check(method)
         if finding.state == "problem":
+            # One cause, met by several checks.
             first = subjects.setdefault(finding.fact, finding.subject)
             if first != finding.subject:
                 finding = _follows(finding, f"as in {first}")
@@ -50,7 +51,7 @@ def examine(method: Candidate) -> Iterator[Finding]:
                 finding = _follows(
                     finding, f"may follow from {shapes.numbers.subject}: {finding.fact}"
                 )
-        if check is shapes.numbers:
+        if check is shapes.numbers:  # checked first, because most others would fail, too
             not_finite = isinstance(finding.cause, NotFinite)
         yield finding
 
