@@ -12,6 +12,8 @@ FORMAT: Final = "format"
 RUN_FOLDER: Final = 2
 """Format of run folders. 2: ``result.json`` holds the SHA-256 of ``predictions.csv``."""
 FEATURES_LOCK: Final = 1
+TUNING_RECORD: Final = 1
+PLAN: Final = 1
 BUNDLE: Final = 1
 PROTOCOL: Final = 1
 

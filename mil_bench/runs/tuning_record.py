@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mil_bench.base.atomic import write_json
 from mil_bench.base.errors import DataError
+from mil_bench.base.formats import TUNING_RECORD, format_of
 
 
 class TuningRecord(BaseModel):
@@ -51,11 +52,13 @@ class TuningRecord(BaseModel):
 
 
 def read_tunings(runs: Path) -> list[TuningRecord]:
-    """Return every record under ``runs``. Raises ``DataError`` for a damaged one."""
+    """Return every record under ``runs``. Raises ``DataError`` for a damaged or newer one."""
     records = []
     for path in sorted(runs.glob("[!.]*/*/tuning-*.json")):  # not in hidden folders
         try:
-            records.append(TuningRecord(**json.loads(path.read_text(encoding="utf-8"))))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            format_of(content if isinstance(content, dict) else {}, TUNING_RECORD, str(path))
+            records.append(TuningRecord(**content))
         except (OSError, ValueError, TypeError, ValidationError) as error:
             first = str(error).partition("\n")[0]
             raise DataError(

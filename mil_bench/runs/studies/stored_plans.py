@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from mil_bench.base.atomic import write_text
 from mil_bench.base.config import StrictConfig
 from mil_bench.base.errors import DataError, MilBenchError, RunError
+from mil_bench.base.formats import PLAN, format_of
 from mil_bench.contract.spec import HARNESS, RunSpec
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory, RunStatus, now, run_directories
@@ -95,7 +96,11 @@ def stored_grids(runs: Path) -> tuple[list[StoredGrid], list[str]]:
     grids, notes = [], []
     for path in (runs / PLANS).glob("[!.]*.json"):  # not files that are being written
         try:
-            grids.append(StoredGrid(**json.loads(path.read_text(encoding="utf-8"))))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            format_of(content if isinstance(content, dict) else {}, PLAN, f"the stored plan {path}")
+            grids.append(StoredGrid(**content))
+        except DataError as error:
+            notes.append(f"{str(error).rstrip('.')}; it is left out, its runs are kept.")
         except (OSError, ValueError, TypeError) as error:
             why = "of another version" if isinstance(error, ValidationError) else "damaged"
             notes.append(f"the stored plan {path} is {why} and left out; its runs are kept.")
