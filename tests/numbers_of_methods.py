@@ -1,7 +1,7 @@
 """Probabilities of every method after one epoch, which no change may alter in silence.
 
-``python tests/numbers_of_methods.py`` writes the table again. Do so after raising ``HARNESS`` or the
-versions of the methods whose numbers change, and for a new method.
+``python tests/numbers_of_methods.py`` writes the table again. Do so after raising ``HARNESS`` or
+the versions of the methods whose numbers change, and for a new method.
 """
 
 from __future__ import annotations
