@@ -86,9 +86,8 @@ class RunRecord:
     the same labels, empty where that was not checked. Where records are scored under a requested
     tree, ``trained_tree`` names that of the training, ``lost_heads`` the levels that have no place.
     ``bundle`` is the file of a run that came in one, ``verification`` its level. ``differing_copy``
-    says that the same run is in another bundle with other predictions, which do not count.
-    ``extraction`` is the short digest of features that are about equal to those of the board,
-    ``deviation`` how much they differ.
+    says that another bundle has the same run with other predictions, which do not count.
+    ``keyed_ids`` and ``left_out_labels`` say what the bundle withholds.
     """
 
     path: Path
@@ -105,6 +104,8 @@ class RunRecord:
     bundle: str = ""
     verification: str = ""
     differing_copy: bool = False
+    keyed_ids: bool = False
+    left_out_labels: bool = False
     labels: LabelCheck = ""
     extraction: str = ""
     deviation: float = 0.0
@@ -123,9 +124,9 @@ class RunRecord:
 def collect(runs: Path) -> list[RunRecord]:
     """Read and score every run under ``runs/<dataset>/<method>/<key>/``, in order of path.
 
-    ``runs`` is a folder of runs, a bundle, or a folder with bundles. Scores are
-    computed from ``predictions.csv``. Raises ``DataError`` when there is no such folder or no run
-    in it, and for a damaged bundle. A damaged run raises nothing; its record says so.
+    ``runs`` is a folder of runs, a bundle, or a folder with bundles. Scores are computed from
+    ``predictions.csv``. Raises ``DataError`` when there is no such folder or no run in it, and for
+    a damaged bundle. A damaged run raises nothing; its record says so.
     """
     folders = run_folders(runs)
     if not folders:
@@ -141,7 +142,13 @@ def _origin(run: RunFolder) -> dict[str, Any]:
         "bundle": bundle.name if bundle else "",
         "verification": run.source.level,
         "differing_copy": run.differs,
+        "left_out_labels": _are_left_out(run),
+        "keyed_ids": run.source.submission is not None and run.source.submission.ids == "keyed",
     }
+
+
+def _are_left_out(run: RunFolder) -> bool:
+    return run.source.submission is not None and run.source.submission.labels == "left out"
 
 
 def read_record(path: Path) -> RunRecord:

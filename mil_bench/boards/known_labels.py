@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mil_bench.base.errors import MilBenchError, counted
 from mil_bench.boards.collect import RunRecord
+from mil_bench.boards.left_out_labels import missing_slides, with_manifest
 from mil_bench.contract.dataset import Dataset, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
 from mil_bench.datasets import DATASETS
@@ -26,7 +27,11 @@ def with_known_labels(
     Raises a ``MilBenchError`` when the labels of ``dataset`` cannot be read.
     """
     options = with_data_root(DatasetOptions(data_root=data_root))
-    names = {r.spec.dataset for r in records if r.status == "done" and r.spec is not None}
+    names = {
+        r.spec.dataset
+        for r in records
+        if (r.status == "done" or r.left_out_labels) and r.spec is not None
+    }
     at_hand: dict[str, KnownLabels] = {}
     if dataset is not None and names:
         requested = KnownLabels.read(dataset, options)
@@ -52,9 +57,14 @@ def _if_at_hand(name: str, options: DatasetOptions) -> KnownLabels | None:
 
 
 def _judged(record: RunRecord, at_hand: Mapping[str, KnownLabels]) -> RunRecord:
+    if record.left_out_labels and record.spec is not None:
+        known = at_hand.get(record.spec.dataset)
+        missing = missing_slides(record)
+        manifest = known.manifest(record.spec.labels_digest, missing) if known else None
+        record = with_manifest(record, manifest)
     if record.status != "done" or record.spec is None:
         return record
-    known = at_hand.get(record.spec.dataset)
+    known = None if record.keyed_ids else at_hand.get(record.spec.dataset)
     missing = record.result.missing if record.result is not None else ()
     manifest = known.manifest(record.spec.labels_digest, missing) if known else None
     if manifest is None:

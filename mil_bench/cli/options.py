@@ -279,6 +279,7 @@ OPTIONS: Final = table(
     switch("--logits", "The files hold logits, which softmax turns into probabilities."),
     # submissions
     Option("--protocol", "FILE", "Protocol: protocols/NAME.toml (docs/submit.md).", **PATH),
+    Option("bundles", "BUNDLE", "Bundles, or folders with bundles.", nargs="+", **PATH),
     Option("protocol", "NAME", "Name of the protocol, such as bracs-2026-11."),
     Option(
         "--about",

@@ -16,6 +16,10 @@ COMMANDS = {
         "Pack the runs of a method into a bundle: no checkpoints, features or images.",
         f"{__name__}:pack",
     ),
+    "check": Command(
+        "Check bundles: members, hashes, data, cells, slides, labels, scores, anchors.",
+        f"{__name__}:check",
+    ),
 }
 
 
@@ -84,3 +88,30 @@ def pack(parser: Parser, words: Sequence[str]) -> int:
         runs = sum(len(member.folders) for member in members)
         print(f"{path}: {row.name}, {counted(runs, 'run')}, {path.stat().st_size / 1e6:.2f} MB")
     return 0
+
+
+def check(parser: Parser, words: Sequence[str]) -> int:
+    """Check bundles, or the bundles of folders; exit code 1 when one has a problem."""
+    add(parser, "bundles", "--protocol", "--dataset", "--data-root", "--plugin", "--verbose")
+    args = parser.parse(words)
+    load_plugins(args.plugin)
+    from rich.console import Console
+
+    from mil_bench.base.finding import problems, render, render_verdict
+    from mil_bench.checks.bundle.check import check_bundle
+    from mil_bench.exchange.sources import bundles_in
+
+    console, count = Console(), 0
+    paths = [file for path in args.bundles for file in (bundles_in(path) or [path])]
+    for path in paths:
+        report = check_bundle(path, args.protocol, args.dataset, args.data_root)
+        wrong = problems(report.findings)
+        count += wrong
+        state = f"[red]{counted(wrong, 'problem')}[/]" if wrong else "[green]sound[/]"
+        console.print(f"{path.name}: {state}. {report.summary}", highlight=False, soft_wrap=True)
+        shown = report.findings
+        if not (args.verbose or len(paths) == 1):
+            shown = tuple(finding for finding in shown if finding.state == "problem")
+        render(shown, console)
+    render_verdict(count, console, f"{counted(len(paths), 'bundle is', 'bundles are')} sound")
+    return 1 if count else 0

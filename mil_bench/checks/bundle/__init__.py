@@ -1,0 +1,1 @@
+"""Checks of bundles that come in."""
