@@ -1,9 +1,9 @@
 """A bundle: runs without checkpoints in one zip, whose bytes depend on its content alone.
 
-``submission.toml``, ``MANIFEST.sha256`` (the hash of every other member), optionally
-``features.lock``, and ``runs/`` as in a folder of runs: ``<dataset>/<method>/<key>/`` with
-``spec.json``, ``env.json``, ``result.json``, ``predictions.csv``, optionally ``train.csv`` and
-``localisation.csv``; records of searches are beside the runs. Nothing else may be in a bundle.
+It holds ``submission.toml``, ``MANIFEST.sha256`` (the hash of every other member), and ``runs/`` as
+in a folder of runs: ``<dataset>/<method>/<key>/`` with ``spec.json``, ``env.json``,
+``result.json``, ``predictions.csv``, optionally ``train.csv`` and ``localisation.csv``. Records of
+searches and of features are beside the runs. Nothing else may be in a bundle.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from mil_bench.bags.features_lock import LOCKS_FOLDER
 from mil_bench.base.atomic import replacing
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.exchange.submission import NAME as SUBMISSION
 from mil_bench.exchange.submission import Submission, parse_submission, submission_text
 
 MANIFEST: Final = "MANIFEST.sha256"
-FEATURES_LOCK: Final = "features.lock"
 REQUIRED: Final = ("spec.json", "result.json", "predictions.csv")
 OPTIONAL: Final = ("env.json", "train.csv", "localisation.csv")
 ENDING: Final = ".zip"
 
 _MB = 2**20
-LARGEST: Final[Mapping[str, int]] = {".csv": 64 * _MB, ".lock": 64 * _MB, "": 2 * _MB}
-"""Bytes of a member by the end of its name."""
+LARGEST_TABLE: Final = 64 * _MB
+LARGEST_TEXT: Final = 2 * _MB
 LARGEST_BUNDLE: Final = 512 * _MB
 MOST_MEMBERS: Final = 60_000
 MOST_LINES: Final = 200_000
@@ -41,6 +41,7 @@ MOST_RATIO: Final = 250
 _WORD = r"[A-Za-z0-9][\w.+@-]{0,99}"
 _RUN = re.compile(rf"runs/{_WORD}/{_WORD}/[0-9a-f]{{16}}/({'|'.join(REQUIRED + OPTIONAL)})")
 _SEARCH = re.compile(rf"runs/{_WORD}/{_WORD}/tuning-[0-9a-zA-Z]{{1,64}}\.json")
+_LOCK = re.compile(rf"runs/{_WORD}/{LOCKS_FOLDER}/[0-9a-f]{{1,64}}\.json")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can store
 _REGULAR_FILE = 0o100644 << 16
 
@@ -86,6 +87,11 @@ def write_bundle(path: Path, submission: Submission, files: Mapping[str, bytes])
     return path
 
 
+def largest(name: str) -> int:
+    """Return the most bytes that a member may have."""
+    return LARGEST_TABLE if name.endswith(".csv") or _LOCK.fullmatch(name) else LARGEST_TEXT
+
+
 def manifest_text(files: Mapping[str, bytes]) -> str:
     """Return a line ``<SHA-256>  <member>`` per file, as ``sha256sum`` writes it."""
     return "".join(f"{sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files))
@@ -94,9 +100,9 @@ def manifest_text(files: Mapping[str, bytes]) -> str:
 def check_members(names: Iterable[str], path: Path) -> None:
     """Raise ``BundleError`` for a name that is not on the list of members, in any spelling."""
     for name in names:
-        if name in (SUBMISSION, MANIFEST, FEATURES_LOCK):
+        if name in (SUBMISSION, MANIFEST):
             continue
-        if not (_RUN.fullmatch(name) or _SEARCH.fullmatch(name)) or ".." in name.split("/"):
+        if not any(form.fullmatch(name) for form in (_RUN, _SEARCH, _LOCK)):
             raise BundleError(
                 f"{path} holds {name[:120]!r}, which may not be in a bundle; expected "
                 f"{SUBMISSION}, {MANIFEST} and the tables of runs (docs/submit.md)."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mil_bench.bags.features_lock import LOCKS_FOLDER
 from mil_bench.base.errors import DataError, UnknownNameError, counted, listed
 from mil_bench.contract.spec import Experiment
 from mil_bench.contract.variants import digest, labels, settings
@@ -20,7 +21,7 @@ from mil_bench.exchange.protocol import Protocol
 from mil_bench.exchange.sources import run_folders
 from mil_bench.exchange.submission import Authorship, Settings, Submission
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.plan import is_default
+from mil_bench.runs.plan import default_of, is_default
 from mil_bench.runs.tuning_record import TuningRecord, read_tunings
 
 HOST_KEYS = ("machine", "host", "user")
@@ -93,9 +94,10 @@ def _rows(
     for path, spec in members:
         if path.name not in plain:
             variants[digest(settings(spec))].append((path, spec))
-    usual = next((v[0][1] for v in variants.values() if is_default(v[0][1])), None)
+    # Named by what differs from the defaults, so that a row has one name beside any other rows.
+    usual = default_of(members[0][1])
     texts = [settings(variant[0][1]) for variant in variants.values()]
-    words = labels(texts, settings(usual) if usual else None) if texts else []
+    words = labels([*texts, settings(usual)], settings(usual)) if usual else labels(texts)
     rows = [
         PackedRow(
             method,
@@ -103,7 +105,7 @@ def _rows(
             "default" if is_default(variant[0][1]) else "chosen",
             _by_cell(variant),
         )
-        for word, variant in zip(words, variants.values(), strict=True)
+        for word, variant in zip(words, variants.values(), strict=False)
     ]
     outcome = [(path, spec) for path, spec in members if path.name in tuned]
     if outcome:
@@ -168,7 +170,7 @@ def pack(path: Path, rows: Sequence[PackedRow], submission: Submission, disguise
     ``disguise`` says what leaves the house of ids and labels. Raises ``BundleError`` for content
     that may not be in a bundle.
     """
-    files: dict[str, bytes] = {}
+    files = {} if disguise.key else _locks(rows)
     for row in rows:
         for folder in row.folders.values():
             place = "/".join(("runs", *folder.parts[-3:]))
@@ -178,6 +180,19 @@ def pack(path: Path, rows: Sequence[PackedRow], submission: Submission, disguise
             content = json.dumps(search.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
             files[f"runs/{search.dataset}/{search.method}/{name}"] = content.encode()
     return write_bundle(path, submission, files)
+
+
+def _locks(rows: Sequence[PackedRow]) -> dict[str, bytes]:
+    """The descriptions of the features of the runs, which name slides."""
+    files = {}
+    for folder in (folder for row in rows for folder in row.folders.values()):
+        digest = RunDirectory(folder).read_definition().features_digest
+        dataset = folder.parents[1]
+        lock = dataset / LOCKS_FOLDER / f"{digest}.json"
+        name = f"runs/{dataset.name}/{LOCKS_FOLDER}/{lock.name}"
+        if name not in files and lock.is_file():
+            files[name] = lock.read_bytes()
+    return files
 
 
 def _files(folder: Path, disguise: Disguise) -> list[tuple[str, bytes]]:
@@ -218,6 +233,7 @@ def submission_of(
         **about.model_dump(),
         method=row.name,
         settings=row.settings,
+        anchors=tuple(member.method for member in members if member != row),
         trials=sum(search.trials for search in row.searches),
         hardware=hardware_of(members),
         protocol=protocol,

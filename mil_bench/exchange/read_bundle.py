@@ -14,7 +14,6 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from mil_bench.exchange.bundle import (
-    LARGEST,
     LARGEST_BUNDLE,
     MOST_MEMBERS,
     MOST_RATIO,
@@ -22,6 +21,7 @@ from mil_bench.exchange.bundle import (
     BundleError,
     check_members,
     checked_bundle,
+    largest,
 )
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
@@ -94,10 +94,10 @@ def _check_entry(path: Path, info: ZipInfo) -> None:
         raise BundleError(f"{path} is encrypted; expected a bundle without a password.")
     if info.compress_type not in _METHODS:
         raise BundleError(f"{path} is compressed by a method that bundles do not use.")
-    largest = LARGEST.get(Path(info.filename).suffix, LARGEST[""])
-    if info.file_size > largest:
+    most = largest(info.filename)
+    if info.file_size > most:
         raise BundleError(
-            f"{path}, {info.filename} has {info.file_size:,} bytes; expected at most {largest:,}."
+            f"{path}, {info.filename} has {info.file_size:,} bytes; expected at most {most:,}."
         )
     if info.file_size > _SMALL and info.file_size > MOST_RATIO * max(info.compress_size, 1):
         raise BundleError(

@@ -36,6 +36,7 @@ class Authorship(StrictConfig):
 class Submission(Authorship):
     """What a bundle says about its runs besides the runs themselves.
 
+    ``method`` names its row, ``anchors`` the methods at their defaults beside it.
     ``settings`` are the method's defaults, the outcome of a search of ``trials`` trials, or values
     ``chosen`` by its authors. ``ids`` are ``keyed`` where slide and patient ids are keyed hashes.
     ``protocol_digest`` is the SHA-256 of the protocol's file.
@@ -43,6 +44,7 @@ class Submission(Authorship):
 
     format: int = Field(BUNDLE, ge=1)
     method: str = Field(min_length=1)
+    anchors: tuple[str, ...] = ()
     settings: Settings = "default"
     trials: int = Field(0, ge=0)
     hardware: str = ""

@@ -146,21 +146,32 @@ def is_default(spec: Experiment) -> bool:
     A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
     that is not installed has no default, and neither have predictions without a training.
     """
+    usual = default_of(spec)
+    return usual is not None and spec == usual
+
+
+def default_of(spec: Experiment) -> RunSpec | None:
+    """Return ``spec`` with the default settings of the installed version of its method.
+
+    ``None`` for a method that is not installed, and for predictions without a training. Precision
+    and everything else that ``--set`` does not change are kept.
+    """
     if not isinstance(spec, RunSpec):
-        return False
+        return None
     try:
         cls = METHODS.get(spec.method)
         card = DATASETS.get(spec.dataset).card if spec.dataset in DATASETS else _NO_ADVICE
     except UsageError:
-        return False
+        return None
     # With the card's advice, as a run without --set.
     usual = resolve({spec.method: cls}, card, {})[spec.method]
-    return (
-        spec.method_version == cls.version
-        and spec.method_config == usual.method.model_dump(mode="json")
-        and spec.trainer == usual.trainer
-        and spec.online is None
-    )
+    changes = {
+        "method_version": cls.version,
+        "method_config": usual.method.model_dump(mode="json"),
+        "trainer": usual.trainer,
+        "online": None,
+    }
+    return spec.model_copy(update=changes)
 
 
 def check_overrides(card: DatasetCard) -> None:

@@ -239,4 +239,4 @@ def test_limits_hold_what_real_cohorts_need():
     """PANDA has 10,616 slides, and 17 digits for each of six classes and two heads."""
     line = 40 + 12 * 24
     assert bundles.MOST_LINES > 2 * 10_616
-    assert 2 * 10_616 * line < bundles.LARGEST[".csv"]
+    assert 2 * 10_616 * line < bundles.LARGEST_TABLE

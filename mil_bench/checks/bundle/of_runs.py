@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,8 @@ from mil_bench.base.privacy import without_places
 from mil_bench.checks.bundle.case import BundleCase
 from mil_bench.evaluation.metrics import TABLE_VERSION
 from mil_bench.exchange.pack import PackedRow, check_cells, rows_of
-from mil_bench.exchange.protocol import read_protocol
 from mil_bench.exchange.sources import bundles_in, unpacked
+from mil_bench.exchange.submission import Submission
 
 
 def on_submission(case: BundleCase) -> Iterator[Finding]:
@@ -74,30 +75,36 @@ def on_rows(case: BundleCase) -> Iterator[Finding]:
         yield Finding("cells", without_places(str(error)), "problem", "pack all folds and seeds")
         return
     yield Finding("cells", f"all {len(case.protocol.cells)} of {counted(len(rows), 'row')}")
-    stated = [row for row in rows if row.name == case.submission.method]
-    if not stated:
-        names = listed([row.name for row in rows])
+    yield from _on_announced_row(case, rows)
+    yield _on_anchors(case)
+
+
+def _on_announced_row(case: BundleCase, rows: Sequence[PackedRow]) -> Iterator[Finding]:
+    """The row of the submission; the names of settings are those of the installed version."""
+    stated = case.submission.method
+    row = next((row for row in rows if row.name == stated), None)
+    if row is not None and row.settings == case.submission.settings:
+        return
+    method = stated.partition(" ")[0]
+    if method in {row.method for row in rows}:
         yield Finding(
             "row",
-            f"the submission is of {case.submission.method!r}, the runs are of {names}",
-            "problem",
-            "pack the bundle again",
-        )
-    elif stated[0].settings != case.submission.settings:
-        yield Finding(
-            "row",
-            f"settings are {case.submission.settings} by the submission, {stated[0].settings} by "
-            "the installed version of the method",
+            f"{stated} is submitted with {case.submission.settings} settings; here it is "
+            f"{listed([r.name for r in rows if r.method == method])}",
             "note",
-            "another version may have other defaults; the board shows settings",
+            "the installed version has other defaults, or the plug-in is not loaded",
         )
-    yield _on_anchors(case, rows)
+    else:
+        names = listed([row.name for row in rows])
+        fact = f"the submission is of {stated!r}, the runs are of {names}"
+        yield Finding("row", fact, "problem", "pack the bundle again")
 
 
-def _on_anchors(case: BundleCase, rows: Sequence[PackedRow]) -> Finding:
+def _on_anchors(case: BundleCase) -> Finding:
+    """The anchors, by the word of the submission that packed them at their defaults."""
     features = {r.spec.features_digest for r in case.records if r.spec is not None}
-    inside = {row.method for row in rows if row.settings == "default"}
-    beside = _anchors_beside(case.path.resolve().parent, case.place)
+    inside = anchors_in(case.submission)
+    beside = _anchors_beside(case.path.resolve().parent, case.submission.protocol_digest)
     absent = [
         name
         for name in case.protocol.anchors
@@ -113,23 +120,25 @@ def _on_anchors(case: BundleCase, rows: Sequence[PackedRow]) -> Finding:
     return Finding("anchors", f"{listed(case.protocol.anchors)} are there, on the same features")
 
 
+def anchors_in(submission: Submission) -> tuple[str, ...]:
+    """Return the methods at their defaults in a bundle: its anchors, and its row if it is one."""
+    own = (submission.method,) if submission.settings == "default" else ()
+    return (*submission.anchors, *own)
+
+
 @cache
-def _anchors_beside(folder: Path, place: Path) -> Mapping[str, frozenset[str]]:
-    """Anchor -> features of the bundles in ``folder`` that hold all of its cells."""
-    protocol = read_protocol(place)
-    there: dict[str, set[str]] = {name: set() for name in protocol.anchors}
+def _anchors_beside(folder: Path, protocol_digest: str) -> Mapping[str, frozenset[str]]:
+    """Method -> features of the bundles of the protocol in ``folder`` that have it at defaults."""
+    there: dict[str, set[str]] = defaultdict(set)
     for path in bundles_in(folder):
         try:
-            rows = rows_of(unpacked(path).runs, protocol)
-            anchors = [row for row in rows if row.method in there and row.settings == "default"]
-            for row in anchors:
-                check_cells(row, protocol)
-                there[row.method].add(_features(row))
-        except MilBenchError:  # another protocol, or damaged: reported where it is checked itself
+            source = unpacked(path)
+        except MilBenchError:  # reported where it is checked itself
             continue
+        if source.submission is None or source.submission.protocol_digest != protocol_digest:
+            continue
+        definitions = [file.read_text("utf-8") for file in source.runs.glob("*/*/*/spec.json")]
+        features = {str(json.loads(text).get("features_digest")) for text in definitions}
+        for name in anchors_in(source.submission):
+            there[name] |= features
     return {name: frozenset(features) for name, features in there.items()}
-
-
-def _features(row: PackedRow) -> str:
-    definition = json.loads((next(iter(row.folders.values())) / "spec.json").read_text("utf-8"))
-    return str(definition.get("features_digest", ""))
