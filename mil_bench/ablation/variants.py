@@ -165,7 +165,8 @@ def variants_of(method: str, declared: Ablations) -> list[Variant]:
         variants.append(_variant(name, Group.VARIANT, switch.title, method, [switch]))
     for name, switch in declared.controls.items():
         variants.append(_variant(name, Group.CONTROL, switch.title, method, [switch], everything))
-    return variants + [Variant(twin, Group.TWIN, twin, twin, {}) for twin in declared.twins]
+    twins = {twin: f"{twin} (flat, same budget)" for twin in declared.twins}
+    return variants + [Variant(twin, Group.TWIN, title, twin, {}) for twin, title in twins.items()]
 
 
 def choose(variants: Sequence[Variant], only: Sequence[str], tree: Taxonomy) -> list[Variant]:

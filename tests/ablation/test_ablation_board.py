@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from functools import cache
 
 import numpy as np
@@ -94,6 +95,14 @@ def test_retraining_is_the_corrected_resampled_t_over_folds(study):
         refits, p = row["refits"], row["p_refits"]
         assert (refits.value, refits.low, refits.high) == pytest.approx((d.mean(), low, high))
         assert p.value == pytest.approx(2 * stats.t.sf(abs(d.mean() / error), len(d) - 1))
+
+
+def test_the_note_counts_the_rows_that_holms_correction_is_over(study):
+    report, rows, _ = study
+    compared = Counter(score for (_, score), row in rows.items() if row["difference"] is not None)
+    assert set(compared.values()) == {len(SKILLS) - 1}
+    note = report.table("ablation").note
+    assert note.endswith(f"over the rows that a score compares: {len(SKILLS) - 1}")
 
 
 def test_differences_are_paired_over_patients(study):

@@ -65,6 +65,7 @@ def test_other_forms_and_twins_have_no_component_marks_and_controls_have_all():
     assert (found["other"].components, found["abmil"].components) == (None, None)
     assert on(found["broken"]) == {"p", "q", "r"}
     assert (found["abmil"].method, found["abmil"].group) == ("abmil", Group.TWIN)
+    assert found["abmil"].title == "abmil (flat, same budget)"
 
 
 def test_hmil_declares_its_five_parts_its_control_and_two_flat_twins():

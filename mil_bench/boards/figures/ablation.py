@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from mil_bench.base.errors import counted
 from mil_bench.boards.board import BoardRow, Study
 from mil_bench.boards.figures.panels import (
     axis_words,
@@ -87,7 +86,7 @@ def _differences(report: Report, study: Study) -> Figure:
     note = (
         f"{sample(report.board)} Zero is the full method; left of it is lower. "
         f"{bars_note(report)} Grey: the same over folds (retraining). Filled: different on new "
-        f"patients and over retraining (Holm over {counted(len(others), 'row')})."
+        "patients and over retraining (Holm over the rows of a panel)."
     )
     return titled(figure, heading(report, "Differences"), note)
 

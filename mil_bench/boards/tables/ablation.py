@@ -28,8 +28,8 @@ from mil_bench.evaluation.metrics import Score
 _SHOWN = ("value", "difference", "p_holm", "refits", "p_refits", "decision", "coverage")
 _RUNS = ("seeds", "split", "split_digest", "leaky", "run_keys", "status")
 _NOTE = (
-    "Difference: row minus {reference}. {as_trained}. Holm's correction is over the {n} rows that "
-    "are compared"
+    "Difference: row minus {reference}. {as_trained}. Holm's correction is over the rows that a "
+    "score compares: {n}"
 )
 
 
@@ -78,10 +78,11 @@ def _table(
     judged = columns("value", *DIFFERENCE, "status", table="ablation")
     every = (*named, *columns("score"), *described, *judged)
     keys = (*(column.name for column in named), "score")
-    # Holm's count: scores may be defined for fewer rows.
-    most = max((len(compared) for compared in pairs.values()), default=0)
+    # scores may be defined for fewer rows, and Holm's correction is over those
+    sizes = sorted({len(compared) for compared in pairs.values() if compared})
+    n = " to ".join(map(str, dict.fromkeys((sizes[0], sizes[-1])))) if sizes else ""
     reference = study.reference or "the default"
-    note = _NOTE.format(reference=reference, as_trained=AS_TRAINED, n=most) if most else ""
+    note = _NOTE.format(reference=reference, as_trained=AS_TRAINED, n=n) if sizes else ""
     return Table("", "", every, rows, keys, shown, note, tuple(scores))
 
 
