@@ -21,6 +21,7 @@ from mil_bench.evaluation.inference.ranks import (
     rank_intervals,
 )
 from mil_bench.evaluation.inference.resampling import REPLICATES, Resampling
+from mil_bench.evaluation.inference.transfer import ScoreTransfer, transfer
 from mil_bench.evaluation.metrics import Score
 
 
@@ -70,6 +71,21 @@ class Analysis:
         """Rows that predict the same slides in all cells, controls among them."""
         rows = self.board.rows  # controls are compared, but hold no rank
         return tuple(r for r in rows if r.label in self.scores and r.label not in self.unpaired)
+
+    @cached_property
+    def transfers(self) -> dict[str, dict[Score, ScoreTransfer]]:
+        """Scores of transferred rows beside those of the same models on their own test slides."""
+        if self.resampling is None:
+            return {}
+        replicates = self.resampling.weights.shape[1] - 1
+        rows = {row.label: row.predictions for row in self.board.rows}
+        moved = {}
+        for label, own in self.board.own_tests.items():
+            try:
+                moved[label] = transfer(own, rows[label], replicates)
+            except DataError:  # a test set of one patient
+                continue
+        return moved
 
     def of_score(self, score: Score) -> dict[str, ScoreReplicates]:
         """Return, by label, the replicates of comparable rows that have the score."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -66,7 +66,8 @@ class BoardId:
     """The properties that runs of one table share. ``kind`` comes first: kinds never mix.
 
     ``kind`` is ``real``, ``embedded`` or ``simulated``; ``unreadable`` gathers run folders whose
-    definition is damaged.
+    definition is damaged. ``trained_on`` is the dataset of the models where it is another one, and
+    ``source_digest`` identifies its labels and features.
     """
 
     kind: str
@@ -78,10 +79,15 @@ class BoardId:
     split_digest: str = ""
     labels_digest: str = ""
     features_digest: str = ""
+    trained_on: str = ""
+    source_digest: str = ""
 
     @property
     def title(self) -> str:
-        """``digit-bags, pixels, kfold-5 (embedded)``."""
+        """``digit-bags, pixels, kfold-5 (embedded)``; with the dataset of the training first."""
+        if self.trained_on:
+            trained = f"trained on {self.trained_on} ({self.split})"
+            return f"{trained}, tested on {self.dataset}, {self.encoder} ({self.kind})"
         words = [word for word in (self.dataset, self.encoder, self.split) if word]
         tree = f", tree {self.tree}" if self.tree not in ("", self.dataset) else ""
         return f"{', '.join(words) or 'files'}{tree} ({self.kind})"
@@ -258,6 +264,8 @@ class Board:
     ``twins`` are rows of another board by the level that they were trained for: the same slides
     labelled with the classes of an upper level. A board with a ``study`` is an ablation, with rows
     in the order of its plan. ``protocol`` is the name of the one that it is restricted to.
+    ``own_tests`` maps transferred rows to the predictions of the same models for the test slides of
+    their own dataset, where those runs are at hand.
     """
 
     id: BoardId
@@ -267,6 +275,7 @@ class Board:
     twins: tuple[tuple[str, BoardRow], ...] = ()
     study: Study | None = None
     protocol: str = ""
+    own_tests: Mapping[str, Mapping[SeedFold, Predictions]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

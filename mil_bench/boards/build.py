@@ -15,7 +15,7 @@ from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.extractions import with_extractions
 from mil_bench.boards.notes import notes_of
 from mil_bench.boards.roles import role_of, tunings_of
-from mil_bench.contract.spec import Experiment
+from mil_bench.contract.spec import Experiment, TransferredSpec
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.inference.bootstrap import check_pairable
 from mil_bench.evaluation.predictions import Predictions, SeedFold
@@ -40,7 +40,21 @@ def build_boards(
     # Before boards are made: guests join others.
     groups = _with_guests(with_extractions(groups, locks))
     ids = sorted(groups, key=lambda i: (i.kind, i.dataset, i.encoder, i.split, repr(i)))
-    return with_twins([_board(board_id, groups[board_id], searches) for board_id in ids])
+    boards = [_board(board_id, groups[board_id], searches) for board_id in ids]
+    done = {r.key: r for of_board in groups.values() for r in of_board if r.status == "done"}
+    return with_twins([_with_own_tests(board, done) for board in boards])
+
+
+def _with_own_tests(board: Board, records: Mapping[str, RunRecord]) -> Board:
+    """Add what the models of transferred rows predict for their own test slides."""
+    own: dict[str, dict[SeedFold, Predictions]] = {}
+    for row in board.rows:
+        for cell, record in row.done.items():
+            spec = record.spec
+            source = records.get(spec.source.key) if isinstance(spec, TransferredSpec) else None
+            if source is not None:
+                own.setdefault(row.label, {})[cell] = source.sets["test"]
+    return replace(board, own_tests=own)
 
 
 def _board_of(record: RunRecord) -> BoardId:
@@ -62,7 +76,14 @@ def board_id(spec: Experiment) -> BoardId:
         spec.split_digest,
         spec.labels_digest,
         spec.features_digest,
+        *_trained_on(spec),
     )
+
+
+def _trained_on(spec: Experiment) -> tuple[str, str]:
+    if not isinstance(spec, TransferredSpec):
+        return "", ""
+    return spec.trained_on, f"{spec.source.labels_digest}-{spec.source.features_digest}"
 
 
 def _with_guests(groups: Mapping[BoardId, list[RunRecord]]) -> dict[BoardId, list[RunRecord]]:
@@ -230,7 +251,10 @@ def _twins(board: Board, other: Board) -> list[tuple[str, BoardRow]]:
 def _data(board: Board) -> tuple[str, ...]:
     """What twins share: all that identifies a board but tree and labels."""
     i = board.id
-    return (i.kind, i.dataset, i.encoder, i.split_digest, i.features_digest)
+    return (
+        *(i.kind, i.dataset, i.encoder, i.split_digest, i.features_digest),
+        *(i.trained_on, i.source_digest),
+    )
 
 
 def _same_slides(row: BoardRow, twin: BoardRow, level: str) -> bool:

@@ -38,6 +38,7 @@ def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
         *leaks,
         *_kind(board),
         *_patients(analysis),
+        *_own_tests(board),
         *_retraining(board),
         *(() if board.study else hierarchy_notes(analysis)),
         *_apart(analysis),
@@ -49,6 +50,14 @@ def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
 def _kind(board: Board) -> Iterator[Note]:
     if board.id.kind in _KINDS:
         yield Note("data", _KINDS[board.id.kind])
+
+
+def _own_tests(board: Board) -> Iterator[Note]:
+    """Transferred rows whose models' own tests are not at hand."""
+    if board.id.trained_on and len(board.own_tests) < len(board.rows):
+        absent = [row.label for row in board.rows if row.label not in board.own_tests]
+        text = f"no drop is shown for {listed(absent)}: the runs of their models are not here"
+        yield Note("coverage", text)
 
 
 def _patients(analysis: Analysis) -> Iterator[Note]:

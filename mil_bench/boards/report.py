@@ -19,12 +19,14 @@ from mil_bench.boards.tables.published import published_table
 from mil_bench.boards.tables.scores import classwise_table, hierarchical_table, overall_table
 from mil_bench.boards.tables.table import Table
 from mil_bench.boards.tables.thresholds import thresholds_table
+from mil_bench.boards.tables.transfer import transfer_table, transfer_verdict
 from mil_bench.boards.verdict import verdict_of
 
 TABLES: dict[str, Callable[[Analysis], Table | None]] = {
     "ablation": ablation_table,
     "sensitivity": sensitivity_table,
     "overall": overall_table,
+    "transfer": transfer_table,
     "hierarchical": hierarchical_table,
     "controls": controls_table,
     "classwise": classwise_table,
@@ -70,4 +72,6 @@ def report_of(board: Board) -> Report:
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
     verdict = ablation_verdict(analysis) if board.study else verdict_of(analysis)
+    if board.id.trained_on:
+        verdict = " ".join(filter(None, [transfer_verdict(analysis), verdict]))
     return Report(board, analysis, tables, verdict, caveats_of(analysis), problems)

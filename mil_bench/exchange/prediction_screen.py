@@ -71,7 +71,7 @@ def validation_screen(validation: ExternalValidation) -> Iterator[RenderableType
     ensemble = validation.predictions()
     moved = transfer(validation.own, validation.here)
     if moved:
-        yield Text(drop_sentence(moved[Score(PRIMARY)]), style="bold")
+        yield Text(drop_sentence(moved[Score(PRIMARY)], "Balanced accuracy"), style="bold")
     resampling = Resampling.of([ensemble])
     together = replicate({(0, 0): ensemble}, resampling)
     several = len(validation.ensemble.members) > 1
@@ -80,34 +80,32 @@ def validation_screen(validation: ExternalValidation) -> Iterator[RenderableType
     for name in (*heads, *(["ensemble here"] if several or not moved else [])):
         table.add_column(name, justify="right")
     for score in _scores(together):
-        cells = [f"{score.level} {score.facts.title}" if score.is_leaf else score.facts.title]
+        columns: list[Replicated] = []
         if moved:
-            one = moved[score]
-            cells += [_ends(one.own), _ends(one.here), _ends(one.drop)]
+            columns += [moved[score].own, moved[score].here, moved[score].drop]
         if several or not moved:
-            cells.append(_ends(together[score]))
-        table.add_row(*map(Text, cells))
+            columns.append(together[score])
+        table.add_row(Text(score.facts.title), *map(_with_ends, columns))
     yield table
     patients = len(resampling.patients)
     tested = f"{counted(len(ensemble), 'slide')} of {counted(patients, 'patient')}"
     yield Text(f"{tested}; 95 % intervals over patients", style="dim")
 
 
-def drop_sentence(moved: ScoreTransfer) -> str:
-    """Return one sentence on the drop of balanced accuracy."""
+def drop_sentence(moved: ScoreTransfer, what: str, where: str = "") -> str:
+    """Return one sentence on the drop of a score: ``what`` it is, and from ``where`` to where."""
     own, here, drop = moved.own, moved.here, moved.drop
-    values = f"{100 * own.value:.1f} on own test slides, {100 * here.value:.1f} here"
-    if drop.low != drop.low:
-        return f"Balanced accuracy: {values}; the drop has no interval with so few patients."
-    interval = f"95 % CI {100 * drop.low:z.1f} to {100 * drop.high:z.1f}"
-    if drop.low > 0:
-        verb = f"drops by {100 * drop.value:z.1f} points"
-    elif drop.high < 0:
-        verb = f"rises by {-100 * drop.value:z.1f} points"
-        interval = f"95 % CI {-100 * drop.high:z.1f} to {-100 * drop.low:z.1f}"
-    else:
-        verb = f"does not change significantly (drop {100 * drop.value:z.1f} points)"
-    return f"Balanced accuracy {verb} ({values}; {interval})."
+    values = f"{100 * own.value:.1f} on their own test slides, {100 * here.value:.1f} here"
+    if not drop.has_interval:
+        return f"{what}{where}: {values}; too few patients for an interval of the drop."
+    ends = (100 * drop.low, 100 * drop.high)
+    if drop.low <= 0 <= drop.high:
+        interval = f"{100 * drop.value:z.1f} points (95 % CI {ends[0]:z.1f} to {ends[1]:z.1f})"
+        return f"{what} does not drop significantly{where}: {values}, drop {interval}."
+    verb = "drops" if drop.value > 0 else "rises"
+    low, high = sorted(map(abs, ends))
+    interval = f"{abs(100 * drop.value):.1f} points (95 % CI {low:.1f} to {high:.1f})"
+    return f"{what} {verb} by {interval}{where}: {values}."
 
 
 def _scores(scores: Mapping[Score, object]) -> list[Score]:
@@ -122,10 +120,10 @@ def _scores(scores: Mapping[Score, object]) -> list[Score]:
     ]
 
 
-def _ends(drawn: Replicated) -> str:
+def _with_ends(drawn: Replicated) -> Text:
+    """A score, and below it its interval where it has one."""
     value = f"{100 * drawn.value:z.1f}"
-    return (
-        value
-        if drawn.low != drawn.low
-        else f"{value} [{100 * drawn.low:z.1f}, {100 * drawn.high:z.1f}]"
-    )
+    if not drawn.has_interval:
+        return Text(value)
+    ends = f"{100 * drawn.low:z.1f} to {100 * drawn.high:z.1f}"
+    return Text.assemble(value, "\n", (ends, "dim"))

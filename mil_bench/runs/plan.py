@@ -12,7 +12,14 @@ from mil_bench.base.config import StrictConfig, build
 from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
 from mil_bench.contract.dataset import DatasetCard
 from mil_bench.contract.method import Method, MethodConfig
-from mil_bench.contract.spec import BlockTraining, Experiment, Online, RunSpec, TrainerConfig
+from mil_bench.contract.spec import (
+    BlockTraining,
+    Experiment,
+    Online,
+    RunSpec,
+    TrainerConfig,
+    TransferredSpec,
+)
 from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
@@ -144,8 +151,10 @@ def is_default(spec: Experiment) -> bool:
     """Return whether the installed version of the method has these settings without ``--set``.
 
     A dataset that is not registered, such as a ``.toml``, is taken to recommend none. A method
-    that is not installed has no default, and neither have predictions without a training.
+    that is not installed has no default, and neither have predictions made elsewhere.
     """
+    if isinstance(spec, TransferredSpec):
+        return is_default(spec.source)
     usual = default_of(spec)
     return usual is not None and spec == usual
 

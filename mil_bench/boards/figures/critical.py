@@ -59,6 +59,8 @@ def blocks_of(reports: Sequence[Report]) -> DatasetScores:
         )
     by_dataset: dict[str, list[dict[str, float]]] = {}
     for report in reports:
+        if report.board.id.trained_on:  # the same models as on their own dataset
+            continue
         complete = {row.label for row in report.board.rows if row.complete}
         every = numbers(report, Score(PRIMARY))
         values = {label: n.value for label, n in every.items() if label in complete}

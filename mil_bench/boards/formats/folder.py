@@ -98,6 +98,8 @@ def safe_name(text: str) -> str:
 
 def _home(board: Board) -> tuple[str, ...]:
     split = board.protocol or board.id.split
+    if board.id.trained_on:
+        split = f"trained-on-{board.id.trained_on}-{split}"
     parts = (board.id.kind, board.id.dataset, board.id.encoder, split)
     places = board.study.places if board.study else ()
     return tuple(safe_name(part) for part in (*parts, *places) if part)  # "" makes no folder

@@ -18,7 +18,7 @@ from mil_bench.boards.subgroups import NAME as SUBGROUPS
 
 _WIDEST = 40  # characters of a name on one line
 _PADDING = 2
-READ = ("overall", "hierarchical", "published", LABORATORIES)
+READ = ("overall", "transfer", "hierarchical", "published", LABORATORIES)
 """Tables that a screen shows by default."""
 EVERYTHING = "all"
 NOTES = 5

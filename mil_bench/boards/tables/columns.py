@@ -148,6 +148,26 @@ _OWN: dict[str, dict[str, Column]] = {
         "classes": (*_PAIR, *_SIDES, *_BY_FORMULA),
         "scores": _BY_FORMULA,
         "slides": (Column("first", "First says"), Column("second", "Second says")),
+        "transfer": (
+            Column(
+                "own",
+                "Own test",
+                "row",
+                interval="patients",
+                note="mean of the models on the test slides of their own dataset",
+            ),
+            Column("here", "Here", "row", interval="patients", note="mean of the same models"),
+            Column(
+                "drop",
+                "Drop",
+                "row",
+                interval="patients",
+                note="own test minus here; patients of both datasets are resampled independently",
+            ),
+            Column("p", "p", "probability", note="of no drop, two-sided"),
+            Column("p_holm", "p Holm", "probability", note="p, corrected for all rows of a score"),
+            Column("models", "Models", "count", note="with a result on both datasets"),
+        ),
         "reliability": (Column("slides", "Slides", "count", note="once per seed"),),
         "localisation": (
             Column(

@@ -24,7 +24,7 @@ def published_table(analysis: Analysis) -> Table | None:
     board = analysis.board
     there = {file.name: file for file in files("mil_bench.published").iterdir()}
     file = there.get(f"{board.id.dataset}.csv")
-    if board.id.kind != "real" or file is None:
+    if board.id.kind != "real" or board.id.trained_on or file is None:
         return None
     lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
     rows = tuple(

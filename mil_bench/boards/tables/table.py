@@ -109,7 +109,7 @@ class Number:
     def of(cls, drawn: Replicated) -> Number:
         """Return a value with its interval over patients, if its draws are on both sides of it."""
         # A skewed bootstrap can miss its own estimate.
-        if drawn.low > drawn.value or drawn.high < drawn.value:
+        if not drawn.has_interval and drawn.low == drawn.low:
             return cls(drawn.value, note="no interval, draws of patients are biased")
         return cls(drawn.value, drawn.low, drawn.high)
 

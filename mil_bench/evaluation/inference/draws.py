@@ -54,6 +54,11 @@ class Replicated:
         return self._ends[1]
 
     @property
+    def has_interval(self) -> bool:
+        """Whether an interval holds the value; biased draws may all be on one side."""
+        return self.low <= self.value <= self.high
+
+    @property
     def error(self) -> float:
         """Standard error: the standard deviation of the draws."""
         return float(self.defined.std(ddof=1)) if len(self.defined) > 1 else float("nan")
