@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.evaluation.inference.ranks import bootstrap_tiers as bootstrap_tiers
     from mil_bench.evaluation.metrics import Score as Score
     from mil_bench.evaluation.predictions import Predictions as Predictions
+    from mil_bench.exchange.predict import PredictedSlides as PredictedSlides
+    from mil_bench.exchange.predict import predict as predict
     from mil_bench.methods import METHODS as METHODS
     from mil_bench.nn.entropy import EntropyConfig as EntropyConfig
     from mil_bench.nn.entropy import entropy_term as entropy_term
@@ -71,6 +73,7 @@ _HOMES = {
     "evaluation.inference.ranks": ("bootstrap_tiers",),
     "evaluation.metrics": ("Score",),
     "evaluation.predictions": ("Predictions",),
+    "exchange.predict": ("PredictedSlides", "predict"),
     "methods": ("METHODS",),
     "nn.entropy": ("EntropyConfig", "entropy_term"),
     "nn.headed": ("HeadConfig", "HeadedMethod"),
