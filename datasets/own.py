@@ -59,7 +59,8 @@ class OwnConfig(StrictConfig):
     labels: str | None = None  # table with a row per slide; None: the instance table has labels
     instances: str | None = None  # table slide_id, row, label of patches whose class is known
     columns: dict[str, Any] = Field({})
-    only: dict[str, str | tuple[str, ...]] = Field({})  # column -> its values of the rows to use
+    # Column -> its values of the rows to use. Classes are those of all rows.
+    only: dict[str, str | tuple[str, ...]] = Field({})
     feature_columns: tuple[str, ...] = ()  # of an instance table; all others by default
     tree: str | dict[str, Any] | None = None  # tree file, or the tree itself
     classes: tuple[str, ...] = ()  # order of the leaves when there is no tree
@@ -101,14 +102,14 @@ class OwnData(LabelledAdapter):
         """Return labels and tree; the card is made from the TOML file."""
         config = self.config
         source = self._at(config.labels or config.features)
-        table = read_slide_table(source, self.columns, row_per_slide=config.labels is not None)
-        table = self._chosen_rows(table, source)
+        whole = read_slide_table(source, self.columns, row_per_slide=config.labels is not None)
+        table = self._chosen_rows(whole, source)
         manifest = manifest_of(table)
         sets = (
             dict(zip(manifest.slide_ids, table["split"], strict=True)) if "split" in table else {}
         )
         official = official_split(sets)
-        card = self._card(self._tree(table), has_official=official is not None)
+        card = self._card(self._tree(whole), has_official=official is not None)
         features = options.features or self._at(config.features)
         return LabelledCohort(
             card,

@@ -173,9 +173,11 @@ def _shared_patients(directories: Sequence[RunDirectory], dataset: Dataset) -> l
     shared = sorted(here & trained)
     if not shared:
         return []
+    one = len(shared) == 1
+    verb = "has the id of a training patient" if one else "have the ids of training patients"
     return [
-        f"{counted(len(shared), 'patient')} of {dataset.name} have ids of the training data ("
-        f"first: {listed(shared)}); if they are the same people, leave them out"
+        f"{counted(len(shared), 'patient')} of {dataset.name} {verb} (first: {listed(shared)}); "
+        "if they are the same people, leave them out"
     ]
 
 

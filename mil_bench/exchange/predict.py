@@ -23,12 +23,13 @@ from mil_bench.exchange.new_slides import NewSlides, open_new_slides, read_slide
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.find_run import RunChoice, find_run, find_runs
 from mil_bench.runs.machine import devices
+from mil_bench.runs.run import PathLike
 from mil_bench.runs.slide_sets import sets_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PathLike = str | Path
+
 Numbers = Literal["all"] | int | Sequence[int]
 
 

@@ -293,3 +293,26 @@ def test_a_slide_listed_twice_is_refused(make, options):
 def test_features_under_a_simulated_root_make_simulated_data(make, options, tmp_path):
     adapter = make(SIMULATED__json="{}")
     assert adapter.load(options).kind == "simulated"
+
+
+def test_only_takes_the_rows_with_some_values_of_a_column(tmp_path):
+    slides = [f"s{i}" for i in range(4)]
+    write_features(tmp_path / "features", slides)
+    rows = "".join(f"{s},{'ab'[i % 2]},site {i}\n" for i, s in enumerate(slides))
+    (tmp_path / "labels.csv").write_text(f"slide_id,label,hospital\n{rows}")
+    text = 'name = "some"\nlabels = "labels.csv"\nfeatures = "features"\n[only]\nhospital = {}\n'
+    path = tmp_path / "some.toml"
+
+    def slides_with(value):
+        path.write_text(text.format(value))
+        data = OwnData(path).load(DatasetOptions(cache=tmp_path / "cache"))
+        assert data.taxonomy.leaves == ("a", "b")  # also without a slide of one
+        return data.manifest.slide_ids
+
+    assert slides_with('["site 0", "site 3"]') == ["s0", "s3"]
+    assert slides_with('"site 2"') == ["s2"]
+    with pytest.raises(UnknownNameError, match="value of 'hospital' 'site 9'"):
+        slides_with('["site 0", "site 9"]')
+    path.write_text(text.format('"a"').replace("hospital =", "hospitl ="))
+    with pytest.raises(DataError, match="expected 'hospitl'; the nearest is 'hospital'"):
+        OwnData(path).load(DatasetOptions())
