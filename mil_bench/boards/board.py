@@ -265,7 +265,7 @@ class Board:
     labelled with the classes of an upper level. A board with a ``study`` is an ablation, with rows
     in the order of its plan. ``protocol`` is the name of the one that it is restricted to.
     ``own_tests`` maps transferred rows to the predictions of the same models for the test slides of
-    their own dataset, where those runs are at hand.
+    their training data, where those runs are at hand.
     """
 
     id: BoardId

@@ -154,7 +154,7 @@ _OWN: dict[str, dict[str, Column]] = {
                 "Own test",
                 "row",
                 interval="patients",
-                note="mean of the models on the test slides of their own dataset",
+                note="mean of the models on the test slides of their training data",
             ),
             Column("here", "Here", "row", interval="patients", note="mean of the same models"),
             Column(
