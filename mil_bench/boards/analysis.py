@@ -44,16 +44,20 @@ class Analysis:
     resampling: Resampling | None = None
 
     @classmethod
-    def of(cls, board: Board, replicates: int = REPLICATES) -> Analysis:
-        # The draws depend on the patients only, so that boards of the same patients share them.
-        """Draw the patients of a board. The draws depend on the patients only."""
+    def of(cls, board: Board, replicates: int = REPLICATES, seed: int = 0) -> Analysis:
+        """Draw the patients of a board. The draws depend on the patients and ``seed`` only.
+
+        The board of a site report comes with its draws.
+        """
+        if board.site is not None:
+            return cls(board, board.site.drawn, {})
         rows = {row.label: row.predictions for row in board.rows if row.predictions}
         unpaired = _unpaired(board)
         predictions = [p for runs in rows.values() for p in runs.values()]
         if not predictions:
             return cls(board, {}, unpaired, "no run is finished")
         try:
-            resampling = Resampling.of(predictions, replicates)
+            resampling = Resampling.of(predictions, replicates, seed)
         except DataError as error:
             return cls(board, {}, unpaired, str(error))
         # Every row under the same draws: differences are paired.

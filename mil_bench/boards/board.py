@@ -14,6 +14,7 @@ from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.boards.collect import RunRecord
 from mil_bench.boards.roles import SHUFFLED, Tuning, head_role
+from mil_bench.evaluation.inference.draws import ScoreReplicates
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
@@ -145,7 +146,13 @@ class BoardRow:
     @cached_property
     def has_heads(self) -> bool:
         """Whether it decides an upper level by a separate head."""
-        return any(level != LEAF for p in self.predictions.values() for level in p.heads)
+        scores = (record.scores for record in self.done.values())
+        return any(
+            score.source == "direct" and score.level != LEAF
+            for of_run in scores
+            if of_run is not None
+            for score in of_run.values
+        )
 
     @cached_property
     def ranked(self) -> bool:
@@ -169,8 +176,8 @@ class BoardRow:
 
     @cached_property
     def predictions(self) -> dict[SeedFold, Predictions]:
-        """Test predictions of the finished runs by cell."""
-        return {cell: record.sets["test"] for cell, record in self.done.items()}
+        """Test predictions of the finished runs by cell; none on the board of a site report."""
+        return {cell: record.sets["test"] for cell, record in self.done.items() if record.sets}
 
     @cached_property
     def tested(self) -> tuple[int, int]:
@@ -258,6 +265,18 @@ class Study:
 
 
 @dataclass(frozen=True)
+class SiteEvidence:
+    """What the board of a site report has instead of predictions.
+
+    ``drawn`` are the replicates of rows by label, ``counts`` the slides and patients of leaf
+    classes; ``None`` where they are suppressed.
+    """
+
+    drawn: Mapping[str, Mapping[Score, ScoreReplicates]]
+    counts: Mapping[str, tuple[int | None, int | None]]
+
+
+@dataclass(frozen=True)
 class Board:
     """Rows in order of balanced accuracy, and computed notes on how to read them.
 
@@ -276,6 +295,7 @@ class Board:
     study: Study | None = None
     protocol: str = ""
     own_tests: Mapping[str, Mapping[SeedFold, Predictions]] = field(default_factory=dict)
+    site: SiteEvidence | None = None
 
     @property
     def title(self) -> str:

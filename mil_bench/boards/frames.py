@@ -22,10 +22,12 @@ from mil_bench.boards.of_protocol import admitted, of_protocol
 from mil_bench.boards.report import Report, report_of
 from mil_bench.boards.rescore import common_board, rescore
 from mil_bench.boards.score import ScoreRequest, notes_of_reading, score_tables
+from mil_bench.boards.site_boards import boards_of_reports
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
 from mil_bench.exchange.protocol import read_protocol
-from mil_bench.exchange.sources import run_sources
+from mil_bench.exchange.site_report import read_site_report, site_reports_in
+from mil_bench.exchange.sources import run_folders, run_sources
 from mil_bench.runs.tuning_record import read_tunings
 
 
@@ -152,6 +154,9 @@ def read_boards(
 
     The options are those of :func:`leaderboard`.
     """
+    sites = boards_of_reports(map(read_site_report, site_reports_in(runs)))
+    if sites and (runs.is_file() or not run_folders(runs)):
+        return sites, ""
     frozen = read_protocol(protocol) if protocol else None
     # Before protocols: changed runs do not count.
     records, left_out = with_known_labels(collect(runs), dataset, data_root), ""
@@ -171,6 +176,9 @@ def read_boards(
         boards = [of_protocol(board, frozen) for board in boards]
     # Last: it depends on all rows of the board.
     return [common_board(board) for board in boards] if common else boards, left_out
+    if common:
+        boards = [common_board(board) for board in boards]
+    return [*boards, *sites], left_out
 
 
 def reports_of(

@@ -52,7 +52,7 @@ def with_laboratories(reports: Sequence[Report]) -> list[Report]:
 def _cohort(board: Board) -> BoardId:
     """What laboratories share: the dataset, its tree and the name of the split."""
     unknown = {"features_digest": "", "labels_digest": "", "split_digest": "", "encoder": ""}
-    if board.study is not None or board.id.features_digest == "":
+    if board.study is not None or board.site is not None or board.id.features_digest == "":
         return board.id
     return replace(board.id, **unknown)
 

@@ -40,7 +40,7 @@ def caveats_of(analysis: Analysis) -> tuple[Note, ...]:
         *_patients(analysis),
         *_own_tests(board),
         *_retraining(board),
-        *(() if board.study else hierarchy_notes(analysis)),
+        *(() if board.study or board.site else hierarchy_notes(analysis)),
         *_apart(analysis),
         *_chance(analysis),
         *others,

@@ -44,6 +44,10 @@ OF_METHODS = ("controls", "pairs", "published")
 """Comparisons of methods with each other; an ablation compares with its reference instead."""
 
 
+OF_SITES = ("overall", "hierarchical", "classwise", "pairs")
+"""The tables that need no predictions."""
+
+
 @dataclass(frozen=True)
 class Report:
     """A board, its analysis, its tables in order, and computed sentences.
@@ -67,7 +71,7 @@ class Report:
 def report_of(board: Board) -> Report:
     """Analyse and tabulate a board; the same runs give the same report."""
     analysis = Analysis.of(board)
-    makers = [make for name, make in TABLES.items() if not (board.study and name in OF_METHODS)]
+    makers = [make for name, make in TABLES.items() if _has(board, name)]
     # None: the board has nothing for it.
     tables = tuple(table for make in makers if (table := make(analysis)) is not None)
     problems = tuple(f"{row.label}: {row.status}" for row in board.rows if not row.complete)
@@ -75,3 +79,10 @@ def report_of(board: Board) -> Report:
     if board.id.trained_on:
         verdict = " ".join(filter(None, [transfer_verdict(analysis), verdict]))
     return Report(board, analysis, tables, verdict, caveats_of(analysis), problems)
+
+
+def _has(board: Board, table: str) -> bool:
+    """Whether a table is made for this kind of board."""
+    if board.site is not None:
+        return table in OF_SITES
+    return not (board.study and table in OF_METHODS)

@@ -288,6 +288,8 @@ OPTIONS: Final = table(
         default=Path("submission.toml"),
         **PATH,
     ),
+    switch("--suppress-rare", "Hide counts and scores of classes of fewer than five patients."),
+    switch("--yes", "Write without asking, for scripts."),
     Option("--id-key", "FILE", "Key that hashes private slide ids; it stays at home.", **PATH),
     switch("--without-labels", "Leave out labels that a licence forbids to pass on."),
     switch("--without-anchors", "Leave out the anchors: they are in a bundle beside this one."),

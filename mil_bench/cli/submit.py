@@ -20,6 +20,10 @@ COMMANDS = {
         "Check bundles: members, hashes, data, cells, slides, labels, scores, anchors.",
         f"{__name__}:check",
     ),
+    "report": Command(
+        "Write what a private cohort may say: scores, counts, replicates; no ids, no predictions.",
+        "mil_bench.cli.site_report:report",
+    ),
 }
 
 

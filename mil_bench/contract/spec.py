@@ -92,7 +92,7 @@ def as_words(online: Online) -> str:
 
 DataKind = Literal["real", "embedded", "simulated"]
 Precision = Literal["32", "bf16", "16"]
-Evidence = Literal["trained", "external", "transferred"]
+Evidence = Literal["trained", "external", "transferred", "site report"]
 KEY_LENGTH = 16
 HARNESS = "2"
 """Raised when a change of layers, loop or optimisers alters the results of every method."""

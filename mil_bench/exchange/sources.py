@@ -18,6 +18,7 @@ from mil_bench.bags.cache.pack import default_cache
 from mil_bench.base.errors import DataError
 from mil_bench.exchange.bundle import ENDING
 from mil_bench.exchange.read_bundle import read_bundle
+from mil_bench.exchange.site_report import is_site_report
 from mil_bench.exchange.submission import NAME, Submission, parse_submission
 from mil_bench.exchange.verification import level_of, read_verifications
 
@@ -74,8 +75,9 @@ def run_sources(path: Path) -> list[RunSource]:
 
 
 def bundles_in(folder: Path) -> list[Path]:
-    """Return the bundles that are directly in ``folder``, by name."""
-    return sorted(file for file in folder.glob(f"[!.]*{ENDING}") if file.is_file())
+    """Return the bundles that are directly in ``folder``, by name; site reports are none."""
+    files = (file for file in folder.glob(f"[!.]*{ENDING}") if file.is_file())
+    return sorted(file for file in files if not is_site_report(file))
 
 
 def run_folders(path: Path) -> list[RunFolder]:

@@ -37,6 +37,8 @@ FIGURES: dict[str, Callable[[Report], Figure | None]] = {
     "pareto": planes.draw_pareto,
 }
 """Name of the files -> what draws them."""
+OF_SITES = ("forest", "spread")
+"""The figures that need no predictions."""
 FOLDER = "figures"
 CRITICAL = "critical_difference"
 
@@ -68,6 +70,8 @@ def _figures(reports: Sequence[Report], out: Path) -> list[Path]:
     written = []
     for report, folder in _homes(reports, out):
         for name, draw in FIGURES.items():
+            if report.board.site is not None and name not in OF_SITES:
+                continue
             if figure := draw(report):
                 written += save_both(figure, folder / FOLDER / name)
     return written

@@ -107,11 +107,12 @@ def _lines(board: Board) -> Iterator[list[object]]:
                 # A line without a score, so that nothing is hidden.
                 yield [*place, "", "", "", "", None]
                 continue
-            for line in _scores(record.scores, board.taxonomy):
+            for line in _scores(record.scores, board.taxonomy, counts=board.site is None):
                 yield [*place, *line]
 
 
-def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:
+def _scores(scores: Scores, tree: Taxonomy, *, counts: bool) -> Iterator[list[object]]:
+    """Lines of one run, with the ``counts`` of classes, which a site report has not by run."""
     for score, value in scores.values.items():
         if not score.name and score.on_boards and (score.is_leaf or score.level != LEAF):
             yield [score.level, "", "", str(score), value]
@@ -120,11 +121,13 @@ def _scores(scores: Scores, tree: Taxonomy) -> Iterator[list[object]]:
             for name in tree.classes[level]:
                 # Classes of a level exist with and without a head.
                 if Score(CLASS_METRICS[0], level, source, name) in scores.values:
-                    for metric, value in zip(COUNTS, scores.support[level, name], strict=True):
-                        yield [level, source, name, metric, float(value)]
+                    if counts:
+                        for metric, n in zip(COUNTS, scores.support[level, name], strict=True):
+                            yield [level, source, name, metric, float(n)]
                     for metric in CLASS_METRICS:
-                        value = scores.values[Score(metric, level, source, name)]
-                        yield [level, source, name, metric, value]
+                        score = Score(metric, level, source, name)
+                        if score in scores.values:
+                            yield [level, source, name, metric, scores.values[score]]
 
 
 # CSV text that is safe for spreadsheets.

@@ -89,7 +89,7 @@ def slides_of(analysis: Analysis) -> dict[str, Any] | None:
     Probabilities are means over the seeds, and the folds, that test a slide; ``p`` is in percent.
     ``None`` for a board of more than :data:`MOST` predictions, or without comparable rows.
     """
-    rows = [row for row in analysis.board.rows if row.label in analysis.paired]
+    rows = [r for r in analysis.board.rows if r.label in analysis.paired and r.predictions]
     if not rows:
         return None
     truth = _truth(rows[0])

@@ -99,6 +99,8 @@ def boundary_interval(
     It rests on the slides that the rate is a share of, as few as their patients make them. Slides
     of several folds add up; of several seeds, the one with the fewest counts.
     """
+    if not cells:  # of a site report
+        return NAN, NAN
     by_seed: dict[int, list[NDArray[np.str_]]] = {}
     for (seed, _), p in cells.items():
         slides = _slides_of(p, score)

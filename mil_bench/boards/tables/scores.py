@@ -8,7 +8,7 @@ import numpy as np
 
 from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.analysis import Analysis
-from mil_bench.boards.board import RANKED, Board, BoardRow
+from mil_bench.boards.board import RANKED, Board, BoardRow, SiteEvidence
 from mil_bench.boards.tables.columns import class_column, columns
 from mil_bench.boards.tables.identity import (
     KEYS,
@@ -151,7 +151,8 @@ def classwise_table(analysis: Analysis) -> Table | None:
             scores = {metric: measures[key, metric][row.label] for metric in CLASS_METRICS}
             if any(scores.values()):  # any: a row without results has no line
                 place: dict[str, Cell] = dict(zip(_CLASS, key, strict=True))
-                cells = description[row.label] | place | _counts(row, key) | scores
+                counts = _stated_counts(board.site, key) if board.site else _counts(row, key)
+                cells = description[row.label] | place | counts | scores
                 rows.append(Row(row.label, cells))
     every = (
         *columns(*KEYS, *_CLASS),
@@ -161,6 +162,16 @@ def classwise_table(analysis: Analysis) -> Table | None:
     )
     shown = (*COUNTS, *CLASS_METRICS, "coverage")
     return Table("classwise", "Classes", every, tuple(rows), (*KEYS, *_CLASS), shown, _CLASS_NOTE)
+
+
+def _stated_counts(site: SiteEvidence, key: tuple[str, str, str]) -> dict[str, Cell]:
+    """The counts of a leaf in a site report; empty where they are suppressed."""
+    level, _, name = key
+    stated = site.counts[name] if level == LEAF else (None, None)
+    return {
+        count: None if n is None else Number(n)
+        for count, n in zip(("support", "patients"), stated, strict=True)
+    }
 
 
 def _counts(row: BoardRow, key: tuple[str, str, str]) -> dict[str, Cell]:
