@@ -106,8 +106,8 @@ def save_lock(store: BagStore, folder: Path) -> Path:
 def read_locks(runs: Path) -> tuple[dict[str, FeaturesLock], list[str]]:
     """Return features digest -> lock, of every dataset under a folder of runs.
 
-    Also a sentence for each lock that cannot be read; features without one are told apart by their
-    digest alone.
+    Also a sentence for each lock that cannot be read; features without one differ by their digest
+    alone.
     """
     locks, unreadable = {}, []
     for path in sorted(runs.glob(f"[!.]*/{LOCKS_FOLDER}/*.json")):

@@ -58,8 +58,8 @@ def read_cells(
 
     ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
     by position, ``0, 1, ...``. ``what`` is the kind of file in messages. Raises ``DataError`` for
-    a file that cannot be read as a table, for a row with more cells than the header, and unless
-    ``ragged`` for one with fewer.
+    a file that cannot be read as a table and for a row with more cells than the header. So does a
+    row with fewer, unless ``ragged``.
     """
     try:
         numbered = list(_filled(_sheet(path, sheet) if _is_workbook(path) else _text(path)))

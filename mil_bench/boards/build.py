@@ -207,8 +207,8 @@ def _unreadable(record: RunRecord) -> BoardRow:
 def _settings(run: RunRecord) -> dict[str, str]:
     """Settings of a run, and what else sets its row apart.
 
-    That is the tree of its training where it is scored under another, and its features where they
-    are about equal to those of the board.
+    A run that is scored under another tree has the one of its training. A run whose features are
+    about equal to those of the board has its own.
     """
     other = {"trained_tree": run.trained_tree, "features": run.extraction}
     return settings(_spec(run)) | {name: value for name, value in other.items() if value}

@@ -16,7 +16,6 @@ from mil_bench.base.finding import Note
 from mil_bench.base.formats import RUN_FOLDER, format_of
 from mil_bench.base.privacy import without_places
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.boards.roles import SHUFFLED, role_of
 from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
@@ -192,7 +191,7 @@ def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
         raise DataError(
             f"{directory.predictions} holds {tested} test slides, result.json says {result.n_test}."
         )
-    if role_of(spec) == SHUFFLED:  # its upper heads decide other classes than those of the tree
+    if spec.shuffled_tree:
         sets = {name: p.leaves_alone() for name, p in sets.items()}
     version = str(env.get("mil-bench", ""))
     scores = Scores.of(sets["test"])

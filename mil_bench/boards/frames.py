@@ -87,10 +87,10 @@ def leaderboard(
 class ScoredFrames:
     """The tables of files of predictions, as data frames.
 
-    ``sets`` maps a set (``val``, ``test``) to its tables. Of one model they are ``overall``,
-    ``hierarchy`` unless the tree is flat, and ``classes-LEVEL-SOURCE`` for every level; of several
-    those of a board, with ``pairs`` or, for two, ``scores``, ``classes`` and ``slides``. ``notes``
-    say how the files were read; ``verdicts`` answer in a sentence, by set.
+    ``sets`` maps a set (``val``, ``test``) to its tables. One model has ``overall``, ``hierarchy``
+    unless the tree is flat, and ``classes-LEVEL-SOURCE`` for every level. Several have those of a
+    board, with ``pairs`` or, for two, ``scores``, ``classes`` and ``slides``. ``notes`` say how the
+    files were read; ``verdicts`` answer in a sentence, by set.
     """
 
     sets: Mapping[str, Mapping[str, pd.DataFrame]]
@@ -115,7 +115,7 @@ def score(
     """Score files of predictions made anywhere, and compare them, as ``mil-bench score`` does.
 
     ``dataset`` gives the tree (``tree`` chooses among its trees), and labels and patients where its
-    label file can be read; without it ``tree`` is a file, and without both the classes are those of
+    label file can be read. Without it ``tree`` is a file; without both the classes are those of
     the files. ``common`` compares the slides that all files share; ``logits`` says that the files
     hold logits. Fractions are between 0 and 1. Raises ``DataError`` for files that cannot be scored
     or compared.

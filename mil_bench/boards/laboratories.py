@@ -1,8 +1,8 @@
 """Runs on other features of the same cohort: each method against abmil on its own features.
 
 Methods on features of two encoders, or of two tilings, have no common rank: their scores differ by
-features first. What can be carried from one laboratory to another is how far a method is above
-or below a reference that each of them has trained.
+features first. Laboratories share how far a method is above or below a reference that each of
+them has trained.
 """
 
 from __future__ import annotations

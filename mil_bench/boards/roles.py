@@ -24,7 +24,7 @@ HEADS: Final = {
 
 def role_of(spec: Experiment) -> str:
     """Return ``shuffled tree``, ``multi head`` or another head, or nothing."""
-    if spec.method_config.get("tree") == "shuffled":
+    if spec.shuffled_tree:
         return SHUFFLED
     return head_role(spec)
 

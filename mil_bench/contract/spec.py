@@ -135,6 +135,11 @@ class Experiment(StrictConfig):
         """One line for people: ``hmil on digit-bags, fold 0, seed 1``."""
         return f"{self.method} on {self.dataset}, fold {self.fold}, seed {self.seed}"
 
+    @property
+    def shuffled_tree(self) -> bool:
+        """Whether its upper heads decide other classes than those of ``tree``."""
+        return bool(self.method_config.get("tree") == "shuffled")
+
 
 class RunSpec(Experiment):
     """One experiment: one method trained once on one fold of one dataset."""

@@ -214,5 +214,4 @@ def _store(
 
 def _test_set(directory: RunDirectory, tree: Taxonomy) -> Predictions:
     test = stored_predictions(directory, tree)["test"]
-    shuffled = directory.read_definition().method_config.get("tree") == "shuffled"
-    return test.leaves_alone() if shuffled else test
+    return test.leaves_alone() if directory.read_definition().shuffled_tree else test

@@ -94,8 +94,8 @@ def _member(
     heads = {
         level: np.stack([predicted[s][level] for s in slides]) for level in predicted[slides[0]]
     }
-    if model.spec.method_config.get("tree") == "shuffled":
-        return {LEAF: heads[LEAF]}  # its upper heads decide other classes than those of the tree
+    if model.spec.shuffled_tree:
+        return {LEAF: heads[LEAF]}
     return heads
 
 

@@ -249,7 +249,7 @@ def predictions_of(directory: RunDirectory, spec: RunSpec) -> dict[str, Predicti
     :func:`~mil_bench.runs.stored_predictions.stored_predictions`.
     """
     sets = stored_predictions(directory, Taxonomy.from_dict(spec.tree))
-    if spec.method_config.get("tree") == "shuffled":
+    if spec.shuffled_tree:
         return {name: predictions.leaves_alone() for name, predictions in sets.items()}
     return sets
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from mil_bench.base.errors import TaxonomyError, UnknownNameError
 from mil_bench.base.tables import TextTable, plain
 from mil_bench.base.taxonomy import Taxonomy
+from mil_bench.evaluation.foreign.values import whole_number
 
 
 def leaves_of(
@@ -50,7 +51,7 @@ def _in_any_case(leaves: Sequence[str]) -> dict[str, str]:
 
 
 def _by_value(leaves: Sequence[str]) -> dict[str, str]:
-    return {whole(leaf): leaf for leaf in leaves if whole(leaf)}
+    return {_value(leaf): leaf for leaf in leaves if _value(leaf)}
 
 
 def _by_place(leaves: Sequence[str]) -> dict[str, str]:
@@ -68,11 +69,10 @@ _READINGS: tuple[Callable[[Sequence[str]], dict[str, str]], ...] = (
 def _key(reading: Callable[[Sequence[str]], dict[str, str]], value: str) -> str:
     if reading is _by_name:
         return value
-    return plain(value) if reading is _in_any_case else whole(value)
+    return plain(value) if reading is _in_any_case else _value(value)
 
 
-def whole(text: str) -> str:
-    """Return ``1`` of ``1.0``; empty where a text is no whole number."""
-    digits, point, rest = text.partition(".")
-    fits = digits.isascii() and digits.isdigit() and len(digits) < 10 and not rest.strip("0")
-    return str(int(digits)) if fits and (point or not rest) else ""
+def _value(text: str) -> str:
+    """``1`` of ``1.0``; empty for text that is not a whole number."""
+    number = whole_number(text)
+    return "" if number is None else str(number)

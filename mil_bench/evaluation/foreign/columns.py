@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mil_bench.base.errors import DataError, listed, nearest
 from mil_bench.base.tables import TextTable, named, plain
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.evaluation.foreign.roles import Roles, some
+from mil_bench.evaluation.foreign.values import whole_number
 
 POSITIVE = ("prob", "probability", "score", "y_prob", "y_score", "prob_positive", "positive_prob",
             "p", "pos_prob", "logit")  # fmt: skip
@@ -107,7 +108,7 @@ def _matched(free: Sequence[str], names: Sequence[str]) -> list[str | None]:
 def columns_without_tree(table: TextTable, roles: Roles) -> ClassColumns:
     """Find classes by the columns and labels of the table itself: a flat tree in their order.
 
-    Raises ``DataError`` where they cannot be told.
+    Raises ``DataError`` where they cannot be recognised.
     """
     labels = set(table.column(roles.label)) - {""} if roles.label else set()
     free = [name for name in table.header if name not in roles.names]
@@ -140,8 +141,8 @@ def _of_classes(
     """A flat tree of the classes that have columns; labels must be among them."""
     names = list(classes)
     stray = sorted(label for label in labels if not _in(label, names))
-    numbered = [_number(name) for name in names]
-    if stray and None not in numbered and all(_number(v) is None for v in labels):
+    numbered = [whole_number(name) for name in names]
+    if stray and None not in numbered and all(whole_number(v) is None for v in labels):
         raise DataError(
             f"{table.path} counts its classes ({listed(list(classes.values()))}) and names its "
             f"labels ({listed(sorted(labels))}); pass --tree with the classes in that order."
@@ -152,7 +153,7 @@ def _of_classes(
             f"columns are of {some(names)}."
         )
     if None not in numbered:
-        names.sort(key=lambda name: _number(name) or 0)
+        names.sort(key=lambda name: whole_number(name) or 0)
     columns = tuple(classes[name] for name in names)
     return ClassColumns(_flat(table, names), columns, {})
 
@@ -163,10 +164,11 @@ def _binary(table: TextTable, roles: Roles, free: Sequence[str], labels: set[str
     forms = [*FORMS, *([f"{roles.label}_{{}}"] if roles.label else [])]
     column, k = _single(free, tree, forms) or ("", 0)
     by_name = any(column == form.format(leaf) for form in forms for leaf in tree.leaves)
-    if not column or (not by_name and None in map(_number, tree.leaves)):
+    if not column or (not by_name and None in map(whole_number, tree.leaves)):
         raise DataError(
-            f"{table.path}: the column {column!r} does not say which of {listed(tree.leaves)} it "
-            "is the probability of; pass --tree with the positive class last."
+            f"{table.path}: the column {column!r} holds the probability of one of "
+            f"{listed(tree.leaves)}, but which one is unknown; pass --tree with the positive class "
+            "last."
         )
     return ClassColumns(tree, (column,), {}, positive=k)
 
@@ -189,21 +191,16 @@ def _flat(table: TextTable, classes: Iterable[str]) -> Taxonomy:
 
 def _sorted(labels: Iterable[str]) -> list[str]:
     """Numbers first, in their order; each number once, however it is written."""
-    by_value = {
-        (_number(v), "") if _number(v) is not None else (None, v): v for v in sorted(labels)
-    }
-    return sorted(by_value.values(), key=lambda v: (_number(v) is None, _number(v) or 0, v))
+    by_value: dict[int | str, str] = {}
+    for label in sorted(labels):
+        number = whole_number(label)
+        by_value[label if number is None else number] = label
+    return [by_value[value] for value in sorted(by_value, key=lambda v: (isinstance(v, str), v))]
 
 
-def _in(name: str, names: Iterable[str]) -> bool:
-    value = _number(name)
-    return any(name == other or (value is not None and value == _number(other)) for other in names)
-
-
-def _number(text: str) -> int | None:
-    """The whole number that a text is, ``1`` or ``1.0``."""
-    match = re.fullmatch(r"(\d{1,9})(\.0*)?", text)
-    return int(match[1]) if match else None
+def _in(name: str, names: Collection[str]) -> bool:
+    value = whole_number(name)
+    return name in names or (value is not None and value in map(whole_number, names))
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:

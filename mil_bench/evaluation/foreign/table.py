@@ -15,13 +15,14 @@ from mil_bench.base.errors import DataError, TaxonomyError, counted
 from mil_bench.base.tables import TextTable, plain, read_cells
 from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.sets import set_name
-from mil_bench.evaluation.foreign.class_names import counted_classes, leaves_of, whole
+from mil_bench.evaluation.foreign.class_names import counted_classes, leaves_of
 from mil_bench.evaluation.foreign.columns import ClassColumns, columns_under, columns_without_tree
 from mil_bench.evaluation.foreign.roles import Roles, roles_of
 from mil_bench.evaluation.foreign.values import (
     Cells,
     positive_probability,
     probabilities,
+    whole_number,
     whole_numbers,
 )
 
@@ -132,7 +133,7 @@ def _check_one_model(table: TextTable, roles: Roles) -> None:
 
 
 def _tree_beside(path: Path) -> Taxonomy | None:
-    """The tree of a run folder, whose predictions lie beside its definition."""
+    """The tree of a run folder, whose definition is next to its predictions."""
     try:
         content = json.loads(path.with_name("spec.json").read_text(encoding="utf-8"))
         return Taxonomy.from_dict(content["tree"])
@@ -212,8 +213,9 @@ def _places(
     sets = {cell: set_name(cell) for cell in set(cells)}
     if all(sets.values()):
         return [str(sets[cell]) for cell in cells], folds, True
-    if folds is None and all(whole(cell) for cell in sets):
-        return ["test"] * len(cells), [int(whole(cell)) for cell in cells], True
+    numbers = {cell: whole_number(cell) for cell in sets}
+    if folds is None and None not in numbers.values():
+        return ["test"] * len(cells), [numbers[cell] or 0 for cell in cells], True
     if plain(roles.set) == "set":
         stray = sorted(cell for cell, name in sets.items() if name is None)
         raise DataError(

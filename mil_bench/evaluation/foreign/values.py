@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from mil_bench.base.errors import DataError, counted
 Values = NDArray[np.float64]
 
 EXACT = 1e-6
-"""Sums within this of 1 are left as they are: float32 softmax ends up there."""
+"""Sums within this of 1 are left unchanged: float32 softmax ends up there."""
 ROUNDED = 2e-3
 """Sums within this of 1 are rounded ones, whatever their digits: half precision ends up there."""
 MOST_ROUNDED = 0.05
@@ -71,7 +72,7 @@ def positive_probability(cells: Cells, logits: bool, notes: list[str]) -> Values
 
 def whole_numbers(name: str, texts: Sequence[str], path: object, lines: Sequence[int]) -> list[int]:
     """Return a column of folds or seeds. Raises ``DataError`` naming a cell that is none."""
-    known = {text: _whole_number(text) for text in set(texts)}
+    known = {text: whole_number(text) for text in set(texts)}
     wrong = next((i for i, text in enumerate(texts) if known[text] is None), None)
     if wrong is not None:
         raise DataError(
@@ -81,9 +82,10 @@ def whole_numbers(name: str, texts: Sequence[str], path: object, lines: Sequence
     return [known[text] or 0 for text in texts]
 
 
-def _whole_number(text: str) -> int | None:
-    digits = text.removesuffix(".0")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else None
+def whole_number(text: str) -> int | None:
+    """Return the number of a class, fold or seed, ``1`` or ``1.0``; ``None`` for other text."""
+    match = re.fullmatch(r"([0-9]{1,9})(\.0*)?", text)
+    return int(match[1]) if match else None
 
 
 def _numbers(cells: Cells) -> tuple[Values, int, bool]:

@@ -125,7 +125,7 @@ def test_the_column_of_the_first_class_alone_is_its_probability(tmp_path):
 
 def test_a_nameless_column_of_named_classes_is_refused_without_a_tree(tmp_path):
     table = frame(P2).drop(columns=["no", "yes"]).assign(prob=0.5)
-    with pytest.raises(DataError, match=r"does not say which of no and yes .*--tree"):
+    with pytest.raises(DataError, match=r"holds the probability of one of no and yes, .*--tree"):
         read_foreign(written(tmp_path / "p.csv", table))
 
 
