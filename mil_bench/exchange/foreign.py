@@ -221,8 +221,8 @@ def _model(
                 sets[of_set][cell] = p
                 files.setdefault(cell, member.path)
     tree = tables[members[0].path].tree
-    runs = {of_set: dict(sorted(of.items())) for of_set, of in sets.items()}
-    return ForeignModel(name, files, tree, runs, tuple(dict.fromkeys(notes)))
+    ordered = {of_set: dict(sorted(of.items())) for of_set, of in sets.items()}
+    return ForeignModel(name, files, tree, ordered, tuple(dict.fromkeys(notes)))
 
 
 def _numbered(table: ForeignTable, member: Member) -> ForeignTable:

@@ -20,8 +20,9 @@ from mil_bench.base.errors import ConfigError, DataError, MilBenchError, SplitEr
 from mil_bench.base.formats import PROTOCOL, format_of
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.base.toml_text import toml_text
+from mil_bench.contract.sets import SETS
 from mil_bench.contract.spec import DataKind, Experiment
-from mil_bench.contract.split import SETS, Fold, Split
+from mil_bench.contract.split import Fold, Split
 from mil_bench.evaluation.metrics import TABLE_VERSION
 from mil_bench.evaluation.predictions import SeedFold
 

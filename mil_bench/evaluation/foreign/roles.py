@@ -56,17 +56,16 @@ def roles_of(table: TextTable, id_column: str | None = None) -> Roles:
             "such as slide_id. Rename it."
         )
     label = named(table.header, LABELS) or _label_before_classes(table, {slide})
-    found = {
-        "slide": slide,
-        "label": label,
-        "decision": named(table.header, DECISIONS),
-        "patient": patient,
-        "fold": named(table.header, FOLDS),
-        "seed": named(table.header, SEEDS),
-        "set": named(table.header, SETS),
-        "model": named(table.header, MODELS),
-    }
-    return Roles(**found)
+    return Roles(
+        slide=slide,
+        label=label,
+        decision=named(table.header, DECISIONS),
+        patient=patient,
+        fold=named(table.header, FOLDS),
+        seed=named(table.header, SEEDS),
+        set=named(table.header, SETS),
+        model=named(table.header, MODELS),
+    )
 
 
 def _check_once(table: TextTable) -> None:
