@@ -71,7 +71,7 @@ def test_no_file_names_host_user_or_folder(project):
     names = {path.name for path in files}
     assert {"env.json", "result.json", "spec.json", "predictions.csv", "checkpoint.pt"} <= names
     assert list((project / "runs").glob("digit-bags/features/*.json"))
-    assert {"leaderboard.html", "overall.csv", "README.md"} <= names
+    assert {"digit-bags.html", "index.html", "overall.csv", "README.md"} <= names
     words = (MARK, str(project), str(Path.home()))
     telling = [
         f"{path.relative_to(project)}: {word}"
@@ -83,7 +83,7 @@ def test_no_file_names_host_user_or_folder(project):
 
 
 def test_the_page_still_says_what_failed_and_the_run_folder_where(project):
-    page = (project / "boards" / "leaderboard.html").read_text()
+    page = (project / "boards" / "digit-bags.html").read_text()
     assert "cannot read or write …/weights.pt" in page
     (failure,) = (project / "runs").rglob("failure.json")
     assert f"{MARK}/secret/weights.pt" in failure.read_text()

@@ -50,9 +50,9 @@ def leaderboard(parser: Parser, words: Sequence[str]) -> int:
             drawn, refused = write_all(reports, args.out)
             written += drawn
     if args.html:
-        from mil_bench.boards.page.build import write_page
+        from mil_bench.boards.page.build import write_pages
 
-        written.append(write_page(reports, args.out))
+        written += write_pages(reports, args.out)
     for note in filter(None, (left_out, *refused)):
         console.print(Text(note, style="yellow"))
     console.print(f"{counted(len(written), 'file')} written under {args.out}")

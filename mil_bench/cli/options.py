@@ -258,7 +258,7 @@ OPTIONS: Final = table(
     ),
     # boards
     toggle("--figures", "Draw all figures, or none (default: the overview)."),
-    toggle("--html", "Write leaderboard.html, one page that works offline."),
+    toggle("--html", "Write index.html and a page per cohort, which work offline."),
     switch("--common", "Score only the slides that all methods have predicted."),
     Option("--by", "COLUMN", "Column of the label table that defines subgroups, such as provider."),
     Option(

@@ -114,7 +114,7 @@ def test_a_bundle_without_manifest_submission_or_runs_is_refused(tmp_path, files
     refuse(raw_zip(path, {}), "no runs")
     refuse(raw_zip(path, {k: v for k, v in files.items() if "predictions" not in k}), "predictions")
     bad = files | {"submission.toml": b"people = 3\n"}
-    refuse(raw_zip(path, bad), "submission.toml", "method")
+    refuse(raw_zip(path, bad), "submission.toml", "people")
 
 
 @pytest.mark.parametrize(

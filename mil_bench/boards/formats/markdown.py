@@ -42,7 +42,9 @@ def report_page(report: Report, figure: bool) -> str:
     parts += _environment(board)
     parts.append(
         "The CSV files next to this page have every number with its interval, spread and run keys; "
-        "`runs_tidy.csv` has those of single runs."
+        "`runs_tidy.csv` has those of single runs. A repository may leave out `pairs.csv`, "
+        "`pairs_tidy.csv` and `runs_tidy.csv`, which are large; "
+        "`mil-bench leaderboard` writes them again."
     )
     return "\n\n".join(parts) + "\n"
 

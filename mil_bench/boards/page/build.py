@@ -11,13 +11,13 @@ from mil_bench.base.atomic import write_text
 from mil_bench.boards.confusions import confusions, tree_of
 from mil_bench.boards.environment import HEADS, environments_of
 from mil_bench.boards.formats.folder import board_folders, unwritable
+from mil_bench.boards.page.cohorts import INDEX, index_html, page_name
 from mil_bench.boards.page.data import cards, encode, fitted, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
 
-NAME = "leaderboard.html"
 _READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
 _PARTS = files("mil_bench.boards.page") / "parts"
 _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
@@ -54,19 +54,36 @@ _SCRIPTS = (
 )
 
 
-def write_page(reports: Sequence[Report], out: Path, path: Path | None = None) -> Path:
-    """Write all boards as one page, ``leaderboard.html`` in ``out`` or ``path``; return its path.
+def write_pages(reports: Sequence[Report], out: Path) -> list[Path]:
+    """Write a page per cohort and ``index.html``, which leads to them; return the paths.
 
-    ``out`` holds the folders of the boards. Raises ``DataError`` when the page cannot be written.
+    ``out`` holds the folders of the boards. Raises ``DataError`` when a page cannot be written.
     """
-    path = path or out / NAME
-    text = page_html(reports, out, path.parent)  # links to heatmaps start at the page
+    by_page: dict[str, list[Report]] = {}
+    for report in reports:
+        by_page.setdefault(page_name(report.board), []).append(report)
+    pages = [write_page(of_cohort, out) for of_cohort in by_page.values()]
+    index = out / INDEX
+    _write(index, index_html(by_page))
+    return [*pages, index]
+
+
+def write_page(reports: Sequence[Report], out: Path) -> Path:
+    """Write boards as one page, named by the cohort of the first; return its path.
+
+    Raises ``DataError`` when the page cannot be written.
+    """
+    path = out / page_name(reports[0].board)
+    _write(path, page_html(reports, out, out))  # links to heatmaps start at the page
+    return path
+
+
+def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
         raise unwritable(path, error) from None
-    return path
 
 
 def page_html(reports: Sequence[Report], out: Path = Path(), folder: Path | None = None) -> str:
