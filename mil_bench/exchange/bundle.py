@@ -72,6 +72,7 @@ def write_bundle(path: Path, submission: Submission, files: Mapping[str, bytes])
 
     Raises ``BundleError`` for a member that may not be in a bundle.
     """
+    # Last, so that no member can take its place.
     content = {**files, SUBMISSION: submission_text(submission).encode()}
     check_members(content, path)
     content[MANIFEST] = manifest_text(content).encode()
@@ -82,6 +83,7 @@ def write_bundle(path: Path, submission: Submission, files: Mapping[str, bytes])
             # The output of bzip2 is the same everywhere, and smaller for tables of numbers;
             # that of zlib depends on its version.
             info.compress_type = zipfile.ZIP_BZIP2
+            # 3: Unix, so that the mode is read on every system.
             info.create_system, info.external_attr = 3, _REGULAR_FILE
             archive.writestr(info, content[name])
     return path
@@ -145,6 +147,7 @@ def _check_hashes(path: Path, files: Mapping[str, bytes]) -> None:
         if not re.fullmatch(r"[0-9a-f]{64}", digest) or not name or name in stated:
             raise BundleError(f"{path}, {MANIFEST} has the line {line[:120]!r}; expected a hash.")
         stated[name] = digest
+    # Both ways: nothing may be added and nothing lack.
     for name in sorted({*stated, *files} - {MANIFEST}):
         if name not in files:
             raise BundleError(f"{path} lacks {name[:120]!r}, which {MANIFEST} lists.")

@@ -66,6 +66,7 @@ class EnsemblePredictions:
         """``(n,)``: share of members that decide for the same leaf; ``nan`` with one member."""
         if len(self.members) < 2:
             return np.full(len(self), np.nan)
+        # (members, n) == (n,)
         share: Probabilities = (self.heads[LEAF].argmax(2) == self._leaf).mean(0)
         return share
 
@@ -74,6 +75,7 @@ class EnsemblePredictions:
         """``(n,)``: standard deviation over members (n - 1) of the probability of that leaf."""
         if len(self.members) < 2:
             return np.full(len(self), np.nan)
+        # (members, n): the decided leaf of the ensemble
         chosen = self.heads[LEAF][:, np.arange(len(self)), self._leaf]
         deviation: Probabilities = chosen.std(0, ddof=1)
         return deviation
@@ -81,6 +83,7 @@ class EnsemblePredictions:
     @property
     def least_sure(self) -> NDArray[np.int64]:
         """``(n,)``: slides from the least to the most certain: by agreement, then probability."""
+        # Agreement first, since the last key of lexsort leads.
         order: NDArray[np.int64] = np.lexsort((self.probability, np.nan_to_num(self.agreement)))
         return order
 
@@ -137,5 +140,6 @@ def _rows(columns: Mapping[str, Sequence[object]]) -> Iterator[list[str]]:
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
+        # repr: the shortest text that reads as the same number.
         return "" if value != value else repr(value)
     return escape(str(value))

@@ -77,8 +77,10 @@ def validate_on(
     )
     start = time.perf_counter()
     slides = dataset.manifest.slide_ids
+    # Only slides with labels are predicted.
     store = replace(dataset.store, rows={s: dataset.store.rows[s] for s in slides})
     predicted = predict_slides(directories, store, device, dataset.name, quiet=quiet)
+    # One wall time for all models: each has its share.
     seconds = (time.perf_counter() - start) / len(directories)
     labels, patients = dataset.manifest.labels(), dataset.manifest.clusters()
     ensemble = replace(
@@ -89,12 +91,13 @@ def validate_on(
     folders, own, here = [], dict[SeedFold, Predictions](), dict[SeedFold, Predictions]()
     before = 0
     for i, directory in enumerate(directories):
+        # One member keeps the first axis.
         member = replace(ensemble, heads={v: p[i : i + 1] for v, p in ensemble.heads.items()})
         validation = ExternalValidation(member, (), 0, {}, {}, ())
         spec = directory.read_spec()
         folder, existed = _store(runs, spec, dataset, validation.predictions(), seconds, device)
         folders.append(folder)
-        before += existed
+        before += existed  # bool: True counts 1
         here[spec.seed, spec.fold] = _test_set(folder, tree)
         own[spec.seed, spec.fold] = _test_set(directory, tree)
     if len(here) < len(directories):  # members that are not one method on one split
@@ -151,6 +154,7 @@ def _check_other(directory: RunDirectory, dataset: Dataset) -> None:
             f"run {directory.path.name} was trained on {dataset.name} itself; its test predictions "
             "are in its folder. Pass another dataset with --dataset."
         )
+    # Validation slides count, too: weights were chosen by them.
     used = sets_of(directory, dataset.manifest.slide_ids)
     seen = [slide for slide, of_set in used.items() if of_set != "test"]
     if seen:
@@ -192,7 +196,7 @@ def _store(
     """Write the run folder of one model, unless it is there; and whether it was."""
     spec = transferred_spec(source, dataset)
     directory = RunDirectory.of(runs, spec)
-    with directory.locked():
+    with directory.locked():  # two processes may validate the same model
         if directory.status() == "done":
             return directory, True
         directory.begin(spec)

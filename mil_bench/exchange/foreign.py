@@ -68,12 +68,14 @@ def read_models(
     groups = models_of(paths)
     tables = {path: read_foreign(path, reference.tree, id_column=reference.id_column,
                                  logits=logits) for path in paths}  # fmt: skip
+    # The classes of all files must be known before any table is under one tree.
     if reference.tree is None:
         tables = _under_one_tree(tables, logits)
     tables = _with_slides_of(reference, tables)
     if reference.labels is not None:
         for table in tables.values():
             _check_agreement(table, reference.labels)
+    # After all are read: a file may have what another one lacks.
     completed = _completed(reference, tables.values())
     models = [_model(name, members, tables, completed) for name, members in groups.items()]
     return [_with_count(model, reference) for model in models]
@@ -112,6 +114,7 @@ def models_of(paths: Sequence[Path]) -> dict[str, list[Member]]:
         stem, numbers = _without_numbers(_SUFFIX.sub("", path.name))
         folder = path.resolve().parent
         rest, of_folder = _without_numbers(folder.name)
+        # The folder counts only if it is nothing but a number.
         if not numbers and of_folder and not rest:
             folder, numbers = folder.parent, of_folder
         member = Member(path, numbers.get("fold"), numbers.get("seed"))
@@ -145,6 +148,7 @@ def _without_numbers(name: str) -> tuple[str, dict[str, int]]:
 
 def _under_one_tree(tables: dict[Path, ForeignTable], logits: bool) -> dict[Path, ForeignTable]:
     """All tables under the tree of the one with most classes, which must have those of all."""
+    # A fold may lack a class.
     widest = max(tables.values(), key=lambda table: (len(table.tree.leaves), table.tree.depth))
     for table in tables.values():
         stray = [leaf for leaf in table.tree.leaves if leaf not in widest.tree.leaves]
@@ -228,6 +232,7 @@ def _model(
 def _numbered(table: ForeignTable, member: Member) -> ForeignTable:
     """The table with fold and seed of the file's name where it has no columns of them."""
     n = len(table.slides)
+    # Columns are more exact than names of files.
     folds = table.folds or ((member.fold,) * n if member.fold is not None else None)
     seeds = table.seeds or ((member.seed,) * n if member.seed is not None else None)
     return replace(table, folds=folds, seeds=seeds)

@@ -53,6 +53,7 @@ def freeze(
         anchors=tuple(name for name in ANCHORS if name in {spec.method for spec in chosen}),
         tree=first.tree,
     )
+    # The first run defines the data.
     others = [spec for spec in chosen if protocol.differences(spec)]
     if others:
         apart = listed(protocol.differences(others[0]), 4)
@@ -64,7 +65,7 @@ def freeze(
 
 
 def _split_table(runs: Path, spec: Experiment) -> Path | None:
-    if spec.dataset not in DATASETS:
+    if spec.dataset not in DATASETS:  # ids of own data may be private
         return None
     name = f"{spec.split}-{spec.split_digest}.csv"
     tables = [source.runs / spec.dataset / "splits" / name for source in run_sources(runs)]

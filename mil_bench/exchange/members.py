@@ -47,12 +47,13 @@ def predict_slides(
     tree = common_tree(directories)
     slides = tuple(store.rows)
     make_deterministic(device)
-    prepare_cpu(store.dim)
+    prepare_cpu(store.dim)  # the same kernels as in training: numbers are compared bit by bit
     members: list[dict[str, Probabilities]] = []
     with ProgressDisplay("predicting", len(directories), unit="" if quiet else "model") as progress:
         for directory in directories:
             members.append(_member(directory, store, slides, device, where))
             progress.advance()
+    # Levels that every model has a head for.
     levels = [v for v in members[0] if all(v in heads for heads in members)]
     heads = {level: np.stack([heads[level] for heads in members]) for level in levels}
     return EnsemblePredictions(tree, tuple(d.path.name for d in directories), slides, heads)
@@ -114,7 +115,7 @@ def _portions(directory: RunDirectory, slides: Sequence[str]) -> Iterator[list[s
     rest = dict.fromkeys(slides)
     for ids in predicted_sets(directory).values():
         own = match_ids(ids, rest)
-        if len(own) == len(ids):
+        if len(own) == len(ids):  # a part of a set would be packed in another way
             yield [own[slide] for slide in ids]
             rest = dict.fromkeys(slide for slide in rest if slide not in set(own.values()))
     if rest:
@@ -127,5 +128,5 @@ def _threads(number: int) -> Iterator[None]:
     torch.set_num_threads(number)
     try:
         yield
-    finally:
+    finally:  # the number of threads is one for the process
         torch.set_num_threads(before)

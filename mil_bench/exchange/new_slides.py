@@ -83,7 +83,7 @@ def check_fits(store: BagStore, directories: Sequence[RunDirectory], where: str)
     """
     scales = _scales(store)
     notes = (n for directory in directories for n in _check_run(store, scales, directory, where))
-    return tuple(dict.fromkeys(notes))
+    return tuple(dict.fromkeys(notes))  # the same note of several models once
 
 
 def _check_run(
@@ -108,7 +108,7 @@ def _check_run(
                 f"run {key} was trained on patches of {trained}, but {slide} in {where} has "
                 f"patches of {scale}; extract the slides at the scale of the training."
             )
-    if bool(trained) != any(scales.values()):
+    if bool(trained) != any(scales.values()):  # one of them without a scale: nothing to compare
         whose = where if trained else f"run {key}"
         yield f"the scale of patches is not checked: {whose} does not record it"
 
@@ -135,6 +135,7 @@ def read_slide_list(path: Path) -> list[str]:
             raise DataError(
                 f"--slides {path} is not a text file or table; expected a slide id per line."
             ) from None
+    # Windows paths, too.
     names = [name.strip().replace("\\", "/").rpartition("/")[2] for name in ids]
     if names and names[0].lower() in SLIDE_COLUMNS:  # the header of a single column
         names = names[1:]
@@ -162,6 +163,7 @@ def _feature_set(root: Path, directory: RunDirectory, encoder: str | None) -> Fe
     """The set of bags with the encoder of the run, or the only one of an unknown encoder."""
     spec, sets = directory.read_spec(), discover(root)
     wanted = encoder or spec.encoder
+    # The exact name first, then the same encoder in another folder.
     fitting = [s for s in sets if s.encoder == wanted] or [
         s for s in sets if _base(s.encoder) == _base(wanted)
     ]
@@ -206,7 +208,7 @@ def _scales(store: BagStore) -> dict[str, PatchScale]:
 def _slide_names(features: FeatureSet) -> dict[str, str]:
     """Slide id -> name in the set; ids are file names without tails, and with folders if needed."""
     short = [normalise(name.rpartition("/")[2]) for name in features.sources]
-    unique = len(set(short)) == len(short)
+    unique = len(set(short)) == len(short)  # folders are needed where file names repeat
     return dict(zip(short if unique else features.sources, features.sources, strict=True))
 
 

@@ -65,6 +65,7 @@ def rows_of(runs: Path, protocol: Protocol, encoder: str | None = None) -> list[
             features[spec.features_digest] = spec.encoder
             by_method[spec.method].append((run.path, spec))
         else:
+            # The nearest run explains best.
             apart = min(filter(None, [apart, protocol.differences(spec)]), key=len, default=[])
     if not by_method:
         why = f"; the nearest differ in {listed(apart, 4)}" if apart else ""
@@ -89,6 +90,7 @@ def _rows(
     searches: Sequence[TuningRecord],
 ) -> list[PackedRow]:
     tuned = {key for search in searches for key in search.tuned}
+    # Settings of the default are a row of their own.
     plain = tuned - {key for search in searches for key in search.default}
     variants: dict[str, list[tuple[Path, Experiment]]] = defaultdict(list)
     for path, spec in members:
@@ -140,6 +142,7 @@ def anchors_of(rows: Sequence[PackedRow], protocol: Protocol) -> list[PackedRow]
 
     Raises ``DataError`` for one that was not run, or not in every cell.
     """
+    # An anchor with other settings is no anchor.
     default = {row.method: row for row in rows if row.settings == "default"}
     absent = [name for name in protocol.anchors if name not in default]
     if absent:

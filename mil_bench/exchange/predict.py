@@ -196,6 +196,7 @@ def _seen(directories: Sequence[RunDirectory], slides: Sequence[str]) -> list[st
     """A note on slides that models were trained on."""
     models, trained = 0, set[str]()
     for directory in directories:
+        # Validation slides are not trained on.
         seen = [s for s, of_set in sets_of(directory, slides).items() if of_set == "train"]
         models += bool(seen)
         trained.update(seen)

@@ -59,6 +59,7 @@ def _slides(predictions: EnsemblePredictions, rows: range | list[int], title: st
         cells = [predictions.slide_ids[i], *([predictions.labels[i]] if labelled else [])]
         cells += [decided[LEAF][i], f"{predictions.probability[i]:.2f}"]
         if several:
+            # A share back to a number of models.
             agreeing = round(predictions.agreement[i] * len(predictions.members))
             cells += [f"{agreeing} of {len(predictions.members)}", f"{predictions.spread[i]:.2f}"]
         cells += [f"{decided[v][i]} {predictions.level(v)[i].max():.2f}" for v in upper]

@@ -41,6 +41,7 @@ class Disguise:
         content = dict(files)
         if not self.labels:
             result = json.loads(content["result.json"])
+            # setdefault: the digest of the run itself stays.
             result.setdefault(PREDICTIONS_DIGEST, sha256(content["predictions.csv"]).hexdigest())
             content["result.json"] = (json.dumps(result, indent=2) + "\n").encode()
             content["predictions.csv"] = without_labels(content["predictions.csv"])
@@ -62,6 +63,7 @@ class Disguise:
             for column in columns:
                 row[column] = self.hashed(unescape(row[column]))
         sets = list(dict.fromkeys(row[0] for row in rows))
+        # The order of slides would tell which id is which.
         rows.sort(key=lambda row: (sets.index(row[0]), row[columns[0]]))
         return _text(header, rows)
 
@@ -81,6 +83,7 @@ def read_key(path: Path) -> bytes:
     Raises ``DataError`` for a file that others can read, and for one that holds no key.
     """
     if not path.exists():
+        # O_EXCL: never into a file of others; mode set at creation, not after it.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(secrets.token_hex(32) + "\n")

@@ -104,6 +104,7 @@ class Protocol(StrictConfig):
 
     def requires(self, spec: Experiment) -> bool:
         """Return whether a run is of one of the required cells."""
+        # The same data, but perhaps another seed.
         return not self.differences(spec) and (spec.seed, spec.fold) in self.cells
 
 
@@ -129,6 +130,7 @@ def read_split(path: Path, protocol: Protocol) -> Split | None:
     file = path.parent / protocol.split_file
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        # The first column has the slides.
         columns = [f"fold_{k}" for k in range(len(table.columns) - 1)]
         sets = [
             [table["slide_id"][table[column] == name].tolist() for name in SETS]
@@ -157,7 +159,7 @@ def write_protocol(protocol: Protocol, folder: Path = FOLDER, split: Path | None
     if split is not None:
         protocol = protocol.model_copy(update={"split_file": f"{protocol.name}.csv"})
         write_bytes(folder / protocol.split_file, split.read_bytes())
-        read_split(path, protocol)
+        read_split(path, protocol)  # read again: the copy must have the digest
     write_text(path, toml_text(protocol.model_dump(mode="json")))
     return path
 

@@ -40,12 +40,14 @@ def read_bundle(path: Path) -> Bundle:
     :func:`~mil_bench.exchange.bundle.checked_bundle`.
     """
     try:
+        # Checked before reading: a huge file would fill the memory.
         content = path.read_bytes() if path.stat().st_size <= LARGEST_BUNDLE else None
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}; check the path.") from None
     if content is None:
         raise BundleError(f"{path} has more than {LARGEST_BUNDLE:,} bytes; expected fewer.")
     try:
+        # One reading: the file may change between hash and check.
         with ZipFile(io.BytesIO(content)) as archive:
             members = archive.infolist()
             _check_directory(path, members)
@@ -66,6 +68,7 @@ def _check_directory(path: Path, members: Sequence[ZipInfo]) -> None:
         raise BundleError(
             f"{path} has {len(members):,} members; expected at most {MOST_MEMBERS:,}."
         )
+    # orig_filename: zipfile cuts names at a zero byte.
     check_members((info.orig_filename for info in members), path)
     seen: set[str] = set()
     for info in members:
@@ -79,6 +82,7 @@ def _check_directory(path: Path, members: Sequence[ZipInfo]) -> None:
         raise BundleError(
             f"{path} has {total:,} bytes when unpacked; expected at most {LARGEST_BUNDLE:,}."
         )
+    # In order of place, not of the directory.
     ordered = sorted(members, key=lambda info: info.header_offset)
     for info, following in pairwise(ordered):
         if info.header_offset + info.compress_size > following.header_offset:
@@ -86,7 +90,7 @@ def _check_directory(path: Path, members: Sequence[ZipInfo]) -> None:
 
 
 def _check_entry(path: Path, info: ZipInfo) -> None:
-    kind = stat.S_IFMT(info.external_attr >> 16)
+    kind = stat.S_IFMT(info.external_attr >> 16)  # the upper 16 bits are the mode of Unix
     if kind not in (0, stat.S_IFREG):
         what = "a link" if kind == stat.S_IFLNK else "a special file"
         raise BundleError(f"{path} holds {info.filename!r} as {what}; expected plain files.")
@@ -109,7 +113,7 @@ def _check_entry(path: Path, info: ZipInfo) -> None:
 def _content(path: Path, archive: ZipFile, info: ZipInfo) -> bytes:
     """The bytes of one member, never more than its stated size."""
     with archive.open(info) as file:
-        content = file.read(info.file_size + 1)
+        content = file.read(info.file_size + 1)  # one byte more shows a wrong size
     if len(content) != info.file_size:
         raise BundleError(f"{path}, {info.filename} has another size than stated; copy it again.")
     return content

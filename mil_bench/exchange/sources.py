@@ -133,7 +133,7 @@ def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                return ""
+                return ""  # no hash: read_bundle says what is wrong
             file.seek(0)
             hashed = sha256()
             while block := file.read(2**20):
@@ -164,7 +164,7 @@ def _write(home: Path, place: Path, files: Mapping[str, bytes]) -> None:
     """
     home.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=home))
-    new = temporary / "new"
+    new = temporary / "new"  # renamed in one step, so that no reader sees a part
     try:
         for name, content in files.items():
             target = new / name
@@ -175,7 +175,7 @@ def _write(home: Path, place: Path, files: Mapping[str, bytes]) -> None:
             place.rename(temporary / ".changed")  # removed with it
         try:
             new.rename(place)
-        except OSError:
+        except OSError:  # another process was first
             if not _is_intact(place):
                 raise
     finally:

@@ -50,8 +50,10 @@ class UsualDifference(NamedTuple):
 def usual_difference(method: str, change: Change = "processor") -> UsualDifference:
     """Return what ``change`` usually does to a run of ``method``; to any run if it is unknown."""
     table = _table()
+    # Changes without a measurement count as another processor.
     measured = change if (change, "") in table else "processor"
     own = table.get((measured, method))
+    # Few runs say little: all methods together.
     return own if own is not None and own.runs >= _LEAST_RUNS else table[measured, ""]
 
 
@@ -108,6 +110,7 @@ def judge(
             f"The repeated run differs by {points}, although processor, threads and versions are "
             "those of the report; expected the same predictions.",
         )
+    # Other threads and another processor: the larger change counts.
     change: Change = "threads" if changed == ["threads"] else "processor"
     usual = usual_difference(method, change)
     level: Level = "unusual"

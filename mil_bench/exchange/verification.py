@@ -60,6 +60,7 @@ def read_verifications(folder: Path) -> list[Verification]:
 def add_verification(folder: Path, record: Verification) -> Path:
     """Add ``record`` to ``verified.toml`` in ``folder`` and return the file's path."""
     path = folder / NAME
+    # dict.fromkeys: the same act once.
     records = dict.fromkeys([*read_verifications(folder), record])
     values = [each.model_dump(mode="json", exclude_defaults=True) for each in records]
     write_text(path, toml_text({"verified": values}))
@@ -69,7 +70,7 @@ def add_verification(folder: Path, record: Verification) -> Path:
 def level_of(sha256: str, records: Iterable[Verification]) -> str:
     """Return the highest level that ``records`` give the bundle with this hash."""
     levels = [record.level for record in records if record.sha256 == sha256]
-    return max([SCORED, *levels], key=LEVELS.index)
+    return max([SCORED, *levels], key=LEVELS.index)  # predictions are always scored here
 
 
 def lowest(levels: Iterable[str]) -> str:

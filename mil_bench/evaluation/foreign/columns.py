@@ -43,6 +43,7 @@ def columns_under(table: TextTable, roles: Roles, tree: Taxonomy) -> ClassColumn
 
     Raises ``DataError`` where classes have no column and there is no decision either.
     """
+    # Identity columns are never classes.
     free = [name for name in table.header if name not in roles.names]
     upper = _upper(free, tree)
     stamp = [f"{roles.label}_{{}}"] if roles.label else []
@@ -58,6 +59,7 @@ def columns_under(table: TextTable, roles: Roles, tree: Taxonomy) -> ClassColumn
     single = _single(free, tree, forms)
     if single is not None:
         return ClassColumns(tree, (single[0],), upper, positive=single[1])
+    # The form that fits best, for the message.
     best = max(forms, key=lambda form: sum(form.format(leaf) in free for leaf in tree.leaves))
     lacking = [n for leaf in tree.leaves if (n := best.format(leaf)) not in free]
     if roles.decision is not None and len(lacking) == len(tree.leaves):
@@ -87,7 +89,7 @@ def _single(free: Sequence[str], tree: Taxonomy, forms: Sequence[str]) -> tuple[
     for names in ([form.format(leaf) for leaf in tree.leaves] for form in forms):
         columns = _matched(free, names)
         if columns.count(None) == 1:
-            k = 0 if columns[0] else 1
+            k = 0 if columns[0] else 1  # the one that is there
             return str(columns[k]), k
     for form in BY_NUMBER:
         (column,) = _matched(free, [form.format(1)])
@@ -115,6 +117,7 @@ def columns_without_tree(table: TextTable, roles: Roles) -> ClassColumns:
     groups = [_captured(free, form) for form in FORMS[1:]]
     if roles.label:
         groups.append(_captured(free, f"{roles.label}_{{}}"))
+    # The first form with several classes.
     for classes in (group for group in groups if len(group) > 1):
         return _of_classes(table, roles, classes, labels)
     numeric = [name for name in free if _is_numeric(table.column(name))]
@@ -218,4 +221,5 @@ def _sums_to_one(table: TextTable, names: Sequence[str]) -> bool:
     except ValueError:
         return False
     sums = [sum(row) for row in zip(*columns, strict=True)]
+    # Rounded columns do not sum exactly.
     return all(abs(s - 1) < 0.06 for s in sums) or all(abs(s - 100) < 6 for s in sums)

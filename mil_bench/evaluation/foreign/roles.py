@@ -49,6 +49,7 @@ def roles_of(table: TextTable, id_column: str | None = None) -> Roles:
     """
     _check_once(table)
     patient = named(table.header, PATIENTS)
+    # A table of patients has a row per patient.
     slide = named(table.header, [*([id_column] if id_column else []), *SLIDES]) or patient
     if slide is None:
         raise DataError(
@@ -73,6 +74,7 @@ def _check_once(table: TextTable) -> None:
     twice = [
         name
         for name in table.header
+        # pandas names the second column of a name X.1.
         if (end := re.fullmatch(r"(.+)\.[1-9]\d*", name)) and end[1] in table.header
     ]
     if twice:

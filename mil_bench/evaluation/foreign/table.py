@@ -92,7 +92,7 @@ def read_foreign(
         *classes.leaves,
         *(c for columns in classes.upper.values() for c in columns),
     }
-    if not of_sets:
+    if not of_sets:  # a column that holds neither sets nor folds is unused
         used -= {roles.set}
     ignored = [n for n in table.header if n not in used and not n.startswith("Unnamed: ")]
     if ignored:
@@ -137,6 +137,7 @@ def _tree_beside(path: Path) -> Taxonomy | None:
     try:
         content = json.loads(path.with_name("spec.json").read_text(encoding="utf-8"))
         return Taxonomy.from_dict(content["tree"])
+    # No run folder, or an older one: the file itself decides.
     except (OSError, ValueError, KeyError, TypeError, AttributeError, TaxonomyError):
         return None
 
@@ -162,7 +163,7 @@ def _heads(
         notes.append(
             f"the column {classes.leaves[0]} is read as the probability of {tree.leaves[k]}"
         )
-        both = (p, 1 - p) if k == 0 else (1 - p, p)
+        both = (p, 1 - p) if k == 0 else (1 - p, p)  # order of the tree
         return {LEAF: np.stack(both, axis=1)}
     if classes.by_number:
         notes.append(counted_classes(tree))
@@ -193,7 +194,7 @@ def _compare_decisions(
     column: str, decided: NDArray[np.int64], probs: NDArray[np.float64], notes: list[str]
 ) -> None:
     """Say where a decision is not the most probable class: another threshold, or another order."""
-    chosen = probs[np.arange(len(decided)), decided]
+    chosen = probs[np.arange(len(decided)), decided]  # ties are decided as the file does
     other = int((chosen < probs.max(1)).sum())
     if other:
         notes.append(

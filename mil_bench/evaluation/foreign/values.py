@@ -54,7 +54,7 @@ def probabilities(cells: Cells, logits: bool, notes: list[str]) -> Values:
         values, decimals = values / 100, decimals + 2
         notes.append(f"{_columns(cells)} are read as percentages")
     _check_range(cells, values)
-    return _whole(cells, np.clip(values, 0, None), decimals, notes)
+    return _whole(cells, np.clip(values, 0, None), decimals, notes)  # float error below 0
 
 
 def positive_probability(cells: Cells, logits: bool, notes: list[str]) -> Values:
@@ -62,6 +62,7 @@ def positive_probability(cells: Cells, logits: bool, notes: list[str]) -> Values
     values, _, percent = _numbers(cells)
     if logits:
         _check_logits(cells, values)
+        # exp overflows above 709.
         return np.asarray(1 / (1 + np.exp(-np.clip(values[:, 0], -500, 500))))
     if percent:
         notes.append(f"{_columns(cells)} is read as percentages")
@@ -147,6 +148,7 @@ def _are_percentages(values: Values, decimals: int) -> bool:
 
 def _tolerance(classes: int, decimals: int) -> float:
     """How far sums of ``classes`` numbers of so many decimals may be from 1 by rounding."""
+    # Each number is off by half of its last digit.
     return min(max(classes * 0.5 * 10.0**-decimals, ROUNDED), MOST_ROUNDED) + 1e-9
 
 
@@ -161,6 +163,7 @@ def _check_range(cells: Cells, values: Values) -> None:
 
 
 def _check_logits(cells: Cells, values: Values) -> None:
+    # A single logit has no sum.
     sums = values.sum(1) if values.shape[1] > 1 else np.ones(len(values))
     inside = (values >= 0).all() and (values <= 1).all()
     if inside and (np.abs(sums - 1) <= MOST_ROUNDED).all():
@@ -171,6 +174,7 @@ def _check_logits(cells: Cells, values: Values) -> None:
 
 
 def _softmax(values: Values) -> Values:
+    # The largest is subtracted: exp does not overflow.
     powers = np.exp(values - values.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
