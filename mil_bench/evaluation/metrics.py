@@ -16,6 +16,7 @@ from mil_bench.base.taxonomy import LEAF
 
 Unit = Literal["fraction", "count", "levels", "grades", "nats", "squared"]
 MetricNeeds = Literal["", "ordered classes", "tree", "direct head"]
+Denominator = Literal["", "true", "other", "decided", "undecided"]
 
 PRIMARY = "balanced_accuracy"
 TABLE_VERSION = "1"
@@ -30,7 +31,8 @@ class Metric:
     is what random predictions reach, in words. ``needs`` says when it is absent. ``upper`` metrics
     are on boards for upper levels, too. ``compared`` metrics are also shown as the gain of a
     level's own head over summed leaves. Those of decisions are also shown for the ancestors of a
-    decided leaf.
+    decided leaf. ``share_of`` says which slides a rate of one class is a share of, by truth or by
+    decision; such a rate has Wilson's interval where it is 0 or 1.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Metric:
     note: str = ""
     upper: bool = False
     compared: bool = False
+    share_of: Denominator = ""
 
     @property
     def percent(self) -> bool:
@@ -73,10 +76,12 @@ _CLASS = (
     Metric("patients", "Patients", 0, "count"),
     Metric("auc", "AUC", 1, chance="0.5", note="undefined without positives or negatives"),
     Metric("ap", "AP", 1, chance="prevalence", note="average precision"),
-    Metric("sensitivity", "Sens", 1, chance="share of decisions", note="recall"),
-    Metric("specificity", "Spec", 1, chance="1 - share of decisions"),
-    Metric("ppv", "PPV", 1, chance="prevalence", note="undefined for a class never decided"),
-    Metric("npv", "NPV", 1, chance="1 - prevalence"),
+    Metric("sensitivity", "Sens", 1, chance="share of decisions", note="recall",
+           share_of="true"),
+    Metric("specificity", "Spec", 1, chance="1 - share of decisions", share_of="other"),
+    Metric("ppv", "PPV", 1, chance="prevalence", note="undefined for a class never decided",
+           share_of="decided"),
+    Metric("npv", "NPV", 1, chance="1 - prevalence", share_of="undecided"),
     Metric("f1", "F1", 1),
 )
 _TREE = (

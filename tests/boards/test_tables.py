@@ -160,6 +160,20 @@ def test_a_class_always_found_has_the_interval_of_wilson(tmp_path):
     assert found.note == "Wilson interval"
 
 
+@pytest.mark.parametrize(
+    ("rate", "wrong", "slides"),
+    [("sensitivity", "yes", 12), ("npv", "yes", 15), ("specificity", "no", 20), ("ppv", "no", 9)],
+)
+def test_a_rate_of_one_rests_on_the_slides_that_it_is_a_share_of(tmp_path, rate, wrong, slides):
+    """12 slides of the class ``no``, 20 of ``yes``; five or three of a class are decided wrong."""
+    labels = [0] * 12 + [1] * 20
+    decisions = {"yes": [0] * 12 + [1] * 15 + [0] * 5, "no": [0] * 9 + [1] * 23}[wrong]
+    finish(tmp_path, make_spec(tree=FLAT), decided(FLAT, labels, decisions))
+    number = row(report(tmp_path).table("classwise"), "abmil", **{"class": "no"})[rate]
+    expected = proportion_confint(slides, slides, method="wilson")
+    assert (number.value, number.low, number.high) == pytest.approx((1, *expected))
+
+
 def test_slides_of_one_patient_widen_the_interval_of_wilson(tmp_path):
     labels = [0] * 12 + [1] * 20
     p = decided(FLAT, labels, labels)

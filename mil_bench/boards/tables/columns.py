@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from mil_bench.boards.tables.table import Column, Interval, score_column
 from mil_bench.evaluation.inference.retraining import ROPE
-from mil_bench.evaluation.metrics import COUNTS, Score
-
-RATES = ("sensitivity", "specificity", "ppv", "npv")
-"""Shares of some slides of one class, which are often 0 or 1 for a class of few slides."""
+from mil_bench.evaluation.metrics import COUNTS, METRICS, Score
 
 _POINT = f"{100 * ROPE:g} point"
 _TABLE = (
@@ -211,5 +208,6 @@ def class_column(metric: str) -> Column:
     """Return the column of a metric of one class against the rest."""
     if metric in COUNTS:
         return score_column(Score(metric), "", level="")
-    interval: Interval = "patients or Wilson" if metric in RATES else "patients"
+    # a share of the few slides of a class is often 0 or 1
+    interval: Interval = "patients or Wilson" if METRICS[metric].share_of else "patients"
     return score_column(Score(metric), interval, level="")

@@ -122,5 +122,5 @@ def _slides_of(p: Predictions, score: Score) -> NDArray[np.bool_] | None:
     k = p.taxonomy.classes[score.level].index(score.name)
     truth = p.truth(score.level) == k
     decided = p.probabilities(score.level, score.source).argmax(1) == k
-    shares = {"sensitivity": truth, "specificity": ~truth, "ppv": decided, "npv": ~decided}
-    return shares.get(score.metric)
+    slides = {"true": truth, "other": ~truth, "decided": decided, "undecided": ~decided}
+    return slides.get(score.facts.share_of)
