@@ -174,9 +174,7 @@ def read_boards(
     boards = build_boards(records, searches, locks)
     if frozen:
         boards = [of_protocol(board, frozen) for board in boards]
-    # Last: it depends on all rows of the board.
-    return [common_board(board) for board in boards] if common else boards, left_out
-    if common:
+    if common:  # last: it depends on all rows of the board
         boards = [common_board(board) for board in boards]
     return [*boards, *sites], left_out
 
