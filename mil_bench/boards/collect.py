@@ -16,7 +16,7 @@ from mil_bench.base.finding import Note
 from mil_bench.base.formats import RUN_FOLDER, format_of
 from mil_bench.base.privacy import without_places
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.contract.spec import KEY_LENGTH, Experiment, read_definition
+from mil_bench.contract.spec import KEY_LENGTH, Experiment, ExternalSpec, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
 from mil_bench.exchange.sources import RunFolder, run_folders
@@ -193,6 +193,8 @@ def _done(directory: RunDirectory, spec: Experiment) -> RunRecord:
         )
     if spec.shuffled_tree:
         sets = {name: p.leaves_alone() for name, p in sets.items()}
+    if isinstance(spec, ExternalSpec) and spec.decisions_only:
+        sets = {name: replace(p, ranked=False) for name, p in sets.items()}
     version = str(env.get("mil-bench", ""))
     scores = Scores.of(sets["test"])
     return RunRecord(directory.path, "done", "", spec, result, version, env, scores, sets)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mil_bench.bags.labels.cohort import FolderAdapter, LabelledAdapter, choose_tree
-from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.base.taxonomy import LEAF
 from mil_bench.boards.compare import shortened
 from mil_bench.boards.files_board import reports_of_files
 from mil_bench.boards.formats.terminal import EVERYTHING, show
@@ -17,12 +16,10 @@ from mil_bench.boards.report import Report
 from mil_bench.boards.tables.columns import class_column, columns
 from mil_bench.boards.tables.measure import measured
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
-from mil_bench.contract.dataset import DatasetAdapter, DatasetOptions
-from mil_bench.datasets.load import adapter_of, with_data_root
-from mil_bench.datasets.own import OwnData
 from mil_bench.evaluation.metrics import CLASS_METRICS, COUNTS, Score
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import Reference, read_models
+from mil_bench.exchange.foreign import read_models, with_count
+from mil_bench.exchange.reference import reference_of
 
 ON_SCREEN = ("overall", "scores", "pairs")
 """Tables of several files on a screen; ``--verbose`` prints classes and slides, too."""
@@ -48,9 +45,10 @@ class ScoreRequest:
 
     def reports(self) -> dict[str, Report]:
         """Read the files and return a report per set. Raises ``DataError`` or ``UsageError``."""
-        name, reference = reference_of(self.dataset, self.tree, self.data_root)
-        models = read_models(self.files, reference, logits=self.logits)
-        return reports_of_files(models, name, shared=self.common)
+        reference = reference_of(self.dataset, self.tree, self.data_root)
+        read = read_models(self.files, reference, logits=self.logits)
+        models = [with_count(model, reference) for model in read]
+        return reports_of_files(models, reference.name, shared=self.common)
 
 
 def show_scores(reports: Mapping[str, Report], console: Console, *, verbose: bool = False) -> None:
@@ -113,36 +111,6 @@ def _classes(report: Report, scores: Scores, level: str, source: str) -> Table:
     shown = (*COUNTS, *metrics)
     every = (*columns("class"), *map(class_column, shown))
     return Table(f"classes-{level}-{source}", title, every, tuple(rows), ("class",), shown)
-
-
-def reference_of(
-    dataset: str | None, tree: str | None, data_root: Path | None
-) -> tuple[str, Reference]:
-    """Return the name of the data, and what is known of it: tree, labels, patients.
-
-    Labels and patients of a built-in dataset need its label file; without a data root only its tree
-    is known. Without ``dataset`` the tree is that of the file ``tree``, if any.
-    """
-    if dataset is None:
-        own = Taxonomy.load(Path(tree)) if tree is not None else None
-        return own.name if own else "", Reference(own)
-    adapter = adapter_of(dataset)
-    options = with_data_root(DatasetOptions(data_root=data_root, tree=tree))
-    if isinstance(adapter, FolderAdapter) and options.data_root is None:
-        return adapter.card.name, Reference(choose_tree(adapter.card, tree))
-    if isinstance(adapter, LabelledAdapter):
-        cohort = adapter.cohort(options)
-        name, taxonomy, manifest = cohort.card.name, cohort.taxonomy, cohort.labels.manifest
-    else:
-        data = adapter.load(options)
-        name, taxonomy, manifest = data.name, data.taxonomy, data.manifest
-    return name, Reference(taxonomy, manifest.labels(), manifest.clusters(), id_column_of(adapter))
-
-
-def id_column_of(adapter: DatasetAdapter) -> str | None:
-    """Return what the label table of own data calls a slide."""
-    column = adapter.columns.slide_id if isinstance(adapter, OwnData) else None
-    return column if isinstance(column, str) else None
 
 
 def notes_of_reading(reports: Mapping[str, Report]) -> tuple[str, ...]:

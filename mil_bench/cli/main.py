@@ -68,8 +68,12 @@ COMMANDS = {
         "mil_bench.cli.boards:compare",
     ),
     "score": Command(
-        "Score any predictions with the code of the leaderboards.",
+        "Score files of predictions with the code of the leaderboards, and compare models.",
         "mil_bench.cli.boards:score",
+    ),
+    "import": Command(
+        "Put predictions made elsewhere on the boards, checked against a split.",
+        "mil_bench.cli.exchange:import_runs",
     ),
     "list": Command("List methods, datasets and encoders.", "mil_bench.cli.listing:list_names"),
     "show": Command(

@@ -276,6 +276,7 @@ OPTIONS: Final = table(
         nargs="+",
         **PATH,
     ),
+    Option("row", "NAME", "Name of the model on boards."),
     switch("--logits", "The files hold logits, which softmax turns into probabilities."),
     # submissions
     Option("--protocol", "FILE", "Protocol: protocols/NAME.toml (docs/submit.md).", **PATH),

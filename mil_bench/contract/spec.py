@@ -160,11 +160,13 @@ class RunSpec(Experiment):
 class ExternalSpec(Experiment):
     """Predictions made elsewhere, read from a file; ``file_digest`` is its SHA-256.
 
-    Nothing is said of their training, because nothing about it is known.
+    Nothing is said of their training, because nothing about it is known. With ``decisions_only``
+    the stored probabilities are 0 and 1.
     """
 
     evidence: Literal["external"] = "external"
     file_digest: str
+    decisions_only: bool = later(False)
 
 
 class TransferredSpec(Experiment):

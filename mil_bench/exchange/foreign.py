@@ -12,6 +12,7 @@ from mil_bench.base.errors import DataError, UsageError, counted, listed
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.evaluation.foreign.table import ForeignTable, read_foreign
 from mil_bench.evaluation.predictions import Predictions, SeedFold
+from mil_bench.exchange.reference import Reference
 
 _NUMBER = re.compile(
     r"(?:^|[-_. ]+)(?P<what>fold|splits?|seed)s?[-_= ]?(?P<number>\d{1,6})(?!\d)", re.I
@@ -22,28 +23,23 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What a dataset says of its slides; ``None`` where that is not known.
-
-    ``labels`` and ``groups`` map a slide to its leaf and to its patient. ``id_column`` is what the
-    label table calls a slide.
-    """
-
-    tree: Taxonomy | None = None
-    labels: Mapping[str, str] | None = None
-    groups: Mapping[str, str] | None = None
-    id_column: str | None = None
-
-
-@dataclass(frozen=True)
 class ForeignModel:
-    """All predictions of one model: by set, then by ``(seed, fold)``; ``notes`` on the reading."""
+    """All predictions of one model: by set, then by ``(seed, fold)``; ``notes`` on the reading.
+
+    ``numbered`` says that its files or their names state the fold.
+    """
 
     name: str
     files: Mapping[SeedFold, Path]
     tree: Taxonomy
     sets: Mapping[str, Mapping[SeedFold, Predictions]]
     notes: tuple[str, ...]
+    numbered: bool = False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it has probabilities, not decisions alone."""
+        return all(p.ranked for runs in self.sets.values() for p in runs.values())
 
     def same_as(self, other: ForeignModel) -> bool:
         """Return whether both hold the same numbers for the same slides of the same sets."""
@@ -77,8 +73,7 @@ def read_models(
             _check_agreement(table, reference.labels)
     # After all are read: a file may have what another one lacks.
     completed = _completed(reference, tables.values())
-    models = [_model(name, members, tables, completed) for name, members in groups.items()]
-    return [_with_count(model, reference) for model in models]
+    return [_model(name, members, tables, completed) for name, members in groups.items()]
 
 
 def _check_paths(paths: Sequence[Path]) -> None:
@@ -210,8 +205,10 @@ def _model(
     sets: dict[str, dict[SeedFold, Predictions]] = {}
     files: dict[SeedFold, Path] = {}
     notes: list[str] = []
+    numbered = True
     for member in members:
         table = _numbered(tables[member.path], member)
+        numbered = numbered and table.folds is not None
         notes += table.notes
         labels = _labels(table, reference)
         patients = _patients(table, reference)
@@ -226,7 +223,7 @@ def _model(
                 files.setdefault(cell, member.path)
     tree = tables[members[0].path].tree
     ordered = {of_set: dict(sorted(of.items())) for of_set, of in sets.items()}
-    return ForeignModel(name, files, tree, ordered, tuple(dict.fromkeys(notes)))
+    return ForeignModel(name, files, tree, ordered, tuple(dict.fromkeys(notes)), numbered)
 
 
 def _numbered(table: ForeignTable, member: Member) -> ForeignTable:
@@ -274,8 +271,8 @@ def _patients(table: ForeignTable, reference: Reference) -> Sequence[str] | None
     return [known.get(slide, "") for slide in table.slides] if known else None
 
 
-def _with_count(model: ForeignModel, reference: Reference) -> ForeignModel:
-    """Note how many slides of the dataset have no prediction."""
+def with_count(model: ForeignModel, reference: Reference) -> ForeignModel:
+    """Return the model with a note on how many slides of the dataset have no prediction."""
     if reference.labels is None:
         return model
     slides = {s for runs in model.sets.values() for p in runs.values() for s in p.slide_ids}

@@ -10,7 +10,8 @@ from prediction_cases import BRACS, FLAT, random_predictions
 
 from mil_bench.base.errors import DataError, MilBenchError, UsageError
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import Reference, models_of, read_models
+from mil_bench.exchange.foreign import models_of, read_models, with_count
+from mil_bench.exchange.reference import Reference
 
 P = random_predictions(BRACS, n=40, skill=1)
 LABELS = {s: BRACS.leaves[y] for s, y in zip(P.slide_ids.tolist(), P.labels, strict=True)}
@@ -61,6 +62,7 @@ def test_labels_and_patients_come_from_the_dataset_whatever_the_extension(tmp_pa
     path = written(tmp_path / "p.csv", table)
     reference = Reference(BRACS, {**LABELS, "s98": "N", "s99": "N"}, {**GROUPS, "s98": "x"})
     (model,) = read_models([path], reference)
+    model = with_count(model, reference)
     (p,) = model.sets["test"].values()
     assert p.labels.tolist() == P.labels.tolist()
     assert p.groups.tolist() == P.groups.tolist()
