@@ -252,7 +252,7 @@ def check_probabilities(
     if not inside.all():
         raise DataError(
             f"{what}: {_some(rows, np.flatnonzero(~inside))} hold values outside [0, 1]; "
-            "expected probabilities. Rerun the method that wrote them."
+            "expected probabilities."
         )
     sums = probs.sum(1)
     whole = np.isclose(sums, 1, rtol=0, atol=tolerance)

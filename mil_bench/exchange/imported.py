@@ -72,8 +72,8 @@ def import_predictions(request: ImportRequest) -> Imported:
     """Check predictions made elsewhere and store them as external runs.
 
     Nothing is written unless all files fit. Raises ``DataError`` for slides that are unknown,
-    missing, doubled, not tested by the split, or of its training set; ``RunError`` where other
-    predictions of that name are there and ``overwrite`` is not requested.
+    missing, doubled, not tested by the split, or of its training set. Raises ``RunError`` where
+    other predictions of that name exist and ``overwrite`` is not requested.
     """
     _check_name(request.name)
     load_plugins(request.data.plugins)
@@ -119,9 +119,9 @@ def _check_name(name: str) -> None:
 
 
 def _by_fold(model: ForeignModel, split: Split) -> dict[SeedFold, Sets]:
-    """``(seed, fold)`` -> predictions by set; folds that no file states are told by their slides.
+    """Predictions by set of every ``(seed, fold)``; slides tell a fold that no file states.
 
-    Raises ``DataError`` where they cannot be told.
+    Raises ``DataError`` where they remain unknown.
     """
     if "test" not in model.sets:
         raise DataError(f"{model.name} has no test set; it has {', '.join(model.sets)}.")
@@ -149,8 +149,8 @@ def _told(model: ForeignModel, split: Split, p: Predictions) -> dict[int, Sets]:
             for k, fold in enumerate(split.folds)
         }
     raise DataError(
-        f"{model.name} does not state its folds, and its {len(slides)} slides are not those that "
-        f"one fold of split {split.name!r} tests; add a column fold, or name the files fold0, ..."
+        f"{model.name} does not state its folds, and no fold of split {split.name!r} tests its "
+        f"{len(slides)} slides. Add a column fold, or name the files fold0, fold1."
     )
 
 
@@ -180,8 +180,8 @@ def _check_set(
         if leaked and other != name:
             raise DataError(
                 f"{what}: {counted(len(leaked), 'slide is', 'slides are')} in the {other} set of "
-                f"split {split.name!r} (first: {leaked[:_SHOWN]}); predictions of another split "
-                "cannot stand on its board."
+                f"split {split.name!r} (first: {leaked[:_SHOWN]}); pass the split that the "
+                "predictions are of."
             )
     stray, missing = sorted(slides - expected), sorted(expected - slides)
     if stray:

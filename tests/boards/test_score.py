@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -227,6 +229,19 @@ def test_decisions_stand_beside_probabilities_with_ranking_scores_empty(pair, tm
     accuracy = (decided == table["label"]).mean()
     assert overall.loc["yesno", "accuracy"] == pytest.approx(accuracy, abs=1e-6)
     assert main_exit(["score", str(path), str(pair[0]), "--out", str(tmp_path / "out")]) == 0
+
+
+def test_the_example_of_the_documentation_runs(pair, tmp_path, monkeypatch):
+    for path, name in zip(pair, "AB", strict=True):
+        path.rename(tmp_path / f"{name}.csv")
+    page = Path(__file__).resolve().parents[2] / "docs" / "score.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(code, "score.md", "exec"), names)
+    row = names["scored"]["test"]["scores"].set_index("score").loc["macro_auc"]
+    difference = names["draws"].difference("A", "B", Score("macro_auc"))
+    assert row["p"] == pytest.approx(difference.p, abs=1e-6)
 
 
 # The command.
