@@ -280,6 +280,9 @@ OPTIONS: Final = table(
     switch("--logits", "The files hold logits, which softmax turns into probabilities."),
     # submissions
     Option("--protocol", "FILE", "Protocol: protocols/NAME.toml (docs/submit.md).", **PATH),
+    Option("bundle", "BUNDLE", "Bundle.", **PATH),
+    Option("--cell", "SEED,FOLD", "Run to repeat, or random.", default="random"),
+    Option("--verifier", "NAME", "Record a confirmed run in verified.toml, by this name."),
     Option("bundles", "BUNDLE", "Bundles, or folders with bundles.", nargs="+", **PATH),
     Option("protocol", "NAME", "Name of the protocol, such as bracs-2026-11."),
     Option(

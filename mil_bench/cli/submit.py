@@ -10,6 +10,7 @@ from mil_bench.base.errors import UsageError, counted
 from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch, names
+from mil_bench.cli.requests import dataset_options
 
 COMMANDS = {
     "pack": Command(
@@ -19,6 +20,9 @@ COMMANDS = {
     "check": Command(
         "Check bundles: members, hashes, data, cells, slides, labels, scores, anchors.",
         f"{__name__}:check",
+    ),
+    "verify": Command(
+        "Train one run of a bundle again and judge the difference.", f"{__name__}:verify"
     ),
     "report": Command(
         "Write what a private cohort may say: scores, counts, replicates; no ids, no predictions.",
@@ -119,3 +123,50 @@ def check(parser: Parser, words: Sequence[str]) -> int:
         render(shown, console)
     render_verdict(count, console, f"{counted(len(paths), 'bundle is', 'bundles are')} sound")
     return 1 if count else 0
+
+
+def verify(parser: Parser, words: Sequence[str]) -> int:
+    """Train a run of a bundle again; exit code 1 when the difference is not usual."""
+    add(parser, "bundle", "--cell", "--verifier", "--dataset", "--device", "--plugin")
+    data = parser.add_argument_group("data")
+    add(data, "--split", "--data-root", "--features", "--encoder", "--tree", "--allow-missing")
+    add(data, "--cache-dir")
+    args = parser.parse(words)
+    load_plugins(args.plugin)
+    from rich.console import Console
+
+    from mil_bench.exchange.verification import Verification, add_verification
+    from mil_bench.exchange.verify import parse_cell
+    from mil_bench.exchange.verify import verify as repeat
+    from mil_bench.runs.task import DataRequest
+
+    cell = parse_cell(args.cell)
+    options = dataset_options(args)
+    data_of_run = DataRequest(
+        args.dataset or "", options, args.split, allow_leaks=True, plugins=tuple(args.plugin)
+    )
+    # The training is progress; what it means is the answer.
+    seen = repeat(args.bundle, data_of_run, args.device, cell, Console(stderr=True))
+    console = Console()
+    style = "green" if seen.judgement.repeated else "red"
+    run = f"{seen.spec.method}, fold {seen.spec.fold}, seed {seen.spec.seed}"
+    console.print(
+        f"[{style}]{run}: balanced accuracy {100 * seen.repeated:.1f}, reported "
+        f"{100 * seen.reported:.1f}.[/] {seen.judgement.sentence}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if args.verifier and seen.judgement.repeated:
+        record = Verification(
+            bundle=args.bundle.name,
+            sha256=seen.source.sha256,
+            level="repeated",
+            by=args.verifier,
+            date=datetime.now(UTC).date().isoformat(),
+            run=seen.spec.key,
+            reported=round(seen.reported, 6),
+            repeated=round(seen.repeated, 6),
+            processor=str(seen.environment.get("device", "")),
+        )
+        print(f"recorded in {add_verification(args.bundle.parent, record)}")
+    return 0 if seen.judgement.repeated else 1
