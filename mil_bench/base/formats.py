@@ -16,6 +16,7 @@ TUNING_RECORD: Final = 1
 PLAN: Final = 1
 BUNDLE: Final = 1
 PROTOCOL: Final = 1
+EXPORT: Final = 1
 
 
 def format_of(content: Mapping[str, Any], newest: int, what: str) -> int:

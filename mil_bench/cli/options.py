@@ -143,6 +143,8 @@ OPTIONS: Final = table(
         **PATH,
     ),
     Option("--out", "PATH", "Output folder, or file.", **PATH),
+    Option("--format", "NAMES", "Further forms of the model: torchscript, onnx."),
+    Option("--licence", "TEXT", "Licence of the exported model, for its card."),
     switch("--overwrite", "Compute existing results again and replace them."),
     switch("--dry-run", "Print the plan and the expected time; run nothing."),
     switch("--allow-missing-datasets", "Run the datasets of a study that are available."),

@@ -36,7 +36,7 @@ def segment_matmul(weights: Tensor, x: Tensor, segment: Tensor, sizes: Sequence[
 
     The result has the type of ``x``.
     """
-    pairs = zip(*(torch.split(t, list(sizes)) for t in (weights.to(x.dtype), x)), strict=True)
+    pairs = zip(*(_parts(t, sizes) for t in (weights.to(x.dtype), x)), strict=True)
     with as_written(x):
         return torch.stack([a.T @ rows for a, rows in pairs])  # (K, N_b) (N_b, D)
 
@@ -64,13 +64,20 @@ def segment_max(x: Tensor, offsets: Tensor) -> Tensor:
 
 def segment_map(x: Tensor, matrices: Tensor, sizes: Sequence[int]) -> Tensor:
     """Multiply the rows ``(sum N, D)`` of every bag by its matrix ``(D, K)``: ``(sum N, K)``."""
-    pairs = zip(torch.split(x, list(sizes)), matrices, strict=True)
+    pairs = zip(_parts(x, sizes), matrices, strict=True)
     return torch.cat([rows @ matrix for rows, matrix in pairs])
 
 
 def _bags(x: Tensor, offsets: Tensor) -> tuple[Tensor, ...]:
+    if len(offsets) == 2:
+        return (x,)
     # One by one: before torch 2.7, tolist fails on tensors that torch.func wraps.
     return torch.split(x, [int(length) for length in offsets.diff()])
+
+
+def _parts(x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    # A single bag is not split: a traced model would keep the size of the bag it was traced with.
+    return (x,) if len(sizes) == 1 else torch.split(x, list(sizes))
 
 
 def segment_topk(scores: Tensor, k: int, segment: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -94,7 +101,7 @@ def within(k: int, offsets: Tensor) -> Tensor:
 def _bag_by_bag(scores: Tensor, k: int, sizes: Sequence[int]) -> Tensor:
     rows = []
     starts = accumulate(sizes, initial=0)
-    for start, bag in zip(starts, torch.split(scores, list(sizes)), strict=False):
+    for start, bag in zip(starts, _parts(scores, sizes), strict=False):
         chosen = bag.topk(min(k, len(bag)), 0).indices
         # Index 0 fills the places of a small bag: its first row, which the caller must not count.
         rows.append(F.pad(chosen, (0, 0, 0, k - len(chosen))) + start)
