@@ -38,13 +38,10 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.evaluation.inference.ranks import bootstrap_tiers as bootstrap_tiers
     from mil_bench.evaluation.metrics import Score as Score
     from mil_bench.evaluation.predictions import Predictions as Predictions
-<<<<<<< HEAD
-    from mil_bench.exchange.predict import PredictedSlides as PredictedSlides
-    from mil_bench.exchange.predict import predict as predict
-=======
     from mil_bench.exchange.load_model import LoadedModel as LoadedModel
     from mil_bench.exchange.load_model import load_model as load_model
->>>>>>> 9f1d6cf (mil-bench export and load_model: safetensors, model.json, a card; TorchScript and ONNX where the numbers agree)
+    from mil_bench.exchange.predict import PredictedSlides as PredictedSlides
+    from mil_bench.exchange.predict import predict as predict
     from mil_bench.methods import METHODS as METHODS
     from mil_bench.nn.entropy import EntropyConfig as EntropyConfig
     from mil_bench.nn.entropy import entropy_term as entropy_term
@@ -78,11 +75,8 @@ _HOMES = {
     "evaluation.inference.ranks": ("bootstrap_tiers",),
     "evaluation.metrics": ("Score",),
     "evaluation.predictions": ("Predictions",),
-<<<<<<< HEAD
-    "exchange.predict": ("PredictedSlides", "predict"),
-=======
     "exchange.load_model": ("LoadedModel", "load_model"),
->>>>>>> 9f1d6cf (mil-bench export and load_model: safetensors, model.json, a card; TorchScript and ONNX where the numbers agree)
+    "exchange.predict": ("PredictedSlides", "predict"),
     "methods": ("METHODS",),
     "nn.entropy": ("EntropyConfig", "entropy_term"),
     "nn.headed": ("HeadConfig", "HeadedMethod"),

@@ -74,6 +74,7 @@ COMMANDS = {
     "import": Command(
         "Put predictions made elsewhere on the boards, checked against a split.",
         "mil_bench.cli.exchange:import_runs",
+    ),
     "export": Command(
         "Write the model of a run as safetensors, TorchScript or ONNX, with a model card.",
         "mil_bench.cli.export:export",
