@@ -251,6 +251,16 @@ def test_the_screen_shows_the_first_score_unless_more_is_requested(tmp_path):
         assert console.export_text().count("Components (") == number
 
 
+def test_a_narrow_screen_has_the_whole_table_and_says_which_row_lacks_runs(tmp_path):
+    ablation, _ = made(tmp_path, ["no_bias", "wide", "tiny"], skip={("wide", 1, 2)})
+    console = Console(record=True, width=80, file=io.StringIO())
+    write_ablation(ablation, tmp_path, tmp_path / "out", console)
+    text = console.export_text()
+    assert "continued" not in text
+    assert "wide*" in text
+    assert "wide: incomplete (1 missing)" in text
+
+
 def test_the_page_opens_with_the_ablation(study, tmp_path):
     path = write_page([study[0]], tmp_path)
     with chromium() as browser:

@@ -191,6 +191,8 @@ _OWN: dict[str, dict[str, Column]] = {
             Column("variant", "Variant"),
             Column("value", "Value", "row", interval="patients"),
             Column("decision", "The row is", note="better or worse requires both tests"),
+            # Screens have no room for it; they mark a row that lacks runs and give the reason.
+            Column("coverage", "Runs", note="finished of requested runs", wide=True),
         ),
     }.items()
 }
