@@ -68,13 +68,13 @@ def write_pages(reports: Sequence[Report], out: Path) -> list[Path]:
     return [*pages, index]
 
 
-def write_page(reports: Sequence[Report], out: Path) -> Path:
-    """Write boards as one page, named by the cohort of the first; return its path.
+def write_page(reports: Sequence[Report], out: Path, path: Path | None = None) -> Path:
+    """Write boards as one page, ``path`` or named by the cohort of the first; return its path.
 
-    Raises ``DataError`` when the page cannot be written.
+    ``out`` holds the folders of the boards. Raises ``DataError`` when the page cannot be written.
     """
-    path = out / page_name(reports[0].board)
-    _write(path, page_html(reports, out, out))  # links to heatmaps start at the page
+    path = path or out / page_name(reports[0].board)
+    _write(path, page_html(reports, out, path.parent))  # links to heatmaps start at the page
     return path
 
 
