@@ -90,7 +90,7 @@ def test_the_board_has_own_test_these_slides_and_the_drop(sites):
     assert accuracy["models"] == 3
     assert set(board["overall"]["evidence"]) == {"transferred"}
     assert "transfer" not in own_board.tables
-    assert board.verdict.startswith("The balanced accuracy of ")
+    assert " from ab to c for " in board.verdict
     expected = by_hand(sites, "hmil")[Score("macro_auc")].drop
     auc = table.loc[("hmil", "macro_auc")]
     assert auc["drop"] == pytest.approx(expected.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mil_bench.base.errors import listed
 from mil_bench.boards.analysis import Analysis
 from mil_bench.boards.board import RANKED
 from mil_bench.boards.tables.columns import columns
@@ -13,9 +14,8 @@ from mil_bench.evaluation.metrics import Score, in_order
 from mil_bench.exchange.prediction_screen import drop_sentence
 
 _KEYS = ("method", "score")
-_SHOWN = ("own", "here", "drop", "p_holm", "models")
-_ALL = (*_KEYS, "own", "here", "drop", "p", "p_holm", "models", "run_keys")
-_NAMED = 3  # rows that a verdict names
+_SHOWN = ("drop", "own", "here", "p_holm", "models")
+_ALL = (*_KEYS, "drop", "own", "here", "p", "p_holm", "models", "run_keys")
 _NOTE = (
     "Drop: own test minus here, over the same trained models; above 0 they are worse here. Its "
     "interval is for new patients of both datasets"
@@ -36,24 +36,24 @@ def transfer_table(analysis: Analysis) -> Table | None:
 def transfer_verdict(analysis: Analysis) -> str:
     """Say how balanced accuracy changes from the training data to these; empty without own tests.
 
-    Up to three rows are named; of more, the number that drop significantly (Holm) is given.
+    Of several rows those are named whose drop is significant after Holm's correction.
     """
     moved = {label: s[RANKED] for label, s in analysis.transfers.items() if RANKED in s}
     i = analysis.board.id
+    where = f"from {i.trained_on} to {i.dataset}"
     if not moved:
         return ""
-    where = f" from {i.trained_on} to {i.dataset}"
-    if len(moved) > _NAMED:
-        p = holm([of_row.drop.p for of_row in moved.values()])
-        fell = [m for m, p_row in zip(moved.values(), p, strict=True) if p_row <= ALPHA]
-        fell = [m for m in fell if m.drop.value > 0]
-        return (
-            f"The balanced accuracy of {len(fell)} of {len(moved)} methods drops significantly"
-            f"{where} (Holm)."
-        )
-    return " ".join(
-        drop_sentence(of_row, f"The balanced accuracy of {label}", where)
-        for label, of_row in moved.items()
+    if len(moved) == 1:
+        ((label, alone),) = moved.items()
+        return drop_sentence(alone, f"The balanced accuracy of {label}", f" {where}")
+    corrected = holm([of_row.drop.p for of_row in moved.values()])
+    rows = zip(moved.items(), corrected, strict=True)
+    fell = [(m.drop.value, label) for (label, m), p in rows if p <= ALPHA and m.drop.value > 0]
+    names = [f"{label} by {100 * drop:.1f}" for drop, label in sorted(fell, reverse=True)]
+    which = f": {listed(names)} points" if names else ""
+    return (
+        f"Balanced accuracy drops significantly {where} for {len(fell)} of {len(moved)} methods "
+        f"(Holm){which}."
     )
 
 
