@@ -15,8 +15,10 @@ from mil_bench.contract.spec import HARNESS
 from mil_bench.methods import METHODS
 
 TABLE = Path(__file__).parent / "data" / "numbers.json"
-TOLERANCE = 1e-4
-"""Instruction sets and threads change at most 3e-5 (wikg; the others below 1e-5) in one epoch."""
+TOLERANCE = 2e-5
+"""Instruction sets and threads change less than 1e-6 in one epoch, a hundredth of lr above 1e-4."""
+LOOSE = {"wikg": 2e-4, "ilra": 1e-4}
+"""Where rounding decides more: 3e-5 and 8e-6 between instruction sets."""
 SLIDES = 6
 
 

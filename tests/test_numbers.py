@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 import pytest
-from numbers_of_methods import TABLE, TOLERANCE, numbers, ours, versions
+from numbers_of_methods import LOOSE, TABLE, TOLERANCE, numbers, ours, versions
 
 from mil_bench.contract.spec import HARNESS
 
@@ -34,4 +34,6 @@ def test_numbers_change_only_with_a_version(present, method):
     stored = {slide: row for slide, row in STORED[method].items() if slide != "version"}
     assert list(present[method]) == list(stored)
     change = max(np.abs(np.subtract(present[method][s], stored[s])).max() for s in stored)
-    assert change < TOLERANCE, f"raise the version of {method}, or HARNESS for all methods; {WRITE}"
+    assert change < LOOSE.get(method, TOLERANCE), (
+        f"raise the version of {method}, or HARNESS for all methods; {WRITE}"
+    )

@@ -20,6 +20,7 @@ from mil_bench.base.formats import RUN_FOLDER
 from mil_bench.boards.collect import collect
 from mil_bench.boards.figures.training import read_history
 from mil_bench.boards.frames import leaderboard
+from mil_bench.exchange.protocol import read_protocol, read_split
 from mil_bench.runs.studies.stored_plans import stored_grids
 from mil_bench.runs.tuning_record import read_tunings
 from mil_bench.training.checkpoint import Checkpoint
@@ -72,6 +73,25 @@ def test_other_files_of_the_first_formats_are_read():
     assert [values[0] for values in lock.slides.values()] == [78, 68, 34]
     (run,) = (FORMATS / "run-2").rglob("checkpoint.pt")
     assert Checkpoint.load(run).best_model
+
+
+def test_a_bundle_of_the_first_format_is_scored_as_the_folder_it_was_packed_from(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MIL_BENCH_CACHE", str(tmp_path))
+    (packed,) = collect(FORMATS / "bundle-1.zip")
+    (record,) = collect(FORMATS / "run-2")
+    assert packed.key == record.key
+    assert packed.scores.by_name == record.scores.by_name
+
+
+def test_a_protocol_of_the_first_format_is_read_with_its_split():
+    path = FORMATS / "protocol-1" / "digit-bags-2026-11.toml"
+    protocol = read_protocol(path)
+    (record,) = collect(FORMATS / "run-1")
+    assert protocol.requires(record.spec)
+    split = read_split(path, protocol)
+    assert set(split[0].test) == record.scores.slides
 
 
 def stated(path, version):
