@@ -38,7 +38,7 @@ def hold(root, cache, home, everyone, results):
 
 
 def held_together(root, cache, home):
-    everyone, results = FORK.Barrier(PROCESSES, timeout=60), FORK.SimpleQueue()
+    everyone, results = FORK.Barrier(PROCESSES, timeout=300), FORK.SimpleQueue()
     arguments = (root, cache, home, everyone, results)
     processes = [FORK.Process(target=hold, args=arguments) for _ in range(PROCESSES)]
     for process in processes:

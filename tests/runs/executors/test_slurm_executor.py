@@ -50,7 +50,7 @@ def preempt_in_epoch_two(cluster, runs):
     """In a thread: when the sleepy run, which is the first job, has an epoch behind it."""
 
     def wait_and_strike():
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 300
         while not any(len(p.read_text().split()) > 1 for p in runs.glob("toy/sleepy/*/train.csv")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
