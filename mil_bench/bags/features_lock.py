@@ -104,7 +104,7 @@ def save_lock(store: BagStore, folder: Path) -> Path:
 
 
 def read_locks(runs: Path) -> tuple[dict[str, FeaturesLock], list[str]]:
-    """Return features digest -> lock, of every dataset under a folder of runs.
+    """Return the locks of all datasets under a folder of runs, by digest of the features.
 
     Also a sentence for each lock that cannot be read; features without one differ by their digest
     alone.

@@ -24,7 +24,7 @@ ON_CUDA, ON_HOST = 8192, 2048
 
 
 def level_labels(taxonomy: Taxonomy, leaf: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return level name -> ``(n,)`` class index at that level, from leaf indices ``(n,)``."""
+    """Return the class indices ``(n,)`` of every level, from leaf indices ``(n,)``."""
     return {level: taxonomy.ancestor_index(level)[leaf] for level in taxonomy.levels}
 
 

@@ -1,4 +1,4 @@
-"""Boards of site reports: of their own kind, beside no other, with the draws of the site."""
+"""Boards of site reports: a separate kind, beside no other, with the draws of the site."""
 
 from __future__ import annotations
 
@@ -145,8 +145,7 @@ def _notes(report: SiteReport) -> list[Note]:
     notes = [
         Note(
             "data",
-            "these numbers are those of a site report: the site computed them, and nobody else "
-            "can compute them again",
+            "these numbers are those of a site report: only the site can compute them again",
         )
     ]
     hidden = [c.name for c in report.classes if c.slides is None]

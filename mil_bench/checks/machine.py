@@ -20,7 +20,7 @@ from mil_bench.bags.cache.index import Cache, CacheError
 from mil_bench.bags.cache.pack import default_cache
 from mil_bench.bags.formats.folder import PACKED, discover
 from mil_bench.bags.labels.cohort import FolderAdapter
-from mil_bench.bags.placement import available_memory
+from mil_bench.bags.placement import GIGABYTE, available_memory
 from mil_bench.base.errors import FeatureError, LabelFileNotFoundError, MilBenchError, counted
 from mil_bench.base.finding import Finding
 from mil_bench.base.version import __version__
@@ -46,9 +46,6 @@ def examine(
         *check_data(data_root),
         *check_storage(runs, storage),
     ]
-
-
-GIGABYTE = 1e9
 
 
 def size(number: float) -> str:

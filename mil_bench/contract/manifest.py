@@ -84,20 +84,20 @@ class Manifest:
         return bool((self.table["patient_id"] != "").all())
 
     def labels(self) -> dict[str, str]:
-        """Return slide id -> leaf label."""
+        """Map every slide id to its leaf label."""
         return dict(zip(self.table["slide_id"], self.table["label"], strict=True))
 
     def strata(self) -> dict[str, str]:
-        """Return slide id -> the class that splits balance: column ``stratum``, else the label."""
+        """Map slide ids to the class that splits balance: column ``stratum``, else the label."""
         column = STRATUM if STRATUM in self.table.columns else "label"
         return dict(zip(self.table["slide_id"], self.table[column], strict=True))
 
     def groups(self) -> dict[str, str]:
-        """Return slide id -> group id."""
+        """Map every slide id to its group id."""
         return dict(zip(self.table["slide_id"], self.table["group_id"], strict=True))
 
     def clusters(self) -> dict[str, str]:
-        """Return slide id -> unit of inference: the patient if known, else the group.
+        """Map slide ids to the unit of inference: the patient if known, else the group.
 
         They differ where groups are wider than patients, as the image pools of digit-bags.
         """

@@ -72,7 +72,7 @@ def _unsaid(values: Sequence[str | None], default: str | None) -> str | None:
 
 
 def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
-    """Return key -> a line for people that distinguishes a run from others of its method.
+    """Map the key of each run to a line that distinguishes it from others of its method.
 
     ``hmil on digit-bags, fold 0, seed 1 [ia_weight=0.0]``; ``specs`` are the runs of one grid.
     """
@@ -92,7 +92,7 @@ def titles(specs: Iterable[RunSpec]) -> dict[str, str]:
 
 
 def flattened(config: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """SettingTexts as text, those of nested groups under dotted names."""
+    """Return settings as text, those of nested groups under dotted names."""
     flat: dict[str, str] = {}
     for key, value in config.items():
         flat |= (

@@ -32,7 +32,7 @@ class Metric:
     are on boards for upper levels, too. ``compared`` metrics are also shown as the gain of a
     level's own head over summed leaves. Those of decisions are also shown for the ancestors of a
     decided leaf. ``share_of`` says which slides a rate of one class is a share of, by truth or by
-    decision; such a rate has Wilson's interval where it is 0 or 1.
+    decision. Such a rate has Wilson's interval where it is 0 or 1.
     """
 
     name: str

@@ -49,6 +49,13 @@ class Head(nn.Module, ABC):
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
         """Return the named terms, means over bags. ``weights`` of classes may be empty."""
 
+    def _of_levels(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
+        """The cross entropy of every level, each with weight one."""
+        return {
+            f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
+            for level in self.taxonomy.levels
+        }
+
 
 class Flat(Head):
     """``softmax(s)`` over the leaf classes; their cross entropy is the term ``ce``."""
@@ -84,10 +91,7 @@ class Multi(Head):
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
         """Return the cross entropy of every level."""
-        return {
-            f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
-            for level in self.taxonomy.levels
-        }
+        return self._of_levels(logits, labels, weights)
 
     @property
     def _sizes(self) -> list[int]:
@@ -216,10 +220,7 @@ class Marginal(Head):
 
     def loss(self, logits: Levels, labels: Levels, weights: Levels) -> dict[str, Tensor]:
         """Return the cross entropy of every level."""
-        return {
-            f"ce_{level}": cross_entropy(logits[level], labels[level], weights.get(level))
-            for level in self.taxonomy.levels
-        }
+        return self._of_levels(logits, labels, weights)
 
 
 class SoftLabels(Head):

@@ -23,6 +23,7 @@ from mil_bench.base.version import __version__
 from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.graph import with_edges
 from mil_bench.contract.method import Method
+from mil_bench.nn.precision import cpuinfo
 
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 
@@ -63,10 +64,7 @@ def git_state() -> dict[str, Any] | None:
 @cache
 def processor() -> str:
     """Return the model name of the CPU."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return cpuinfo().get("model name") or platform.machine()
 
 
 @cache

@@ -17,7 +17,7 @@ SetOfSlide = Literal["train", "val", "test"]
 
 
 def sets_of(directory: RunDirectory, slides: Iterable[str]) -> dict[str, SetOfSlide]:
-    """Return slide -> its set in a run, for slides of its split; file extensions are ignored.
+    """Map slides of the split of a run to their sets; file extensions are ignored.
 
     The split is the one stored beside the runs. Without that file, training slides are unknown.
     """
@@ -26,7 +26,7 @@ def sets_of(directory: RunDirectory, slides: Iterable[str]) -> dict[str, SetOfSl
 
 
 def predicted_sets(directory: RunDirectory) -> dict[str, list[str]]:
-    """Return set -> slides of the stored predictions of a complete run, in their order."""
+    """Return, by set, the slides of the stored predictions of a complete run, in their order."""
     sets: dict[str, list[str]] = {}
     for slide, name in _of_column(directory.predictions, "set").items():
         sets.setdefault(name, []).append(slide)

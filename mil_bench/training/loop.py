@@ -225,8 +225,9 @@ class WaitTimer(Generic[T]):
 def balanced_class_weights(
     taxonomy: Taxonomy, leaf: NDArray[np.int64], device: torch.device
 ) -> dict[str, Tensor]:
-    """Return level -> ``(K_level,)``: ``n / (classes present * bags of the class)`` from training
-    labels.
+    """Return the class weights ``(K_level,)`` of every level, from training labels.
+
+    They are ``n / (classes present * bags of the class)``.
 
     This is scikit-learn's "balanced" rule: the mean weight over training bags is 1. A class without
     training bags has weight 0.

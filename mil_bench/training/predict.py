@@ -40,7 +40,7 @@ def predict(
 def predict_heads(
     method: Method, batches: Iterable[BagBatch], precision: Precision
 ) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
-    """Return slide ids and level -> probabilities ``(n, K_level)``: the float64 softmax of logits.
+    """Return slide ids, and by level the probabilities ``(n, K_level)``: a float64 softmax.
 
     The method must be in evaluation mode and the batches must have no labels; both are asserted.
     Raises ``RunError`` when a logit is not finite.

@@ -84,7 +84,7 @@ class Space:
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def describe(self) -> dict[str, str]:
-        """Return name -> range in words; part of the name of a study."""
+        """Return the range of every setting in words; part of the name of a study."""
         return {f.name: f.text for f in self.fields}
 
     def start(self) -> dict[str, Value]:

@@ -19,7 +19,7 @@ from mil_bench.bags.cache.writer import PackWriter
 from mil_bench.bags.formats.folder import PACKED, FeatureSet, choose
 from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.formats.reader import BagSource
-from mil_bench.bags.placement import available_memory
+from mil_bench.bags.placement import GIGABYTE, available_memory
 from mil_bench.bags.store import bag_digests, store_of_bags
 from mil_bench.base.console import ProgressDisplay, print_on_stderr
 from mil_bench.base.errors import FeatureError, counted, nearest
@@ -78,7 +78,6 @@ def _missing(
 
 CACHE_VARIABLE = "MIL_BENCH_CACHE"
 MAX_ERRORS, MAX_LISTED = 20, 5
-GIGABYTE = 1e9
 SINGLE_USE_SHARE = 0.25  # of the available memory, for bags that are read once
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

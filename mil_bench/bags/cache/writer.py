@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import DTypeLike, NDArray
 
-from mil_bench.bags.cache.index import COORDS, FEATURES, INDEX, Index, PackedBag, Stamp
+from mil_bench.bags.cache.index import COORDS, FEATURES, FORMAT, INDEX, Index, PackedBag, Stamp
 from mil_bench.bags.store import bag_digests, padded_bag
 from mil_bench.contract.store import Bag
 
@@ -138,7 +138,7 @@ class PackWriter:
 
     def _write_index(self, features: GrowingArray) -> None:
         index = Index(
-            format=2,
+            format=FORMAT,
             encoder=self.encoder,
             dim=features.width,
             total=features.length,

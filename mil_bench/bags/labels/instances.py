@@ -36,7 +36,7 @@ def read_instances(root: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str,
 
 
 def read_instance_file(path: Path, sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Return slide -> class name of each of its ``sizes[slide]`` patches.
+    """Return, by slide, the class name of each of its ``sizes[slide]`` patches.
 
     Slides outside ``sizes`` are left out; file extensions in ids are ignored. Raises ``DataError``
     for a file that cannot be read, missing columns and rows beyond the bag.

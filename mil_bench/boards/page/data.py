@@ -130,7 +130,7 @@ def _decided(row: BoardRow, truth: dict[str, int]) -> tuple[list[int], list[int]
 
 
 def cards(boards: Sequence[Board]) -> dict[str, Any]:
-    """Return method name -> card, for every method of ``boards`` that is installed here."""
+    """Return the card of every method of ``boards`` that is installed here, by name."""
     names = dict.fromkeys(row.method for board in boards for row in board.rows)
     installed = {name: _installed(name) for name in names}
     return {name: _card(card) for name, card in installed.items() if card is not None}
