@@ -32,6 +32,7 @@ LOCKS_FOLDER: Final = "features"
 _SEED = 20260
 _ROWS = 8192  # patches that are converted to float32 at a time
 _DIGITS = 6
+_LARGEST = 1e30
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class FeaturesLock:
         """Read a lock. Raises ``DataError`` for a damaged file or one of a newer format."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"cannot read {path} ({error}).") from None
         if not isinstance(content, dict):
             raise DataError(f"{path} holds a {type(content).__name__}; expected an object.")
@@ -145,11 +146,19 @@ def _checked(content: Mapping[str, Any], path: Path) -> tuple[int, dict[str, tup
     dim, slides = content.get("dim"), content.get("slides")
     if not isinstance(dim, int) or not isinstance(slides, dict):
         raise DataError(f"{path} has no dim or no slides; delete it and rerun to write it again.")
-    for slide, values in slides.items():
-        numbers = isinstance(values, list) and all(isinstance(v, int | float) for v in values)
-        if not numbers or len(values) != PROJECTIONS + 3 or not np.isfinite(values).all():
-            raise DataError(
-                f"{path}: slide {slide!r} has other entries than {PROJECTIONS + 3} numbers; delete "
-                "the file and rerun to write it again."
-            )
+    wrong = next((slide for slide, values in slides.items() if not _are_numbers(values)), None)
+    if wrong is not None:
+        raise DataError(
+            f"{path}: slide {wrong!r} has other entries than {PROJECTIONS + 3} numbers; delete the "
+            "file and rerun to write it again."
+        )
     return dim, {slide: tuple(map(float, values)) for slide, values in slides.items()}
+
+
+def _are_numbers(values: object) -> bool:
+    # The limit is far above any feature; it also refuses integers that no float holds, and nan.
+    return (
+        isinstance(values, list)
+        and len(values) == PROJECTIONS + 3
+        and all(isinstance(v, int | float) and abs(v) < _LARGEST for v in values)
+    )

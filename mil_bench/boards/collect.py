@@ -236,7 +236,7 @@ def _failure(directory: RunDirectory) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path} ({error}).") from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}; expected an object.")

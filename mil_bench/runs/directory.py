@@ -97,7 +97,7 @@ class RunDirectory:
         """Return the definition of this run. Raises ``RunError`` when it is unreadable."""
         try:
             return read_definition(json.loads(self.spec_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
             raise RunError(f"cannot read {self.spec_path} ({error}); is it a run folder?") from None
 
     def read_spec(self) -> RunSpec:
@@ -208,7 +208,7 @@ class RunDirectory:
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {path} ({error}).") from None
         return content
 

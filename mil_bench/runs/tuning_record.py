@@ -59,7 +59,7 @@ def read_tunings(runs: Path) -> list[TuningRecord]:
             content = json.loads(path.read_text(encoding="utf-8"))
             format_of(content if isinstance(content, dict) else {}, TUNING_RECORD, str(path))
             records.append(TuningRecord(**content))
-        except (OSError, ValueError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, RecursionError, TypeError, ValidationError) as error:
             first = str(error).partition("\n")[0]
             raise DataError(
                 f"{path} is not a record of a search ({first}); rerun the command of that search "

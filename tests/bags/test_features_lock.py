@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mil_bench.bags import features_lock
 from mil_bench.bags.features_lock import (
@@ -133,6 +135,9 @@ def test_a_stored_lock_is_read_back_and_not_written_twice(tmp_path):
         ('{"dim": 4, "slides": {"s": [1, 2]}}', "slide 's' has other entries than 19 numbers"),
         (json.dumps({"dim": 4, "slides": {"s": ["x"] * 19}}), "other entries than 19 numbers"),
         ('{"dim": 4, "slides": {"s": [' + ",".join(["1e999"] * 19) + "]}}", "19 numbers"),
+        ('{"dim": 4, "slides": {"s": [' + ",".join(["NaN"] * 19) + "]}}", "19 numbers"),
+        ('{"dim": 4, "slides": {"s": [' + ",".join(["1" * 400] * 19) + "]}}", "19 numbers"),
+        ("[" * 200_000, "cannot read"),
     ],
 )
 def test_a_damaged_lock_is_a_sentence_and_costs_no_board(tmp_path, text, sentence):
@@ -143,3 +148,19 @@ def test_a_damaged_lock_is_a_sentence_and_costs_no_board(tmp_path, text, sentenc
         FeaturesLock.read(path)
     locks, unreadable = read_locks(tmp_path)
     assert (locks, len(unreadable)) == ({}, 1)
+
+
+@given(st.data())
+def test_no_change_of_bytes_is_more_than_a_sentence(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("fuzz") / "toy" / "features" / "abc.json"
+    path.parent.mkdir(parents=True)
+    lock(bags(sizes={"a": 2})).save(path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    path.write_bytes(content)
+    locks, unreadable = read_locks(path.parents[2])
+    assert len(locks) + len(unreadable) == 1
+    for read in locks.values():
+        assert read.deviation(read) == 0

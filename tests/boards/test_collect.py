@@ -95,6 +95,9 @@ def _edit(name, **changes):
         (_truncate("spec.json"), "spec.json"),
         (_edit("spec.json", seed=7), "was it edited"),
         (_write("spec.json", "null"), "expected an object"),
+        (_write("spec.json", "[" * 200_000), "cannot read"),
+        (_write("result.json", "[" * 200_000), "cannot read"),
+        (_write("env.json", "[" * 200_000), "cannot read"),
         (lambda folder: (folder / "spec.json").unlink(), "spec.json"),
     ],
 )

@@ -112,6 +112,6 @@ def _link(target: Path, page: Path) -> str:
 def _json(record: RunRecord, name: str) -> dict[str, Any]:
     try:
         content = json.loads((record.path / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
