@@ -101,6 +101,7 @@ class ACMIL(Method):
         ),
         losses=("cross entropy", "cross entropy of branches", "cosine between branches"),
     )
+    head_layers: ClassVar[tuple[str, ...]] = ("classifier", "branch_classifiers")
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adamw",
         "lr": 1e-4,

@@ -243,6 +243,8 @@ class _CLAM(HeadedMethod):
 class CLAMSB(_CLAM):
     """One attention branch, one linear classifier."""
 
+    head_layers: ClassVar[tuple[str, ...]] = ("classifier", "instance_classifiers")
+
     @property
     def branches(self) -> int:
         """One branch."""
@@ -264,6 +266,13 @@ class CLAMMB(_CLAM):
     That is one per class; with ``head=multi`` one per class of every level, ``head=conditional``
     one per node with siblings. The instance loss reads the branches of leaves.
     """
+
+    # The last layer of its attention has a branch per class.
+    head_layers: ClassVar[tuple[str, ...]] = (
+        "classifiers",
+        "instance_classifiers",
+        "attention.score",
+    )
 
     paper = MULTIPLE
 

@@ -93,6 +93,7 @@ class DSMIL(Method):
         ),
         losses=("binary cross entropy of slide", "binary cross entropy of critical patches"),
     )
+    head_layers: ClassVar[tuple[str, ...]] = ("instance", "scorer")
     recipe: ClassVar[dict[str, Any]] = {
         "optimizer": "adam",
         "lr": 1e-4,

@@ -59,6 +59,7 @@ class HMIL(Method):
     ablations = ABLATIONS
     version: ClassVar[str] = "2"
     safe_in_bf16: ClassVar[bool] = True
+    head_layers: ClassVar[tuple[str, ...]] = ("branches",)  # class-wise attention and classifiers
 
     def __init__(self, config: HMILConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__(config, dim, taxonomy)

@@ -83,6 +83,7 @@ def command(
     words = ["mil-bench", "run", "--method", spec.method, *options]
     words += ["--fold", str(spec.fold), "--seed", str(spec.seed), "--precision", spec.precision]
     words += ["--online", as_words(spec.online)] if spec.online is not None else []
+    words += ["--init", f"<weights {spec.init[:12]}>"] if spec.init is not None else []
     for name, value in _settings(spec, data).items():
         words += ["--set", f"{name}={value}"]
     if isinstance(threads, int) and threads > 1:

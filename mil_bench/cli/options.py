@@ -127,6 +127,12 @@ OPTIONS: Final = table(
         "WHAT",
         "Train features with the method: adapter, or blocks=N,tiles=K (docs/online.md).",
     ),
+    Option(
+        "--init",
+        "FILE",
+        "Begin from these weights: the folder of an export, or published weights (docs/models.md).",
+        **PATH,
+    ),
     switch("--allow-leaks", "Run a split whose sets share patients; results are marked."),
     Option(
         "--trained-on",

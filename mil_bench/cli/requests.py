@@ -35,7 +35,8 @@ def declare_grid(parser: Parser) -> None:
 def declare_experiment(parser: Parser) -> None:
     """Declare split, folds, seeds and settings, then the options about data."""
     group = parser.add_argument_group("experiment")
-    add(group, "--split", "--fold", "--seed", "--set", "--head", "--online", "--allow-leaks")
+    add(group, "--split", "--fold", "--seed", "--set", "--head", "--online", "--init")
+    add(group, "--allow-leaks")
     data = parser.add_argument_group("data")
     add(data, "--data-root", "--features", "--encoder", "--tree", "--allow-missing")
     add(data, "--drop-leaky-patients", "--cache-dir", "--slides", "--weights")
@@ -68,7 +69,9 @@ def grid_request(args: Namespace, methods: Sequence[str]) -> GridRequest:
     from mil_bench.runs.plan import GridRequest
 
     online = parse_online(args.online) if args.online else None
-    return GridRequest(data_request(args), methods, folds, seeds, pairs, args.precision, online)
+    return GridRequest(
+        data_request(args), methods, folds, seeds, pairs, args.precision, online, args.init
+    )
 
 
 def data_request(args: Namespace) -> DataRequest:

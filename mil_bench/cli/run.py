@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mil_bench.runs.task import Prepare, Task
 
 IN_THE_FILE = (
-    *("method", "dataset", "split", "fold", "seed", "set", "allow_leaks", "plugin"),
+    *("method", "dataset", "split", "fold", "seed", "set", "init", "allow_leaks", "plugin"),
     *("features", "encoder", "tree", "allow_missing", "drop_leaky_patients"),
 )
 """Options of ``run`` that a study file replaces; those of folders and machines remain."""

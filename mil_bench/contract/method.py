@@ -128,7 +128,8 @@ class Method(nn.Module, ABC):
     instances matters); ``needs_coords`` (data without coordinates are refused);
     ``attention_is_distribution`` (false where ``Output.attention`` holds raw
     relevance); ``safe_in_bf16`` (bfloat16 was measured to cost no quality, see
-    ``docs/performance.md``; ``--precision auto`` uses it only then).
+    ``docs/performance.md``; ``--precision auto`` uses it only then); ``head_layers`` (what belongs
+    to the classes and not to the slides, see :meth:`is_head`).
 
     The harness saves and restores only the ``state_dict()`` of a method. State that must outlive a
     killed process is a buffer or a parameter without gradient, such as a teacher's weights.
@@ -143,6 +144,7 @@ class Method(nn.Module, ABC):
     needs_coords: ClassVar[bool] = False
     attention_is_distribution: ClassVar[bool] = True
     safe_in_bf16: ClassVar[bool] = False
+    head_layers: ClassVar[tuple[str, ...]] = ("classifier",)
 
     def __init__(self, config: MethodConfig, dim: int, taxonomy: Taxonomy) -> None:
         super().__init__()
@@ -174,6 +176,16 @@ class Method(nn.Module, ABC):
     def cross_entropy(self, logits: Tensor, target: Tensor, level: str) -> Tensor:
         """Average the cross entropy over bags, with class weights of ``level`` if there are any."""
         return cross_entropy(logits, target, self._class_weights.get(level))
+
+    def is_head(self, name: str) -> bool:
+        """Return whether a parameter or buffer belongs to the head; all others are the body.
+
+        It does where its dotted name contains a name of :attr:`head_layers`:
+        ``first.classifier.weight`` is of ``classifier``. Class-wise attention belongs to the head,
+        because its shape does. With initial weights of another label tree the head is new, and ``--set train=head`` trains
+        nothing else.
+        """
+        return any(f".{part}." in f".{name}." for part in self.head_layers)
 
     @property
     def neighbours(self) -> int:

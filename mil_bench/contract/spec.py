@@ -37,6 +37,7 @@ class TrainerConfig(StrictConfig):
     monitor: Monitor = "loss"  # on validation bags
     patience: int | None = Field(None, ge=1)  # epochs without improvement before stopping
     min_epochs: int = Field(0, ge=0)
+    train: Literal["all", "head"] = later("all")  # head: the body keeps its initial weights
 
 
 # Training of features together with the method: ``--online``.
@@ -155,6 +156,7 @@ class RunSpec(Experiment):
     trainer: TrainerConfig
     precision: Precision = "32"
     online: Online | None = later(None)
+    init: str | None = later(None)  # SHA-256 of the file of weights that the training begins from
 
 
 class ExternalSpec(Experiment):

@@ -33,6 +33,8 @@ def settings(spec: Experiment) -> dict[str, str]:
         "standardize": _text(spec.standardize),
         "version": spec.method_version,
     }
+    if spec.init is not None:
+        other["init"] = spec.init[:8]
     online = spec.online.model_dump() if spec.online is not None else {}
     return {**method, **harness, **other, **flattened(online, "online.")}
 

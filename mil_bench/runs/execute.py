@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mil_bench.bags.placement import Placement, PlacementChoice, choose_placemen
 from mil_bench.base.atomic import write_json
 from mil_bench.base.config import build
 from mil_bench.base.errors import RunError
+from mil_bench.base.finding import Note
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.checked_methods import check_coords, check_trainable
 from mil_bench.contract.dataset import Dataset
@@ -39,6 +41,12 @@ from mil_bench.runs.environment import (
     reset_peak_memory,
 )
 from mil_bench.training.checkpoint import SETUP, Checkpoint, seed_everything
+from mil_bench.training.initial_weights import (
+    freeze_body,
+    leak_of,
+    load_initial_weights,
+    of_run,
+)
 from mil_bench.training.loop import Trainer, TrainingData, balanced_class_weights
 from mil_bench.training.online.pixels import EncodedBags, TileBags
 from mil_bench.training.online.prepare import check_slides, fine_tuned, pixels_of
@@ -57,6 +65,7 @@ class Trained:
     bags: DeviceBags
     placement: Placement
     val: Predictions
+    notes: tuple[Note, ...] = ()
 
 
 def train(
@@ -66,20 +75,27 @@ def train(
     directory: RunDirectory,
     reporter: Reporter,
     threads: int,
+    init: Path | None = None,
 ) -> Trained:
     """Train on the fold's training slides, choosing the model by its validation slides.
 
-    Resumes from the checkpoint of ``directory``, which also fixes the number of threads. The caller
-    holds the lock of ``directory``.
+    Resumes from the checkpoint of ``directory``, which also fixes the number of threads. ``init``
+    is the file of initial weights that ``spec`` names. The caller holds the lock of ``directory``.
     """
+    weights = of_run(spec, init)
     reset_peak_memory(opened.device)  # before anything is allocated
     checkpoint = _checkpoint(spec, opened, directory, threads)
     # Sums round by the number of threads: a resumed run keeps its own.
     torch.set_num_threads(checkpoint.threads)
     code = code_digest(METHODS.get(spec.method))
-    # Before training: a failed run has it too.
-    write_json(directory.env_path, {**environment(opened.device), "code": code})
+    facts = {**environment(opened.device), "code": code}
+    write_json(directory.env_path, facts)  # before training: a failed run has it too
     method = new_method(spec, opened.dataset, opened.dataset.taxonomy, opened.device)
+    if weights is not None:  # a resumed run takes them too, and then the state of its checkpoint
+        begun = load_initial_weights(weights, method, spec.method)
+        write_json(directory.env_path, {**facts, "init": begun.describe()})
+    if spec.trainer.train == "head":
+        freeze_body(method)
     check_trainable(spec.method, method)
     check_coords(spec.method, method, spec.dataset, opened.dataset.store.coords)
     fold, manifest = opened.split[spec.fold], opened.dataset.manifest
@@ -104,7 +120,9 @@ def train(
     method.eval()
     seed_everything(spec.seed, SETUP)  # as a run that is resumed after training
     val = predict(method, val_loader, manifest, spec.precision)
-    return Trained(spec, method, checkpoint, bags, placement, val)
+    leak = None if weights is None else leak_of(weights, spec)
+    notes = () if leak is None else (leak,)
+    return Trained(spec, method, checkpoint, bags, placement, val, notes)
 
 
 def finish(trained: Trained, opened: OpenDataset, directory: RunDirectory) -> None:
@@ -203,7 +221,7 @@ def result_of(trained: Trained, opened: OpenDataset, test_seconds: float) -> dic
         "missing": list(opened.dataset.missing),
         "patches": _patches(opened.dataset.store, fold.train[0]),
         "split_mode": opened.split.mode,
-        "split_notes": [asdict(note) for note in opened.split.notes],
+        "split_notes": [asdict(note) for note in (*opened.split.notes, *trained.notes)],
     }
 
 

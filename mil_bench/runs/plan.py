@@ -6,13 +6,18 @@ import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import torch
+
+from mil_bench.bags.formats.names import UNKNOWN
 from mil_bench.base.config import StrictConfig, build
-from mil_bench.base.errors import ConfigError, UnknownNameError, UsageError
-from mil_bench.contract.dataset import DatasetCard
+from mil_bench.base.errors import ConfigError, SplitError, UnknownNameError, UsageError
+from mil_bench.contract.dataset import Dataset, DatasetCard
 from mil_bench.contract.method import Method, MethodConfig
 from mil_bench.contract.spec import (
+    AdapterTraining,
     BlockTraining,
     Experiment,
     Online,
@@ -24,6 +29,13 @@ from mil_bench.datasets import DATASETS
 from mil_bench.methods import METHODS
 from mil_bench.runs.machine import MachineRequest
 from mil_bench.runs.task import DataRequest, Prepare, Task
+from mil_bench.training.initial_weights import (
+    InitialWeights,
+    leak_of,
+    match_weights,
+    read_initial_weights,
+)
+from mil_bench.training.online.wrapped import Adapted
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,7 @@ class GridRequest:
     settings: dict[str, str] = field(default_factory=dict)
     precision: str = "auto"
     online: Online | None = None
+    init: Path | None = None
 
 
 def plan(
@@ -55,6 +68,7 @@ def plan(
 
         check_blocks(request.online, dataset)
     resolved = resolve(methods, dataset.card, request.settings)
+    weights = _initial_weights(request, resolved, methods, dataset)
     precision = {
         name: machine.precision(request.precision, method.safe_in_bf16)
         for name, method in methods.items()
@@ -85,13 +99,64 @@ def plan(
             seed=seed,
             precision=precision[method],
             online=request.online,
+            init=None if weights is None else weights.digest,
         )
         # Fold by fold: every method of a fold ends before the next fold begins.
         for fold in dict.fromkeys(folds)
         for seed in dict.fromkeys(request.seeds)
         for method in dict.fromkeys(request.methods)
     ]
-    return [Task(request.data, spec) for spec in specs]
+    for spec in specs:
+        leak = None if weights is None else leak_of(weights, spec)
+        if leak is not None and not request.data.allow_leaks:
+            raise SplitError(
+                f"{leak.text}; run the fold of the weights, use weights of other slides, or pass "
+                "--allow-leaks, which marks the results."
+            )
+    return [Task(request.data, spec, request.init) for spec in specs]
+
+
+def _initial_weights(
+    request: GridRequest,
+    resolved: Mapping[str, ResolvedSettings],
+    methods: Mapping[str, type[Method]],
+    dataset: Dataset,
+) -> InitialWeights | None:
+    """Read the file of ``--init`` and compare it with every method, before anything is run."""
+    head_only = [name for name, own in resolved.items() if own.trainer.train == "head"]
+    if head_only and request.online is not None:
+        raise ConfigError("train=head freezes what --online trains; use one of the two.")
+    if request.init is None:
+        if head_only:
+            raise ConfigError(
+                f"train=head would train {head_only[0]} on a body without training; pass --init "
+                "FILE."
+            )
+        return None
+    weights = read_initial_weights(request.init)
+    facts = weights.facts
+    if facts is not None and UNKNOWN not in (facts.encoder, dataset.store.encoder):
+        if facts.encoder != dataset.store.encoder:
+            raise ConfigError(
+                f"{request.init} was trained on features of {facts.encoder}, but those of "
+                f"{dataset.name} are of {dataset.store.encoder}; use features of that encoder."
+            )
+        if facts.standardize != dataset.standardize:
+            raise ConfigError(
+                f"{request.init} was trained {'with' if facts.standardize else 'without'} "
+                "standardised features; set `standardize` in the dataset file accordingly."
+            )
+    for name, cls in methods.items():
+        try:
+            with torch.device("meta"):  # shapes only: no memory, no random numbers
+                method = cls(resolved[name].method, dataset.store.dim, dataset.taxonomy)
+        except (NotImplementedError, RuntimeError):  # a plug-in that computes while it is built
+            continue
+        if isinstance(request.online, AdapterTraining):
+            with torch.device("meta"):
+                method = Adapted(method, request.online.adapter)
+        match_weights(weights, method, name)
+    return weights
 
 
 TRAINER, METHOD = "trainer", "method"
@@ -179,6 +244,7 @@ def default_of(spec: Experiment) -> RunSpec | None:
         "method_config": usual.method.model_dump(mode="json"),
         "trainer": usual.trainer,
         "online": None,
+        "init": None,
     }
     return spec.model_copy(update=changes)
 

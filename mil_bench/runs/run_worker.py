@@ -75,7 +75,7 @@ class RunWorker:
             directory.begin(spec)  # definition first: an interrupted run can be resumed by it
             opened = self.open(task.data)
             placement = self._placement.of(opened.dataset, spec.precision)
-            trained = train(spec, opened, placement, directory, reporter, self.threads)
+            trained = train(spec, opened, placement, directory, reporter, self.threads, task.init)
             self._finish(trained, opened, directory)
         except (Exception, SystemExit) as error:
             if isinstance(error, SystemExit) and not exits_by_itself(error):

@@ -66,10 +66,11 @@ def remembered(in_memory: Mapping[DataRequest, Dataset] = MappingProxyType({})) 
 
 @dataclass(frozen=True)
 class Task:
-    """One run to execute and its data."""
+    """One run to execute, its data and, if it has one, the file of its initial weights."""
 
     data: DataRequest
     spec: RunSpec
+    init: Path | None = None
 
 
 def grouped_by_data(tasks: Sequence[Task]) -> list[Task]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 
 from mil_bench.base.errors import UnknownNameError, UsageError
@@ -60,6 +61,7 @@ class Search:
     space: Space
     rules: SearchRules
     scope: Scope
+    init: Path | None = None  # the file of initial weights, whose digest is in the runs
 
     @cached_property
     def objective(self) -> Score:
@@ -219,7 +221,7 @@ def _search(request: TuneRequest, scope: Scope, tasks: Sequence[Task]) -> Search
             and name not in {option.name for option in options}
         ],
     )
-    return Search(request.grid.data, starts, space, request.rules, scope)
+    return Search(request.grid.data, starts, space, request.rules, scope, request.grid.init)
 
 
 def _check_names(request: TuneRequest) -> None:

@@ -198,7 +198,7 @@ class TrialRunner:
         directory = RunDirectory.of(self.searches, spec)
         outcome = self.worker.execute(
             # Waits for a run that another trial makes now.
-            Task(self.search.data, spec),
+            Task(self.search.data, spec, self.search.init),
             directory,
             Reporter(),
             patience=_DAY,

@@ -175,7 +175,7 @@ def default_specs(search: Search, seeds: Sequence[int]) -> list[RunSpec]:
 
 def tasks_of(search: Search, specs: Sequence[RunSpec]) -> list[Task]:
     """Return the runs as tasks on the data of the search."""
-    return [Task(search.data, spec) for spec in specs]
+    return [Task(search.data, spec, search.init) for spec in specs]
 
 
 def record_of(search: Search, study: Study, seeds: Sequence[int]) -> TuningRecord:

@@ -88,6 +88,7 @@ def _planned(
             settings={**as_settings(study.settings), **as_settings(variant.settings)},
             precision=study.precision or context.precision,
             online=parse_online(variant.online) if variant.online else None,
+            init=context.at(variant.init) if variant.init else None,
         )
         for task in plan(request, context.machine, prepare):
             spec = task.spec

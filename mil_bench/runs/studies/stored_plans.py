@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from mil_bench.base.atomic import write_text
-from mil_bench.base.config import StrictConfig
+from mil_bench.base.config import StrictConfig, later
 from mil_bench.base.errors import DataError, MilBenchError, RunError
 from mil_bench.base.formats import PLAN, format_of
 from mil_bench.contract.spec import HARNESS, RunSpec
@@ -39,6 +39,7 @@ class StoredRun(StrictConfig):
 
     data: int
     spec: RunSpec
+    init: Path | None = later(None)  # the file of initial weights
 
 
 class StoredGrid(StrictConfig):
@@ -60,7 +61,7 @@ class StoredGrid(StrictConfig):
         from mil_bench.runs.task import DataRequest, Task
 
         data = [TypeAdapter(DataRequest).validate_python(fields) for fields in self.data]
-        return [Task(data[run.data], run.spec) for run in self.runs]
+        return [Task(data[run.data], run.spec, run.init) for run in self.runs]
 
 
 def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None:
@@ -77,7 +78,10 @@ def store_grid(runs: Path, title: str, tasks: Sequence[Task], jobs: int) -> None
         written=now(),
         jobs=jobs,
         data=[TypeAdapter(DataRequest).dump_python(_anchored(d), mode="json") for d in data],
-        runs=[StoredRun(data=data.index(task.data), spec=task.spec) for task in tasks],
+        runs=[
+            StoredRun(data=data.index(task.data), spec=task.spec, init=_absolute(task.init))
+            for task in tasks
+        ],
     )
     keys = sorted(task.spec.key for task in tasks)
     # The same runs are the same file.

@@ -105,12 +105,13 @@ class StudyDataset(StrictConfig):
 class StudyVariant(StrictConfig):
     """A named set of settings that override the ``settings`` of the study.
 
-    ``online`` is the value of ``--online``.
+    ``online`` and ``init`` are the values of these options.
     """
 
     name: str = Field(min_length=1)
     settings: dict[str, Any] = Field({})
     online: str | None = None
+    init: str | None = None
 
 
 class StudyFile(StrictConfig):

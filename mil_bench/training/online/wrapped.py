@@ -19,7 +19,7 @@ from mil_bench.nn.precision import feature_type
 
 FACTS = (
     *("version", "order_dependent", "needs_coords", "attention_is_distribution"),
-    "safe_in_bf16",
+    *("safe_in_bf16", "head_layers"),
 )
 FEATURES = "online_features"
 
