@@ -182,8 +182,8 @@ class Method(nn.Module, ABC):
 
         It does where its dotted name contains a name of :attr:`head_layers`:
         ``first.classifier.weight`` is of ``classifier``. Class-wise attention belongs to the head,
-        because its shape does. With initial weights of another label tree the head is new, and ``--set train=head`` trains
-        nothing else.
+        because its shape does. With initial weights of another label tree the head is new, and
+        ``--set train=head`` trains nothing else.
         """
         return any(f".{part}." in f".{name}." for part in self.head_layers)
 
