@@ -145,7 +145,8 @@ def _notes(report: SiteReport) -> list[Note]:
     notes = [
         Note(
             "data",
-            "these numbers are those of a site report: only the site can compute them again",
+            "these numbers are those of a site report: they cannot be recomputed, because the "
+            "predictions stay at the site",
         )
     ]
     hidden = [c.name for c in report.classes if c.slides is None]

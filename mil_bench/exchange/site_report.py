@@ -1,8 +1,8 @@
 """A site report: what a cohort that may not leave its house says of the methods run on it.
 
-It holds scores of every method, fold and seed, and numbers of slides and patients by class. The
-bootstrap replicates of every score give intervals, differences and tests of any two methods of the
-report. It has no ids and nothing about a single slide or patient (``docs/site-reports.md``).
+It holds scores of every method, fold and seed, counts by class, and the bootstrap replicates of
+every score. Intervals, differences and tests of any two methods of the report follow from these.
+It holds no ids and nothing about a single slide or patient (``docs/site-reports.md``).
 
 A report is ``site-report.json``, alone or as the only member of a zip file.
 """
@@ -85,7 +85,7 @@ class SiteReport(StrictConfig):
     """The content of a report.
 
     ``data``, ``split_id`` and ``features`` are keyed digests: the site recognises its own data,
-    and no one can test a guess. ``draws_id`` is the same for reports with the same draws of
+    and others cannot test a guess. ``draws_id`` is the same for reports with the same draws of
     patients, whose methods can be compared. ``units`` are the resolutions of the replicates.
     """
 
