@@ -16,6 +16,7 @@ from mil_bench.cli.parser import Parser, names
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from mil_bench.boards.board import Board
     from mil_bench.exchange.site_report import SiteReport
@@ -26,7 +27,16 @@ KEY_FILE = ".site-key"
 def report(parser: Parser, words: Sequence[str]) -> int:
     """Make a site report, show it in full, and write it when that is confirmed."""
     add(parser, "--dataset", "--out", required=True)
-    add(parser, "--runs", "--method", "--encoder", "--split", "--id-key", "--suppress-rare")
+    add(
+        parser,
+        "--runs",
+        "--method",
+        "--encoder",
+        "--split",
+        "--tree",
+        "--id-key",
+        "--suppress-rare",
+    )
     add(parser, "--yes", "--plugin")
     args = parser.parse(words)
     load_plugins(args.plugin)
@@ -69,14 +79,14 @@ def _board(args: Namespace) -> Board:
     if not mine:
         known = sorted({b.id.dataset for b in boards})
         raise UnknownNameError("dataset", name, known, of="these runs")
-    for option, of in (("encoder", "encoder"), ("split", "split")):
+    for option in ("encoder", "split", "tree"):
         wanted = getattr(args, option)
-        mine = [b for b in mine if wanted in (None, getattr(b.id, of))]
+        mine = [b for b in mine if wanted in (None, getattr(b.id, option))]
     if len(mine) != 1:
-        titles = "; ".join(b.title for b in mine) or "no board of that encoder and split"
+        titles = "; ".join(b.title for b in mine) or "no board of these options"
         raise UsageError(
-            f"the report is of one board, but these match: {titles}. Choose with --encoder and "
-            "--split, or with a folder of fewer runs."
+            f"the report is of one board, but these match: {titles}. Choose with "
+            "--encoder, --split or --tree, or with a folder of fewer runs."
         )
     (board,) = mine
     if args.method is None:
@@ -99,19 +109,18 @@ def _name(dataset: str) -> str:
 
 def show(made: SiteReport, console: Console, *, in_full: bool) -> None:
     """Print what a report says: cohort, counts, scores. ``in_full`` adds every other value."""
-    from rich.table import Table
     from rich.text import Text
 
     console.print(Text(f"Site report of {made.dataset}, {made.encoder}, {made.split}"))
     patients = "patients" if made.patients_known else "slides, each counted as a patient"
     console.print(Text(f"{made.slides} slides of {made.patients} {patients}", style="dim"))
-    counts = Table("Class", "Slides", "Patients", title="Counts", title_justify="left")
+    counts = _table("Class", "Slides", "Patients")
     for c in made.classes:
         counts.add_row(Text(c.name), _count(c.slides), _count(c.patients))
     console.print(counts)
     main = [i for i, s in enumerate(made.score_list) if s.is_leaf and not s.name][:4]
     heads = [made.score_list[i].facts.title for i in main]
-    table = Table("Row", "Runs", *heads, title="Scores, mean of runs", title_justify="left")
+    table = _table("Row, mean of runs", "Runs", *heads)
     for row in made.rows:
         label = " ".join(filter(None, [row.method, row.role, row.variant]))
         values = [[c.values[i] for c in row.cells] for i in main]
@@ -126,6 +135,17 @@ def show(made: SiteReport, console: Console, *, in_full: bool) -> None:
         f"The file holds {every} of every run and {made.replicates:,} bootstrap replicates of "
         "each. It holds no slide ids, patient ids, labels, probabilities or features."
     )
+
+
+def _table(name: str, *numbers: str) -> Table:
+    """An empty table of names on the left and numbers on the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(name, box=box.SIMPLE_HEAD)
+    for number in numbers:
+        table.add_column(number, justify="right")
+    return table
 
 
 def _lines(made: SiteReport) -> list[str]:
