@@ -82,7 +82,7 @@ def _reading(models: Sequence[ForeignModel]) -> list[Note]:
             by_note.setdefault(note, []).append(model.name)
         if len(model.files) > 1:
             cells = f"{counted(len(model.files), 'run')} (seed, fold): {_cells(model)}"
-            by_note[f"{model.name} has {cells}"] = [m.name for m in models]
+            by_note.setdefault(cells, []).append(model.name)
     return [
         Note("reading", note if len(names) == len(models) else f"{listed(names)}: {note}")
         for note, names in by_note.items()
@@ -118,7 +118,9 @@ def _report(board: Board, models: Sequence[ForeignModel], of_set: str, shared: b
         own = {table.name for table in two.tables}
         others = [table for table in tables[1:] if table.name not in {*own, "pairs"}]
         tables = (tables[0], *two.tables, *others)
-    caveats = (*_reading(models), *caveats_of(analysis))
+    notes = (*_reading(models), *caveats_of(analysis))
+    # A screen shows the first notes: what makes every interval too narrow comes first.
+    caveats = tuple(sorted(notes, key=lambda note: note.kind != "patients"))
     return Report(board, analysis, tables, verdict, caveats, ())
 
 
