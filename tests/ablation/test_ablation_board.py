@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -30,6 +31,7 @@ from mil_bench.boards.formats.grid import grids_of
 from mil_bench.boards.formats.latex import grids_latex
 from mil_bench.boards.page.build import write_page
 from mil_bench.boards.report import report_of
+from mil_bench.boards.tables.ablation import ablation_verdict
 from mil_bench.evaluation.metrics import Score
 from mil_bench.runs.task import DataRequest
 
@@ -153,6 +155,16 @@ def test_the_verdict_says_what_both_tests_show(study):
     assert "worse than full" in report.verdict
     alike = sum(decision == "not separable" for decision in decisions.values())
     assert f"{alike} of 4 rows" in report.verdict
+
+
+def test_scores_that_say_the_same_share_a_sentence_of_the_verdict(study):
+    report, *_ = study
+    of_leaves, _, of_coarse = report.verdict.partition(" Coarse")
+    assert of_coarse  # they say different things here
+    score = Score("balanced_accuracy")
+    board = replace(report.board, study=replace(report.board.study, scores=(score, score)))
+    shared = ablation_verdict(replace(report.analysis, board=board))
+    assert shared == of_leaves.replace("Bal. acc:", "Bal. acc and Bal. acc:")
 
 
 def test_a_control_with_another_tree_is_compared_like_every_variant(study):

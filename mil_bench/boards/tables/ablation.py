@@ -129,17 +129,20 @@ def differences(analysis: Analysis, study: Study, score: Score) -> dict[str, Pai
 
 
 def ablation_verdict(analysis: Analysis) -> str:
-    """Return a sentence per score: which rows differ from the reference. Empty for other boards."""
+    """Return which rows differ from the reference, a sentence for scores that say the same.
+
+    Empty for other boards.
+    """
     study = analysis.board.study
     if study is None:
         return ""
     if analysis.refusal:
         return f"Nothing can be compared: {analysis.refusal.rstrip('.')}."
-    sentences = [
-        f"{_capital(score.facts.title)}: {_differing(study, list(pairs.values()))}."
-        for score in study_scores(analysis, study)
-        if (pairs := differences(analysis, study, score))
-    ]
+    titles: dict[str, list[str]] = {}
+    for score in study_scores(analysis, study):
+        if pairs := differences(analysis, study, score):
+            titles.setdefault(_differing(study, list(pairs.values())), []).append(score.facts.title)
+    sentences = [f"{_capital(listed(of, len(of)))}: {words}." for words, of in titles.items()]
     return " ".join(sentences) or f"Nothing can be compared: {_nothing(analysis, study)}."
 
 
