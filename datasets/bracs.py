@@ -75,7 +75,7 @@ class Bracs(FolderAdapter):
         table, source = (_read_file(path), path) if path else (_read_tree(root), root)
         if table is None:
             return None
-        # A patient of its own for every slide says nothing about patients.
+        # A column with another patient for every slide has no patients.
         known_patients = table["patient_id"].nunique() < len(table)
         manifest = Manifest.build(
             table["slide_id"], table["label"], table["patient_id"] if known_patients else None

@@ -90,7 +90,7 @@ class DigitBags(DatasetAdapter):
         kind="embedded",
         overrides={
             # One recipe for all: those of whole slides are far too slow to learn here. Exceptions
-            # (fold 0): at 2e-3 TransMIL learns its training bags by heart (loss .01, validation at
+            # (fold 0): at 2e-3 TransMIL overfits its training bags (loss .01, validation at
             # chance), at 5e-4 its validation loss falls to 1.0; SiMLP starts late (AUC on
             # validation bags .53 after 21 epochs, .68 after 200).
             "trainer": {

@@ -218,7 +218,7 @@ class OwnData(LabelledAdapter):
         parquet = path.suffix.lower() == PARQUET
         table = read_parquet(path) if parquet else read_table(path, header=self.columns.header)
         slide = self.columns.find(self.columns.slide_id, table, path)
-        # What describes the slide is no feature.
+        # Columns that describe the slide are left out.
         about_slide = {name.lower() for name in self.columns.names}
         features = [c for c in map(str, table) if c.lower() not in about_slide]
         return bags_of_table(table, slide, self.config.feature_columns or features, path)

@@ -3,15 +3,18 @@
 ``python tests/prose.py mil_bench/bags docs`` lists what ``tests/test_writing.py`` refuses. The text
 of the product is its docstrings, its strings of several words (help, messages, captions), those of
 the page's JavaScript, and the Markdown pages. Code, formulas and links do not count as words, a
-bracket is a sentence of its own, and so is what follows a colon or, in a table, a semicolon.
+bracket is a sentence of its own, and so is what follows a colon or, in a table, a semicolon. Of
+comments only the words are checked, because they may be notes instead of sentences.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +109,7 @@ class Passage:
     """A text of the product, where it is, and its kind.
 
     ``doc``, ``cell`` of a table, ``docstring``, ``function`` (the first paragraph of the docstring
-    of a public function) or ``string``.
+    of a public function), ``string`` or ``comment``.
     """
 
     path: Path
@@ -132,7 +135,8 @@ class Offence:
 def offences(passage: Passage) -> Iterator[Offence]:
     """Yield every rule that a passage breaks."""
     plain = _CODE.sub(" CODE ", passage.text)
-    for sentence in sentences(plain, cell=passage.kind == "cell"):
+    said = [] if passage.kind == "comment" else sentences(plain, cell=passage.kind == "cell")
+    for sentence in said:
         count = length(sentence)
         if count > WORDS:
             yield Offence(passage, f"{count} words", " ".join(sentence.split()))
@@ -209,6 +213,7 @@ def _javascript(path: Path, text: str) -> Iterator[Passage]:
 
 
 def _python(path: Path, text: str) -> Iterator[Passage]:
+    yield from _comments(path, text)
     tree = ast.parse(text)
     docstrings = dict(_docstrings(tree))
     inside: set[ast.AST] = set(_titles(tree))
@@ -225,6 +230,23 @@ def _python(path: Path, text: str) -> Iterator[Passage]:
                 yield Passage(path, node.lineno + offset, kind, paragraph)
         elif path.name not in _SOURCE and _is_prose(value):
             yield Passage(path, node.lineno, "string", value)
+
+
+def _comments(path: Path, text: str) -> Iterator[Passage]:
+    """Comments, of which neighbouring lines are one; those for tools are left out."""
+    block: list[str] = []
+    last = 0
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        words = token.string.removeprefix("#").strip()
+        if token.type != tokenize.COMMENT or re.match(r"noqa|type:|fmt:|pragma", words):
+            continue
+        if block and token.start[0] != last + 1:
+            yield Passage(path, last, "comment", " ".join(block))
+            block = []
+        block.append(words)
+        last = token.start[0]
+    if block:
+        yield Passage(path, last, "comment", " ".join(block))
 
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:

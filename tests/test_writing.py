@@ -35,6 +35,8 @@ PYTHON = {
     '"""Raise Raise an error."""': "doubled",
     'def width():\n    """The width of a tree."""': "no verb",
     f'"""Read {"one or " * 13}two."""': "28 words",
+    "x = 1  # nobody reads it": "banned",
+    "# A run of the\n# the grid.\n": "doubled",
 }
 MARKDOWN = {
     "The run goes on.": "banned",

@@ -108,7 +108,7 @@ class FeatureChain(nn.Module):
             else:
                 self.steps[level] = (
                     # Two linear layers in a row would be one, so the step after the stem has no
-                    # ReLU of its own.
+                    # separate ReLU.
                     nn.Linear(dim, config.fine_dim)
                     if after_stem
                     else ReEmbedding(dim, config.embed_dim, config.fine_dim)

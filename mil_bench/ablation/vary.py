@@ -18,7 +18,7 @@ from mil_bench.runs.plan import GridRequest, plan
 from mil_bench.runs.task import Prepare, Task
 
 ENCODER = "encoder"
-MOST = 3  # two axes of a heat map, one of panels
+MOST = 3  # two axes of a heatmap, one of panels
 AxisValues = tuple[str, ...]
 _TEST_SCORES = Note(
     "tuning",

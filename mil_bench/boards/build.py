@@ -92,7 +92,7 @@ def _with_guests(groups: Mapping[BoardId, list[RunRecord]]) -> dict[BoardId, lis
     They predict the same test slides, so that tests hold; where no board is theirs, they have one.
     """
     hosts = {board_id: list(records) for board_id, records in groups.items()}
-    # Runs with unknown features have no board of their own where another has their slides.
+    # Runs with unknown features join boards of their slides, if there are any.
     for guest in [board_id for board_id in groups if _features_unknown(board_id)]:
         joined = [i for i in groups if not _features_unknown(i) and _may_join(guest, i)]
         for host in joined:

@@ -217,7 +217,7 @@ def hierarchy_notes(analysis: Analysis) -> list[Note]:
     every = [g for g in gains(analysis) if g.pair.score.metric == PRIMARY]
     if not every:
         return []
-    # Rows with heads of their own come first.
+    # Rows with their own heads come first.
     whole = [g for g in every if g.control.kind != "without the head"]
     own = [g for g in every if g.method == (whole or every)[0].method]
     sentences = [*_heads(own), *_leaves(own), *_shuffled(own), *(_missing(own) if whole else ())]

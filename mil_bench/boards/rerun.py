@@ -193,7 +193,7 @@ def _settings(spec: RunSpec, data: DataRequest | None) -> Mapping[str, str]:
     own = flattened(spec.method_config)
     usual_method, usual_trainer = _usual(spec.method, data.dataset if data else spec.dataset)
     changed = {
-        # Both have the name: a prefix is needed.
+        # Both have the name: it requires a prefix.
         (f"method.{name}" if name in TrainerConfig.model_fields else name): value
         for name, value in own.items()
         if usual_method.get(name) != value

@@ -215,7 +215,7 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
     )
     for key, why in localised.refused.items():
         print_note(f"{key}: {why}", console)
-    # Data without patches is no failure unless requested.
+    # Data without known patches fail only if requested.
     return 1 if localised.refused or (args.run and localised.unknown) else 0
 
 

@@ -118,7 +118,7 @@ def _run(words: list[str], debug: bool) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # `mil-bench list | head` is no error
+    except BrokenPipeError:  # the reader of the pipe has enough
         return 0
     except OSError as error:
         if debug or error.strerror is None:

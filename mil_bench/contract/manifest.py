@@ -120,7 +120,7 @@ class Manifest:
                     raise DataError(f"slide {slide}: {error}") from None
 
     def digest(self) -> str:
-        # Sorted: the order of the label file is no content.
+        # Sorted: the order of the label file means nothing.
         """Return the content hash of ids, groups and labels, in any order of the rows."""
         rows = sorted(
             self.table[["slide_id", "group_id", "label"]].itertuples(index=False, name=None)

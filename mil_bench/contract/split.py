@@ -66,7 +66,7 @@ class Split:
 
     def digest(self) -> str:
         """Return the content hash of the folds, in any order of the slides of a set."""
-        # Sorted: the order within a set is no content.
+        # Sorted: the order within a set means nothing.
         content = repr([[sorted(ids) for _, ids in fold.sets()] for fold in self.folds])
         return sha256(content.encode()).hexdigest()[:12]
 

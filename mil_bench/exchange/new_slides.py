@@ -208,7 +208,7 @@ def _scales(store: BagStore) -> dict[str, PatchScale]:
 def _slide_names(features: FeatureSet) -> dict[str, str]:
     """Slide id -> name in the set; ids are file names without tails, and with folders if needed."""
     short = [normalise(name.rpartition("/")[2]) for name in features.sources]
-    unique = len(set(short)) == len(short)  # folders are needed where file names repeat
+    unique = len(set(short)) == len(short)  # with folders where file names repeat
     return dict(zip(short if unique else features.sources, features.sources, strict=True))
 
 

@@ -90,7 +90,7 @@ def _rows(
     searches: Sequence[TuningRecord],
 ) -> list[PackedRow]:
     tuned = {key for search in searches for key in search.tuned}
-    # Settings of the default are a row of their own.
+    # Runs of the default settings have their own row.
     plain = tuned - {key for search in searches for key in search.default}
     variants: dict[str, list[tuple[Path, Experiment]]] = defaultdict(list)
     for path, spec in members:
@@ -142,7 +142,7 @@ def anchors_of(rows: Sequence[PackedRow], protocol: Protocol) -> list[PackedRow]
 
     Raises ``DataError`` for one that was not run, or not in every cell.
     """
-    # An anchor with other settings is no anchor.
+    # An anchor has the default settings.
     default = {row.method: row for row in rows if row.settings == "default"}
     absent = [name for name in protocol.anchors if name not in default]
     if absent:

@@ -246,7 +246,7 @@ def _text(path: Path) -> bytes:
     return content
 
 
-# What the types alone do not say.
+# What the types alone leave open.
 
 
 def _check(report: SiteReport) -> None:

@@ -124,7 +124,7 @@ def _check_space(plan: SlidePlan, folder: Path, dim: int) -> None:
 # Which tiles of a slide are extracted, and how they are read.
 
 SNAP = 0.02  # 0.499 and 0.252 um per pixel are called 0.5 and 0.25; nothing is resized for that
-FINEST = 0.8  # a slide this much coarser than asked for may still be enlarged
+FINEST = 0.8  # a slide this much coarser than requested may still be enlarged
 BLOCK = 4  # tiles per side of what is read at once
 DENSE = 0.7  # share of a block that must be wanted to read all of it
 LARGEST_READ = 4096  # pixels per side of what is read at once

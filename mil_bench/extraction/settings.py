@@ -120,7 +120,7 @@ def find_slides(where: Path, mpp: float | None = None, without: Path | None = No
     else:
         inside = sorted(path for path in where.rglob("*") if _is_slide(path))
         skipped = without.absolute() if without else None
-        # Pictures of an earlier extraction are no slides.
+        # Without pictures of an earlier extraction.
         sources = [_source(p, mpp) for p in inside if skipped not in p.absolute().parents]
     if not sources:
         raise DataError(
@@ -166,7 +166,7 @@ def _source(path: Path, mpp: float | None) -> SlideSource:
 
 def _is_slide(path: Path) -> bool:
     hidden = path.name.startswith(".")
-    there = path.is_file() or path.is_symlink()  # a link that leads nowhere is to be told
+    there = path.is_file() or path.is_symlink()  # a link that leads nowhere is reported
     return path.suffix.lower() in SLIDE_SUFFIXES and not hidden and there
 
 

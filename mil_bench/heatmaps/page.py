@@ -83,7 +83,7 @@ def _agreement(rows: list[dict[str, Any]]) -> str:
         + "</tr>"
         for row in rows
     )
-    return f"<table>{head}<th>top tenth in common</th></tr>{lines}</table>"
+    return f"<table>{head}<th>overlap of top tenths</th></tr>{lines}</table>"
 
 
 def _figure(home: Path, picture: Path, words: str) -> str:

@@ -32,7 +32,7 @@ def plain(text: str) -> str:
     A dollar would begin a formula. A character without a glyph in the font becomes its code,
     ``\\u80bf``, so that names that differ only there still look different.
     """
-    # The glyph is asked for: a missing one would be drawn as an empty box.
+    # A missing glyph would be drawn as an empty box.
     shown = "".join(c if _font().get_char_index(ord(c)) else _code(c) for c in _line(text))
     return shown.replace("$", r"\$")
 

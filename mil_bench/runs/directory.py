@@ -188,7 +188,7 @@ class RunDirectory:
             try:
                 yield
             finally:
-                file.truncate(0)  # a finished run does not say on which machine it was made
+                file.truncate(0)  # a finished run keeps no name of a machine
 
     @property
     def _lock_path(self) -> Path:

@@ -55,7 +55,7 @@ class RunWorker:
             return RunOutcome(task.spec, "failed", str(error))
         except OSError as error:
             return RunOutcome(task.spec, "failed", sentence_about(error))
-        finally:  # a checkpoint may have asked for another number
+        finally:  # a checkpoint may have requested another number
             torch.set_num_threads(self.threads)
 
     def open(self, data: DataRequest) -> OpenDataset:

@@ -133,7 +133,7 @@ def _write_tables(out: Path, tables: Mapping[str, Mapping[str, pd.DataFrame]]) -
             continue
         with pd.ExcelWriter(out / name) as book:
             for sheet, table in sheets.items():
-                # Rows of the second sheet have two headers of their own.
+                # The second sheet has two header rows among its rows.
                 named = isinstance(table.columns[0], str)
                 table.to_excel(book, sheet_name=sheet, index=False, header=named)
 

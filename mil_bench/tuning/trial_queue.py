@@ -77,7 +77,7 @@ class TrialQueue:
         with self.storage.exclusive():
             # Keeps the chain: the same slot.
             attributes: dict[str, Any] = {ROOT: trial.number, **trial.system_attrs}
-            # Another process may have told it.
+            # Another process may have finished it.
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             study.add_trial(
                 create_trial(
@@ -94,7 +94,7 @@ class TrialQueue:
         # the system has released (processes of this runs folder, immediate).
         without_optuna_warnings(optuna.storages.fail_stale_trials, study)
         dead = [t for t in study.get_trials(states=(TrialState.RUNNING,)) if self._is_left(t)]
-        # Told first: a process killed in between leaves a failed slot, not two running ones.
+        # Failed first: a process killed in between leaves a failed slot, not two running ones.
         for trial in dead:
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
             self.storage.retry(study, trial)

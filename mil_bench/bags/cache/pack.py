@@ -198,7 +198,7 @@ def _rebuilt(place: Path, encoder: str, sources: Mapping[str, BagSource]) -> Cac
         return cached
     if reason:
         print_on_stderr(f"the cache {place} is rebuilt: {reason}.")
-    # Left by killed processes: only the holder of the lock writes here, so nobody uses them.
+    # Left by killed processes: only the holder of the lock writes here.
     for leftover in place.parent.glob(f"{place.name}.tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     # Next to its place, because a folder can only be renamed within one file system.

@@ -68,7 +68,7 @@ _NO_BAGS = {
     *("slide_latents", "slide_features"),
 }
 _COMPANIONS = (".index.npy", ".index.npz", ".coordinates.npz", "_patches.h5")
-PACKED = ".bags"  # in the names of packed caches, which may lie beside the features
+PACKED = ".bags"  # in names of packed caches, which may be next to the features
 _CLAM = ("h5_files", "pt_files")
 _SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing"}
 

@@ -155,7 +155,7 @@ def h5_encoder(path: Path) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             key = _feature_key(file)
-            # No coordinates: the geometry is not asked for here.
+            # No coordinates: the geometry is not read here.
             attrs = dict(file[key].attrs) if key else {}
             if "feat_type" in file.attrs and "encoder" in file.attrs:
                 return _slide_encoder(file.attrs)

@@ -165,7 +165,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
             "reading .parquet requires pyarrow, which is not installed",
             "pip install pyarrow, or save the table as .csv or .npz",
         ) from None
-    except Exception as error:  # pyarrow has classes of its own
+    except Exception as error:  # pyarrow has its own classes
         raise unreadable(path, "a Parquet file", error) from None
     table.columns = pd.Index(map(str, table.columns))
     parts = []

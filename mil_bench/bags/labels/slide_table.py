@@ -61,7 +61,7 @@ def read_slide_table(path: Path, columns: Columns, row_per_slide: bool = True) -
     wanted |= {f"{_LEVEL}{i}": name for i, name in enumerate(columns.levels)}
     for key in OPTIONAL:
         name = getattr(columns, key)
-        if name in table or name != key:  # a column that was asked for by name must be there
+        if name in table or name != key:  # a column that was requested by name must be there
             wanted[key] = name
     names = {key: columns.find(name, table, path) for key, name in wanted.items()}
     canonical = table[list(names.values())].set_axis(list(names), axis=1)

@@ -131,7 +131,7 @@ def _runs(axis: Axes, y: float, row: BoardRow, score: Score, color: str) -> None
 
 def _tiers(axis: Axes, rows: Sequence[BoardRow], stands: Mapping[str, Standing]) -> None:
     """Write tier and rank interval under every name; every other tier has a grey band."""
-    for name in axis.get_yticklabels():  # room for the standing below the name
+    for name in axis.get_yticklabels():  # room for tier and rank below the name
         name.set_verticalalignment("bottom")
     for y, row in enumerate(rows):
         standing = stands.get(row.label)

@@ -184,7 +184,7 @@ def _equal_distances(axis: Axes) -> None:
     for distance in np.unique(np.round(np.linspace(grid.min(), grid.max(), 7)[1:-1], 2)):
         y = distance / (1 - x / 100)
         inside = (y >= low) & (y <= high)
-        if inside.sum() < 2:  # one point is no line
+        if inside.sum() < 2:  # a line has two points
             continue
         axis.plot(x[inside], y[inside], color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=1)
         place = (x[inside][-1], y[inside][-1])

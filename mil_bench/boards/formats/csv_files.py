@@ -45,7 +45,7 @@ def _parts(table: Table, column: Column) -> Iterator[str]:
     if not numbers:  # empty or words: one column
         yield ""
     for part in PARTS if numbers else ():
-        # A part that no row has is no column.
+        # A part that no row has needs no column.
         if part == "value" or any(getattr(n, part) == getattr(n, part) for n in numbers):
             yield part
 

@@ -74,7 +74,7 @@ def grid_of(table: Table, incomplete: Iterable[str] = (), lead: Score | None = N
     named = [key for key in table.keys if key not in in_title and not (labelled and key in KEYS)]
     names = dict.fromkeys((*named, *table.shown))
     shown = [table.column(name) for name in names if name not in in_title]
-    # Rows without a score stand in every grid.
+    # Rows without a score are in every grid.
     lines = [row for row in table.rows if lead is None or row.score in (None, lead)]
     rows = tuple(
         (*([_label(row, incomplete)] if labelled else []), *(_shown(row, c) for c in shown))

@@ -82,7 +82,7 @@ def _show_others(every: Sequence[Grid], printed: Sequence[Grid], console: Consol
 def _show_notes(report: Report, console: Console, verbose: bool) -> None:
     """Print leaks first, then problems (by default two: a note counts them), then other notes."""
     leaks = [Text(f"note: {n}", style="bold red") for n in report.caveats if n.kind == "leak"]
-    # Text, not a string: brackets of a message are no markup.
+    # Text, not a string: brackets of a message must not become markup.
     problems = [Text(problem, style="red") for problem in report.problems]
     others = [Text(f"note: {n}", style="yellow") for n in report.caveats if n.kind != "leak"]
     notes = [*leaks, *problems, *others]

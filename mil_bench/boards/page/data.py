@@ -205,7 +205,7 @@ def fitted(
     """
     lighter_boards = [board | {"left_out": []} for board in boards]
     for what, lighter in _steps(read_first):
-        # All boards go on one page, so a step is made in all of them.
+        # All boards share the page, so a step is made in all of them.
         if _size(lighter_boards) <= most:
             break
         lighter_boards = [
@@ -243,7 +243,7 @@ def _fewer_pairs(read_first: Collection[str]) -> Callable[[BoardData], BoardData
         if table is None:
             return board
         rows = [i for i, name in enumerate(_unpacked(table["metrics"])) if name in read_first]
-        if not rows:  # no pair by these scores: an empty table would say nothing
+        if not rows:  # no pair by these scores: the table would be empty
             return board
         few = {part: _taken(table[part], rows) for part in ("methods", "metrics")}
         cells = [_taken(column, rows) for column in table["cells"]]

@@ -36,7 +36,7 @@ _NOTE = (
 def ablation_table(analysis: Analysis) -> Table | None:
     """Return a row per variant and score, components as check marks; ``None`` for other boards."""
     study = analysis.board.study
-    if study is None or study.settings:  # settings have a table of their own
+    if study is None or study.settings:  # settings have their own table
         return None
     described = (
         *columns("method", "group"),

@@ -82,7 +82,7 @@ def _pareto(
             if isinstance(q := quality[label], Number)
             and isinstance(c := costs[label][axis], Number)
         }
-        for label in frontier(points) if len(points) > 1 else ():  # one point is no frontier
+        for label in frontier(points) if len(points) > 1 else ():  # a frontier has two points
             cheap[label].append(_in_a_sentence(COLUMNS[axis].title))
     return {row.label: ", ".join(cheap.get(row.label, ())) for row in board.rows}
 
@@ -96,7 +96,7 @@ def frontier(points: dict[str, tuple[float, float]]) -> list[str]:
     """List the points that no other point is at most as large as in both and smaller in one."""
 
     def beats(a: Sequence[float], b: Sequence[float]) -> bool:
-        # Equal points beat nobody, so both stay.
+        # Equal points do not beat each other: both stay.
         return a[0] <= b[0] and a[1] <= b[1] and tuple(a) != tuple(b)
 
     return [k for k, p in points.items() if not any(beats(q, p) for q in points.values())]

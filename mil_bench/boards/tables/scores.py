@@ -105,7 +105,7 @@ def tree_scores(board: Board) -> list[Score]:
         score
         for of_run in board.scores
         for score in of_run.values
-        # Class scores have a table of their own.
+        # Class scores have their own table.
         if not score.name and (score.facts.upper if score.is_leaf else score.on_boards)
     )
     levels = board.taxonomy.levels if board.taxonomy else ()

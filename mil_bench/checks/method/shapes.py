@@ -21,7 +21,7 @@ from mil_bench.contract.batch import BagBatch
 from mil_bench.contract.method import Method
 
 CASES = ((2, 1), (3, 2), (4, 20), (7, 6), (30, 9))  # classes, dimension of features
-SIZES = (13, 20, 16)  # small bags have a check of their own
+SIZES = (13, 20, 16)  # small bags have their own check
 PROGRESS = (0.0, 0.3, 1.0)
 LARGEST = 12
 

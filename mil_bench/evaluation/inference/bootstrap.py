@@ -29,7 +29,7 @@ def replicate(runs: RunPredictions, resampling: Resampling) -> dict[Score, Score
     computed in that fold, because models of different folds do not share a scale. A fold in which a
     score is undefined is left out of its mean.
     """
-    # Every run with the weights of its own slides.
+    # Every run with the weights of the slides that it tests.
     draws = {cell: score_draws(p, resampling.of_slides(p)) for cell, p in sorted(runs.items())}
     # In order of first appearance.
     scores = dict.fromkeys(score for of_run in draws.values() for score in of_run)

@@ -55,7 +55,7 @@ class Resampling:
                 "two, because patients are resampled."
             )
         strata = _strata(dominant)
-        rng = np.random.default_rng(seed)  # a generator of its own: training draws are not touched
+        rng = np.random.default_rng(seed)  # a separate generator: training draws are not touched
         weights = np.ones((len(patients), 1 + replicates), dtype=np.float32)
         # Stratum by stratum in sorted order, so that equal patients give equal draws.
         for stratum in np.unique(strata):

@@ -50,7 +50,7 @@ class _Projected(Function):
         # relu(c x) = c relu(x) for c > 0: the scale of dropout goes into the weights.
         w, b = (weight * scale, bias * scale) if mask is not None else (weight, bias)
         y = padded_empty(len(x), len(weight), x.dtype, x.device)
-        # Where both have padding, the product includes it and leaves finite rows that nobody reads.
+        # Where both have padding, the product includes it: finite rows that are never read.
         rows, out = with_padding(x), with_padding(y)
         if len(rows) != len(out):
             rows, out = x, y  # rows only: the padding of y is zero already

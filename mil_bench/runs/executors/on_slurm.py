@@ -67,7 +67,7 @@ class SlurmExecutor:
                 yield self._outcome(*jobs.pop(job.job_id))
         finally:
             for job, _ in jobs.values():
-                job.cancel(check=False)  # already ended jobs are no error
+                job.cancel(check=False)  # jobs may have ended already
 
     def _outcome(self, job: Job, task: Task) -> RunOutcome:
         try:

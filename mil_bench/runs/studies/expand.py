@@ -56,7 +56,7 @@ def expand(study: StudyFile, context: StudyContext, prepare: Prepare) -> Expande
             continue
         data = part.data(study, context)
         try:
-            prepare(data)  # cached: plan asks for them again
+            prepare(data)  # cached: plan requests them again
         except DataError as error:
             expanded.unready[part.title] = str(error)
             continue
