@@ -49,7 +49,7 @@ def training(
             found = compare(entries, mode, rounds, threads, learns)
             rows = [{**row_key(entry, mode, threads), **row} for entry, row in found]
             print_tables(rows)
-            if not quick:  # at once, so that a later failure costs nothing
+            if not quick:  # at once, so that a later failure loses nothing
                 keep(results_path("training", CPU), rows, KEY, CPU)
     print(LEGEND)
 

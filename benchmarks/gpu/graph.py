@@ -14,7 +14,7 @@ from benchmarks.results import ResultRow
 from benchmarks.workloads import Cohort
 from mil_bench.nn.precision import autocast
 
-WARM = 3  # steps on a side stream before recording, as PyTorch asks for
+WARM = 3  # steps on a side stream before recording, as PyTorch requires
 STEPS = 20  # timed
 
 

@@ -1,4 +1,4 @@
-"""Where the method of a run stands on its board, as sentences for a model card."""
+"""The place of a run's method on its board, as sentences for a model card."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _check_free(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir() or (any(out.iterdir()) and not (out / FACTS_FILE).is_file()):
-        raise UsageError(f"{out} exists and is no export; choose another folder with --out.")
+        raise UsageError(f"{out} exists and is not an export; choose another folder with --out.")
     if any(out.iterdir()) and not overwrite:
         raise UsageError(
             f"{out} holds an export already; choose another folder with --out, or --overwrite."

@@ -77,9 +77,8 @@ class LoadedModel:
 
         ``features`` is a bag ``(n, dim)``, an embedding ``(dim,)``, or a list of them; ``coords``
         are ``(n, 2)`` in the same way. One bag gives ``(K_level,)``, a list ``(B, K_level)``, in
-        the order of ``taxonomy.classes[level]``. A level without a head of its own has the sums of
-        its leaves. Raises ``FeatureError`` for another dimension, empty bags and missing
-        coordinates.
+        the order of ``taxonomy.classes[level]``. A level without a head has the sums of its
+        leaves. Raises ``FeatureError`` for another dimension, empty bags and missing coordinates.
         """
         many = isinstance(features, Sequence)
         bags: Sequence[BagLike] = features if many else [features]  # type: ignore[list-item,assignment]

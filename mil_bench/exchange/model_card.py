@@ -1,4 +1,4 @@
-"""The model card of an export: what the model is, what it was trained on, how good it is."""
+"""The model card of an export: the model, its training data and its scores."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _scores(facts: ExportedModel, test: Predictions | None) -> str:
             *rows,
             "",
             f"Intervals: bootstrap over {whose}. They describe this model on new patients from "
-            "the same source. They say nothing about other hospitals or about retraining.",
+            "the same source. They do not cover other hospitals or retraining.",
         ]
     )
 

@@ -1,7 +1,7 @@
 """A trained model as TorchScript or ONNX, kept only when it predicts like the model itself.
 
 Both forms take one bag: ``features`` ``(n, dim)``, and ``coords`` ``(n, 2)`` where the method
-requires them. They return the probabilities of every level with a head of its own. A trace repeats
+requires them. They return the probabilities of every level that has a head. A trace repeats
 the steps of one bag, so a method whose steps depend on the number of patches cannot have one. That
 is found by comparing bags of many sizes, never assumed.
 """

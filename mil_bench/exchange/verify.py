@@ -49,8 +49,8 @@ def verify(
 
     ``cell`` is the seed and fold, chosen at random for ``None``. An empty name in ``data`` stands
     for the dataset of the bundle. Raises ``RunError`` where the data at hand are not those of the
-    run, or another version of the method is installed; ``DataError`` for a bundle without a run to
-    train.
+    run, or another version of the method is installed. Raises ``DataError`` for a bundle without a
+    run to train.
     """
     source = unpacked(bundle)
     directory = _chosen(bundle, source, cell)

@@ -1,7 +1,7 @@
 """A model that ``mil-bench export`` wrote: ``model.json`` beside ``model.safetensors``.
 
-Both are data: nothing is unpickled and no code of the files is run. Whatever does not fit is
-refused in one sentence before any memory for the model is taken.
+Both are data: nothing is unpickled and no code of the files is run. Tensors that do not fit are
+refused in one sentence, before any memory for the model is taken.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def build_exported(weights: ExportedWeights) -> Method:
     """Return the trained method of an export in evaluation mode, on the host, in float32.
 
     Raises ``UsageError`` for a method that is not registered, ``DataError`` for another version of
-    it and for tensors that do not fit. The random numbers of the process stay as they are.
+    it and for tensors that do not fit. The random numbers of the process stay unchanged.
     """
     facts, where = weights.facts, weights.folder
     if facts.method not in METHODS:
@@ -184,7 +184,9 @@ def build_exported(weights: ExportedWeights) -> Method:
 def _facts(path: Path) -> ExportedModel:
     try:
         if path.stat().st_size > _LARGEST:
-            raise DataError(f"{path} is larger than {_LARGEST // 10**6} MB; it is no export.")
+            raise DataError(
+                f"{path} is larger than {_LARGEST // 10**6} MB, so it is not an export."
+            )
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(

@@ -194,8 +194,8 @@ def freeze_body(method: Method) -> None:
 def _read_torch(path: Path) -> tuple[dict[str, Tensor], str]:
     if path.suffix.lower() not in TORCH_SUFFIXES:
         raise DataError(
-            f"{path} is no file of weights; expected .safetensors, {', '.join(TORCH_SUFFIXES)}, or "
-            "the folder of an export."
+            f"{path} is not a file of weights; expected .safetensors, "
+            f"{', '.join(TORCH_SUFFIXES)}, or the folder of an export."
         )
     try:
         content = path.read_bytes()

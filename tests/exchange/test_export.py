@@ -26,7 +26,7 @@ def test_an_export_is_not_overwritten_unasked_and_other_folders_never(tmp_path):
     export_run(directory, tmp_path / "model", overwrite=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
-    with pytest.raises(UsageError, match="is no export"):
+    with pytest.raises(UsageError, match="is not an export"):
         export_run(directory, tmp_path / "mine", overwrite=True)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "model", "mine"}
