@@ -52,8 +52,8 @@ def transfer_verdict(analysis: Analysis) -> str:
     names = [f"{label} by {100 * drop:.1f}" for drop, label in sorted(fell, reverse=True)]
     which = f": {listed(names)} points" if names else ""
     return (
-        f"Balanced accuracy drops significantly {where} for {len(fell)} of {len(moved)} methods "
-        f"(Holm){which}."
+        f"Balanced accuracy drops significantly {where} for {len(fell) or 'none'} of "
+        f"{len(moved)} methods (Holm){which}."
     )
 
 
