@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from contextlib import suppress
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prediction_cases import BRACS
 from trained_site import train, write_site, write_sites
 
@@ -279,3 +282,52 @@ def test_a_list_without_slides_is_refused(tmp_path, content, match):
         read_slide_list(path)
     with pytest.raises(DataError, match="no such file"):
         read_slide_list(tmp_path / "absent.txt")
+
+
+@given(content=st.binary(max_size=200), name=st.sampled_from(["l.txt", "l.csv", "l.tsv", "l.xlsx"]))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_bytes_are_a_list_of_names_or_a_data_error(tmp_path, content, name):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with suppress(DataError):
+        ids = read_slide_list(path)
+        assert ids
+        assert all(slide and "/" not in slide for slide in ids)
+
+
+def test_a_model_with_trained_blocks_needs_slides(site, folder, tmp_path):
+    runs = shutil.copytree(site / "runs", tmp_path / "blocks")
+    run = next(runs.glob("ab/abmil/*"))
+    content = json.loads((run / "spec.json").read_text())
+    content["online"] = {"blocks": 1, "tiles": 2}
+    (run / "spec.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="trained blocks of its encoder, so it reads slides"):
+        predict(folder, run=run.name, runs=runs, device="cpu")
+
+
+def test_a_method_that_requires_coordinates_is_refused_without_them(site, folder, tmp_path):
+    shutil.copytree(site / "cohort", tmp_path / "cohort")
+    data = write_site(tmp_path, "ab", range(1, 8))
+    train(tmp_path, data, "patch-gcn", fold=0)
+
+    def without(file):
+        del file["coords"]
+
+    change(folder, without)
+    refused(tmp_path, FeatureError, "'patch-gcn' .* requires coordinates", folder,
+            method="patch-gcn")  # fmt: skip
+
+
+def test_one_file_with_a_group_per_slide(site, folder, tmp_path):
+    with h5py.File(tmp_path / "bags.h5", "w") as grouped:
+        for path in folder.rglob("*.h5"):
+            with h5py.File(path) as file:
+                grouped[f"{path.stem}/features"] = file["features"][:]
+                grouped[f"{path.stem}/coords"] = file["coords"][:]
+    whole = ask(site, folder, method="abmil", slides=["CCC_SIM_1", "CCC_SIM_2", "CCC_SIM_3"])
+    grouped = ask(site, tmp_path / "bags.h5", method="abmil")
+    assert list(grouped.table["slide_id"]) == list(whole.table["slide_id"])
+    np.testing.assert_array_equal(grouped.predictions.mean["leaf"], whole.predictions.mean["leaf"])
+    assert any("encoders cannot be compared" in note for note in grouped.notes)
