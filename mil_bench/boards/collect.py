@@ -108,6 +108,7 @@ class RunRecord:
     labels: LabelCheck = ""
     extraction: str = ""
     deviation: float = 0.0
+    at: SeedFold = (-1, -1)  # the cell of a record without a definition
 
     @property
     def key(self) -> str:
@@ -117,7 +118,7 @@ class RunRecord:
     @property
     def cell(self) -> SeedFold:
         """``(seed, fold)``."""
-        return (self.spec.seed, self.spec.fold) if self.spec else (-1, -1)
+        return (self.spec.seed, self.spec.fold) if self.spec else self.at
 
 
 def collect(runs: Path) -> list[RunRecord]:

@@ -70,7 +70,9 @@ def _row(model: ForeignModel, of_set: str, asked: tuple[SeedFold, ...]) -> Board
     records = {}
     for cell, p in model.sets[of_set].items():
         sets = {"test": p, **({"val": of_val[cell]} if cell in of_val else {})}
-        records[cell] = RunRecord(model.files[cell], "done", scores=Scores.of(p), sets=sets)
+        records[cell] = RunRecord(
+            model.files[cell], "done", scores=Scores.of(p), sets=sets, at=cell
+        )
     return BoardRow(model.name, "", "", records, asked)
 
 
@@ -104,7 +106,7 @@ def _report(board: Board, models: Sequence[ForeignModel], of_set: str, shared: b
     for label, why in analysis.unpaired.items():
         raise DataError(f"{label} cannot be compared: {why}")
     tables = tuple(table for make in _TABLES if (table := make(analysis)) is not None)
-    verdict = verdict_of(analysis)
+    verdict = _with_p(analysis, verdict_of(analysis))
     alike = _identical(models)
     if len(models) == 1:
         verdict = _single(analysis)
@@ -156,6 +158,16 @@ def _identical(models: Sequence[ForeignModel]) -> str:
                     f"{b.name} and {a.name} are identical: the same predictions of the same slides."
                 )
     return ""
+
+
+def _with_p(analysis: Analysis, verdict: str) -> str:
+    """A verdict on two models, and the p of their difference."""
+    if len(analysis.paired) != 2:
+        return verdict
+    p = analysis.difference(*analysis.paired, RANKED).p
+    if p != p:
+        return verdict
+    return f"{verdict} p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}, paired over patients."
 
 
 def _single(analysis: Analysis) -> str:

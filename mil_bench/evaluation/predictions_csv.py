@@ -2,7 +2,6 @@
 
 Columns: ``set,slide_id,group_id,label,leaf:<class>...`` and ``<level>:<class>...`` for every direct
 head. Probabilities are written in full (``repr``), so identical predictions give identical files.
-:class:`PredictionTable` also reads files of other origin.
 """
 
 from __future__ import annotations

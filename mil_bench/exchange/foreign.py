@@ -221,9 +221,26 @@ def _model(
                     )
                 sets[of_set][cell] = p
                 files.setdefault(cell, member.path)
+    _check_alike(name, [p for runs in sets.values() for p in runs.values()])
     tree = tables[members[0].path].tree
     ordered = {of_set: dict(sorted(of.items())) for of_set, of in sets.items()}
     return ForeignModel(name, files, tree, ordered, tuple(dict.fromkeys(notes)), numbered)
+
+
+def _check_alike(name: str, predictions: Sequence[Predictions]) -> None:
+    """Refuse runs of one model of which some lack what others have."""
+    if len({p.ranked for p in predictions}) > 1:
+        raise DataError(
+            f"some files of {name} have probabilities and others decisions only; give all of them "
+            "the same columns."
+        )
+    levels = {level for p in predictions for level in p.heads}
+    lacking = [level for level in sorted(levels) if any(level not in p.heads for p in predictions)]
+    if lacking:
+        raise DataError(
+            f"some files of {name} have columns of level {lacking[0]!r} and others lack them; give "
+            "all of them the same columns."
+        )
 
 
 def _numbered(table: ForeignTable, member: Member) -> ForeignTable:

@@ -56,6 +56,20 @@ def test_two_files_of_the_same_fold_are_refused(tmp_path):
         read_models([tmp_path])
 
 
+def test_folds_that_lack_what_others_have_are_refused(tmp_path):
+    first = written(tmp_path / "m_fold0.csv", frame(P))
+    decided = frame(P)[["slide_id", "label"]].assign(pred="N")
+    second = written(tmp_path / "m_fold1.csv", decided)
+    with pytest.raises(DataError, match="some files of m have probabilities and others decisions"):
+        read_models([first, second], Reference(BRACS))
+    upper = random_predictions(BRACS, n=40, heads=("coarse",))
+    names = BRACS.classes["coarse"]
+    named = {f"coarse:{c}": upper.heads["coarse"][:, k] for k, c in enumerate(names)}
+    written(second, frame(P, **named))
+    with pytest.raises(DataError, match="have columns of level 'coarse' and others lack them"):
+        read_models([first, second], Reference(BRACS))
+
+
 def test_labels_and_patients_come_from_the_dataset_whatever_the_extension(tmp_path):
     table = frame(P).drop(columns="label")
     table["slide_id"] = "C:\\slides\\" + table["slide_id"] + ".SVS"

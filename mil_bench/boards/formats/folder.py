@@ -11,7 +11,7 @@ from pathlib import Path
 from mil_bench.base.atomic import write_text
 from mil_bench.base.errors import DataError
 from mil_bench.boards.board import Board
-from mil_bench.boards.environment import environment_json
+from mil_bench.boards.environment import environment_json, environments_of
 from mil_bench.boards.formats.csv_files import csv_tidy, csv_wide, runs_tidy
 from mil_bench.boards.formats.grid import grids_of
 from mil_bench.boards.formats.latex import grids_latex
@@ -67,6 +67,7 @@ def _files(report: Report, figures: bool) -> dict[str, str]:
             contents[f"{table.name}.tex"] = grids_latex(report, alike)
     if report.board.scores:  # a board without results has no runs to list
         contents["runs_tidy.csv"] = runs_tidy(report.board)
+    if environments_of(report.board):  # predictions made elsewhere have none
         contents["environment.json"] = environment_json(report.board)
     return contents | {"README.md": report_page(report, figures)}
 
