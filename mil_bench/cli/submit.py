@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mil_bench.base.errors import UsageError, counted
-from mil_bench.base.registry import load_plugins
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Command, Parser, dispatch, names
 from mil_bench.cli.requests import dataset_options
@@ -42,6 +41,8 @@ def protocol(parser: Parser, words: Sequence[str]) -> int:
     add(parser, "protocol", "--runs", "--dataset", "--tree", "--plugin")
     add(parser, "--out", default=Path("protocols"))
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     from mil_bench.exchange.freeze import freeze
     from mil_bench.exchange.protocol import read_protocol
@@ -68,6 +69,8 @@ def pack(parser: Parser, words: Sequence[str]) -> int:
             "--id-key and --without-labels exclude each other: labels without ids cannot be "
             "filled in. Choose one."
         )
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     from mil_bench.exchange.pack import anchors_of, check_cells, chosen_rows, rows_of, submission_of
     from mil_bench.exchange.pack import pack as write
@@ -102,6 +105,8 @@ def check(parser: Parser, words: Sequence[str]) -> int:
     """Check bundles, or the bundles of folders; exit code 1 when one has a problem."""
     add(parser, "bundles", "--protocol", "--dataset", "--data-root", "--plugin", "--verbose")
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     from rich.console import Console
 
@@ -132,6 +137,8 @@ def verify(parser: Parser, words: Sequence[str]) -> int:
     add(data, "--split", "--data-root", "--features", "--encoder", "--tree", "--allow-missing")
     add(data, "--cache-dir")
     args = parser.parse(words)
+    from mil_bench.base.registry import load_plugins
+
     load_plugins(args.plugin)
     from rich.console import Console
 
