@@ -46,6 +46,7 @@ def reports_of_files(
     different slides are refused with their number. Raises ``DataError`` where nothing is shared or
     labels differ.
     """
+    # Only sets of all models can be compared.
     sets = [name for name in models[0].sets if all(name in model.sets for model in models)]
     if not sets:
         each = "; ".join(f"{m.name} has {', '.join(m.sets)}" for m in models)
@@ -54,6 +55,7 @@ def reports_of_files(
 
 
 def _board(models: Sequence[ForeignModel], dataset: str, of_set: str) -> Board:
+    # Cells of any model, so that a hole is seen.
     cells = sorted({cell for model in models for cell in model.sets[of_set]})
     rows = [_row(model, of_set, tuple(cells)) for model in models]
     rows.sort(key=lambda row: (row.rank_key, row.label))
@@ -104,7 +106,7 @@ def _report(board: Board, models: Sequence[ForeignModel], of_set: str, shared: b
         _check_shared(models, of_set)
     analysis = Analysis.of(board)
     for label, why in analysis.unpaired.items():
-        raise DataError(f"{label} cannot be compared: {why}")
+        raise DataError(f"{label} cannot be compared: {why}")  # raised for the first
     tables = tuple(table for make in _TABLES if (table := make(analysis)) is not None)
     verdict = _with_p(analysis, verdict_of(analysis))
     alike = _identical(models)
@@ -115,6 +117,7 @@ def _report(board: Board, models: Sequence[ForeignModel], of_set: str, shared: b
     elif alike:
         board = replace(board, notes=(Note("comparison", alike), *board.notes))
         analysis = replace(analysis, board=board)
+    # Two models have the tables of `compare`, too.
     if len(board.rows) == 2 and not alike and len(analysis.paired) == 2:
         two = comparison(board, *(row.label for row in board.rows))
         own = {table.name for table in two.tables}

@@ -51,6 +51,7 @@ def with_laboratories(reports: Sequence[Report]) -> list[Report]:
 
 def _cohort(board: Board) -> BoardId:
     """What laboratories share: the dataset, its tree and the name of the split."""
+    # What differs between laboratories of one cohort.
     unknown = {"features_digest": "", "labels_digest": "", "split_digest": "", "encoder": ""}
     if board.study is not None or board.site is not None or board.id.features_digest == "":
         return board.id
@@ -69,6 +70,7 @@ def _with_table(report: Report, cohort: Sequence[Report]) -> Report:
 def laboratories_table(analysis: Analysis, others: Sequence[Analysis]) -> Table:
     """Return a row per method of this board, then of every other one, against its own anchor."""
     laboratories = [Laboratory.of(each, analysis.board) for each in (analysis, *others)]
+    # Holm over the pairs of all laboratories, then dealt out again in order.
     pairs = iter(corrected([pair for laboratory in laboratories for pair in laboratory.pairs]))
     rows = [row for laboratory in laboratories for row in _rows(laboratory, pairs)]
     every = columns(*_KEYS, *DIFFERENCE, "anchor", "remark", table=NAME)
@@ -92,6 +94,7 @@ class Laboratory:
     def of(cls, analysis: Analysis, reference: Board) -> Laboratory:
         """Compare the rows of a board with its anchor; ``reference`` is the board that shows it."""
         anchors = [r for r in analysis.comparable if r.method == ANCHOR and not r.control]
+        # The default settings have the shortest label.
         anchor = min(anchors, key=lambda row: len(row.label), default=None)
         labels = [label for label in analysis.paired if anchor and label != anchor.label]
         wanted = [(label, anchor.label) for label in labels] if anchor else []
@@ -119,7 +122,7 @@ def _lacking(analysis: Analysis, anchor: BoardRow | None, pairs: Sequence[Pair])
 def _differences(board: Board, reference: Board) -> Iterator[str]:
     """What of the test differs between two laboratories, besides the features."""
     slides, of_reference = _slides(board), _slides(reference)
-    if slides != of_reference:
+    if slides != of_reference:  # other labels are seen only on the same slides
         yield f"{len(slides & of_reference)} of {len(slides)} test slides are in both"
     if board.id.labels_digest != reference.id.labels_digest and slides == of_reference:
         yield "other labels or patients"

@@ -25,6 +25,7 @@ def boards_of_reports(reports: Iterable[SiteReport]) -> list[Board]:
     """Return a board per site and cohort; reports of equal data and draws are on one board."""
     sites: list[list[SiteReport]] = []
     for report in reports:
+        # Reports of one site share its key, so their digests are comparable.
         known = next((site for site in sites if same_site(site[0], report)), None)
         if known is None:
             sites.append([report])
@@ -41,7 +42,7 @@ def _board(site: Sequence[SiteReport]) -> Board:
     for report in site:
         for stated in report.rows:
             row = _row(report, stated)
-            if row.label not in rows:
+            if row.label not in rows:  # the first report of a row stands
                 rows[row.label] = row
                 drawn[row.label] = _replicates(report, stated, row)
     counts = {c.name: (c.slides, c.patients) for c in first.classes}
@@ -129,6 +130,7 @@ def _anonymous(total: int, by_fold: Mapping[int, int]) -> dict[int, frozenset[st
     ids: dict[int, frozenset[str]] = {}
     start = 0
     for fold, n in by_fold.items():
+        # % total: more slides in folds than there are: repeated.
         ids[fold] = frozenset(str((start + i) % total) for i in range(n))
         start += n
     return ids

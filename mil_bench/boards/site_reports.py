@@ -40,6 +40,7 @@ def site_report_of(
     Rows that cannot be compared are left out. Raises ``DataError`` for too few patients, and for
     rare classes unless they are to be suppressed.
     """
+    # Seeded by the key: without it no one can repeat the draws.
     analysis = Analysis.of(board, replicates, seed=_seed(key, board))
     rows = analysis.comparable
     if analysis.resampling is None or board.taxonomy is None or not rows:
@@ -48,10 +49,12 @@ def site_report_of(
             "report requires complete rows."
         )
     tree, runs = board.taxonomy, rows[0].done
+    # reverse: the lowest seed of a fold is written last.
     per_fold = {fold: runs[seed, fold].scores for seed, fold in sorted(runs, reverse=True)}
     by_fold = {fold: scores for fold, scores in sorted(per_fold.items()) if scores is not None}
     check_patients(board.groups, {fold: len(s.groups) for fold, s in by_fold.items()})
     patients = {level: _patients(rows[0], tree, level) for level in tree.levels}
+    # Upper classes, too: their difference to the shown ones would tell a hidden one.
     hidden = {(level, name) for level, counts in patients.items() for name in suppressed(counts)}
     few = rare(patients[LEAF])
     if hidden and not suppress_rare:
@@ -62,6 +65,7 @@ def site_report_of(
         )
     scores = [s for s in _scores(analysis, rows) if (s.level, s.name) not in hidden]
     drawn = [[analysis.scores[row.label].get(score) for row in rows] for score in scores]
+    # One unit for all rows: their replicates are subtracted.
     units = [unit_of([d.draws for d in of_score if d is not None]) for of_score in drawn]
     slides = _slides(rows[0], tree)
     return SiteReport(
@@ -141,7 +145,7 @@ def _site_row(row: BoardRow, scores: Sequence[Score], draws: Sequence[str]) -> S
 
 
 def _defined(value: float | None) -> float | None:
-    return None if value is None or value != value else value
+    return None if value is None or value != value else value  # JSON has no nan
 
 
 def _patients(row: BoardRow, tree: Taxonomy, level: str) -> dict[str, int]:
@@ -168,6 +172,7 @@ def _train_slides(row: BoardRow, fold: int) -> int:
 def _keyed(key: bytes, *parts: str) -> str:
     """A digest that means nothing without the key."""
     text = "\n".join(parts).encode()
+    # Half of SHA-256: enough against chance.
     return hmac.new(key, text, sha256).hexdigest()[:_DIGITS]
 
 

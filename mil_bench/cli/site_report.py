@@ -42,7 +42,7 @@ def report(parser: Parser, words: Sequence[str]) -> int:
     load_plugins(args.plugin)
     if args.out.suffix not in (".json", ".zip"):
         raise UsageError(f"--out {args.out} ends in {args.out.suffix!r}; expected .json or .zip.")
-    if not args.yes and not sys.stdin.isatty():
+    if not args.yes and not sys.stdin.isatty():  # a script cannot confirm
         raise UsageError(
             "a site report is shown and confirmed before it is written; run this in a terminal, "
             "or pass --yes after reading docs/site-reports.md."
@@ -54,6 +54,7 @@ def report(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.exchange.site_report import write_site_report
 
     board = _board(args)
+    # The same key: reports of a site can be joined.
     key = read_key(args.id_key or args.runs / KEY_FILE)
     made = site_report_of(board, key, suppress_rare=args.suppress_rare)
     console = Console()
@@ -81,7 +82,7 @@ def _board(args: Namespace) -> Board:
         raise UnknownNameError("dataset", name, known, of="these runs")
     for option in ("encoder", "split", "tree"):
         wanted = getattr(args, option)
-        mine = [b for b in mine if wanted in (None, getattr(b.id, option))]
+        mine = [b for b in mine if wanted in (None, getattr(b.id, option))]  # None: not requested
     if len(mine) != 1:
         titles = "; ".join(b.title for b in mine) or "no board of these options"
         raise UsageError(
@@ -96,7 +97,7 @@ def _board(args: Namespace) -> Board:
         if method not in {row.method for row in board.rows}:
             raise UnknownNameError("method", method, {row.method for row in board.rows})
     rows = tuple(row for row in board.rows if row.method in chosen)
-    return replace(board, rows=rows, twins=())
+    return replace(board, rows=rows, twins=())  # twins are of other boards
 
 
 def _name(dataset: str) -> str:
@@ -150,6 +151,7 @@ def _table(name: str, *numbers: str) -> Table:
 
 def _lines(made: SiteReport) -> list[str]:
     """The content as JSON, a line per entry of its lists, with replicates cut out."""
+    # Rows follow, without their replicates.
     content = made.model_dump(mode="json", exclude={"rows"})
     lines = [f"{name}: {json.dumps(value)}" for name, value in content.items()]
     for row in made.rows:

@@ -27,6 +27,7 @@ def settings(spec: Experiment) -> dict[str, str]:
     if not isinstance(spec, RunSpec):
         return method
     trainer = flattened(spec.trainer.model_dump(mode="json"))
+    # The method's name wins where both have it.
     harness = {(f"trainer.{k}" if k in method else k): v for k, v in trainer.items()}
     other = {
         "precision": spec.precision,
@@ -65,12 +66,12 @@ def labels(variants: Sequence[SettingTexts], default: SettingTexts | None = None
 
 def _unsaid(values: Sequence[str | None], default: str | None) -> str | None:
     """The value of a setting that labels do not name, if any."""
-    if None in values:
+    if None in values:  # None: a variant without the setting
         return None
     if default is not None:
         return default
     most, count = Counter(values).most_common(1)[0]
-    return most if count * 2 > len(values) else None
+    return most if count * 2 > len(values) else None  # more than half: a majority of one value
 
 
 def titles(specs: Iterable[RunSpec]) -> dict[str, str]:

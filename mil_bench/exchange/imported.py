@@ -89,7 +89,7 @@ def import_predictions(request: ImportRequest) -> Imported:
         )
     (model,) = models
     cells = _by_fold(model, split)
-    for (seed, fold), sets in cells.items():
+    for (seed, fold), sets in cells.items():  # all cells first: nothing is written unless all fit
         _check_cell(f"{model.name}, seed {seed}", sets, split, fold)
     specs = {cell: _spec(request, model, dataset, split, cell) for cell in cells}
     old = list(_others(request.runs, specs))
@@ -128,7 +128,7 @@ def _by_fold(model: ForeignModel, split: Split) -> dict[SeedFold, Sets]:
     cells: dict[SeedFold, Sets] = {}
     for cell, p in model.sets["test"].items():
         sets = {name: runs[cell] for name, runs in model.sets.items() if cell in runs}
-        if model.numbered or len(split) == 1:
+        if model.numbered or len(split) == 1:  # one fold needs no number
             cells[cell] = sets
         else:
             cells |= {(cell[0], fold): own for fold, own in _told(model, split, p).items()}
@@ -142,6 +142,7 @@ def _told(model: ForeignModel, split: Split, p: Predictions) -> dict[int, Sets]:
     same = [k for k, test in enumerate(tests) if test == slides]
     if len(same) == 1:
         return {same[0]: {"test": p}}
+    # A partition in one file: every slide once.
     if sum(map(len, tests)) == len(slides) and frozenset[str]().union(*tests) == slides:
         place = {str(slide): i for i, slide in enumerate(p.slide_ids)}
         return {
@@ -169,6 +170,7 @@ def _check_set(
     expected = set(own[name])
     if slides == expected:
         return
+    # Folds that are counted from 1.
     others = [k for k, fold in enumerate(split.folds) if set(dict(fold.sets())[name]) == slides]
     if others:
         raise DataError(
@@ -229,6 +231,7 @@ def _others(runs: Path, specs: Mapping[SeedFold, ExternalSpec]) -> Iterator[RunD
             continue
         spec = directory.read_definition()
         fields = {"file_digest": first.file_digest, "encoder": first.encoder}
+        # Equal in all but the file and what follows from it.
         same = isinstance(spec, ExternalSpec) and spec.model_copy(
             update={**fields, "decisions_only": first.decisions_only}
         ) == first.model_copy(update={"fold": spec.fold, "seed": spec.seed})

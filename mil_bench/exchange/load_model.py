@@ -118,10 +118,12 @@ class LoadedModel:
     @torch.inference_mode()
     def _probabilities(self, bags: DeviceBags, count: int) -> dict[str, NDArray[np.float64]]:
         rows: dict[str, list[NDArray[np.float64]]] = {}
+        # One bag at a time: no packing, so a bag never depends on its neighbours.
         for i in range(count):
             batch = bags.batch([str(i)])
             output = checked_output(self.method, self.method(batch), batch)
             for level, logits in output.logits.items():
+                # float64, as in stored predictions.
                 rows.setdefault(level, []).append(logits.double().softmax(1).cpu().numpy()[0])
         heads = {level: np.stack(parts) for level, parts in rows.items()}
         return {

@@ -132,7 +132,7 @@ def _scores(facts: ExportedModel, test: Predictions | None) -> str:
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    if ends is None or ends[0] != ends[0]:
+    if ends is None or ends[0] != ends[0]:  # an undefined interval is nan
         return "–"
     return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
 

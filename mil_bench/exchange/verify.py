@@ -56,13 +56,16 @@ def verify(
     directory = _chosen(bundle, source, cell)
     spec = directory.read_spec()
     data = _of_run(data, spec)
-    prepare = remembered()
+    prepare = remembered()  # data are opened once for check and run
     _check(spec, *prepare(data))
     reported_env = directory.read_environment() if directory.env_path.exists() else {}
     threads = reported_env.get("threads")
     with tempfile.TemporaryDirectory(prefix="mil-bench-verify-") as folder:
         machine = MachineRequest(
-            Path(folder), device=device, threads=threads if isinstance(threads, int) else 1
+            # Threads change the last digits.
+            Path(folder),
+            device=device,
+            threads=threads if isinstance(threads, int) else 1,
         )
         outcome = run_tasks([Task(data, spec)], machine, console, prepare)
         if outcome.failed:

@@ -38,14 +38,14 @@ def _known(directory: RunDirectory) -> Mapping[str, SetOfSlide]:
     split = _split_file(directory, spec)
     if split.is_file():
         return _of_column(split, f"fold_{spec.fold}")
-    return _of_column(directory.predictions, "set")
+    return _of_column(directory.predictions, "set")  # predictions lack the training slides
 
 
 def _split_file(directory: RunDirectory, spec: RunSpec) -> Path:
     return directory.path.parents[1] / "splits" / f"{spec.split}-{spec.split_digest}.csv"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # read once for many slides
 def _of_column(path: Path, column: str) -> Mapping[str, SetOfSlide]:
     """Slide -> set, of a column of a stored split or of predictions."""
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -66,5 +66,6 @@ def run_for_slide(
     ``None``.
     """
     sets = [sets_of(directory, [slide]).get(slide) for directory in directories]
+    # "": outside the split.
     best = min(range(len(sets)), key=lambda i: _PREFERRED.index(sets[i] or ""))
     return directories[best], sets[best]

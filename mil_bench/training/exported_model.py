@@ -105,7 +105,7 @@ def read_exported(folder: Path) -> ExportedWeights:
             f"{folder / WEIGHTS_FILE} is not the file that was exported (SHA-256 {digest[:12]}, "
             f"{FACTS_FILE} has {facts.weights[:12]}); copy the whole folder again."
         )
-    mean, std = tensors.pop(MEAN, None), tensors.pop(STD, None)
+    mean, std = tensors.pop(MEAN, None), tensors.pop(STD, None)  # no tensors of the method
     standardization = None
     if facts.standardize:
         if mean is None or std is None or {mean.shape, std.shape} != {(facts.dim,)}:
@@ -173,6 +173,7 @@ def build_exported(weights: ExportedWeights) -> Method:
         expected = None
     if expected is not None:
         _check_shapes(weights, expected)
+    # Initial weights draw random numbers, which are overwritten.
     with torch.random.fork_rng(devices=[]):
         method = _untrained(facts, where)
     if expected is None:
@@ -200,6 +201,7 @@ def _facts(path: Path) -> ExportedModel:
     format_of(content, EXPORT, str(path))
     try:
         facts = build(ExportedModel, content, str(path))
+        # Repeated for people: they must agree.
         if facts.classes != {k: tuple(v) for k, v in facts.taxonomy.classes.items()}:
             raise DataError(f"{path}: `classes` differ from those of `tree`; export it again.")
     except DataError:
@@ -221,7 +223,7 @@ def _untrained(facts: ExportedModel, where: Path) -> Method:
 
 def _check_shapes(weights: ExportedWeights, expected: Mapping[str, Tensor]) -> None:
     where, stored = weights.folder / WEIGHTS_FILE, weights.tensors
-    for names, fault in (
+    for names, fault in (  # both directions: lacking and unknown
         (expected.keys() - stored.keys(), "lacks"),
         (stored.keys() - expected.keys(), "holds the unknown tensor"),
     ):

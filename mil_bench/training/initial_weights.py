@@ -129,7 +129,7 @@ def match_weights(weights: InitialWeights, method: Method, name: str) -> Matched
                 f"{tuple(tensors[layer].shape)}, but {name} has {tuple(expected[layer].shape)}; "
                 f"{advice}."
             )
-    head = {n for n in expected if target.is_head(n)}
+    head = {n for n in expected if target.is_head(n)}  # shapes of the head depend on the tree
     kept = _same_tree(weights, target) and all(
         n in tensors and tensors[n].shape == expected[n].shape for n in head
     )
@@ -143,6 +143,7 @@ def load_initial_weights(weights: InitialWeights, method: Method, name: str) -> 
     """
     matched = match_weights(weights, method, name)
     taken = {n: weights.tensors[n] for n in (*matched.body, *matched.head)}
+    # strict=False: a new head is not in the file.
     _target(weights, method).load_state_dict(taken, strict=False)
     return matched
 
@@ -175,7 +176,7 @@ def leak_of(weights: InitialWeights, spec: RunSpec) -> Note | None:
         return None
     same_data = facts.dataset == spec.dataset or facts.labels_digest == spec.labels_digest
     same_fold = (facts.split_digest, facts.fold) == (spec.split_digest, spec.fold)
-    if not same_data or same_fold:
+    if not same_data or same_fold:  # the same fold has seen its own training slides alone
         return None
     return Note(
         "leak",
@@ -228,6 +229,7 @@ def _is_tensor(item: tuple[object, object]) -> bool:
 
 def _named(path: Path, digest: str, tensors: Mapping[str, Tensor]) -> InitialWeights:
     """The tensors by the names of our layers, where the source is known."""
+    # Checkpoints of a wrapped model.
     prefix = "model." if all(name.startswith("model.") for name in tensors) else ""
     bare = {name.removeprefix(prefix): name for name in tensors}
     if not any(name.startswith("global_attn.") for name in bare):

@@ -42,7 +42,7 @@ def on_submission(case: BundleCase) -> Iterator[Finding]:
 def on_runs(case: BundleCase) -> Iterator[Finding]:
     """Check that every key is the hash of its definition, and that predictions can be scored."""
     bad = [record for record in case.records if record.status != "done"]
-    for record in bad[:5]:
+    for record in bad[:5]:  # a few show what is wrong
         reason = record.reason or record.status
         advice = "pack the bundle again from complete runs"
         yield Finding("runs", f"{record.path.name}: {reason}", "problem", advice)
@@ -61,7 +61,7 @@ def on_data(case: BundleCase) -> Iterator[Finding]:
                 "problem",
                 "run the data and the split of the protocol",
             )
-            return
+            return  # one finding: all runs have the same data or none
     yield Finding("data", "labels, tree and split are those of the protocol")
 
 
@@ -83,7 +83,7 @@ def _on_announced_row(case: BundleCase, rows: Sequence[PackedRow]) -> Iterator[F
     """The row of the submission; the names of settings are those of the installed version."""
     stated = case.submission.method
     row = next((row for row in rows if row.name == stated), None)
-    if row is not None and row.settings == case.submission.settings:
+    if row is not None and row.settings == case.submission.settings:  # as packed: nothing to report
         return
     method = stated.partition(" ")[0]
     if method in {row.method for row in rows}:
@@ -108,6 +108,7 @@ def _on_anchors(case: BundleCase) -> Finding:
     absent = [
         name
         for name in case.protocol.anchors
+        # Anchors of another bundle count only on the same features.
         if name not in inside and not features <= beside.get(name, frozenset())
     ]
     if absent:

@@ -25,6 +25,7 @@ def on_slides(case: BundleCase) -> Iterator[Finding]:
             continue
         missing = set(record.result.missing) if record.result else set()
         for name in ("test", "val"):
+            # Slides without features are stated by the run.
             expected = set(getattr(case.split[record.spec.fold], name)) - missing
             if name in record.sets and set(record.sets[name].slide_ids) != expected:
                 yield Finding(
@@ -45,6 +46,7 @@ def on_labels(case: BundleCase) -> Iterator[Finding]:
         for predictions in record.sets.values():
             ids, labels = predictions.slide_ids.tolist(), predictions.labels.tolist()
             for slide, label, group in zip(ids, labels, predictions.groups.tolist(), strict=True):
+                # The same slide in every run, seed and set.
                 if seen.setdefault(slide, (label, group)) != (label, group):
                     yield Finding(
                         "labels",
@@ -71,6 +73,7 @@ def on_privacy(case: BundleCase) -> Iterator[Finding]:
                 continue
             text = file.read_text(encoding="utf-8")
             keys = [key for key in HOST_KEYS if key in json.loads(text)]
+            # Values, too: paths can be in any text.
             if keys or any(without_places(value) != value for value in _texts(json.loads(text))):
                 what = f"the key {keys[0]!r}" if keys else "a folder of a machine"
                 yield Finding(
