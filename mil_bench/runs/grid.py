@@ -71,8 +71,19 @@ def run_tasks(
     except KeyboardInterrupt:
         print_line("interrupted; rerun the same command to resume.", console)
         raise
+    # After the runs, because it reads test slides, and nothing before a chosen model may.
+    for data in dict.fromkeys(task.data for task in tasks):
+        _describe_features(prepare(data)[0], machine.runs, console)
     _print_summary(grid, names, machine, console)
     return grid
+
+
+def _describe_features(dataset: Dataset, runs: Path, console: Console) -> None:
+    """Store what recognises the features; the runs are done, so that a full disk is a note."""
+    try:
+        save_lock(dataset.store, runs / dataset.name / LOCKS_FOLDER)
+    except OSError as error:
+        print_note(f"the features of {dataset.name} are not described ({error.strerror}).", console)
 
 
 def _earlier_outcome(task: Task, machine: MachineRequest) -> RunOutcome | None:
@@ -168,13 +179,12 @@ STYLE = {"done": "green", "skipped": "dim", "failed": "red"}
 
 
 def _print_data(dataset: Dataset, split: Split, runs: Path, console: Console) -> None:
-    """Print the facts and defects of the data, and save the split and what tells its features.
+    """Print the facts and defects of the data, and save the split.
 
     Raises ``RunError`` when ``runs`` cannot be written.
     """
     try:
         path = split.save(runs / dataset.name / "splits")
-        save_lock(dataset.store, runs / dataset.name / LOCKS_FOLDER)
     except OSError as error:
         raise RunError(
             f"cannot write in {runs} ({error.strerror}); choose another folder with --runs."
