@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from mil_bench.base.errors import counted
 from mil_bench.boards.board import Board
-from mil_bench.boards.formats.folder import safe_name
+from mil_bench.boards.formats.folder import board_folders, safe_name
 from mil_bench.boards.formats.grid import Shown, grid_of
 from mil_bench.boards.report import Report
 
@@ -44,7 +46,11 @@ def index_html(by_page: Mapping[str, Sequence[Report]]) -> str:
 
 def _cohort(page: str, reports: Sequence[Report]) -> str:
     name = escape(reports[0].board.id.dataset)
-    boards = "\n".join(_board(page, i, report) for i, report in enumerate(reports))
+    places = board_folders([report.board for report in reports], Path())
+    boards = "\n".join(
+        _board(f"{page}#board={quote(place.as_posix(), safe='')}", report)
+        for place, report in zip(places, reports, strict=True)
+    )
     number = counted(len(reports), "board")
     return (
         f'<section>\n<h2><a href="{escape(page)}">{name}</a> '
@@ -52,14 +58,13 @@ def _cohort(page: str, reports: Sequence[Report]) -> str:
     )
 
 
-def _board(page: str, number: int, report: Report) -> str:
+def _board(link: str, report: Report) -> str:
     board = report.board
-    link = f"{escape(page)}#board={number}"
     slides = counted(board.slides, "test slide") if board.scores else "no results"
     facts = f"{counted(len(board.rows), 'row')}, {slides}"
     if board.scores and board.patients_known:
         facts += f" of {counted(board.groups, 'patient')}"
-    parts = [f'<h3><a href="{link}">{escape(board.title)}</a> <small>{facts}</small></h3>']
+    parts = [f'<h3><a href="{escape(link)}">{escape(board.title)}</a> <small>{facts}</small></h3>']
     if report.verdict:
         parts.append(f"<p>{escape(report.verdict)}</p>")
     return "\n".join([*parts, *_table(report)])

@@ -16,6 +16,7 @@ from mil_bench.evaluation.metrics import TABLE_VERSION
 from mil_bench.exchange.pack import PackedRow, check_cells, rows_of
 from mil_bench.exchange.sources import bundles_in, unpacked
 from mil_bench.exchange.submission import Submission
+from mil_bench.methods import METHODS
 
 
 def on_submission(case: BundleCase) -> Iterator[Finding]:
@@ -74,7 +75,7 @@ def on_rows(case: BundleCase) -> Iterator[Finding]:
     except DataError as error:
         yield Finding("cells", without_places(str(error)), "problem", "pack all folds and seeds")
         return
-    yield Finding("cells", f"all {len(case.protocol.cells)} of {counted(len(rows), 'row')}")
+    yield Finding("cells", f"every fold and seed of {counted(len(rows), 'row')}")
     yield from _on_announced_row(case, rows)
     yield _on_anchors(case)
 
@@ -86,18 +87,19 @@ def _on_announced_row(case: BundleCase, rows: Sequence[PackedRow]) -> Iterator[F
     if row is not None and row.settings == case.submission.settings:  # as packed: nothing to report
         return
     method = stated.partition(" ")[0]
-    if method in {row.method for row in rows}:
-        yield Finding(
-            "row",
-            f"{stated} is submitted with {case.submission.settings} settings; here it is "
-            f"{listed([r.name for r in rows if r.method == method])}",
-            "note",
-            "the installed version has other defaults, or the plug-in is not loaded",
-        )
-    else:
-        names = listed([row.name for row in rows])
-        fact = f"the submission is of {stated!r}, the runs are of {names}"
+    here = [row.name for row in rows if row.method == method]
+    if not here:
+        fact = f"the submission is of {stated!r}, the runs are of {listed([r.name for r in rows])}"
         yield Finding("row", fact, "problem", "pack the bundle again")
+    elif method not in METHODS:
+        fact = f"{method} is not installed, so its settings are not compared with its defaults"
+        yield Finding("row", fact, "note", "load the file of the method with --plugin")
+    else:
+        fact = (
+            f"{stated} is submitted with {case.submission.settings} settings; by the installed "
+            f"version it is {listed(here)}"
+        )
+        yield Finding("row", fact, "note", "other versions may have other defaults")
 
 
 def _on_anchors(case: BundleCase) -> Finding:
