@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
 TABLE_SUFFIXES = (".xlsx", *TEXT_SUFFIXES)
 MOST_CHARACTERS = 2_000_000_000
 """Of an unpacked text table; a small gzip file can unpack to any size."""
+LONGEST_LINE = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,22 @@ def read_cells(
     *,
     ragged: bool = False,
     what: str = "file",
+    most: int | None = None,
 ) -> TextTable:
     """Read a table as stripped text, without its blank rows.
 
     ``sheet`` is the name or position of an XLSX sheet. Without ``header`` the columns are named
-    by position, ``0, 1, ...``. ``what`` is the kind of file in messages. Raises ``DataError`` for
-    a file that cannot be read as a table and for a row with more cells than the header. So does a
-    row with fewer, unless ``ragged``.
+    by position, ``0, 1, ...``. ``what`` is the kind of file in messages, ``most`` limits its rows.
+    Raises ``DataError`` for a file that cannot be read as a table and for a row with more cells
+    than the header. So does a row with fewer, unless ``ragged``.
     """
     try:
-        numbered = list(_filled(_sheet(path, sheet) if _is_workbook(path) else _text(path)))
+        lines = _filled(_sheet(path, sheet) if _is_workbook(path) else _text(path))
+        numbered = list(lines if most is None else itertools.islice(lines, most + 2))
         if not numbered:
             raise ValueError("it is empty")
+        if most is not None and len(numbered) > most + 1:
+            raise ValueError(f"it has more than {most:,} rows")
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"cannot read {what} {path}: {reason}; check the path.") from None
@@ -89,7 +95,7 @@ def headers(path: Path) -> list[str]:
     """Return column names of a text table, without reading the rest."""
     try:
         with _open(path) as file:
-            line = file.readline()
+            line = file.readline(LONGEST_LINE)
     except (OSError, UnicodeDecodeError, EOFError):
         return []
     return [name.strip().strip('"') for name in line.rstrip("\r\n").split(_separator(line))]
@@ -125,7 +131,7 @@ def _sheet(path: Path, sheet: str | int) -> Iterator[tuple[int, Sequence[str]]]:
 
 def _text(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
     with _open(path) as file:
-        separator = _separator(file.readline())
+        separator = _separator(file.readline(LONGEST_LINE))
     with _open(path) as file:
         reader = csv.reader(_bounded(file), delimiter=separator)
         for row in reader:
@@ -145,7 +151,9 @@ def _separator(line: str) -> str:
 def _bounded(file: IO[str]) -> Iterator[str]:
     """The lines of a file, refused when they are more than any table of slides has."""
     read = 0
-    for line in file:
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise ValueError(f"it has a line of more than {LONGEST_LINE:,} characters")
         read += len(line)
         if read > MOST_CHARACTERS:
             raise ValueError(f"it unpacks to more than {MOST_CHARACTERS:,} characters")

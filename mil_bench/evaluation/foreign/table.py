@@ -26,6 +26,9 @@ from mil_bench.evaluation.foreign.values import (
     whole_numbers,
 )
 
+MOST_ROWS = 500_000
+"""Slides times folds times seeds of one file; more is not a table of predictions of slides."""
+
 
 @dataclass(frozen=True)
 class ForeignTable:
@@ -64,7 +67,7 @@ def read_foreign(
     says that the numbers are logits. Raises ``DataError`` or ``TaxonomyError`` naming columns,
     lines and slides.
     """
-    table = read_cells(path)
+    table = read_cells(path, most=MOST_ROWS)
     roles, notes = roles_of(table, id_column), list[str]()
     slides = [unescape(cell) for cell in table.column(roles.slide)]
     _check_filled(table, slides, "slide")

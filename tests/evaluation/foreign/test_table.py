@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 from foreign_tables import clam, frame, stamp, written
 from prediction_cases import BRACS, FLAT, GRADES, random_predictions
 
+from mil_bench.base import tables
 from mil_bench.base.errors import DataError, TaxonomyError
 from mil_bench.base.taxonomy import LEAF, Taxonomy
+from mil_bench.evaluation.foreign import table as table_module
 from mil_bench.evaluation.foreign.table import read_foreign
 from mil_bench.evaluation.predictions import Predictions
 from mil_bench.evaluation.predictions_csv import write_predictions
@@ -218,6 +222,18 @@ def test_a_column_that_is_there_twice_and_a_line_that_is_cut_are_refused(tmp_pat
         read_foreign(path, FLAT)
     path.write_text("slide_id,label,yes,no\na,no,0.5,0.5\n\nb,no,0.5\n")
     with pytest.raises(DataError, match="line 4 has 3 cells, the header 4"):
+        read_foreign(path, FLAT)
+
+
+def test_a_file_that_unpacks_to_far_more_than_slides_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "p.csv.gz"
+    path.write_bytes(gzip.compress(b"slide_id,label,no,yes\n" + b"a,no,1,0\n" * 200))
+    monkeypatch.setattr(table_module, "MOST_ROWS", 100)
+    with pytest.raises(DataError, match="it has more than 100 rows"):
+        read_foreign(path, FLAT)
+    monkeypatch.setattr(tables, "LONGEST_LINE", 1000)
+    path.write_bytes(gzip.compress(b"0" * 2000))
+    with pytest.raises(DataError, match="a line of more than 1,000 characters"):
         read_foreign(path, FLAT)
 
 
