@@ -10,8 +10,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
+from prediction_cases import BRACS
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 
 from mil_bench.bags.features_lock import read_locks
@@ -20,10 +24,12 @@ from mil_bench.base.formats import RUN_FOLDER
 from mil_bench.boards.collect import collect
 from mil_bench.boards.figures.training import read_history
 from mil_bench.boards.frames import leaderboard
+from mil_bench.exchange.load_model import load_model
 from mil_bench.exchange.protocol import read_protocol, read_split
 from mil_bench.runs.studies.stored_plans import stored_grids
 from mil_bench.runs.tuning_record import read_tunings
 from mil_bench.training.checkpoint import Checkpoint
+from mil_bench.training.initial_weights import read_initial_weights
 
 FORMATS = Path(__file__).parent / "data" / "formats"
 RUNS = sorted(FORMATS.glob("run-*"))
@@ -92,6 +98,23 @@ def test_a_protocol_of_the_first_format_is_read_with_its_split():
     assert protocol.requires(record.spec)
     split = read_split(path, protocol)
     assert set(split[0].test) == record.scores.slides
+
+
+def test_an_export_of_the_first_format_predicts_as_its_equations_say():
+    folder = FORMATS / "export-1"
+    w = {k: v.numpy() for k, v in safetensors.torch.load_file(folder / "model.safetensors").items()}
+    x = np.random.default_rng(5).normal(size=(9, 6)).astype("float32")
+    z = (x - w["standardization.mean"]) / w["standardization.std"]
+    h = np.maximum(z @ w["project.0.weight"].T + w["project.0.bias"], 0)
+    value = np.tanh(h @ w["attention.value.weight"].T + w["attention.value.bias"])
+    gate = 1 / (1 + np.exp(-(h @ w["attention.gate.weight"].T + w["attention.gate.bias"])))
+    scores = (value * gate) @ w["attention.score.weight"].T + w["attention.score.bias"]
+    pooled = (softmax(scores, axis=0) * h).sum(0)
+    expected = softmax(w["classifier.weight"] @ pooled + w["classifier.bias"])
+    model = load_model(folder)
+    np.testing.assert_allclose(model.predict(x)["leaf"], expected, atol=1e-6)
+    assert model.taxonomy.leaves == BRACS.leaves
+    assert len(read_initial_weights(folder).tensors) == 10
 
 
 def stated(path, version):

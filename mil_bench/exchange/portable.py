@@ -60,7 +60,7 @@ def check_equal(model: LoadedModel, one: OneBag, predict: Predict, form: Portabl
         try:
             got = predict(*inputs)
         except Exception as error:
-            raise _impossible(model, form, f"a bag of {size} fails") from error
+            raise _impossible(model, form, f"the traced model fails on a bag of {size}") from error
         for level, probabilities in zip(one.levels, got, strict=True):
             difference = abs(probabilities[0].double().numpy() - expected[level]).max()
             if not difference <= TOLERANCE:

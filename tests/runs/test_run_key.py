@@ -36,6 +36,7 @@ CHANGED = {
     "seed": 3,
     "precision": "bf16",
     "online": BlockTraining(blocks=1),
+    "init": "w",
 }
 
 

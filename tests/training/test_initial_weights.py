@@ -183,7 +183,7 @@ class Bomb:
         ("w.pt", lambda _: {"a": 3}, "no dictionary of tensors"),
         ("w.pt", lambda _: {"best_model": {}, "history": []}, "export it"),
         ("w.pt", lambda _: {"a": torch.full((2,), float("nan"))}, "NaN or Inf"),
-        ("w.onnx", lambda _: {}, "no file of weights"),
+        ("w.onnx", lambda _: {}, "not a file of weights"),
     ],
 )
 def test_files_that_are_no_weights_are_one_sentence(tmp_path, name, content, reason):
