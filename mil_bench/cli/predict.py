@@ -65,6 +65,11 @@ def _parse(parser: Parser, words: Sequence[str]) -> Namespace:
         args.trained_on = dataset_name(args.dataset)
     if args.features is None and (args.slides or args.heatmap):
         raise UsageError("--slides and --heatmap are for slides of --features.")
+    if args.slides is not None and args.slides.is_dir() and not args.heatmap:
+        raise UsageError(
+            f"--slides {args.slides} is a folder, which only --heatmap draws on; pass a list of "
+            "slide ids to predict some slides."
+        )
     return args
 
 

@@ -103,6 +103,7 @@ def test_a_labelled_dataset_is_scored_and_stored(site, obey, tmp_path):
         (["--method", "abmil", "--features", "cohort", "--fold", "x"], "--fold has 'x'"),
         (["--method", "a,b", "--dataset", "c.toml", "--out", "p.csv"], "predictions of one method"),
         (["--run", "zz", "--features", "cohort"], "unknown run 'zz'"),
+        (["--run", "zz", "--features", "cohort", "--slides", "cohort"], "pass a list of slide ids"),
         (["--method", "abmil", "--features", "cohort", "--slides", "no.csv"], "no such file"),
     ],
 )

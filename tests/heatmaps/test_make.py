@@ -122,6 +122,7 @@ def test_without_the_slide_there_is_a_grid_and_what_is_lacking_is_said(on_a_grid
         "hierarchy.png",
     ]  # fmt: skip
     assert on_a_grid.notes == (
+        "the model was trained on this slide",
         "no pixels of patches are available: pass --slides for contact sheets",
     )
 
