@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from mil_bench.base.atomic import write_text
 from mil_bench.boards.confusions import confusions, tree_of
 from mil_bench.boards.environment import HEADS, environments_of
 from mil_bench.boards.formats.folder import board_folders, unwritable
-from mil_bench.boards.page.cohorts import INDEX, index_html, page_name
+from mil_bench.boards.page.cohorts import INDEX, index_html, page_name, part, styles
 from mil_bench.boards.page.data import cards, encode, fitted, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
@@ -19,7 +18,6 @@ from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
 
 _READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
-_PARTS = files("mil_bench.boards.page") / "parts"
 _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")
 # In this order they use each other: a script may use what stands before it.
 _SCRIPTS = (
@@ -107,11 +105,11 @@ def page_html(reports: Sequence[Report], out: Path = Path(), folder: Path | None
         "retrained": RETRAINED_ELSEWHERE,
     }
     pieces = {
-        "style": "\n".join(_part("css", f"{name}.css") for name in _STYLES),
+        "style": styles(_STYLES),
         "island": island(data),
-        "script": "\n".join(_part("js", f"{name}.js") for name in _SCRIPTS),
+        "script": "\n".join(part("js", f"{name}.js") for name in _SCRIPTS),
     }
-    text = _part("page.html")
+    text = part("page.html")
     for name, piece in pieces.items():
         # Exactly one mark: a second one would not unpack.
         before, after = text.split(f"<!--{name}-->")
@@ -162,7 +160,3 @@ def _scores(reports: Sequence[Report]) -> dict[str, Score]:
     tables = [table for report in reports for table in report.tables]
     scores = {row.score for table in tables for row in table.rows if row.score}
     return {str(score): score for score in scores}
-
-
-def _part(*names: str) -> str:
-    return _PARTS.joinpath(*names).read_text(encoding="utf-8")

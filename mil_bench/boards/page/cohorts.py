@@ -23,6 +23,16 @@ _STYLES = ("tokens", "index")
 _DATA_KINDS = ("real", "embedded")
 
 
+def part(*names: str) -> str:
+    """Return the text of a file in the folder ``parts``."""
+    return _PARTS.joinpath(*names).read_text(encoding="utf-8")
+
+
+def styles(names: Sequence[str]) -> str:
+    """Return the style sheets called ``names``, joined in this order."""
+    return "\n".join(part("css", f"{name}.css") for name in names)
+
+
 def page_name(board: Board) -> str:
     """Return the file name of the page of a board's cohort: ``bracs.html``.
 
@@ -38,9 +48,9 @@ def index_html(by_page: Mapping[str, Sequence[Report]]) -> str:
 
     It is plain HTML without scripts and requires no other file.
     """
-    style = "\n".join(_PARTS.joinpath("css", f"{name}.css").read_text("utf-8") for name in _STYLES)
+    style = styles(_STYLES)
     cohorts = "\n".join(_cohort(page, reports) for page, reports in by_page.items())
-    template = _PARTS.joinpath("index.html").read_text(encoding="utf-8")
+    template = part("index.html")
     return template.replace("<!--style-->", style).replace("<!--cohorts-->", cohorts)
 
 
