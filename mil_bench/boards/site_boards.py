@@ -154,6 +154,8 @@ def _notes(report: SiteReport) -> list[Note]:
     hidden = [c.name for c in report.classes if c.slides is None]
     if hidden:
         notes.append(Note("data", f"counts and scores of {listed(hidden)} are suppressed"))
+    if report.data_kind != "real":
+        notes.append(Note("data", f"the data are {report.data_kind}: no slides of patients"))
     if report.leaky:
         notes.append(Note("leak", "patients are in several sets of a fold"))
     return notes

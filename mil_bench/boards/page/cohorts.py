@@ -39,7 +39,7 @@ def page_name(board: Board) -> str:
     Simulated data of the same name have their own page.
     """
     kind = "" if board.id.kind in _DATA_KINDS else f"-{board.id.kind}"
-    name = f"{safe_name(board.id.dataset)}{kind}.html"
+    name = f"{safe_name(board.id.dataset)}{kind}.html".replace(" ", "-")
     return f"cohort-{name}" if name == INDEX else name
 
 
