@@ -123,7 +123,7 @@ def judge(
         "rare": "That is rare",
         "unusual": "That is more than was ever measured",
     }[level]
-    between = "numbers of threads" if change == "threads" else "processors"
+    between = "numbers of threads" if usual.change == "threads" else "processors"
     whose = f"of {usual.method}" if usual.method else "of all methods"
     return Judgement(
         level,

@@ -2,6 +2,7 @@
 
 VIEWS.cost = {
   title: "Cost",
+  has: (board) => Boolean(board.tables.cost),
   draw(board) {
     const table = board.tables.cost;
     if (!table) return [el("p", { class: "none" }, "No cost was measured on this board.")];

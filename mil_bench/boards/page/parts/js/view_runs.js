@@ -23,7 +23,7 @@ function environments(board) {
   const cells = (words) => words.map((word, i) => el("td", { class: i ? null : "number" }, word));
   return el("section", { "aria-label": "Environment" }, el("h2", {}, "Environment"),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Environments" },
-      el("table", {}, el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))),
+      el("table", { class: "facts-table" }, el("thead", {}, el("tr", {}, heads.map((h) => el("th", { scope: "col" }, h)))),
         el("tbody", {}, rows.map((words) => el("tr", {}, cells(words)))))),
     el("p", { class: "note" }, prose(DATA.retrained)));
 }
