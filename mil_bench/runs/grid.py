@@ -210,6 +210,9 @@ def _print_runs_ahead(tasks: Sequence[Task], machine: MachineRequest, console: C
         f"{counted(machine.threads, 'CPU thread')} each, precision {precisions}",
         console,
     )
+    begun = {task.init: task.spec.init for task in tasks if task.init and task.spec.init}
+    for path, digest in begun.items():
+        print_line(f"initial weights: {escape(str(path))} (SHA-256 {digest[:12]})", console)
 
 
 def _with_bar(outcomes: Iterator[RunOutcome], total: int, console: Console) -> Iterator[RunOutcome]:

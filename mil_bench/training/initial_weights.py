@@ -186,10 +186,18 @@ def leak_of(weights: InitialWeights, spec: RunSpec) -> Note | None:
 
 
 def freeze_body(method: Method) -> None:
-    """Let only the head of ``method`` be trained, for ``--set train=head``."""
+    """Let only the head of ``method`` be trained, for ``--set train=head``.
+
+    Raises ``ConfigError`` for a method without parameters in the head that it declares.
+    """
     for name, parameter in method.named_parameters():
         if not method.is_head(name):
             parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in method.parameters()):
+        raise ConfigError(
+            f"train=head trains nothing: no parameter of the method belongs to its head_layers "
+            f"{method.head_layers}; name its classifier there (docs/add-a-method.md)."
+        )
 
 
 def _read_torch(path: Path) -> tuple[dict[str, Tensor], str]:

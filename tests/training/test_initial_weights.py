@@ -89,6 +89,13 @@ def test_a_frozen_body_leaves_only_the_head_to_be_trained(name):
     assert trained < before
 
 
+def test_a_head_without_parameters_is_one_sentence():
+    method = new()
+    method.head_layers = ("nothing",)
+    with pytest.raises(ConfigError, match="trains nothing"):
+        freeze_body(method)
+
+
 def saved(path, tensors):
     path.write_bytes(safetensors.torch.save({n: t.contiguous() for n, t in tensors.items()}))
     return read_initial_weights(path)
