@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mil_bench.base.errors import MilBenchError, RunError, UsageError, counted
+from mil_bench.base.errors import MilBenchError, RunError, UsageError, counted, listed
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser
 from mil_bench.cli.requests import dataset_name, dataset_options
@@ -150,6 +150,7 @@ def _draw(
 
     refused: list[MilBenchError] = []
     drawn: dict[RunDirectory, None] = {}
+    noted: dict[str, list[str]] = {}
     for slide in slides:
         try:
             run = run_of(slide)
@@ -165,7 +166,9 @@ def _draw(
             soft_wrap=True,
         )
         for note in written.notes:
-            print_note(note, console)
+            noted.setdefault(note, []).append(slide)
+    for note, of in noted.items():  # once, not per slide
+        print_note(note if len(of) == len(slides) else f"{listed(of)}: {note}", console)
     for directory in drawn:  # once per run, not per slide
         page = directory.path / "heatmaps" / "index.html"
         console.print(f"page: {escape(str(page))}", highlight=False, soft_wrap=True)

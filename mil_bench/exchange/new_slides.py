@@ -97,9 +97,15 @@ def _check_run(
             f"those of {where} have dimension {store.dim}; pass features of {spec.encoder}."
         )
     if UNKNOWN in (_base(spec.encoder), _base(store.encoder)):
+        unnamed = [
+            name
+            for name, encoder in ((f"run {key}", spec.encoder), (where, store.encoder))
+            if _base(encoder) == UNKNOWN
+        ]
+        verb = "does" if len(unnamed) == 1 else "do"
         yield (
-            f"encoders cannot be compared: the run has {spec.encoder}, {where} has "
-            f"{store.encoder}; both have dimension {spec.dim}"
+            f"encoders are not compared: {' and '.join(unnamed)} {verb} not name one; both have "
+            f"dimension {spec.dim}"
         )
     trained = trained_scale(directory)
     for slide, scale in scales.items():

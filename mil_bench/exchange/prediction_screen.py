@@ -46,7 +46,8 @@ def predictions_screen(predictions: EnsemblePredictions) -> Iterator[RenderableT
 def _slides(predictions: EnsemblePredictions, rows: range | list[int], title: str) -> Table:
     upper = [v for v in predictions.taxonomy.levels if v != LEAF]
     several, labelled = len(predictions.members) > 1, bool(predictions.labels)
-    table = Table("slide", title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("slide", overflow="fold")
     for name in (*(["label"] if labelled else []), "class"):
         table.add_column(name)
     table.add_column("probability", justify="right")
