@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mil_bench.base.errors import UnknownNameError, counted
+from mil_bench.base.errors import UnknownNameError, UsageError, counted
 from mil_bench.cli.options import add
 from mil_bench.cli.parser import Parser, names
 from mil_bench.cli.requests import with_plugins
@@ -98,9 +98,22 @@ def score(parser: Parser, words: Sequence[str]) -> int:
     console = Console()
     if args.out is not None:
         check_writable(args.out)
-    reports = ScoreRequest(
-        args.predictions, args.dataset, args.tree, args.data_root, args.common, args.logits
-    ).reports()
+    runs = [path for path in args.predictions if path.is_dir() or path.suffix == ".zip"]
+    if runs and len(args.predictions) > 1:
+        raise UsageError(
+            f"{runs[0]} holds runs; score it alone, or compare its methods with "
+            f"`mil-bench compare A B --runs {runs[0]}`."
+        )
+    if runs:
+        from mil_bench.boards.frames import read_boards, reports_of
+
+        tree = Path(args.tree) if args.tree else None
+        boards, _ = read_boards(runs[0], tree, args.common, args.dataset, args.data_root)
+        reports = {report.board.title: report for report in reports_of(boards)}
+    else:
+        reports = ScoreRequest(
+            args.predictions, args.dataset, args.tree, args.data_root, args.common, args.logits
+        ).reports()
     show_scores(reports, console, verbose=args.verbose)
     if args.out is not None:
         of_sets = list(reports.values())

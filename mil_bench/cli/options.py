@@ -280,7 +280,7 @@ OPTIONS: Final = table(
         "predictions",
         "FILE",
         "Files of slides and probabilities (CSV, TSV, XLSX, .gz); folds and seeds of one model "
-        "may be several files.",
+        "may be several files. A bundle is read alone.",
         nargs="+",
         **PATH,
     ),

@@ -87,3 +87,11 @@ def test_a_committed_board_is_that_of_its_bundles(tmp_path):
     for name in names:
         again = pd.read_csv(tmp_path / "out/embedded/digit-bags/pixels/official" / name)
         pd.testing.assert_frame_equal(again, pd.read_csv(committed / name), rtol=1e-5, atol=2e-6)
+
+
+def test_score_takes_a_bundle_alone(tmp_path, capsys):
+    bundle = bundle_of(some_runs(tmp_path / "runs", folds=1), tmp_path / "b.zip")
+    assert exit_code("score", bundle) == 0
+    assert "mean sensitivity over classes" in capsys.readouterr().out
+    assert exit_code("score", bundle, bundle) == 2
+    assert "score it alone" in capsys.readouterr().err
