@@ -99,7 +99,7 @@ def _check_run(
     if UNKNOWN in (_base(spec.encoder), _base(store.encoder)):
         unnamed = [
             name
-            for name, encoder in ((f"run {key}", spec.encoder), (where, store.encoder))
+            for name, encoder in (("the training", spec.encoder), (where, store.encoder))
             if _base(encoder) == UNKNOWN
         ]
         verb = "does" if len(unnamed) == 1 else "do"
@@ -115,7 +115,7 @@ def _check_run(
                 f"patches of {scale}; extract the slides at the scale of the training."
             )
     if bool(trained) != any(scales.values()):  # one of them without a scale: nothing to compare
-        whose = where if trained else f"run {key}"
+        whose = where if trained else "the training"
         yield f"the scale of patches is not checked: {whose} does not record it"
 
 

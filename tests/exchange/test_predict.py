@@ -202,7 +202,7 @@ def test_a_run_that_does_not_record_its_scale_says_so(site, folder, tmp_path):
         content.pop("patches")
         path.write_text(json.dumps(content))
     notes = predict(folder, method="abmil", runs=runs, device="cpu").notes
-    assert any("the scale of patches is not checked: run" in note for note in notes)
+    assert any("the scale of patches is not checked: the training" in note for note in notes)
 
 
 def test_ids_without_features_are_refused(site, folder):
