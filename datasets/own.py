@@ -11,7 +11,6 @@ Paths are relative to the TOML file. ``docs/add-a-dataset.md`` lists all keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import Field
 
-from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.labels.cohort import (
     LabelledAdapter,
     LabelledCohort,
@@ -28,6 +26,7 @@ from mil_bench.bags.labels.cohort import (
     OpenFeatures,
     choose_tree,
     kind_of,
+    open_in_memory,
 )
 from mil_bench.bags.labels.instances import read_instance_file
 from mil_bench.bags.labels.official import official_split, patient_findings
@@ -40,7 +39,6 @@ from mil_bench.bags.labels.single_file import (
 )
 from mil_bench.bags.labels.slide_table import Columns, manifest_of, read_slide_table, tree_of
 from mil_bench.bags.labels.tables import read_table
-from mil_bench.bags.store import store_of_arrays
 from mil_bench.base.config import StrictConfig, build, read_toml
 from mil_bench.base.errors import ConfigError, DataError, FeatureError, UnknownNameError
 from mil_bench.base.tables import is_table
@@ -133,7 +131,7 @@ class OwnData(LabelledAdapter):
         tabular = is_table(source) or source.suffix.lower() == PARQUET
         bags = self._instances(source) if tabular else read_single_file(source)
         tiling = Tiling("level0_px", self.config.anchor, self.config.patch_size)
-        return _in_memory(bags, cohort, options, tiling)
+        return open_in_memory(bags, cohort, options, tiling)
 
     def load(self, options: DatasetOptions) -> Dataset:
         """Load labels and features, known patches, and whether features are to be standardised."""
@@ -222,29 +220,3 @@ class OwnData(LabelledAdapter):
         about_slide = {name.lower() for name in self.columns.names}
         features = [c for c in map(str, table) if c.lower() not in about_slide]
         return bags_of_table(table, slide, self.config.feature_columns or features, path)
-
-
-def _in_memory(
-    bags: Bags, cohort: LabelledCohort, options: DatasetOptions, tiling: Tiling
-) -> OpenFeatures:
-    """The wanted bags as a store; missing ones are refused unless allowed."""
-    slides = cohort.labels.manifest.slide_ids
-    names = match_ids(slides, bags.features)
-    present = {slide: names[slide] for slide in slides if slide in names}
-    missing = tuple(slide for slide in slides if slide not in names)
-    if missing and not (options.allow_missing and present):  # all missing: nothing is left to allow
-        raise FeatureError(
-            f"{len(missing)} of {len(slides)} labelled slides are not in {cohort.features} (first: "
-            f"{', '.join(missing[:5])}); add them, or use --allow-missing."
-        )
-    store = store_of_arrays(
-        options.encoder or "features",
-        _only(present, bags.features),
-        _only(present, bags.coords) if bags.coords else None,
-        tiling,
-    )
-    return OpenFeatures(store, missing, _only(present, bags.instance_labels) or None)
-
-
-def _only(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {slide: values[name] for slide, name in names.items() if name in values}

@@ -1,5 +1,6 @@
 """CAMELYON16 and CAMELYON17 from small files in the form of the challenges."""
 
+import numpy as np
 import pytest
 from small_cohorts import write_features
 
@@ -56,6 +57,16 @@ def test_features_elsewhere_and_in_capitals_are_found_and_give_validation_slides
     assert set(fold.test) == {"test_001", "test_002"}
     assert len(fold.train) + len(fold.val) == 270
     assert len(fold.val) == round(270 / 8)
+
+
+def test_one_file_of_slide_embeddings_serves_a_built_in_dataset(challenge):
+    names = [*TRAINING, "test_001", "test_002"]
+    vectors = np.arange(2 * len(names), dtype="float32").reshape(-1, 2)
+    np.savez(challenge / "titan.npz", slide_ids=names, embeddings=vectors)
+    options = DatasetOptions(data_root=challenge, features=challenge / "titan.npz", encoder="titan")
+    store = load_dataset("camelyon16", options).store
+    assert (store.encoder, store.dim, len(store.rows)) == ("titan", 2, len(names))
+    np.testing.assert_array_equal(store.bag(names[7])[0], vectors[7])
 
 
 def test_a_training_slide_without_features_is_named(challenge):

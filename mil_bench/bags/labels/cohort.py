@@ -10,19 +10,23 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mil_bench.bags.cache.pack import open_store
+from mil_bench.bags.formats.names import match_ids
 from mil_bench.bags.labels.instances import read_instances
 from mil_bench.bags.labels.official import keep_slides, leaky_groups
-from mil_bench.base.errors import DataError, LabelFileNotFoundError, counted
+from mil_bench.bags.labels.single_file import Bags, read_single_file
+from mil_bench.bags.store import store_of_arrays
+from mil_bench.base.errors import DataError, FeatureError, LabelFileNotFoundError, counted
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.dataset import Dataset, DatasetAdapter, DatasetCard, DatasetOptions
 from mil_bench.contract.manifest import Manifest
 from mil_bench.contract.spec import DataKind
 from mil_bench.contract.split import Split
-from mil_bench.contract.store import BagStore
+from mil_bench.contract.store import BagStore, Tiling
 
 SIMULATED = "SIMULATED.json"  # marks the root of a simulated cohort
 
@@ -76,7 +80,12 @@ class LabelledAdapter(DatasetAdapter):
         """Return labels, tree and place of the features. Raises ``DataError``."""
 
     def open(self, cohort: LabelledCohort, options: DatasetOptions) -> OpenFeatures:
-        """Open the features of all slides. Raises ``FeatureError`` if slides have none."""
+        """Open the features of all slides, from a folder or from one file with all of them.
+
+        Raises ``FeatureError`` if slides have none.
+        """
+        if cohort.features.is_file():
+            return open_in_memory(read_single_file(cohort.features), cohort, options)
         store, missing = open_store(
             cohort.features,
             cohort.labels.manifest.slide_ids,
@@ -126,6 +135,38 @@ class FolderAdapter(LabelledAdapter):
             f"no label file of {card.name} in {options.data_root} or its sub-folder "
             f"{card.name}/; {_where(card)}"
         )
+
+
+def open_in_memory(
+    bags: Bags,
+    cohort: LabelledCohort,
+    options: DatasetOptions,
+    tiling: Tiling | None = None,
+) -> OpenFeatures:
+    """Open bags that one file holds.
+
+    Raises ``FeatureError`` where slides are missing, unless that is allowed.
+    """
+    slides = cohort.labels.manifest.slide_ids
+    names = match_ids(slides, bags.features)
+    present = {slide: names[slide] for slide in slides if slide in names}
+    missing = tuple(slide for slide in slides if slide not in names)
+    if missing and not (options.allow_missing and present):  # all missing: nothing is left to allow
+        raise FeatureError(
+            f"{len(missing)} of {len(slides)} labelled slides are not in {cohort.features} (first: "
+            f"{', '.join(missing[:5])}); add them, or use --allow-missing."
+        )
+    store = store_of_arrays(
+        options.encoder or "features",
+        _only(present, bags.features),
+        _only(present, bags.coords) if bags.coords else None,
+        tiling,
+    )
+    return OpenFeatures(store, missing, _only(present, bags.instance_labels) or None)
+
+
+def _only(names: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {slide: values[name] for slide, name in names.items() if name in values}
 
 
 def assemble(cohort: LabelledCohort, features: OpenFeatures) -> Dataset:
