@@ -99,7 +99,7 @@ def compared(first: Path, second: Path) -> dict[str, Any]:
         {(row["method"], row["variant"]): row for row in read(folder / "overall.csv")}
         for folder in (first, second)
     )
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "method": key[0],
             "variant": key[1],
