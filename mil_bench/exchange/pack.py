@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from mil_bench.exchange.protocol import Protocol
 from mil_bench.exchange.sources import run_folders
 from mil_bench.exchange.submission import Authorship, Settings, Submission
 from mil_bench.runs.directory import RunDirectory
-from mil_bench.runs.plan import default_of, is_default
+from mil_bench.runs.plan import is_default
 from mil_bench.runs.tuning_record import TuningRecord, read_tunings
 
+_LONGEST_NAME = 60
 HOST_KEYS = ("machine", "host", "user")
 """Keys of ``env.json`` of older runs that name a machine or a person."""
 
@@ -43,8 +45,11 @@ class PackedRow:
 
     @property
     def file_name(self) -> str:
-        """The name as that of a file: ``abmil-head-multi``."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """The name as that of a file: ``abmil-head-multi``; a long one ends in its hash."""
+        name = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        if len(name) <= _LONGEST_NAME:
+            return name
+        return f"{name[:_LONGEST_NAME]}-{sha256(self.name.encode()).hexdigest()[:8]}"
 
 
 def rows_of(runs: Path, protocol: Protocol, encoder: str | None = None) -> list[PackedRow]:
@@ -96,10 +101,9 @@ def _rows(
     for path, spec in members:
         if path.name not in plain:
             variants[digest(settings(spec))].append((path, spec))
-    # Named by what differs from the defaults, so that a row has one name beside any other rows.
-    usual = default_of(members[0][1])
+    usual = next((v[0][1] for v in variants.values() if is_default(v[0][1])), None)
     texts = [settings(variant[0][1]) for variant in variants.values()]
-    words = labels([*texts, settings(usual)], settings(usual)) if usual else labels(texts)
+    words = labels(texts, settings(usual) if usual else None) if texts else []
     rows = [
         PackedRow(
             method,
@@ -107,7 +111,7 @@ def _rows(
             "default" if is_default(variant[0][1]) else "chosen",
             _by_cell(variant),
         )
-        for word, variant in zip(words, variants.values(), strict=False)
+        for word, variant in zip(words, variants.values(), strict=True)
     ]
     outcome = [(path, spec) for path, spec in members if path.name in tuned]
     if outcome:

@@ -220,11 +220,11 @@ def is_default(spec: Experiment) -> bool:
     """
     if isinstance(spec, TransferredSpec):
         return is_default(spec.source)
-    usual = default_of(spec)
+    usual = _default_of(spec)
     return usual is not None and spec == usual
 
 
-def default_of(spec: Experiment) -> RunSpec | None:
+def _default_of(spec: Experiment) -> RunSpec | None:
     """Return ``spec`` with the default settings of the installed version of its method.
 
     ``None`` for a method that is not installed, and for predictions without a training. Precision

@@ -14,7 +14,7 @@ from run_folders import fail, finish, make_spec
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.cli.main import main
 from mil_bench.exchange.freeze import freeze
-from mil_bench.exchange.pack import anchors_of, chosen_rows, pack, rows_of, submission_of
+from mil_bench.exchange.pack import PackedRow, anchors_of, chosen_rows, pack, rows_of, submission_of
 from mil_bench.exchange.private import Disguise, read_key, with_labels
 from mil_bench.exchange.protocol import protocol_digest, read_protocol
 from mil_bench.exchange.read_bundle import read_bundle
@@ -216,3 +216,11 @@ def test_ids_and_labels_are_not_both_withheld(lab):
     words = ["submit", "pack", "--protocol", "protocols/toy-1.toml", "--id-key", "k",
              "--without-labels"]  # fmt: skip
     assert main_error(words) == 2
+
+
+def test_long_names_of_rows_are_short_and_different_names_of_files():
+    rows = [PackedRow("a", f"a lr={'1' * 200}{end}", "chosen", {}) for end in "01"]
+    names = {row.file_name for row in rows}
+    assert len(names) == 2
+    assert all(len(name) < 80 for name in names)
+    assert PackedRow("a", "a head=multi", "chosen", {}).file_name == "a-head-multi"

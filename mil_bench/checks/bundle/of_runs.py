@@ -81,23 +81,20 @@ def on_rows(case: BundleCase) -> Iterator[Finding]:
 
 
 def _on_announced_row(case: BundleCase, rows: Sequence[PackedRow]) -> Iterator[Finding]:
-    """The row of the submission; the names of settings are those of the installed version."""
+    """The row of the submission: a row of its method, with the settings that it announces."""
     stated = case.submission.method
-    row = next((row for row in rows if row.name == stated), None)
-    if row is not None and row.settings == case.submission.settings:  # as packed: nothing to report
-        return
     method = stated.partition(" ")[0]
-    here = [row.name for row in rows if row.method == method]
-    if not here:
+    own = [row for row in rows if row.method == method]
+    if not own:
         fact = f"the submission is of {stated!r}, the runs are of {listed([r.name for r in rows])}"
         yield Finding("row", fact, "problem", "pack the bundle again")
     elif method not in METHODS:
         fact = f"{method} is not installed, so its settings are not compared with its defaults"
         yield Finding("row", fact, "note", "load the file of the method with --plugin")
-    else:
+    elif case.submission.settings not in {row.settings for row in own}:
         fact = (
             f"{stated} is submitted with {case.submission.settings} settings; by the installed "
-            f"version it is {listed(here)}"
+            f"version they are {listed([row.settings for row in own])}"
         )
         yield Finding("row", fact, "note", "other versions may have other defaults")
 
