@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from run_folders import make_spec
 from small_cohorts import write_features
 
 from mil_bench.base.registry import load_plugins
@@ -169,3 +170,7 @@ def test_the_printed_command_makes_the_run_in_a_shell(work, name):
     assert again.key == record.key
     first, second = (r.path.joinpath("predictions.csv").read_text() for r in (record, again))
     assert second == first
+
+
+def test_a_run_that_begins_from_weights_names_them_by_their_digest():
+    assert "--init '<weights abababababab>'" in command(make_spec(init="ab" * 32))
