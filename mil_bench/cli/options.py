@@ -279,8 +279,7 @@ OPTIONS: Final = table(
     Option(
         "predictions",
         "FILE",
-        "Files of slides and probabilities (CSV, TSV, XLSX, .gz); folds and seeds of one model "
-        "may be several files. A bundle is read alone.",
+        "Files of slides and probabilities, several per model for folds and seeds; or one bundle.",
         nargs="+",
         **PATH,
     ),

@@ -7,12 +7,17 @@ from importlib import import_module
 
 import pytest
 
-from mil_bench.cli import check, data, listing
+from mil_bench.cli import check, data, listing, submit
 from mil_bench.cli.main import COMMANDS, main
 from mil_bench.cli.options import OPTIONS
 from mil_bench.cli.parser import OLD_SPELLINGS, OldSpelling, Parser, replaced
 
-GROUPS = {"data": data.COMMANDS, "new": listing.COMMANDS, "check": check.COMMANDS}
+GROUPS = {
+    "data": data.COMMANDS,
+    "new": listing.COMMANDS,
+    "check": check.COMMANDS,
+    "submit": submit.COMMANDS,
+}
 LONGEST = 20  # words of a help text
 
 
