@@ -1,12 +1,14 @@
 """What a repeated run may differ by, and the sentence about it."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from benchmarks.reproducibility import FOLDER, read
 from mil_bench.exchange.usual_differences import (
+    RETRAINED_ELSEWHERE,
     TABLE,
     changes,
     judge,
@@ -69,3 +71,18 @@ def test_the_sentence_names_what_differs():
 def test_environments_without_any_fact_are_alike():
     assert changes({}, {}) == []
     assert changes(HERE, HERE | {"packages": {"torch": "3"}}) == ["versions"]
+
+
+def test_the_sentence_of_boards_has_the_measured_numbers():
+    boards = json.loads((FOLDER / "processor.json").read_text())["boards"]
+    board = boards["digit-bags/pixels/official--digits-3"]
+    for number in (
+        f"{len(board['rows'])} rows",
+        f"{100 * board['mean_moved']:.1f} points on average",
+        f"{100 * board['most_moved']:.1f} at most",
+        f"correlation {board['rank_correlation']:.2f}",
+        f"Of {board['comparisons']:,} comparisons {board['changed']} changed",
+    ):
+        assert number in RETRAINED_ELSEWHERE
+    assert board["reversed"] == 0
+    assert "none its direction" in RETRAINED_ELSEWHERE
