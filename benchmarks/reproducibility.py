@@ -5,8 +5,8 @@ python -m benchmarks.reproducibility --first BOARDS --second BOARDS --change pro
 
 Both folders are an `--out` of `mil-bench leaderboard`. Single runs go to
 ``results/reproducibility/<change>.csv``, what follows for rows and comparisons to
-``<change>.json``, and the summary by method to ``mil_bench/exchange/usual_differences.csv``, by
-which `mil-bench submit verify` judges.
+``<change>.json``. The summary by method goes to
+``mil_bench/exchange/bundles/usual_differences.csv``, by which `mil-bench submit verify` judges.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.results import RESULTS
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.errors import DataError
 from mil_bench.boards.board import RANKED
-from mil_bench.exchange.usual_differences import CHANGES, TABLE, UsualDifference
+from mil_bench.exchange.bundles.usual_differences import CHANGES, TABLE, UsualDifference
 
 FOLDER: Final = RESULTS / "reproducibility"
 _TURNED: Final = {

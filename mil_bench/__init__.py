@@ -38,10 +38,10 @@ if TYPE_CHECKING:  # the same names for type checkers and IDEs, which cannot rea
     from mil_bench.evaluation.inference.ranks import bootstrap_tiers as bootstrap_tiers
     from mil_bench.evaluation.metrics import Score as Score
     from mil_bench.evaluation.predictions import Predictions as Predictions
-    from mil_bench.exchange.load_model import LoadedModel as LoadedModel
-    from mil_bench.exchange.load_model import load_model as load_model
-    from mil_bench.exchange.predict import PredictedSlides as PredictedSlides
-    from mil_bench.exchange.predict import predict as predict
+    from mil_bench.exchange.models.load_model import LoadedModel as LoadedModel
+    from mil_bench.exchange.models.load_model import load_model as load_model
+    from mil_bench.exchange.models.predict import PredictedSlides as PredictedSlides
+    from mil_bench.exchange.models.predict import predict as predict
     from mil_bench.methods import METHODS as METHODS
     from mil_bench.nn.entropy import EntropyConfig as EntropyConfig
     from mil_bench.nn.entropy import entropy_term as entropy_term
@@ -75,8 +75,8 @@ _HOMES = {
     "evaluation.inference.ranks": ("bootstrap_tiers",),
     "evaluation.metrics": ("Score",),
     "evaluation.predictions": ("Predictions",),
-    "exchange.load_model": ("LoadedModel", "load_model"),
-    "exchange.predict": ("PredictedSlides", "predict"),
+    "exchange.models.load_model": ("LoadedModel", "load_model"),
+    "exchange.models.predict": ("PredictedSlides", "predict"),
     "methods": ("METHODS",),
     "nn.entropy": ("EntropyConfig", "entropy_term"),
     "nn.headed": ("HeadConfig", "HeadedMethod"),

@@ -6,8 +6,8 @@ import zipfile
 
 from run_folders import finish, make_spec
 
-from mil_bench.exchange.bundle import MANIFEST, manifest_text, write_bundle
-from mil_bench.exchange.submission import Submission, submission_text
+from mil_bench.exchange.bundles.bundle import MANIFEST, manifest_text, write_bundle
+from mil_bench.exchange.bundles.submission import Submission, submission_text
 
 SUBMISSION = Submission(
     method="abmil",

@@ -10,7 +10,7 @@ from run_folders import finish, make_spec
 
 from mil_bench.base.config import build
 from mil_bench.base.taxonomy import Taxonomy
-from mil_bench.exchange.export import export_run
+from mil_bench.exchange.models.export import export_run
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.training.checkpoint import Checkpoint

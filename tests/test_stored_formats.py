@@ -24,8 +24,8 @@ from mil_bench.base.formats import RUN_FOLDER
 from mil_bench.boards.collect import collect
 from mil_bench.boards.figures.training import read_history
 from mil_bench.boards.frames import leaderboard
-from mil_bench.exchange.load_model import load_model
-from mil_bench.exchange.protocol import read_protocol, read_split
+from mil_bench.exchange.bundles.protocol import read_protocol, read_split
+from mil_bench.exchange.models.load_model import load_model
 from mil_bench.runs.studies.stored_plans import stored_grids
 from mil_bench.runs.tuning_record import read_tunings
 from mil_bench.training.checkpoint import Checkpoint

@@ -19,7 +19,7 @@ from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.sums import mean_defined
-from mil_bench.exchange.verification import lowest
+from mil_bench.exchange.bundles.verification import lowest
 
 NAN = float("nan")
 RANKED = Score(PRIMARY)

@@ -19,7 +19,7 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.spec import KEY_LENGTH, Experiment, ExternalSpec, read_definition
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.sources import RunFolder, run_folders
+from mil_bench.exchange.bundles.sources import RunFolder, run_folders
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.stored_predictions import PredictionsChangedError, stored_predictions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mil_bench.bags.features_lock import TOLERANCE, FeaturesLock, read_locks
 from mil_bench.boards.board import BoardId
 from mil_bench.boards.collect import RunRecord
-from mil_bench.exchange.sources import run_sources
+from mil_bench.exchange.bundles.sources import run_sources
 
 SHORT = 6  # digits of a digest of features, for people
 Groups = Mapping[BoardId, Sequence[RunRecord]]

@@ -22,7 +22,7 @@ from mil_bench.boards.verdict import verdict_of
 from mil_bench.evaluation.metrics import Score
 from mil_bench.evaluation.predictions import SeedFold
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import ForeignModel
+from mil_bench.exchange.tables.foreign import ForeignModel
 
 KIND = "predictions"
 _TABLES = (

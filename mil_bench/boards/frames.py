@@ -25,9 +25,9 @@ from mil_bench.boards.score import ScoreRequest, notes_of_reading, score_tables
 from mil_bench.boards.site_boards import boards_of_reports
 from mil_bench.boards.subgroups import with_subgroups
 from mil_bench.boards.tables.table import Table
-from mil_bench.exchange.protocol import read_protocol
+from mil_bench.exchange.bundles.protocol import read_protocol
+from mil_bench.exchange.bundles.sources import run_folders, run_sources
 from mil_bench.exchange.site_report import read_site_report, site_reports_in
-from mil_bench.exchange.sources import run_folders, run_sources
 from mil_bench.runs.tuning_record import read_tunings
 
 

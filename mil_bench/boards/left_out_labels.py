@@ -9,7 +9,7 @@ from dataclasses import replace
 from mil_bench.base.atomic import write_bytes
 from mil_bench.boards.collect import RunRecord, read_record
 from mil_bench.contract.manifest import Manifest
-from mil_bench.exchange.private import with_labels
+from mil_bench.exchange.bundles.private import with_labels
 
 REASON = "labels are left out of the bundle; pass --data-root with the labels of the dataset"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from mil_bench.base.errors import DataError, listed
 from mil_bench.boards.board import Board
 from mil_bench.boards.collect import RunRecord
-from mil_bench.exchange.protocol import Protocol
+from mil_bench.exchange.bundles.protocol import Protocol
 
 
 def admitted(records: Sequence[RunRecord], protocol: Protocol) -> list[RunRecord]:

@@ -18,8 +18,8 @@ from mil_bench.boards.tables.measure import measured
 from mil_bench.boards.tables.table import Cell, Column, Number, Row, Table
 from mil_bench.evaluation.metrics import CLASS_METRICS, COUNTS, Score
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import read_models, with_count
-from mil_bench.exchange.reference import reference_of
+from mil_bench.exchange.tables.foreign import read_models, with_count
+from mil_bench.exchange.tables.reference import reference_of
 
 ON_SCREEN = ("overall", "scores", "pairs")
 """Tables of several files on a screen; ``--verbose`` prints classes and slides, too."""

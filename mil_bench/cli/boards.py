@@ -146,7 +146,7 @@ def curves(parser: Parser, words: Sequence[str]) -> int:
 
 def _folders(runs: Path, key: str) -> list[Path]:
     """Return the folders of the runs whose keys begin with ``key``."""
-    from mil_bench.exchange.sources import run_folders
+    from mil_bench.exchange.bundles.sources import run_folders
 
     folders = [run.path for run in run_folders(runs)]
     matching = [path for path in folders if path.name.startswith(key)]

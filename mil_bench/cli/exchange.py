@@ -19,8 +19,8 @@ def import_runs(parser: Parser, words: Sequence[str]) -> int:
     args = with_plugins(parser.parse(words))
     from rich.console import Console
 
-    from mil_bench.exchange.imported import ImportRequest, import_predictions
-    from mil_bench.exchange.imported_screen import show_imported
+    from mil_bench.exchange.tables.imported import ImportRequest, import_predictions
+    from mil_bench.exchange.tables.imported_screen import show_imported
 
     imported = import_predictions(
         ImportRequest(

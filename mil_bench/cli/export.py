@@ -31,9 +31,9 @@ def export(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.base.console import print_note
     from mil_bench.base.registry import load_plugins
     from mil_bench.boards.model_place import place_on_board
-    from mil_bench.exchange.export import export_run
-    from mil_bench.exchange.model_card import CardText
-    from mil_bench.exchange.portable import Portable
+    from mil_bench.exchange.models.export import export_run
+    from mil_bench.exchange.models.model_card import CardText
+    from mil_bench.exchange.models.portable import Portable
     from mil_bench.runs.find_run import find_run
 
     load_plugins(args.plugin)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from rich.console import Console
 
-    from mil_bench.exchange.new_slides import NewSlides
+    from mil_bench.exchange.models.new_slides import NewSlides
     from mil_bench.heatmaps.make import HeatmapRequest
     from mil_bench.runs.directory import RunDirectory
     from mil_bench.runs.load_run import LoadedRun
@@ -94,7 +94,7 @@ class _Models:
         return self._loaded[directory]
 
     def _on_features(self, directory: RunDirectory, slide: str) -> LoadedRun:
-        from mil_bench.exchange.new_slides import open_new_slides
+        from mil_bench.exchange.models.new_slides import open_new_slides
 
         args = self._args
         new = open_new_slides(args.features, [directory], [slide], cache=args.cache_dir)

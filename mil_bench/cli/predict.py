@@ -14,7 +14,7 @@ from mil_bench.cli.requests import check_dataset, dataset_name, dataset_options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mil_bench.exchange.predict import ModelChoice, PredictedSlides
+    from mil_bench.exchange.models.predict import ModelChoice, PredictedSlides
 
 NOTES = 5
 
@@ -75,9 +75,9 @@ def _parse(parser: Parser, words: Sequence[str]) -> Namespace:
 
 def _new_slides(args: Namespace, console: Console) -> int:
     """Predict slides without labels, and draw them if requested."""
-    from mil_bench.exchange.new_slides import open_new_slides, read_slide_list
-    from mil_bench.exchange.predict import predict_new, title_of
-    from mil_bench.exchange.prediction_screen import predictions_screen
+    from mil_bench.exchange.models.new_slides import open_new_slides, read_slide_list
+    from mil_bench.exchange.models.predict import predict_new, title_of
+    from mil_bench.exchange.models.prediction_screen import predictions_screen
     from mil_bench.runs.machine import devices
 
     directories = _choice(args, args.method).find(args.runs)
@@ -104,9 +104,9 @@ def _new_slides(args: Namespace, console: Console) -> int:
 def _dataset(args: Namespace, console: Console) -> int:
     """Test models on the labelled slides of another dataset, one method after the other."""
     from mil_bench.datasets.load import load_dataset
-    from mil_bench.exchange.external_validation import validate_on
-    from mil_bench.exchange.predict import of_validation, title_of
-    from mil_bench.exchange.prediction_screen import validation_screen
+    from mil_bench.exchange.models.external_validation import validate_on
+    from mil_bench.exchange.models.predict import of_validation, title_of
+    from mil_bench.exchange.models.prediction_screen import validation_screen
     from mil_bench.runs.machine import devices
 
     methods = names("--method", args.method) if args.method else [None]
@@ -136,7 +136,7 @@ def _dataset(args: Namespace, console: Console) -> int:
 
 
 def _choice(args: Namespace, method: str | None) -> ModelChoice:
-    from mil_bench.exchange.predict import ModelChoice
+    from mil_bench.exchange.models.predict import ModelChoice
 
     folds: Literal["all"] | list[int] = "all"
     seeds: Literal["all"] | list[int] = "all"

@@ -50,7 +50,7 @@ def report(parser: Parser, words: Sequence[str]) -> int:
     from rich.console import Console
 
     from mil_bench.boards.site_reports import site_report_of
-    from mil_bench.exchange.private import read_key
+    from mil_bench.exchange.bundles.private import read_key
     from mil_bench.exchange.site_report import write_site_report
 
     board = _board(args)

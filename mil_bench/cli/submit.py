@@ -44,8 +44,8 @@ def protocol(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.base.registry import load_plugins
 
     load_plugins(args.plugin)
-    from mil_bench.exchange.freeze import freeze
-    from mil_bench.exchange.protocol import read_protocol
+    from mil_bench.exchange.bundles.freeze import freeze
+    from mil_bench.exchange.bundles.protocol import read_protocol
 
     day = datetime.now(UTC).date().isoformat()
     path = freeze(args.protocol, day, args.runs, args.dataset, args.tree, args.out)
@@ -72,11 +72,17 @@ def pack(parser: Parser, words: Sequence[str]) -> int:
     from mil_bench.base.registry import load_plugins
 
     load_plugins(args.plugin)
-    from mil_bench.exchange.pack import anchors_of, check_cells, chosen_rows, rows_of, submission_of
-    from mil_bench.exchange.pack import pack as write
-    from mil_bench.exchange.private import Disguise, read_key
-    from mil_bench.exchange.protocol import protocol_digest, read_protocol
-    from mil_bench.exchange.submission import read_authorship
+    from mil_bench.exchange.bundles.pack import (
+        anchors_of,
+        check_cells,
+        chosen_rows,
+        rows_of,
+        submission_of,
+    )
+    from mil_bench.exchange.bundles.pack import pack as write
+    from mil_bench.exchange.bundles.private import Disguise, read_key
+    from mil_bench.exchange.bundles.protocol import protocol_digest, read_protocol
+    from mil_bench.exchange.bundles.submission import read_authorship
 
     frozen = read_protocol(args.protocol)
     every = rows_of(args.runs, frozen, args.encoder)
@@ -112,7 +118,7 @@ def check(parser: Parser, words: Sequence[str]) -> int:
 
     from mil_bench.base.finding import problems, render, render_verdict
     from mil_bench.checks.bundle.check import check_bundle
-    from mil_bench.exchange.sources import bundles_in
+    from mil_bench.exchange.bundles.sources import bundles_in
 
     console, count = Console(), 0
     paths = [file for path in args.bundles for file in (bundles_in(path) or [path])]
@@ -142,9 +148,9 @@ def verify(parser: Parser, words: Sequence[str]) -> int:
     load_plugins(args.plugin)
     from rich.console import Console
 
-    from mil_bench.exchange.verification import Verification, add_verification
-    from mil_bench.exchange.verify import parse_cell
-    from mil_bench.exchange.verify import verify as repeat
+    from mil_bench.exchange.bundles.verification import Verification, add_verification
+    from mil_bench.exchange.bundles.verify import parse_cell
+    from mil_bench.exchange.bundles.verify import verify as repeat
     from mil_bench.runs.task import DataRequest
 
     cell = parse_cell(args.cell)

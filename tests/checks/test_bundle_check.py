@@ -19,9 +19,9 @@ from mil_bench.checks.bundle.check import check_bundle
 from mil_bench.cli.main import main
 from mil_bench.contract.spec import read_definition
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.bundle import write_bundle
-from mil_bench.exchange.private import Disguise
-from mil_bench.exchange.read_bundle import read_bundle
+from mil_bench.exchange.bundles.bundle import write_bundle
+from mil_bench.exchange.bundles.private import Disguise
+from mil_bench.exchange.bundles.read_bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "leaderboards/submissions"

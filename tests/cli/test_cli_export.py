@@ -4,7 +4,7 @@ import pytest
 from exported_models import bag, trained_run
 
 from mil_bench.cli.main import main
-from mil_bench.exchange.load_model import load_model
+from mil_bench.exchange.models.load_model import load_model
 
 
 def command(*words):

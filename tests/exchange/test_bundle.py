@@ -10,9 +10,9 @@ import pytest
 from bundle_cases import SUBMISSION, bundle_of, files_of, raw_zip, some_runs
 
 from mil_bench.base.errors import ConfigError, MilBenchError
-from mil_bench.exchange.bundle import MANIFEST, BundleError, write_bundle
-from mil_bench.exchange.read_bundle import read_bundle
-from mil_bench.exchange.submission import parse_submission, submission_text
+from mil_bench.exchange.bundles.bundle import MANIFEST, BundleError, write_bundle
+from mil_bench.exchange.bundles.read_bundle import read_bundle
+from mil_bench.exchange.bundles.submission import parse_submission, submission_text
 
 
 def test_what_is_packed_comes_back(tmp_path):

@@ -10,11 +10,11 @@ from prediction_cases import BRACS
 from sklearn.metrics import balanced_accuracy_score
 
 from mil_bench.base.errors import RunError, UsageError
-from mil_bench.exchange import portable
-from mil_bench.exchange.export import export_run
-from mil_bench.exchange.load_model import load_model
-from mil_bench.exchange.model_card import CardText, model_card
-from mil_bench.exchange.portable import OneBag, check_equal, write_portable
+from mil_bench.exchange.models import portable
+from mil_bench.exchange.models.export import export_run
+from mil_bench.exchange.models.load_model import load_model
+from mil_bench.exchange.models.model_card import CardText, model_card
+from mil_bench.exchange.models.portable import OneBag, check_equal, write_portable
 from mil_bench.runs.stored_predictions import stored_predictions
 
 

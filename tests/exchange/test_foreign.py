@@ -10,8 +10,8 @@ from prediction_cases import BRACS, FLAT, random_predictions
 
 from mil_bench.base.errors import DataError, MilBenchError, UsageError
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import models_of, read_models, with_count
-from mil_bench.exchange.reference import Reference
+from mil_bench.exchange.tables.foreign import models_of, read_models, with_count
+from mil_bench.exchange.tables.reference import Reference
 
 P = random_predictions(BRACS, n=40, skill=1)
 LABELS = {s: BRACS.leaves[y] for s, y in zip(P.slide_ids.tolist(), P.labels, strict=True)}

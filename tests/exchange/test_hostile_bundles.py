@@ -12,10 +12,10 @@ import pytest
 from bundle_cases import bundle_of, files_of, raw_zip, some_runs
 
 from mil_bench.base.errors import DataError, MilBenchError
-from mil_bench.exchange import bundle as bundles
-from mil_bench.exchange.bundle import MANIFEST, BundleError, manifest_text
-from mil_bench.exchange.read_bundle import read_bundle
-from mil_bench.exchange.sources import unpacked
+from mil_bench.exchange.bundles import bundle as bundles
+from mil_bench.exchange.bundles.bundle import MANIFEST, BundleError, manifest_text
+from mil_bench.exchange.bundles.read_bundle import read_bundle
+from mil_bench.exchange.bundles.sources import unpacked
 
 
 @pytest.fixture
@@ -134,10 +134,10 @@ def test_huge_members_and_bombs_are_refused(tmp_path, files, refuse, monkeypatch
     refuse(raw_zip(path, files | {csv: b"a,b\n" * 17_000_000}), "bytes")
     numbers = "".join(f"{i},{i * 7919 % 100_003}\n" for i in range(300_000)).encode()
     refuse(raw_zip(path, files | {csv: numbers}), "lines")
-    monkeypatch.setattr("mil_bench.exchange.read_bundle.LARGEST_BUNDLE", 4000)
+    monkeypatch.setattr("mil_bench.exchange.bundles.read_bundle.LARGEST_BUNDLE", 4000)
     refuse(raw_zip(path, files), "unpacked" if path.stat().st_size <= 4000 else "bytes")
     monkeypatch.undo()
-    monkeypatch.setattr("mil_bench.exchange.read_bundle.MOST_MEMBERS", 3)
+    monkeypatch.setattr("mil_bench.exchange.bundles.read_bundle.MOST_MEMBERS", 3)
     refuse(raw_zip(path, files), "members")
 
 

@@ -21,7 +21,7 @@ from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.contract.spec import ExternalSpec
 from mil_bench.datasets.load import load_labels
 from mil_bench.evaluation.predictions import Predictions
-from mil_bench.exchange.imported import ImportRequest, import_predictions
+from mil_bench.exchange.tables.imported import ImportRequest, import_predictions
 from mil_bench.runs.task import DataRequest
 
 N = 60

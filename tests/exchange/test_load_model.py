@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import mil_bench
 from mil_bench import BagBatch
 from mil_bench.base.errors import DataError, FeatureError, MilBenchError, UsageError
-from mil_bench.exchange.export import export_run
-from mil_bench.exchange.load_model import load_model
+from mil_bench.exchange.models.export import export_run
+from mil_bench.exchange.models.load_model import load_model
 from mil_bench.methods import METHODS
 
 SIZES = (1, 2, 9, 70)

@@ -13,12 +13,19 @@ from run_folders import fail, finish, make_spec
 
 from mil_bench.base.errors import DataError, MilBenchError
 from mil_bench.cli.main import main
-from mil_bench.exchange.freeze import freeze
-from mil_bench.exchange.pack import PackedRow, anchors_of, chosen_rows, pack, rows_of, submission_of
-from mil_bench.exchange.private import Disguise, read_key, with_labels
-from mil_bench.exchange.protocol import protocol_digest, read_protocol
-from mil_bench.exchange.read_bundle import read_bundle
-from mil_bench.exchange.submission import Authorship
+from mil_bench.exchange.bundles.freeze import freeze
+from mil_bench.exchange.bundles.pack import (
+    PackedRow,
+    anchors_of,
+    chosen_rows,
+    pack,
+    rows_of,
+    submission_of,
+)
+from mil_bench.exchange.bundles.private import Disguise, read_key, with_labels
+from mil_bench.exchange.bundles.protocol import protocol_digest, read_protocol
+from mil_bench.exchange.bundles.read_bundle import read_bundle
+from mil_bench.exchange.bundles.submission import Authorship
 from mil_bench.methods import METHODS
 from mil_bench.runs.plan import resolve
 

@@ -19,8 +19,8 @@ from trained_site import train, write_site, write_sites
 from mil_bench import METHODS, predict, score
 from mil_bench.base.errors import DataError, FeatureError, RunError, UnknownNameError, UsageError
 from mil_bench.evaluation.predictions_csv import read_predictions
-from mil_bench.exchange.ensemble import EnsemblePredictions
-from mil_bench.exchange.new_slides import read_slide_list
+from mil_bench.exchange.models.ensemble import EnsemblePredictions
+from mil_bench.exchange.models.new_slides import read_slide_list
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.load_run import load_trained
 

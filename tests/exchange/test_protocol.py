@@ -15,8 +15,8 @@ from mil_bench import leaderboard
 from mil_bench.base.errors import DataError, MilBenchError, SplitError
 from mil_bench.boards.formats.folder import board_folders
 from mil_bench.boards.frames import read_boards
-from mil_bench.exchange.freeze import freeze
-from mil_bench.exchange.protocol import protocol_digest, read_protocol, read_split
+from mil_bench.exchange.bundles.freeze import freeze
+from mil_bench.exchange.bundles.protocol import protocol_digest, read_protocol, read_split
 
 COMMITTED = Path(__file__).resolve().parents[2] / "protocols"
 

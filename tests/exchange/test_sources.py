@@ -13,8 +13,8 @@ from run_folders import finish, make_spec
 from mil_bench import leaderboard
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import collect
-from mil_bench.exchange.sources import run_folders, run_sources, unpacked
-from mil_bench.exchange.verification import Verification, add_verification
+from mil_bench.exchange.bundles.sources import run_folders, run_sources, unpacked
+from mil_bench.exchange.bundles.verification import Verification, add_verification
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_a_bundle_is_unpacked_once(tmp_path, runs, cache, monkeypatch):
     path = bundle_of(runs, tmp_path / "b.zip")
     first = unpacked(path)
     assert first.runs == cache / "bundles" / first.sha256 / "runs"
-    monkeypatch.setattr("mil_bench.exchange.sources.read_bundle", None)
+    monkeypatch.setattr("mil_bench.exchange.bundles.sources.read_bundle", None)
     assert unpacked(path) == first
     assert [entry.name for entry in (cache / "bundles").iterdir()] == [first.sha256]
 

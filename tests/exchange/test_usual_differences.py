@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.reproducibility import FOLDER, read
-from mil_bench.exchange.usual_differences import (
+from mil_bench.exchange.bundles.usual_differences import (
     RETRAINED_ELSEWHERE,
     TABLE,
     changes,

@@ -9,8 +9,8 @@ from bundle_cases import SUBMISSION, files_of
 
 from mil_bench.base.errors import UsageError
 from mil_bench.cli.main import main
-from mil_bench.exchange.bundle import write_bundle
-from mil_bench.exchange.verify import parse_cell
+from mil_bench.exchange.bundles.bundle import write_bundle
+from mil_bench.exchange.bundles.verify import parse_cell
 from mil_bench.runs.directory import file_digest
 
 SETTINGS = ["--set", "epochs=1", "--device", "cpu"]

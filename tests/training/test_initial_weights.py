@@ -16,7 +16,7 @@ from mil_bench.base.errors import ConfigError, DataError, MilBenchError, RunErro
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.contract.method import Method
 from mil_bench.contract.spec import RunSpec
-from mil_bench.exchange.export import export_run
+from mil_bench.exchange.models.export import export_run
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import plan

@@ -9,7 +9,7 @@ from mil_bench.boards.board import Board
 from mil_bench.boards.environment import HEADS, environments_of
 from mil_bench.boards.formats.grid import Grid, Shown, caption, grids_of, with_notes
 from mil_bench.boards.report import Report
-from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
+from mil_bench.exchange.bundles.usual_differences import RETRAINED_ELSEWHERE
 
 # Characters that would end a cell, start HTML, a link, code or emphasis.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!])")

@@ -15,7 +15,7 @@ from mil_bench.boards.page.data import cards, encode, fitted, island, slides_of
 from mil_bench.boards.page.runs import runs_table
 from mil_bench.boards.report import Report
 from mil_bench.evaluation.metrics import PRIMARY, Score
-from mil_bench.exchange.usual_differences import RETRAINED_ELSEWHERE
+from mil_bench.exchange.bundles.usual_differences import RETRAINED_ELSEWHERE
 
 _READ = ("accuracy", "macro_auc", "macro_f1", "brier", "severity")
 _STYLES = ("tokens", "frame", "controls", "table", "plots", "views", "print")

@@ -13,7 +13,7 @@ from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.formulas import detectable_difference, holm
 from mil_bench.evaluation.inference.ranks import Rank
-from mil_bench.exchange.verification import SCORED
+from mil_bench.exchange.bundles.verification import SCORED
 
 KEYS = ("method", "variant")
 PLACE = columns("tier", "rank", "detectable", "coverage")

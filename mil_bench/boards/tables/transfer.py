@@ -11,7 +11,7 @@ from mil_bench.boards.tables.table import Cell, Number, Row, Table
 from mil_bench.evaluation.inference.formulas import holm
 from mil_bench.evaluation.inference.ranks import ALPHA
 from mil_bench.evaluation.metrics import Score, in_order
-from mil_bench.exchange.prediction_screen import drop_sentence
+from mil_bench.exchange.models.prediction_screen import drop_sentence
 
 _KEYS = ("method", "score")
 _SHOWN = ("drop", "own", "here", "p_holm", "models")

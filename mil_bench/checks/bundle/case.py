@@ -9,15 +9,15 @@ from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord, collect
 from mil_bench.boards.known_labels import with_known_labels
 from mil_bench.contract.split import Split
-from mil_bench.exchange.protocol import (
+from mil_bench.exchange.bundles.protocol import (
     FOLDER,
     Protocol,
     protocol_digest,
     read_protocol,
     read_split,
 )
-from mil_bench.exchange.sources import RunSource, unpacked
-from mil_bench.exchange.submission import Submission
+from mil_bench.exchange.bundles.sources import RunSource, unpacked
+from mil_bench.exchange.bundles.submission import Submission
 
 
 @dataclass(frozen=True)

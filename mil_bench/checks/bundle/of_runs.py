@@ -13,9 +13,9 @@ from mil_bench.base.finding import Finding
 from mil_bench.base.privacy import without_places
 from mil_bench.checks.bundle.case import BundleCase
 from mil_bench.evaluation.metrics import TABLE_VERSION
-from mil_bench.exchange.pack import PackedRow, check_cells, rows_of
-from mil_bench.exchange.sources import bundles_in, unpacked
-from mil_bench.exchange.submission import Submission
+from mil_bench.exchange.bundles.pack import PackedRow, check_cells, rows_of
+from mil_bench.exchange.bundles.sources import bundles_in, unpacked
+from mil_bench.exchange.bundles.submission import Submission
 from mil_bench.methods import METHODS
 
 

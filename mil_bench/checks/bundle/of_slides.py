@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from mil_bench.base.finding import Finding
 from mil_bench.base.privacy import without_places
 from mil_bench.checks.bundle.case import BundleCase
-from mil_bench.exchange.pack import HOST_KEYS
-from mil_bench.exchange.sources import run_folders
+from mil_bench.exchange.bundles.pack import HOST_KEYS
+from mil_bench.exchange.bundles.sources import run_folders
 
 
 def on_slides(case: BundleCase) -> Iterator[Finding]:

@@ -17,8 +17,8 @@ from mil_bench.evaluation.inference.draws import Replicated
 from mil_bench.evaluation.inference.resampling import Resampling
 from mil_bench.evaluation.inference.transfer import ScoreTransfer, transfer
 from mil_bench.evaluation.metrics import PRIMARY, Score
-from mil_bench.exchange.ensemble import EnsemblePredictions
-from mil_bench.exchange.external_validation import ExternalValidation
+from mil_bench.exchange.models.ensemble import EnsemblePredictions
+from mil_bench.exchange.models.external_validation import ExternalValidation
 
 MANY = 20  # slides from which a screen counts classes and lists the least certain only
 LISTED = 10

@@ -23,8 +23,8 @@ from mil_bench.datasets.load import load_labels
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.predictions_csv import write_predictions
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.foreign import ForeignModel, read_models
-from mil_bench.exchange.reference import Reference, id_column_of
+from mil_bench.exchange.tables.foreign import ForeignModel, read_models
+from mil_bench.exchange.tables.reference import Reference, id_column_of
 from mil_bench.runs.directory import RunDirectory, file_digest, run_directories
 from mil_bench.runs.task import DataRequest
 

@@ -16,11 +16,11 @@ from mil_bench.base.errors import DataError, UnknownNameError, counted, listed
 from mil_bench.contract.spec import Experiment
 from mil_bench.contract.variants import digest, labels, settings
 from mil_bench.evaluation.predictions import SeedFold
-from mil_bench.exchange.bundle import OPTIONAL, REQUIRED, write_bundle
-from mil_bench.exchange.private import Disguise
-from mil_bench.exchange.protocol import Protocol
-from mil_bench.exchange.sources import run_folders
-from mil_bench.exchange.submission import Authorship, Settings, Submission
+from mil_bench.exchange.bundles.bundle import OPTIONAL, REQUIRED, write_bundle
+from mil_bench.exchange.bundles.private import Disguise
+from mil_bench.exchange.bundles.protocol import Protocol
+from mil_bench.exchange.bundles.sources import run_folders
+from mil_bench.exchange.bundles.submission import Authorship, Settings, Submission
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.plan import is_default
 from mil_bench.runs.tuning_record import TuningRecord, read_tunings

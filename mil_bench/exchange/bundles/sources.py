@@ -16,11 +16,11 @@ from pathlib import Path
 
 from mil_bench.bags.cache.pack import default_cache
 from mil_bench.base.errors import DataError
-from mil_bench.exchange.bundle import ENDING
-from mil_bench.exchange.read_bundle import read_bundle
+from mil_bench.exchange.bundles.bundle import ENDING
+from mil_bench.exchange.bundles.read_bundle import read_bundle
+from mil_bench.exchange.bundles.submission import NAME, Submission, parse_submission
+from mil_bench.exchange.bundles.verification import level_of, read_verifications
 from mil_bench.exchange.site_report import is_site_report
-from mil_bench.exchange.submission import NAME, Submission, parse_submission
-from mil_bench.exchange.verification import level_of, read_verifications
 
 _FILES = ("spec.json", "result.json", "failure.json", "predictions.csv", "env.json")
 _INDEX = "unpacked.txt"

@@ -9,8 +9,8 @@ from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.base.version import __version__
 from mil_bench.contract.spec import Experiment
 from mil_bench.datasets import DATASETS
-from mil_bench.exchange.protocol import ANCHORS, FOLDER, Protocol, write_protocol
-from mil_bench.exchange.sources import run_folders, run_sources
+from mil_bench.exchange.bundles.protocol import ANCHORS, FOLDER, Protocol, write_protocol
+from mil_bench.exchange.bundles.sources import run_folders, run_sources
 from mil_bench.runs.directory import RunDirectory
 
 

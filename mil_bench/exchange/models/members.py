@@ -21,7 +21,7 @@ from mil_bench.base.taxonomy import LEAF, Taxonomy
 from mil_bench.contract.checked_methods import check_coords
 from mil_bench.contract.spec import Precision
 from mil_bench.contract.store import BagStore
-from mil_bench.exchange.ensemble import EnsemblePredictions, Probabilities
+from mil_bench.exchange.models.ensemble import EnsemblePredictions, Probabilities
 from mil_bench.nn.precision import feature_type, prepare_cpu
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.load_run import TrainedModel, load_trained
@@ -41,8 +41,8 @@ def predict_slides(
     """Predict every bag of ``store`` with the models of all runs, in the order of its rows.
 
     ``where`` names the features in messages. The features must fit
-    (:func:`~mil_bench.exchange.new_slides.check_fits`). Raises ``RunError`` for runs that cannot be
-    one ensemble or have no model, and ``FeatureError`` where a method lacks coordinates.
+    (:func:`~mil_bench.exchange.models.new_slides.check_fits`). Raises ``RunError`` for runs that
+    cannot be one ensemble or have no model, and ``FeatureError`` where a method lacks coordinates.
     """
     tree = common_tree(directories)
     slides = tuple(store.rows)

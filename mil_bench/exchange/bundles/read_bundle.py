@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from mil_bench.exchange.bundle import (
+from mil_bench.exchange.bundles.bundle import (
     LARGEST_BUNDLE,
     MOST_MEMBERS,
     MOST_RATIO,
@@ -37,7 +37,7 @@ def read_bundle(path: Path) -> Bundle:
     Raises ``BundleError``, in one sentence, for a file that is not a zip, is damaged, encrypted or
     larger than its limits. So do members that may not be there: links, paths that leave the
     bundle, doubled names, pickles and all else that is not on the list. Then follow the checks of
-    :func:`~mil_bench.exchange.bundle.checked_bundle`.
+    :func:`~mil_bench.exchange.bundles.bundle.checked_bundle`.
     """
     try:
         # Checked before reading: a huge file would fill the memory.

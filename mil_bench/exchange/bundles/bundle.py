@@ -20,8 +20,8 @@ from typing import Any, Final
 from mil_bench.bags.features_lock import LOCKS_FOLDER
 from mil_bench.base.atomic import replacing
 from mil_bench.base.errors import DataError, MilBenchError
-from mil_bench.exchange.submission import NAME as SUBMISSION
-from mil_bench.exchange.submission import Submission, parse_submission, submission_text
+from mil_bench.exchange.bundles.submission import NAME as SUBMISSION
+from mil_bench.exchange.bundles.submission import Submission, parse_submission, submission_text
 
 MANIFEST: Final = "MANIFEST.sha256"
 REQUIRED: Final = ("spec.json", "result.json", "predictions.csv")

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mil_bench.base.atomic import write_bytes
 from mil_bench.base.errors import RunError, UsageError
 from mil_bench.contract.batch import BagBatch
-from mil_bench.exchange.load_model import LoadedModel
+from mil_bench.exchange.models.load_model import LoadedModel
 from mil_bench.nn.stock import stock_layers
 
 Portable = Literal["torchscript", "onnx"]

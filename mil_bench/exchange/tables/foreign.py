@@ -12,7 +12,7 @@ from mil_bench.base.errors import DataError, UsageError, counted, listed
 from mil_bench.base.taxonomy import Taxonomy
 from mil_bench.evaluation.foreign.table import ForeignTable, read_foreign
 from mil_bench.evaluation.predictions import Predictions, SeedFold
-from mil_bench.exchange.reference import Reference
+from mil_bench.exchange.tables.reference import Reference
 
 _NUMBER = re.compile(
     r"(?:^|[-_. ]+)(?P<what>fold|splits?|seed)s?[-_= ]?(?P<number>\d{1,6})(?!\d)", re.I

@@ -17,9 +17,9 @@ from mil_bench.contract.dataset import Dataset
 from mil_bench.contract.spec import RunSpec, TransferredSpec
 from mil_bench.evaluation.predictions import Predictions, SeedFold
 from mil_bench.evaluation.predictions_csv import write_predictions
-from mil_bench.exchange.ensemble import EnsemblePredictions
-from mil_bench.exchange.members import common_tree, predict_slides
-from mil_bench.exchange.new_slides import check_fits
+from mil_bench.exchange.models.ensemble import EnsemblePredictions
+from mil_bench.exchange.models.members import common_tree, predict_slides
+from mil_bench.exchange.models.new_slides import check_fits
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.environment import device_name, environment
 from mil_bench.runs.slide_sets import sets_of
@@ -65,7 +65,7 @@ def validate_on(
     Every model becomes a run folder under ``runs``, whose definition is a ``TransferredSpec``; one
     that exists is kept. Raises ``DataError`` for another label tree, for slides that a model was
     trained on, and for the dataset of the training itself; ``FeatureError`` as
-    :func:`~mil_bench.exchange.new_slides.check_fits`.
+    :func:`~mil_bench.exchange.models.new_slides.check_fits`.
     """
     tree = common_tree(directories)
     _check_tree(tree, dataset)

@@ -18,10 +18,10 @@ from mil_bench.base.errors import RunError, UsageError
 from mil_bench.base.formats import EXPORT
 from mil_bench.base.version import __version__
 from mil_bench.contract.spec import AdapterTraining
-from mil_bench.exchange.load_model import load_model
-from mil_bench.exchange.model_card import CardText, model_card
-from mil_bench.exchange.new_slides import trained_scale
-from mil_bench.exchange.portable import Portable, write_portable
+from mil_bench.exchange.models.load_model import load_model
+from mil_bench.exchange.models.model_card import CardText, model_card
+from mil_bench.exchange.models.new_slides import trained_scale
+from mil_bench.exchange.models.portable import Portable, write_portable
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.load_run import TrainedModel, load_trained
 from mil_bench.runs.stored_predictions import stored_predictions

@@ -20,8 +20,8 @@ from mil_bench.datasets.load import adapter_of, is_level
 from mil_bench.evaluation.metrics import PRIMARY, Score
 from mil_bench.evaluation.predictions import SeedFold
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.sources import RunSource, run_folders, unpacked
-from mil_bench.exchange.usual_differences import Judgement, judge
+from mil_bench.exchange.bundles.sources import RunSource, run_folders, unpacked
+from mil_bench.exchange.bundles.usual_differences import Judgement, judge
 from mil_bench.methods import METHODS
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.grid import run_tasks

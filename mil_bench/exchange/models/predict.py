@@ -16,10 +16,10 @@ from mil_bench.contract.dataset import DatasetOptions
 from mil_bench.contract.spec import RunSpec
 from mil_bench.datasets.load import load_dataset
 from mil_bench.evaluation.scores import Scores
-from mil_bench.exchange.ensemble import EnsemblePredictions, write_ensemble
-from mil_bench.exchange.external_validation import ExternalValidation, validate_on
-from mil_bench.exchange.members import predict_slides, used_precision
-from mil_bench.exchange.new_slides import NewSlides, open_new_slides, read_slide_list
+from mil_bench.exchange.models.ensemble import EnsemblePredictions, write_ensemble
+from mil_bench.exchange.models.external_validation import ExternalValidation, validate_on
+from mil_bench.exchange.models.members import predict_slides, used_precision
+from mil_bench.exchange.models.new_slides import NewSlides, open_new_slides, read_slide_list
 from mil_bench.runs.directory import RunDirectory
 from mil_bench.runs.find_run import RunChoice, find_run, find_runs
 from mil_bench.runs.machine import devices

@@ -11,7 +11,7 @@ from mil_bench.base.errors import counted
 from mil_bench.evaluation.metrics import PRIMARY
 from mil_bench.evaluation.scores import Scores
 from mil_bench.evaluation.sums import mean_defined
-from mil_bench.exchange.imported import Imported
+from mil_bench.exchange.tables.imported import Imported
 
 _SCORES = {PRIMARY: "balanced accuracy", "macro_auc": "AUC"}
 _NOTES = 5

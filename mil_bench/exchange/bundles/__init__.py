@@ -1,0 +1,1 @@
+"""Results out and in: protocols, bundles, their repetition."""

@@ -1,0 +1,1 @@
+"""Models out: predictions of new slides, external validation, exports."""

@@ -1,0 +1,1 @@
+"""Predictions in: tables of any tool, external runs."""
