@@ -39,8 +39,11 @@ def _sentences(frame: pd.DataFrame, spec: RunSpec, board: str) -> str:
         return ""
     row = mine.iloc[0]
     value, low, high = (100 * float(row[f"{PRIMARY}{end}"]) for end in ("", "_low", "_high"))
+    ranked = frame["rank"].notna().sum()
+    place = "is not ranked" if pd.isna(row["rank"]) else f"is ranked {int(row['rank'])} of {ranked}"
+    interval = "" if low != low else f" (95 % CI {low:.1f} to {high:.1f})"  # nan: all draws alike
     return (
-        f"On the board {board}, {row['method']} is ranked {row['rank']} of {len(frame)} by "
-        f"balanced accuracy: {value:.1f} (95 % CI {low:.1f} to {high:.1f}). That row averages all "
+        f"On the board {board}, {row['method']} {place} by balanced accuracy: "
+        f"{value:.1f}{interval}. That row averages all "
         f"folds and seeds of the method ({row['coverage']} runs); this model is one of them."
     )

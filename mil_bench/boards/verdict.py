@@ -96,7 +96,10 @@ def _retrained(far: Sequence[Pair]) -> str:
     r = unconfirmed[0].refits
     difference = f"{100 * r.mean:z.1f}"
     if r.low == r.low:  # a variance needs defined differences
-        difference += f" ({100 * r.low:z.1f} to {100 * r.high:z.1f})"
+        corrected = ""
+        if r.low > 0 or r.high < 0:  # significant before the correction: say what decides
+            corrected = f"; p = {unconfirmed[0].p_both:.3f} after correction"
+        difference += f" ({100 * r.low:z.1f} to {100 * r.high:z.1f}{corrected})"
     if confirmed:
         return (
             f"Retraining confirms this for {listed([pair.b for pair in confirmed])} only: over "

@@ -100,7 +100,7 @@ def _trained(runs: Path, choice: RunChoice) -> list[RunDirectory]:
     of_method = [d for d in directories if d.path.parent.name == choice.method]
     if not of_method:
         names = {d.path.parent.name for d in directories}
-        raise UnknownNameError("method with runs", choice.method, names, of=str(runs))
+        raise UnknownNameError("method", choice.method, names, of=f"the runs under {runs}")
     trained = [d for d in of_method if isinstance(d.read_definition(), RunSpec)]
     if not trained:
         raise RunError(

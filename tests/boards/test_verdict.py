@@ -41,6 +41,19 @@ def test_a_leader_of_these_models_alone_is_not_called_better(tmp_path):
     assert "better" not in text
 
 
+def test_the_correction_is_named_where_the_interval_excludes_zero(tmp_path):
+    others = {f"poor{n}": 0.4 + n / 100 for n in range(9)}
+    a = analysis_of(write_grid(tmp_path, {"good": 2.8} | others, folds=3, seeds=1))
+    pairs = compare_pairs(a, RANKED, [("good", other) for other in others])
+    beside = [pair for pair in pairs if pair.refits.low > 0 and pair.p_both > 0.05]
+    assert beside  # significant alone, not among all comparisons
+    stated = re.search(r"\((\d+\.\d) to (\d+\.\d); p = (\d\.\d{3}) after corr", verdict_of(a))
+    expected = [(100 * p.refits.low, 100 * p.refits.high) for p in beside]
+    assert any(pair == pytest.approx([float(n) for n in stated.groups()[:2]], abs=0.051)
+               for pair in expected)  # fmt: skip
+    assert float(stated[3]) > 0.05
+
+
 def test_those_who_cannot_be_separated_are_the_first_tier(tmp_path):
     a = analysis_of(write_grid(tmp_path, {"one": 2.0, "two": 2.05, "poor": 0.2}))
     first = bootstrap_tiers(a.of_score(RANKED), 1)[0]

@@ -186,6 +186,11 @@ def test_another_dimension_is_refused(site, folder):
     refused(site, FeatureError, "dimension 8 .* have dimension 16", folder, method="abmil")
 
 
+def test_a_method_without_runs_is_named_with_its_nearest(site, folder):
+    refused(site, UsageError, "unknown method 'abmill' of the runs under .*; did you mean 'abmil'",
+            folder, method="abmill")  # fmt: skip
+
+
 def test_another_scale_is_refused(site, folder):
     def coarser(file):
         file["coords"].attrs["target_magnification"] = 10

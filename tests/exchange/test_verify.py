@@ -99,6 +99,16 @@ def test_another_version_of_the_method_is_refused(trained, tmp_path, capfd, monk
     assert "version of the method (99, the run 1)" in capfd.readouterr().err
 
 
+def test_a_method_from_a_file_needs_the_file(trained, tmp_path, capfd, monkeypatch):
+    path = bundle(tmp_path / "b.zip", files_of(trained))
+    from mil_bench.base.registry import Registry
+
+    known = Registry.__contains__
+    monkeypatch.setattr(Registry, "__contains__", lambda self, n: n != "mean" and known(self, n))
+    assert exit_code(["submit", "verify", str(path)]) == 1
+    assert "mean is not installed; load its file with --plugin." in capfd.readouterr().err
+
+
 def test_cells():
     assert parse_cell("random") is None
     assert parse_cell("2, 4") == (2, 4)

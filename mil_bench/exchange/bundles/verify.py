@@ -55,6 +55,8 @@ def verify(
     source = unpacked(bundle)
     directory = _chosen(bundle, source, cell)
     spec = directory.read_spec()
+    if spec.method not in METHODS:
+        raise RunError(f"{spec.method} is not installed; load its file with --plugin.")
     data = _of_run(data, spec)
     prepare = remembered()  # data are opened once for check and run
     _check(spec, *prepare(data))

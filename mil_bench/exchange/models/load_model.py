@@ -102,7 +102,7 @@ class LoadedModel:
         if store.dim != self.dim:
             raise FeatureError(
                 f"the features have {store.dim} numbers per patch, but the model reads {self.dim} "
-                f"of {self.encoder}; extract them with that encoder."
+                f"(encoder {self.encoder}); extract them with the encoder of its training."
             )
         if self.method.needs_coords and store.coords is None:
             raise FeatureError(

@@ -92,9 +92,11 @@ def _check_run(
     spec, key = directory.read_spec(), directory.path.name
     _check_encoder(spec, key, store.encoder, where)
     if store.dim != spec.dim:
+        known = _base(spec.encoder) != UNKNOWN
+        wanted = spec.encoder if known else "the encoder of its training"
         raise FeatureError(
             f"run {key} was trained on features of dimension {spec.dim} ({spec.encoder}), but "
-            f"those of {where} have dimension {store.dim}; pass features of {spec.encoder}."
+            f"those of {where} have dimension {store.dim}; pass features of {wanted}."
         )
     if UNKNOWN in (_base(spec.encoder), _base(store.encoder)):
         unnamed = [
