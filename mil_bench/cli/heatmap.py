@@ -212,14 +212,16 @@ def localise(parser: Parser, words: Sequence[str]) -> int:
         f"{counted(len(localised.rows) - localised.stored, 'run')} scored, "
         f"{localised.stored} scored before, "
         f"{len(localised.unknown)} on data without known patches, "
+        f"{len(localised.without_model)} without a model, "
         f"{len(localised.refused)} refused{boards}",
         highlight=False,
         soft_wrap=True,
     )
     for key, why in localised.refused.items():
         print_note(f"{key}: {why}", console)
-    # Data without known patches fail only if requested.
-    return 1 if localised.refused or (args.run and localised.unknown) else 0
+    # Data without known patches, and runs without a model, fail only if requested.
+    lacking = localised.unknown or localised.without_model
+    return 1 if localised.refused or (args.run and lacking) else 0
 
 
 def _declare_data(parser: Parser) -> None:

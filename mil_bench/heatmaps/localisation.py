@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mil_bench.base.errors import DataError, MilBenchError
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.ranking import auc_and_precision
 from mil_bench.evaluation.sums import mean_defined, ones
 from mil_bench.heatmaps.localisation_table import (
@@ -114,13 +115,14 @@ def _mean(level: str, name: str, source: str, slides: Sequence[_SlideScores]) ->
 class LocalisedRuns:
     """Run folders with their rows; ``stored`` of them were scored before.
 
-    ``unknown`` are keys of runs on data without known patches; ``refused`` maps a key to the
-    reason.
+    ``unknown`` are keys of runs on data without known patches, ``without_model`` those of
+    predictions made elsewhere or transferred; ``refused`` maps a key to the reason.
     """
 
     rows: dict[RunDirectory, list[ClassLocalisation]] = field(default_factory=dict)
     stored: int = 0
     unknown: list[str] = field(default_factory=list)
+    without_model: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
 
@@ -146,7 +148,11 @@ def localise_runs(
                 result.rows[place] = read_localisation(place.path) or []
                 result.stored += 1
                 continue
-            dataset = data.of(place.read_spec())
+            spec = place.read_definition()
+            if not isinstance(spec, RunSpec):
+                result.without_model.append(place.path.name)
+                continue
+            dataset = data.of(spec)
             if dataset.instance_labels is None:
                 result.unknown.append(place.path.name)
                 continue

@@ -279,3 +279,10 @@ def test_a_folder_without_splits_says_what_it_holds(tmp_path):
     (tmp_path / "notes.md").touch()
     with pytest.raises(SplitError, match=r"holds \['notes.md'\]"):
         make_split(str(tmp_path), DATA)
+
+
+def test_a_folder_with_one_file_of_all_folds_asks_for_the_file(tmp_path):
+    path = make_split("kfold-3", DATA).save(tmp_path)
+    with pytest.raises(SplitError, match=f"pass it: --split {path}"):
+        make_split(str(tmp_path), DATA)
+    assert make_split(str(path), DATA).digest() == make_split("kfold-3", DATA).digest()

@@ -127,7 +127,8 @@ def test_no_help_of_a_command_imports_the_registries_or_the_console():
         (["data", "simulate", "--like", "bracs"], "required: --out; see `mil-bench data simulate"),
         (["list", "method"], "unknown kind of thing to list 'method'; did you mean 'methods'"),
         (["show", "hmill"], "did you mean 'hmil'"),
-        (["score", "x.csv"], "pass --dataset NAME or --tree FILE"),
+        (["import", "clam", "x.csv"], "required: --dataset/-d; see `mil-bench import --help`"),
+        (["predict", "--features", "x"], "choose the models by --run KEY or by --method NAME"),
     ],
 )
 def test_wrong_words_are_one_sentence_and_exit_code_two(arguments, sentence, capsys):
