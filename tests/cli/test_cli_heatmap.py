@@ -90,7 +90,8 @@ def test_a_slide_that_cannot_be_drawn_stops_no_other(runs, capsys):
 def test_localise_scores_once_what_it_can(runs, capsys):
     code, out, _ = obey(capsys, "localise", "--runs", runs, "--plugin", PLUGIN)
     assert code == 0
-    assert "1 run scored, 0 scored before, 1 on data without known patches, 0 without a model, 0 refused" in out
+    assert "1 run scored, 0 scored before, 1 on data without known patches, " in out
+    assert "0 without a model, 0 refused" in out
     folder = next((runs / "bracs" / "abmil").iterdir())
     leaf = [row for row in read_localisation(folder) if row.level == "leaf"]
     assert [row.name for row in leaf] == ["N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC"]
