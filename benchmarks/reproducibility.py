@@ -4,7 +4,7 @@ python -m benchmarks.reproducibility --first BOARDS --second BOARDS --change pro
     --machines "AMD EPYC (Zen 4)|Intel Xeon (AMX)"
 
 Both folders are an `--out` of `mil-bench leaderboard`. Single runs go to
-``results/reproducibility/<change>.csv``, what follows for rows and comparisons to
+``across_machines/<change>.csv``, what follows for rows and comparisons to
 ``<change>.json``. The summary by method goes to
 ``mil_bench/exchange/bundles/usual_differences.csv``, by which `mil-bench submit verify` judges.
 """
@@ -21,13 +21,12 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.command import run
-from benchmarks.results import RESULTS
 from mil_bench.base.atomic import write_json, write_text
 from mil_bench.base.errors import DataError
 from mil_bench.boards.board import RANKED
 from mil_bench.exchange.bundles.usual_differences import CHANGES, TABLE, UsualDifference
 
-FOLDER: Final = RESULTS / "reproducibility"
+FOLDER: Final = Path(__file__).parent / "across_machines"
 _TURNED: Final = {
     "better": "worse",
     "worse": "better",

@@ -43,7 +43,7 @@ def failing_sentence(capsys, *words):
             LABELS.replace("d,y", "../d,y"),
             "'../d' is empty or would leave its folder",
         ),
-        ("labels.csv", LABELS + "a,y\n", "slides are listed more than once"),
+        ("labels.csv", LABELS + "a,y\n", "1 slide is listed more than once"),
         ("labels.csv", "id,label\na,x\n", "slide_id"),
         ("labels.csv", LABELS.replace("d,y", "d,z"), "unknown label 'z' of tree"),
         ("t.toml", TOML + '[tree]\np = ["x", "y"]\nq = ["y"]\n', "'y' has two parents"),
