@@ -22,6 +22,7 @@ from benchmarks.results import ResultRow, keep, results_path
 from benchmarks.table import Table
 from mil_bench.base.errors import DataError
 from mil_bench.boards.collect import RunRecord, collect
+from mil_bench.contract.spec import RunSpec
 from mil_bench.evaluation.inference.retraining import PairedDifference, fold_differences
 from mil_bench.evaluation.metrics import Score
 
@@ -65,8 +66,8 @@ def quality_rows(records: Iterable[RunRecord]) -> list[ResultRow]:
     """
     groups: dict[tuple[str, ...], list[Pair]] = defaultdict(list)
     for pair in pairs(records):
-        assert pair.low.spec is not None
         spec = pair.low.spec
+        assert isinstance(spec, RunSpec)
         groups[spec.dataset, spec.method, spec.precision].append(pair)
     rows = []
     for group, found in sorted(groups.items()):
@@ -87,7 +88,7 @@ def pairs(records: Iterable[RunRecord]) -> Iterator[Pair]:
     """Runs that are equal in everything but precision."""
     experiments: dict[str, dict[str, RunRecord]] = defaultdict(dict)
     for record in records:
-        if record.status == "done" and record.spec is not None:
+        if record.status == "done" and isinstance(record.spec, RunSpec):
             twin = record.spec.model_copy(update={"precision": "32"})
             experiments[twin.key][record.spec.precision] = record
     for versions in experiments.values():

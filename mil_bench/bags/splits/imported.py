@@ -204,10 +204,10 @@ def _read_folder(folder: Path) -> Listing:
     candidates = [folder / name for name in ALL_FOLDS if (folder / name).is_file()]
     if len(candidates) == 1:
         return _read_file(candidates[0])
-    files = [p for p in folder.glob("*.csv") if not p.name.startswith(".")]
-    if len(files) == 1 and not candidates:
+    tables = [p for p in folder.glob("*.csv") if not p.name.startswith(".")]
+    if len(tables) == 1 and not candidates:
         # Read from here, the split would have the folder's name and another run key.
-        raise SplitError(f"the folder {folder} holds one split file; pass it: --split {files[0]}.")
+        raise SplitError(f"the folder {folder} holds one split file; pass it: --split {tables[0]}.")
     names = [p.name for p in candidates] or sorted(p.name for p in folder.iterdir())[:5]
     raise SplitError(f"the folder {folder} holds {names or 'nothing'}; expected one of {FORMS}.")
 
